@@ -13,7 +13,7 @@ _SUM_TOLERANCE = 1e-4
 
 
 class Predictions(NamedTuple):
-    """`image_ids` (N,) sorted text; `probabilities` (N, C) float64, rows summing to one; `classes` C names."""
+    """`image_ids` (N,) sorted text; `probabilities` (N, C) float64, rows sum to one; `classes` C names."""
 
     image_ids: list[str]
     probabilities: np.ndarray

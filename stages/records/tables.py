@@ -40,7 +40,7 @@ def read(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
 
 
 def require(path: Path, good: "pd.Series[bool]", values: "pd.Series", rule: str) -> None:
-    """Raise TableError with the first of `values` for which `good` is false; `rule` says what was expected."""
+    """Raise TableError with the first of `values` for which `good` is false; `rule` is what was expected."""
     if not good.all():
         row = int((~good).to_numpy().argmax())
         found = values.iloc[row]
