@@ -1,0 +1,1 @@
+"""The stages, one verb a module: `python -m stages.<verb>`."""

@@ -1,0 +1,1 @@
+"""The picture half: images, boxes, masks and the networks that find them."""

@@ -1,0 +1,1 @@
+"""What both halves stand on: parameters, tables, atomic writes, progress."""

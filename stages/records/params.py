@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import re
 import types
 import typing
 from dataclasses import dataclass
@@ -30,6 +31,18 @@ class Range:
             raise ParamError(
                 f"{name}: expected a number in {self.minimum:g}..{self.maximum:g}, found {value!r}"
             )
+
+
+@dataclass(frozen=True)
+class Matching:
+    """The texts that a parameter may take, as a regular expression for the whole of it."""
+
+    pattern: str
+
+    def check(self, name: str, value: str) -> None:
+        """Raise ParamError unless all of `value` matches the pattern."""
+        if not re.fullmatch(self.pattern, value):
+            raise ParamError(f"{name}: expected text like {self.pattern}, found {value!r}")
 
 
 Share = Annotated[float, Range(0, 1)]

@@ -1,0 +1,45 @@
+"""CenterNet's heads turned into boxes (Zhou, Wang, Krähenbühl: Objects as Points, arXiv 1904.07850, section 4).
+
+An object is a local maximum of its class's heat map; its extent is read from a second map at the same cell.
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+_NEIGHBOURS = np.ones((3, 3), dtype=np.uint8)
+
+
+class Detections(NamedTuple):
+    """`boxes` (N, 4) float32 in input pixels, `scores` (N,) float32 0..1, `classes` (N,) int64; best first."""
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    classes: np.ndarray
+
+
+def peaks(heatmap: np.ndarray, top_k: int, threshold: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The cells that are the maximum of their 3x3 neighbours and score at least `threshold`, best first.
+
+    `heatmap` is `(rows, columns, C)` float32 in 0..1. Returns rows, columns and classes, `(N,)` int64 each with
+    N <= `top_k`; equal scores keep the order of the array.
+    """
+    planes = np.ascontiguousarray(heatmap.transpose(2, 0, 1))
+    highest = np.stack([cv2.dilate(plane, _NEIGHBOURS) for plane in planes])
+    classes, rows, columns = np.nonzero((planes == highest) & (planes >= threshold))
+    order = np.argsort(-heatmap[rows, columns, classes], kind="stable")[:top_k]
+    return rows[order], columns[order], classes[order]
+
+
+def decode(heatmap: np.ndarray, extents: np.ndarray, stride: int, top_k: int, threshold: float) -> Detections:
+    """Boxes of one picture from a heat map `(rows, columns, C)` and its extents `(rows, columns, 4)`.
+
+    The heat map is after the sigmoid. An extent holds the distances from the cell's corner, at `stride` times
+    (column, row), to the left, top, right and bottom side of the box in input pixels.
+    """
+    rows, columns, classes = peaks(heatmap, top_k, threshold)
+    left, top, right, bottom = np.moveaxis(extents[rows, columns], -1, 0)
+    x, y = (stride * columns).astype(np.float32), (stride * rows).astype(np.float32)
+    corners = np.stack([x - left, y - top, x + right, y + bottom], axis=-1)
+    return Detections(corners, heatmap[rows, columns, classes], classes)

@@ -1,0 +1,66 @@
+"""Small changes to ONNX graphs that leave what they compute as it is."""
+
+import onnx
+
+
+def free_batch(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a copy of `model`, exported for one picture, whose inputs and outputs have a free first dimension.
+
+    Only the declared shapes change, so the graph must not have a batch of one written into its operations.
+    Shapes between the ends are dropped, since they were stated for one picture.
+    """
+    freed = onnx.ModelProto()
+    freed.CopyFrom(model)
+    for value in [*freed.graph.input, *freed.graph.output]:
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    del freed.graph.value_info[:]
+    return freed
+
+
+def canonical(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a copy of `model` whose nodes are ordered and whose inner tensors are named by the graph alone.
+
+    tf2onnx orders equals at random and puts random parts into names, so that two conversions of one graph
+    would differ in their bytes. The names of inputs and outputs stay.
+    """
+    plain = onnx.ModelProto()
+    plain.CopyFrom(model)
+    graph = plain.graph
+    nodes = _in_order(model.graph)
+    names = {value.name: value.name for value in [*graph.input, *graph.output]} | {"": ""}
+    for place, node in enumerate(nodes):
+        for port, name in enumerate([*node.input, *node.output]):
+            names.setdefault(name, f"tensor_{place}_{port}")
+        node.input[:] = [names[name] for name in node.input]
+        node.output[:] = [names[name] for name in node.output]
+        node.name = f"node_{place}"
+    for tensor in graph.initializer:
+        tensor.name = names[tensor.name]
+    initializers = sorted(graph.initializer, key=lambda tensor: tensor.name)
+    del graph.node[:], graph.initializer[:], graph.value_info[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(initializers)
+    return plain
+
+
+def _in_order(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """Copies of the nodes that lead to the outputs, each after those that it reads from, depth first."""
+    producers = {name: node for node in graph.node for name in node.output}
+    ordered: list[onnx.NodeProto] = []
+    placed: set[str] = set()
+
+    def place(name: str) -> None:
+        node = producers.get(name)
+        if node is None or node.output[0] in placed:
+            return
+        placed.add(node.output[0])
+        for source in node.input:
+            place(source)
+        copy = onnx.NodeProto()
+        copy.CopyFrom(node)
+        copy.attribute.sort(key=lambda attribute: attribute.name)
+        ordered.append(copy)
+
+    for output in graph.output:
+        place(output.name)
+    return ordered

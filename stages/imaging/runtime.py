@@ -1,0 +1,94 @@
+"""Networks as ONNX files, run on whatever the machine has: OpenVINO on CPUs, ONNX Runtime on NVIDIA cards."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnxruntime
+import openvino
+
+from stages.records import params
+
+# A network: a batch (N, ...) float32 in, its outputs (N, ...) float32 out, in the order they were asked for.
+Network = Callable[[np.ndarray], list[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class RuntimeParams:
+    """How a network is run.
+
+    `engine: auto` takes ONNX Runtime where it finds CUDA, OpenVINO elsewhere. `precision: auto` takes bf16
+    where the CPU computes in it, f32 elsewhere; results differ in the last digits between the two.
+    """
+
+    batch_size: params.Count
+    engine: Literal["auto", "openvino", "onnxruntime"]
+    precision: Literal["auto", "f32", "bf16"]
+
+
+def load(path: Path, outputs: list[str], settings: RuntimeParams) -> Network:
+    """Make the ONNX file at `path` callable. `outputs` names what it shall return, in this order.
+
+    Raises FileNotFoundError naming the file and the command that makes it.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: expected a network here, found none; run `dvc repro {path}`")
+    engine = resolve_engine(settings.engine)
+    if engine == "onnxruntime":
+        return _load_onnxruntime(path, outputs)
+    return _load_openvino(path, outputs, resolve_precision(settings.precision))
+
+
+def resolve_engine(engine: str) -> str:
+    """The engine that `auto` stands for on this machine; any other name is returned as it is."""
+    has_cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    return ("onnxruntime" if has_cuda else "openvino") if engine == "auto" else engine
+
+
+def resolve_precision(precision: str) -> str:
+    """The precision that `auto` stands for on this CPU; any other name is returned as it is."""
+    capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return ("bf16" if "BF16" in capabilities else "f32") if precision == "auto" else precision
+
+
+def _load_onnxruntime(path: Path, outputs: list[str]) -> Network:
+    session = onnxruntime.InferenceSession(path, providers=onnxruntime.get_available_providers())
+    (input_name,) = (value.name for value in session.get_inputs())
+
+    def run(batch: np.ndarray) -> list[np.ndarray]:
+        return list(session.run(outputs, {input_name: batch}))
+
+    return run
+
+
+def _load_openvino(path: Path, outputs: list[str], precision: str) -> Network:
+    # One stream a core, one picture a stream: faster on CPUs than a batch through all cores at once, and a
+    # picture's result cannot depend on its place in the batch.
+    streams = os.cpu_count() or 1
+    core = openvino.Core()
+    graph = core.read_model(path)
+    graph = openvino.Model([graph.output(name) for name in outputs], graph.get_parameters())
+    graph.reshape([1, *graph.input(0).partial_shape[1:]])
+    options = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "NUM_STREAMS": streams,
+        "INFERENCE_NUM_THREADS": streams,
+    }
+    queue = openvino.AsyncInferQueue(core.compile_model(graph, "CPU", options), streams)
+
+    def run(batch: np.ndarray) -> list[np.ndarray]:
+        results: list[list[np.ndarray]] = [[]] * len(batch)
+
+        def collect(request: openvino.InferRequest, place: int) -> None:
+            results[place] = [tensor.data.copy() for tensor in request.output_tensors]
+
+        queue.set_callback(collect)
+        for place in range(len(batch)):
+            queue.start_async([batch[place : place + 1]], userdata=place)
+        queue.wait_all()
+        return [np.concatenate(parts) for parts in zip(*results)]
+
+    return run
