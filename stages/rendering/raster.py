@@ -1,0 +1,75 @@
+"""Triangles to pixels: a buffer of triangle numbers, then barycentric weights per pixel."""
+
+import cv2
+import numpy as np
+
+FloatArray = np.ndarray
+IntArray = np.ndarray
+
+_SHIFT = 4
+_NEAR = 0.2
+
+
+def facing(screen: FloatArray, triangles: IntArray) -> np.ndarray:
+    """Which triangles (T,) turn their outer side to the camera and lie wholly in front of it.
+
+    `screen` (V, 3) is x, y in pixels (y down) and depth in metres; the outer side is the one from which the
+    corners run anticlockwise.
+    """
+    a, b, c = (screen[triangles[:, corner]] for corner in range(3))
+    area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
+    near = np.minimum(np.minimum(a[:, 2], b[:, 2]), c[:, 2])
+    return (area < -1e-9) & (near > _NEAR)
+
+
+def triangle_ids(
+    screen: FloatArray, triangles: IntArray, bias: FloatArray, size_wh: tuple[int, int]
+) -> np.ndarray:
+    """The number of the triangle seen in each pixel, (H, W) int32, -1 where there is none.
+
+    Painter's algorithm: far triangles first, by the mean depth of the corners plus `bias` (T,) in metres.
+    """
+    ids = np.full((size_wh[1], size_wh[0]), -1, np.int32)
+    visible = np.flatnonzero(facing(screen, triangles))
+    depth = screen[triangles[visible], 2].mean(axis=1) + bias[visible]
+    order = visible[np.argsort(-depth, kind="stable")]
+    limit = 8 * max(size_wh)
+    corners = np.clip(screen[triangles[order], :2] - 0.5, -limit, limit)
+    fixed = np.round(corners * (1 << _SHIFT)).astype(np.int32)
+    for number, polygon in zip(order.tolist(), fixed, strict=True):
+        cv2.fillConvexPoly(ids, polygon, number, lineType=cv2.LINE_8, shift=_SHIFT)
+    return ids
+
+
+def _inverse_depth_planes(screen: FloatArray, triangles: IntArray) -> FloatArray:
+    """Coefficients (T, 3 corners, 3) so that [x, y, 1] times them is each corner's weight over its depth."""
+    corners = screen[triangles]
+    matrix = np.concatenate([corners[..., :2], np.ones((*corners.shape[:2], 1))], axis=-1)
+    a, b, c = matrix[:, 0], matrix[:, 1], matrix[:, 2]
+    adjugate = np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)], axis=1)
+    determinant = np.einsum("ti,ti->t", a, adjugate[:, 0])
+    scale = np.where(np.abs(determinant) < 1e-12, 1e-12, determinant)
+    return adjugate / scale[:, None, None] / corners[..., 2:3]
+
+
+def barycentrics(screen: FloatArray, triangles: IntArray, ids: IntArray, pixels: FloatArray) -> np.ndarray:
+    """Perspective-correct weights (N, 3) float32 of the corners, summing to 1.
+
+    `ids` (N,) are triangle numbers and `pixels` (N, 2) positions; weights of positions just outside a
+    triangle are cut off at 0, so that nothing is extrapolated.
+    """
+    used, inverse = np.unique(ids, return_inverse=True)
+    planes = _inverse_depth_planes(screen, triangles[used])[inverse]
+    weights = planes[..., 0] * pixels[:, :1] + planes[..., 1] * pixels[:, 1:] + planes[..., 2]
+    weights = np.maximum(weights, 0)
+    total = np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
+    return (weights / total).astype(np.float32)
+
+
+def interpolate(values: FloatArray, corners: IntArray, weights: np.ndarray) -> np.ndarray:
+    """Vertex values (V, K) mixed per pixel to (N, K) float32; `corners` (N, 3) are vertex numbers."""
+    table = values.astype(np.float32)
+    mixed = table[corners[:, 0]] * weights[:, :1]
+    mixed += table[corners[:, 1]] * weights[:, 1:2]
+    mixed += table[corners[:, 2]] * weights[:, 2:]
+    return mixed
