@@ -1,0 +1,98 @@
+"""Classifiers by the name of their backbone: one table, one way to build and to fill them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import layers
+
+from stages.learning import efficientnet_lite
+
+HEAD = "head"
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """`features` maps an RGB tensor (N, H, W, 3) of 0..255, float, to a feature map (N, h, w, D); `load` puts
+    pretrained tensors by name into a model that holds those layers.
+    """
+
+    features: Callable[[Any], Any]
+    load: Callable[[keras.Model, Mapping[str, np.ndarray]], None]
+
+
+class Shape(NamedTuple):
+    """Sides of the photos given and of the picture that the network sees, in pixels; number of classes."""
+
+    photo_px: int
+    input_px: int
+    n_classes: int
+    dropout: float = 0.0
+
+
+class Network(NamedTuple):
+    """Three models on the same layers. All take RGB uint8 (N, photo_px, photo_px, 3) and give float32:
+    `pooled` features (N, D), `logits` (N, C), `probabilities` (N, C) with rows summing to one.
+    """
+
+    pooled: keras.Model
+    logits: keras.Model
+    probabilities: keras.Model
+
+
+def _efficientnet_lite(scale: efficientnet_lite.Scale) -> Backbone:
+    def features(image: Any) -> Any:
+        normalised = layers.Rescaling(1 / 128, -127 / 128, name="normalise")(image)
+        return efficientnet_lite.features(normalised, scale)
+
+    return Backbone(features, efficientnet_lite.load)
+
+
+BACKBONES = {name: _efficientnet_lite(scale) for name, scale in efficientnet_lite.SCALES.items()}
+
+
+def find(name: str) -> Backbone:
+    """Return the backbone of this name. Raises ValueError naming those there are."""
+    if name not in BACKBONES:
+        raise ValueError(f"backbone: expected one of {', '.join(BACKBONES)}, found {name!r}")
+    return BACKBONES[name]
+
+
+def build(backbone: Backbone, shape: Shape, policy: str = "float32") -> Network:
+    """Build a classifier with random weights whose arithmetic follows the Keras dtype `policy`.
+
+    Every layer has a fixed name, so a model is the same whatever was built before it in the process.
+    """
+    previous = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        return _build(backbone, shape)
+    finally:
+        keras.config.set_dtype_policy(previous)
+
+
+def _build(backbone: Backbone, shape: Shape) -> Network:
+    photo = keras.Input((shape.photo_px, shape.photo_px, 3), dtype="uint8", name="photo")
+    image = layers.Rescaling(1.0, name="to_float")(photo)
+    if shape.input_px != shape.photo_px:
+        side = shape.input_px
+        image = layers.Resizing(side, side, antialias=True, name="resize")(image)
+    pooled = layers.GlobalAveragePooling2D(dtype="float32", name="pool")(backbone.features(image))
+    dropped = layers.Dropout(shape.dropout, dtype="float32", name="dropout")(pooled)
+    logits = layers.Dense(shape.n_classes, dtype="float32", name=HEAD)(dropped)
+    probabilities = layers.Softmax(dtype="float32", name="probabilities")(logits)
+    outputs = {"pooled": pooled, "logits": logits, "probabilities": probabilities}
+    return Network(**{name: keras.Model(photo, out, name=name) for name, out in outputs.items()})
+
+
+def freeze_normalisation(model: keras.Model) -> None:
+    """Keep batch normalisation at its pretrained statistics, scale and offset.
+
+    A few hundred photos in small batches estimate statistics worse than ImageNet has (the practice of
+    fine-tuned detectors since He et al. 2016, arXiv:1512.03385, appendix A).
+    """
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.trainable = False

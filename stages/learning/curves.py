@@ -1,0 +1,37 @@
+"""How training went, epoch by epoch: for DVC (files that hold figures alone) and for TensorBoard."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+import tensorflow as tf
+from dvclive import Live
+
+
+class Curves:
+    """Logs scalars per epoch to `tracked` (DVCLive: equal runs give equal bytes) and to `logs` (TensorBoard).
+
+    Figures that differ from run to run, such as speed, belong to `logs` alone.
+    """
+
+    def __init__(self, tracked: Path, logs: Path) -> None:
+        self._live = Live(str(tracked), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False)
+        self._board = tf.summary.create_file_writer(str(logs))
+
+    def __enter__(self) -> "Curves":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.__exit__(kind, error, trace)
+        self._board.close()
+
+    def log(self, epoch: int, figures: Mapping[str, float], untracked: Mapping[str, float]) -> None:
+        """Log the figures of one epoch by name, such as `val/log_loss`."""
+        for name, value in figures.items():
+            self._live.log_metric(name, value)
+        self._live.step = epoch + 1
+        with self._board.as_default(step=epoch):
+            for name, value in {**figures, **untracked}.items():
+                tf.summary.scalar(name, value)

@@ -1,0 +1,98 @@
+"""Photos on disk as batches of one fixed shape: shuffled and varied for training, in order and untouched
+else.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from stages.learning import augment
+from stages.learning.recipe import TrainParams
+
+
+class PhotoError(ValueError):
+    """A photo cannot be decoded, or has another size than the others."""
+
+
+class Source(NamedTuple):
+    """PNG `files` N, their `labels` (N,) int64, and the side that each photo must have, in pixels."""
+
+    files: list[str]
+    labels: np.ndarray
+    side_px: int
+
+
+def training(source: Source, params: TrainParams) -> tf.data.Dataset:
+    """Yield `params.epochs` x `steps_per_epoch` batches: photos (B, H, W, 3) RGB uint8, labels (B,) int64.
+
+    Each pass over the photos is shuffled by (seed, pass), each photo varied by (seed, pass, its index). A
+    batch that the end of a pass cuts short is filled up from the next pass, so that all batches have the same
+    shape.
+    """
+    n_photos, total = len(source.files), params.epochs * steps_per_epoch(len(source.files), params.batch_size)
+    load = _loader(source, params.cache_mb)
+    labels = tf.constant(source.labels)
+    seed = tf.constant(params.seed, tf.int32)
+
+    def sample(position: Any) -> tuple[Any, Any]:
+        turn = tf.cast(position // n_photos, tf.int32)
+        own = tf.stack([seed, turn])
+        index = tf.random.experimental.index_shuffle(position % n_photos, own, n_photos - 1)
+        own = tf.random.fold_in(own, tf.cast(index, tf.int32))
+        strength = augment.strength(position / (total * params.batch_size), params.augment)
+        return augment.augment(load(index), own, strength, params.augment), labels[index]
+
+    data = tf.data.Dataset.range(total * params.batch_size).map(sample, num_parallel_calls=params.threads)
+    return data.batch(params.batch_size, drop_remainder=True).prefetch(2)
+
+
+def steps_per_epoch(n_photos: int, batch_size: int) -> int:
+    """Return the number of full batches that come nearest to one pass over the photos, at least one."""
+    return max(1, round(n_photos / batch_size))
+
+
+def in_order(source: Source, batch_size: int, threads: int) -> Iterator[np.ndarray]:
+    """Yield the photos as they are, RGB uint8 (B, H, W, 3), in order; the last batch is filled with black.
+
+    Raises PhotoError naming the first photo that cannot be decoded or has another size.
+    """
+    if not source.files:
+        return
+    data = tf.data.Dataset.from_tensor_slices(source.files)
+    data = data.map(_decoder(source.side_px), num_parallel_calls=threads).batch(batch_size).prefetch(1)
+    try:
+        for batch in data.as_numpy_iterator():
+            yield np.pad(batch, ((0, batch_size - len(batch)), (0, 0), (0, 0), (0, 0)))
+    except tf.errors.InvalidArgumentError:
+        _raise_first_unreadable(source)
+        raise
+
+
+def _raise_first_unreadable(source: Source) -> None:
+    """Raise PhotoError for the first bad photo: an error inside a pipeline does not say whose it is."""
+    for file in source.files:
+        try:
+            _decoder(source.side_px)(file)
+        except (tf.errors.InvalidArgumentError, ValueError):
+            side = source.side_px
+            raise PhotoError(f"{file}: expected a readable {side}x{side} PNG, found another") from None
+
+
+def _loader(source: Source, cache_mb: int) -> Callable[[Any], Any]:
+    """Return a function of an index: from memory where all photos fit into `cache_mb`, else from disk."""
+    decode = _decoder(source.side_px)
+    if len(source.files) * source.side_px**2 * 3 > cache_mb * 1e6:
+        files = tf.constant(source.files)
+        return lambda index: decode(files[index])
+    data = tf.data.Dataset.from_tensor_slices(source.files).map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+    photos = data.batch(len(source.files)).get_single_element()
+    return lambda index: photos[index]
+
+
+def _decoder(side_px: int) -> Callable[[Any], Any]:
+    def decode(file: Any) -> Any:
+        return tf.ensure_shape(tf.io.decode_png(tf.io.read_file(file), 3), (side_px, side_px, 3))
+
+    return decode

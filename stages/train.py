@@ -1,0 +1,121 @@
+"""Train one model of `params.yaml` on the letterboxed photos and keep its best state."""
+
+import argparse
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from stages.learning import backbones, fit, keras_file, photos, runtime
+from stages.learning.backbones import Network, Shape
+from stages.learning.curves import Curves
+from stages.learning.dataset import Source
+from stages.learning.recipe import ModelParams, TrainParams, resolve
+from stages.learning.runtime import Runtime
+from stages.records import atomic, params, progress
+
+
+class Result(NamedTuple):
+    """A trained network in float32, and the epoch whose state it holds."""
+
+    model: keras.Model
+    shape: Shape
+    best: fit.Epoch
+
+
+def train(model: ModelParams, recipe: TrainParams, splits: fit.Splits, setting: "Setting", curves: Curves) -> Result:
+    """Train `model` and return it in float32, whatever the arithmetic of the training was."""
+    backbone = backbones.find(model.backbone)
+    side = splits.train.side_px
+    shape = Shape(side, model.input_px or side, setting.n_classes, recipe.dropout)
+    network = backbones.build(backbone, shape, runtime.policy(setting.precision))
+    if setting.tensors is not None:
+        backbone.load(network.pooled, setting.tensors)
+        backbones.freeze_normalisation(network.pooled)
+    best = fit.fit(network, splits, recipe, lambda epoch: curves.log(*epoch))
+    return Result(_in_float32(backbone, shape, network), shape, best)
+
+
+class Setting(NamedTuple):
+    """Pretrained tensors by name (or None), number of classes, arithmetic."""
+
+    tensors: dict[str, np.ndarray] | None
+    n_classes: int
+    precision: str
+
+
+def _in_float32(backbone: backbones.Backbone, shape: Shape, network: Network) -> keras.Model:
+    plain = backbones.build(backbone, shape).probabilities
+    plain.set_weights(network.probabilities.get_weights())
+    return plain
+
+
+def read_tensors(folder: Path, model: ModelParams) -> dict[str, np.ndarray] | None:
+    """Read the pretrained tensors of `model`, None where it starts from random weights."""
+    if model.weights is None:
+        return None
+    path = folder / model.weights
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: expected pretrained weights, found none; run `dvc repro` in {folder}")
+    with np.load(path, allow_pickle=False) as archive:
+        return dict(archive)
+
+
+def describe(result: Result, recipe: TrainParams, system: Runtime) -> dict[str, Any]:
+    """Return what `model.json` tells of a model: nothing in it changes from run to run."""
+    return {
+        "best_epoch": result.best.number,
+        "figures": result.best.figures,
+        "epochs": recipe.epochs,
+        "seed": recipe.seed,
+        "photo_px": result.shape.photo_px,
+        "input_px": result.shape.input_px,
+        "n_parameters": result.model.count_params(),
+        "device": system.device,
+        "precision": system.precision,
+        "threads": system.threads,
+        "versions": {"keras": keras.__version__, "tensorflow": tf.__version__},
+    }
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", required=True, help="name of a section under `models` of the parameters")
+    names = ("params", "table", "photos", "classes", "pretrained", "out", "curves", "logs")
+    for name in names:
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Parse, load, train, write."""
+    args = arguments()
+    model = params.read(args.params, f"models.{args.model}", ModelParams)
+    recipe = resolve(params.read(args.params, "train", TrainParams), model, args.model)
+    classes = photos.read_classes(args.classes)
+    system = runtime.configure(recipe.seed, recipe.threads, recipe.precision)
+    splits = read_splits(args.table, args.photos, classes)
+    setting = Setting(read_tensors(args.pretrained, model), len(classes), system.precision)
+    with Curves(args.curves, args.logs) as curves:
+        result = train(model, recipe, splits, setting, curves)
+    keras_file.save(result.model, args.out / "model.keras")
+    facts = {"name": args.model, "backbone": model.backbone, "weights": model.weights, "classes": classes}
+    atomic.write_json(args.out / "model.json", facts | describe(result, recipe, system))
+    progress.summary(f"train {args.model}", photos=len(splits.train.files), best_epoch=result.best.number)
+
+
+def read_splits(table: Path, folder: Path, classes: list[str]) -> fit.Splits:
+    """Read the photos to train on and to watch. Raises TableError when there is none to train on."""
+    found = photos.read(table, classes)
+    if not found["train"].image_ids:
+        raise photos.tables.TableError(f"{table}: expected photos with the split `train`, found none")
+    side = photos.side_px(folder)
+    sources = (Source(photos.files(folder, s.image_ids), s.labels, side) for s in (found["train"], found["val"]))
+    return fit.Splits(*sources)
+
+
+if __name__ == "__main__":
+    main()
