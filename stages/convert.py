@@ -35,9 +35,7 @@ def find(folder: Path) -> Path:
     found = [path for path in sorted(folder.iterdir()) if path.suffix in (".json", ".onnx", ".pth")]
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
-        raise ConvertError(
-            f"{folder}: expected one .json, .onnx or .pth file, found {names}; run the fetch again"
-        )
+        raise ConvertError(f"{folder}: expected one .json, .onnx or .pth file, found {names}; run the fetch again")
     return found[0]
 
 

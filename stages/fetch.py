@@ -33,9 +33,7 @@ class Source:
 
 def npm_command(source: Source, folder: Path) -> int:
     """Let npm (which carries its own Node here) put the package's archive into `folder`; its exit code."""
-    return int(
-        npm(["pack", f"{source.package}@{source.version}", "--pack-destination", str(folder), "--silent"])
-    )
+    return int(npm(["pack", f"{source.package}@{source.version}", "--pack-destination", str(folder), "--silent"]))
 
 
 def pip_command(source: Source, folder: Path) -> int:

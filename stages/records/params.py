@@ -28,9 +28,7 @@ class Range:
     def check(self, name: str, value: float) -> None:
         """Raise ParamError unless `value` lies in the range."""
         if not self.minimum <= value <= self.maximum:
-            raise ParamError(
-                f"{name}: expected a number in {self.minimum:g}..{self.maximum:g}, found {value!r}"
-            )
+            raise ParamError(f"{name}: expected a number in {self.minimum:g}..{self.maximum:g}, found {value!r}")
 
 
 @dataclass(frozen=True)
@@ -87,9 +85,7 @@ def build(node: Any, cls: type[Section], name: str) -> Section:
     hints = typing.get_type_hints(cls, include_extras=True)
     missing = [key for key, field in fields.items() if key not in node and _is_required(field)]
     if missing:
-        raise ParamError(
-            f"{name}: expected `{missing[0]}` ({_describe(hints[missing[0]])}), found no such key"
-        )
+        raise ParamError(f"{name}: expected `{missing[0]}` ({_describe(hints[missing[0]])}), found no such key")
     return cls(**{key: _convert(value, hints[key], f"{name}.{key}") for key, value in node.items()})
 
 

@@ -35,9 +35,7 @@ def read(path: Path, classes: list[str] | None = None) -> Predictions:
     try:
         header = pd.read_csv(path, dtype=str, nrows=0).columns.tolist()
     except FileNotFoundError:
-        raise tables.TableError(
-            f"{path}: expected a probability table, found none; run `dvc repro`"
-        ) from None
+        raise tables.TableError(f"{path}: expected a probability table, found none; run `dvc repro`") from None
     found = header[1:]
     if header[:1] != ["image_id"] or (classes is not None and found != classes):
         expected = ["image_id", *(classes or ["<one column per class>"])]
@@ -46,8 +44,6 @@ def read(path: Path, classes: list[str] | None = None) -> Predictions:
     tables.require(path, ~frame["image_id"].duplicated(), frame["image_id"], "each id once")
     values = frame[found].to_numpy(dtype=np.float64)
     sums = pd.Series(values.sum(axis=1), name="the sum of the classes")
-    good = pd.Series(
-        np.isfinite(values).all(axis=1) & (values >= 0).all(axis=1) & (abs(sums) - 1 < _SUM_TOLERANCE)
-    )
+    good = pd.Series(np.isfinite(values).all(axis=1) & (values >= 0).all(axis=1) & (abs(sums) - 1 < _SUM_TOLERANCE))
     tables.require(path, good & (sums > 1 - _SUM_TOLERANCE), sums, "probabilities of 0..1 with the sum 1")
     return Predictions(frame["image_id"].tolist(), values, found)

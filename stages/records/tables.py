@@ -47,6 +47,16 @@ def require(path: Path, good: "pd.Series[bool]", values: "pd.Series", rule: str)
         raise TableError(f"{path}: column `{values.name}`, row {row + 2}: expected {rule}, found {found!r}")
 
 
+def require_same_rows(path: Path, frame: pd.DataFrame, other_path: Path, other: pd.DataFrame) -> None:
+    """Raise TableError unless both tables have the same `image_id` and `path` in the same order."""
+    if frame[["image_id", "path"]].equals(other[["image_id", "path"]]):
+        return
+    raise TableError(
+        f"{path}: expected the {len(other)} rows of {other_path} in the same order, found {len(frame)} rows that "
+        "differ; run `dvc repro`"
+    )
+
+
 def _parse(path: Path, values: "pd.Series[str]", kind: str) -> pd.Series:
     if kind in _TEXT_KINDS:
         return values

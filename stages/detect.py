@@ -1,0 +1,83 @@
+"""Find every vehicle in every usable photo, down to a low score, so that no later rule needs the network again."""
+
+import argparse
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from stages.imaging import batches, images, runtime
+from stages.imaging.boxes import COLUMNS as CORNERS
+from stages.imaging.centernet import Detections
+from stages.imaging.detection import DetectParams, detect, prepare
+from stages.imaging.networks import DETECTORS, Detector
+from stages.imaging.runtime import Network
+from stages.records import atomic, detections, manifest, params, progress, tables
+
+
+class Prepared(NamedTuple):
+    """One photo ready for the network: its padded picture and its own size; None where it cannot be read."""
+
+    picture: np.ndarray | None
+    size_wh: tuple[int, int]
+
+
+def read_prepared(root: Path, size: int, row: tuple[str, str]) -> Prepared:
+    """Decode the photo of a manifest row (image id, path) and pad it for the network."""
+    image_id, path = row
+    try:
+        photo = images.read(root / path, image_id)
+    except images.ImageError:
+        return Prepared(None, (0, 0))
+    return Prepared(prepare(photo, size), (photo.shape[1], photo.shape[0]))
+
+
+def detect_all(
+    rows: list[tuple[str, str]], root: Path, network: Network, spec: Detector, settings: DetectParams
+) -> Iterator[tuple[str, Detections]]:
+    """Yield the image id and the vehicles of each (image id, path) that can be read, in order."""
+    batch_size = settings.runtime.batch_size
+    ready = batches.mapped(partial(read_prepared, root, spec.size), rows, ahead=2 * batch_size)
+    tracked = progress.track(ready, len(rows), "photo", "detect")
+    for group in batches.grouped(tracked, batch_size):
+        kept = [(image_id, photo.picture, photo.size_wh) for (image_id, _), photo in group if photo.picture is not None]
+        if kept:
+            image_ids, pictures, sizes = zip(*kept)
+            yield from zip(image_ids, detect(np.stack(pictures), list(sizes), network, spec, settings))
+
+
+def to_rows(image_id: str, found: Detections, names: dict[int, str]) -> pd.DataFrame:
+    """The detections of one photo as rows of data/detections.csv."""
+    frame = pd.DataFrame(found.boxes.astype(np.float64).round(2), columns=CORNERS)
+    frame.insert(0, "image_id", image_id)
+    frame.insert(1, "class_name", [names[number] for number in found.classes.tolist()])
+    frame.insert(2, "score", found.scores.astype(np.float64).round(4))
+    return frame
+
+
+def main() -> None:
+    """Write data/detections.csv and the counts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("params", "manifest", "networks", "detections", "metrics"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--source", type=Path, required=True)
+    arguments = parser.parse_args()
+    settings = params.read(arguments.params, "detect", DetectParams)
+    spec = DETECTORS[settings.network]
+    network = runtime.load(arguments.networks / spec.file, list(spec.outputs), settings.runtime)
+    photos = manifest.read(arguments.manifest).query("status == 'ok'")
+    pairs = list(zip(photos["image_id"], photos["path"]))
+    root = manifest.photo_root(arguments.source)
+    frames = [to_rows(i, d, spec.vehicles) for i, d in detect_all(pairs, root, network, spec, settings)]
+    table = pd.concat(frames or [pd.DataFrame(columns=list(detections.COLUMNS))])[list(detections.COLUMNS)]
+    tables.write(arguments.detections, table)
+    with_vehicle = int(table["image_id"].nunique())
+    atomic.write_json(arguments.metrics, {"photos": len(photos), "with_vehicle": with_vehicle, "boxes": len(table)})
+    progress.summary("detect", photos=len(photos), with_a_vehicle=with_vehicle, boxes=len(table))
+
+
+if __name__ == "__main__":
+    main()

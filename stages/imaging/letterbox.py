@@ -1,0 +1,42 @@
+"""Pictures brought to one size without changing their aspect ratio; what is left over is filled."""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+
+class Placement(NamedTuple):
+    """Where the picture lies inside the padded one: `width`, `height`, `left`, `top` in pixels of the padded one."""
+
+    width: int
+    height: int
+    left: int
+    top: int
+
+
+def place(width: int, height: int, size_wh: tuple[int, int]) -> Placement:
+    """The largest centred place with the aspect ratio of `width` x `height` in a canvas of `size_wh` pixels.
+
+    A side is never less than one pixel. An odd pixel of padding goes to the right and to the bottom.
+    """
+    scale = min(size_wh[0] / width, size_wh[1] / height)
+    inner_w, inner_h = max(1, round(width * scale)), max(1, round(height * scale))
+    return Placement(inner_w, inner_h, (size_wh[0] - inner_w) // 2, (size_wh[1] - inner_h) // 2)
+
+
+def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Resize `(H, W)` or `(H, W, C)`: by area when either side shrinks, bicubic when the picture grows."""
+    shrinks = width < image.shape[1] or height < image.shape[0]
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+
+
+def letterbox(image: np.ndarray, size_wh: tuple[int, int], fill: tuple[int, ...] | int) -> np.ndarray:
+    """Resize and pad `(H, W[, C])` uint8 to `(size_wh[1], size_wh[0][, C])`; `fill` is a value per channel."""
+    placement = place(image.shape[1], image.shape[0], size_wh)
+    canvas = np.empty((size_wh[1], size_wh[0], *image.shape[2:]), dtype=image.dtype)
+    canvas[:] = fill
+    rows = slice(placement.top, placement.top + placement.height)
+    columns = slice(placement.left, placement.left + placement.width)
+    canvas[rows, columns] = resize(image, placement.width, placement.height)
+    return canvas

@@ -1,0 +1,168 @@
+"""Look at every file of the source once: is it a picture, which one, of what class, and what is it for?"""
+
+import argparse
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import pandas as pd
+
+from stages.imaging import batches, duplicates, images
+from stages.records import atomic, manifest, params, progress, splits, tables
+
+
+class IngestError(ValueError):
+    """The source as a whole cannot be used."""
+
+
+@dataclass(frozen=True)
+class IngestParams:
+    """`source` is a folder with one folder per class, or a CSV of `path,label` beside the photos it names.
+
+    Photos whose perceptual hashes differ in at most `near_duplicate_bits` of 64 share a group. Either every
+    class has `min_photos_per_class` usable photos, or none has and all photos train.
+    """
+
+    source: str
+    seed: int
+    val_share: params.Share
+    test_share: params.Share
+    near_duplicate_bits: Annotated[int, params.Range(0, 16)]
+    min_photos_per_class: params.Count
+
+
+class Look(NamedTuple):
+    """What one file turned out to be; `reason` is empty for a picture that can be used."""
+
+    image_id: str
+    reason: str
+    width: int
+    height: int
+    phash: str
+
+
+def list_files(source: Path) -> pd.DataFrame:
+    """The columns `path` and `label` of every input file, sorted by path. Raises IngestError naming the source.
+
+    In a folder, the first folder of a path is the label; a file beside the class folders has none. Names that
+    begin with a dot are passed over.
+    """
+    if source.suffix == ".csv":
+        frame = tables.read(source, {"path": "str", "label": "str"})
+        tables.require(source, ~frame["path"].duplicated(), frame["path"], "each path once")
+    elif source.is_dir():
+        paths = [p.relative_to(source) for p in source.rglob("*") if p.is_file()]
+        visible = [p for p in paths if not any(part.startswith(".") for part in p.parts)]
+        rows = [(p.as_posix(), p.parts[0] if len(p.parts) > 1 else "") for p in visible]
+        frame = pd.DataFrame(rows, columns=["path", "label"])
+    else:
+        raise IngestError(f"{source}: expected a folder of class folders or a CSV of path,label, found neither")
+    if frame.empty:
+        raise IngestError(f"{source}: expected photos in one folder per class, found no file; set ingest.source")
+    return frame.sort_values("path", ignore_index=True)
+
+
+def look(root: Path, path: str) -> Look:
+    """Read and decode the file at `root / path` once."""
+    try:
+        content = (root / path).read_bytes()
+    except OSError:
+        return Look("", "missing", 0, 0, "")
+    name = images.image_id(content)
+    try:
+        image = images.decode(content)
+    except images.ImageError as error:
+        return Look(name, error.reason, 0, 0, "")
+    return Look(name, "", image.shape[1], image.shape[0], duplicates.perceptual_hash(image))
+
+
+def judge(frame: pd.DataFrame) -> pd.DataFrame:
+    """Add `status` and complete `reason`: unreadable, without a label, or bytes that came before.
+
+    Of files with equal bytes the first path is kept, unless their labels differ: then none can be trusted.
+    """
+    judged = frame.sort_values("path")
+    readable = judged["reason"] == ""
+    labels = judged["label"].where(readable).groupby(judged["image_id"]).transform("nunique")
+    judged.loc[readable & judged["image_id"].duplicated(), "reason"] = "duplicate"
+    judged.loc[readable & (labels > 1), "reason"] = "conflicting_labels"
+    judged.loc[readable & (judged["label"] == ""), "reason"] = "no_label"
+    judged["status"] = "rejected"
+    judged.loc[judged["reason"] == "", "status"] = "ok"
+    judged.loc[~readable, "status"] = "failed"
+    return judged
+
+
+def check_classes(usable: pd.DataFrame, labels: pd.Series, settings: IngestParams) -> bool:
+    """Whether there are photos enough to hold some back. Raises IngestError when that holds for some classes only."""
+    counts = usable["label"].value_counts().reindex(sorted(set(labels) - {""}), fill_value=0)
+    few = counts[counts < settings.min_photos_per_class]
+    if len(counts) < 2 or counts.max() == 0:
+        raise IngestError(
+            f"{settings.source}: expected usable photos of two classes or more, found {counts.to_dict()}; "
+            "data/manifest.csv of an earlier run or `reason` below says why others cannot be used"
+        )
+    if 0 < len(few) < len(counts) or (few == 0).any():
+        raise IngestError(
+            f"{settings.source}: expected at least {settings.min_photos_per_class} usable photos of each class, found "
+            + ", ".join(f"{count} of `{name}`" for name, count in few.items())
+            + "; add photos, remove the class, or lower ingest.min_photos_per_class"
+        )
+    return few.empty
+
+
+def complete(looked: pd.DataFrame, settings: IngestParams) -> pd.DataFrame:
+    """The manifest: groups and splits for the usable photos, rows sorted by image id and path."""
+    rows = judge(looked).sort_values(["image_id", "path"], ignore_index=True)
+    usable = rows[rows["status"] == "ok"].copy()
+    numbers = duplicates.groups(usable["phash"].tolist(), settings.near_duplicate_bits)
+    usable["group"] = usable.groupby(numbers)["image_id"].transform("min")
+    can_hold_back = check_classes(usable, rows["label"], settings)
+    shares = (settings.val_share, settings.test_share) if can_hold_back else (0.0, 0.0)
+    usable["split"] = splits.assign(usable, *shares, settings.seed)
+    rows = rows.join(usable[["group", "split"]])
+    return rows.fillna({"group": "", "split": ""})[list(manifest.COLUMNS)]
+
+
+def count(rows: pd.DataFrame) -> dict[str, object]:
+    """Counts for metrics: files by status, reason and split, groups of near-duplicates."""
+    usable = rows[rows["status"] == "ok"]
+    sizes = usable.groupby("group")["label"].agg(["size", "nunique"])
+    return {
+        "files": len(rows),
+        "status": rows["status"].value_counts().to_dict(),
+        "reason": rows.loc[rows["reason"] != "", "reason"].value_counts().to_dict(),
+        "split": usable["split"].value_counts().to_dict(),
+        "near_duplicate_groups": int((sizes["size"] > 1).sum()),
+        "near_duplicate_groups_across_classes": int((sizes["nunique"] > 1).sum()),
+    }
+
+
+def class_counts(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row per class and split with the number of usable `photos`, for a bar chart."""
+    usable = rows[rows["status"] == "ok"]
+    return usable.groupby(["label", "split"]).size().rename("photos").reset_index()
+
+
+def main() -> None:
+    """Write the manifest, the class list and the counts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("params", "manifest", "classes", "metrics", "class-counts"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    arguments = parser.parse_args()
+    settings = params.read(arguments.params, "ingest", IngestParams)
+    files = list_files(Path(settings.source))
+    seen = batches.mapped(partial(look, manifest.photo_root(Path(settings.source))), files["path"], ahead=32)
+    looks = pd.DataFrame([found for _, found in progress.track(seen, len(files), "photo", "ingest")])
+    rows = complete(files.join(looks), settings)
+    usable = rows[rows["status"] == "ok"]
+    tables.write(arguments.manifest, rows)
+    atomic.write_text(arguments.classes, "".join(f"{name}\n" for name in sorted(usable["label"].unique())))
+    atomic.write_json(arguments.metrics, count(rows))
+    tables.write(arguments.class_counts, class_counts(rows))
+    progress.summary("ingest", files=len(rows), usable=len(usable), unusable=len(rows) - len(usable))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""data/boxes.csv: one row per row of the manifest, with the chosen box or the reason for none."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from stages.records import tables
+
+COLUMNS = {
+    "image_id": "str",
+    "path": "str",
+    "status": "str",  # ok | dropped (no car chosen, and such photos are dropped) | failed | rejected
+    "reason": "str",  # also of a photo that is used whole
+    "is_cropped": "bool",
+    "x_min": "float",  # the chosen box without margin, pixels of the upright photo; empty where none
+    "y_min": "float",
+    "x_max": "float",
+    "y_max": "float",
+    "score": "float",  # 0..1
+    "class_name": "str",
+    "n_vehicles": "int",  # different vehicles above the threshold
+}
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read the table and check it. Raises tables.TableError naming the column and the first bad value."""
+    frame = tables.read(path, COLUMNS)
+    known = frame["status"].isin(["ok", "dropped", "failed", "rejected"])
+    tables.require(path, known, frame["status"], "ok, dropped, failed or rejected")
+    return frame

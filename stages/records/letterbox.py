@@ -1,0 +1,31 @@
+"""data/letterbox.csv: one row per row of the manifest; the picture is data/letterbox/<image_id>.<format>."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from stages.records import manifest, tables
+
+COLUMNS = {
+    "image_id": "str",
+    "path": "str",
+    "label": "str",
+    "group": "str",
+    "split": "str",
+    "status": "str",  # ok | dropped | failed | rejected
+    "reason": "str",
+    "background": "str",  # remove | blur | keep: what was done to this photo
+    "file": "str",  # name inside the picture folder, empty where the status is not ok
+    "scale": "float",  # pixels of the padded picture per pixel of the crop
+    "pad_left": "int",  # pixels of the padded picture
+    "pad_top": "int",
+}
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read the table and check it. Raises tables.TableError naming the column and the first bad value."""
+    frame = tables.read(path, COLUMNS)
+    usable = frame["status"] == "ok"
+    tables.require(path, frame["split"].isin(manifest.SPLITS) | ~usable, frame["split"], "train, val or test")
+    tables.require(path, ~(frame["image_id"].duplicated() & usable), frame["image_id"], "each usable photo once")
+    return frame

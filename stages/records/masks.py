@@ -1,0 +1,24 @@
+"""data/masks.csv: one row per row of the manifest, with what the mask covers and whether it is used."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from stages.records import tables
+
+COLUMNS = {
+    "image_id": "str",
+    "path": "str",
+    "status": "str",  # as in data/boxes.csv, and failed where the crop could not be read
+    "reason": "str",
+    "coverage": "float",  # mean of the mask over the crop, 0..1; empty where there is no mask
+    "is_masked": "bool",  # false: the whole crop is used
+    "mask_reason": "str",  # why the mask is not used
+}
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read the table and check it. Raises tables.TableError naming the column and the first bad value."""
+    frame = tables.read(path, COLUMNS)
+    tables.require(path, frame["coverage"].between(0, 1) | frame["coverage"].isna(), frame["coverage"], "0..1")
+    return frame

@@ -1,0 +1,114 @@
+"""Take the background away (or blur it, or keep it) and pad every crop to one size, aspect ratio intact."""
+
+import argparse
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import pandas as pd
+
+from stages.imaging import background, batches, images, letterbox
+from stages.records import atomic, manifest, masks, params, progress, tables
+from stages.records import letterbox as letterbox_table
+
+Channel = Annotated[int, params.Range(0, 255)]
+Row = dict[str, object]
+
+
+@dataclass(frozen=True)
+class ResizeParams:
+    """`size` of the square picture in pixels, what becomes of the background, and the file format.
+
+    `fill` (red, green, blue) is the colour of the padding and of a removed background. `blur` is the sigma of a
+    blurred one as a share of the crop's longer side. `png` is without loss, `jpg` has quality 95.
+    """
+
+    size: Annotated[int, params.Range(16, 2048)]
+    background: Literal["remove", "blur", "keep"]
+    fill: tuple[Channel, Channel, Channel]
+    blur: Annotated[float, params.Range(0, 0.5)]
+    format: Literal["png", "jpg"]
+
+
+def treat(crop: np.ndarray, mask: np.ndarray | None, settings: ResizeParams) -> np.ndarray:
+    """Turn a crop `(H, W, 3)` and its mask `(H, W)`, both uint8, into `(size, size, 3)` uint8 RGB.
+
+    Without a mask the background stays.
+    """
+    if mask is not None and settings.background == "remove":
+        crop = background.remove(crop, mask, settings.fill)
+    elif mask is not None and settings.background == "blur":
+        crop = background.blur(crop, mask, settings.blur)
+    return letterbox.letterbox(crop, (settings.size, settings.size), settings.fill)
+
+
+def describe(crop: np.ndarray, has_mask: bool, settings: ResizeParams) -> Row:
+    """Where the crop `(H, W, 3)` lies in the padded picture and what was done to its background."""
+    place = letterbox.place(crop.shape[1], crop.shape[0], (settings.size, settings.size))
+    scale = max(place.width / crop.shape[1], place.height / crop.shape[0])
+    return {
+        "background": settings.background if has_mask else "keep",
+        "scale": round(scale, 6),
+        "pad_left": place.left,
+        "pad_top": place.top,
+    }
+
+
+def write_padded(crops: Path, mask_folder: Path, out: Path, settings: ResizeParams, row: Row) -> Row:
+    """Treat and write the crop of one row of data/masks.csv; what data/letterbox.csv says of it."""
+    image_id = str(row["image_id"])
+    try:
+        crop = images.read(crops / f"{image_id}.jpg")
+        mask = images.read_mask(mask_folder / f"{image_id}.png") if row["is_masked"] else None
+    except images.ImageError as error:
+        return {"status": "failed", "reason": error.reason}
+    file = f"{image_id}.{settings.format}"
+    images.write(out / file, treat(crop, mask, settings))
+    return {"file": file, **describe(crop, mask is not None, settings)}
+
+
+def complete(photos: pd.DataFrame, masked: pd.DataFrame, written: dict[str, Row]) -> pd.DataFrame:
+    """data/letterbox.csv: the rows of the manifest and data/masks.csv with what was `written` by image id."""
+    rows = []
+    for photo, mask in zip(photos.to_dict("records"), masked.to_dict("records")):
+        row = {name: photo[name] for name in ("image_id", "path", "label", "group", "split")}
+        row |= {"status": mask["status"], "reason": mask["reason"], "background": "", "file": ""}
+        row |= {"scale": np.nan, "pad_left": 0, "pad_top": 0}
+        rows.append(row | (written[str(photo["image_id"])] if mask["status"] == "ok" else {}))
+    return pd.DataFrame(rows, columns=list(letterbox_table.COLUMNS))
+
+
+def count(table: pd.DataFrame) -> dict[str, object]:
+    """Counts for metrics: pictures by background and by split, rows that have none."""
+    usable = table[table["status"] == "ok"]
+    return {
+        "photos": len(usable),
+        "without_picture": len(table) - len(usable),
+        "background": usable["background"].value_counts().to_dict(),
+        "split": usable["split"].value_counts().to_dict(),
+    }
+
+
+def main() -> None:
+    """Write data/letterbox, data/letterbox.csv and the counts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("params", "manifest", "crops", "masks", "mask-table", "out", "table", "metrics"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    arguments = parser.parse_args()
+    settings = params.read(arguments.params, "resize", ResizeParams)
+    photos, masked = manifest.read(arguments.manifest), masks.read(arguments.mask_table)
+    tables.require_same_rows(arguments.mask_table, masked, arguments.manifest, photos)
+    wanted = masked[masked["status"] == "ok"].to_dict("records")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    writer = partial(write_padded, arguments.crops, arguments.masks, arguments.out, settings)
+    written = progress.track(batches.mapped(writer, wanted, ahead=32), len(wanted), "crop", "resize")
+    table = complete(photos, masked, {str(row["image_id"]): result for row, result in written})
+    tables.write(arguments.table, table)
+    atomic.write_json(arguments.metrics, count(table))
+    progress.summary("resize", crops=len(wanted), padded=int((table["status"] == "ok").sum()))
+
+
+if __name__ == "__main__":
+    main()
