@@ -15,6 +15,9 @@ from stages.rendering.top import paint_top
 
 FloatArray = np.ndarray
 
+# Pixels are shaded in blocks whose intermediate results stay in the processor's cache.
+_BLOCK = 8192
+
 
 @dataclass(frozen=True)
 class Car:
@@ -79,30 +82,34 @@ def _region(screen: FloatArray, size_wh: tuple[int, int]) -> tuple[int, int, int
 
 def _sample(texture: Texture, uv: Pixels) -> tuple[Pixels, np.ndarray]:
     """Texture colour (N, 3) linear and material (N,) at texels (N, 2)."""
-    width = 1024
-    padded = np.zeros((-(-len(uv) // width) * width, 2), np.float32)
-    padded[: len(uv)] = uv
-    across, down = (np.ascontiguousarray(padded[:, axis].reshape(-1, width)) for axis in (0, 1))
+    across, down = (np.ascontiguousarray(uv[:, axis]) for axis in (0, 1))
     rgb = cv2.remap(texture.rgb, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     material = cv2.remap(texture.material, across, down, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-    return to_linear(rgb.reshape(-1, 3)[: len(uv)]), material.reshape(-1)[: len(uv)]
+    return to_linear(rgb.reshape(-1, 3)), material.reshape(-1)
+
+
+def _unit(vectors: Pixels) -> Pixels:
+    lengths = np.sqrt(np.einsum("ni,ni->n", vectors, vectors))
+    return vectors / np.maximum(lengths, np.float32(1e-6))[:, None]
 
 
 def _shade_pixels(
     car: Car, screen: FloatArray, camera: Camera, light: Light, found: tuple[np.ndarray, FloatArray]
 ) -> Pixels:
     """Radiance (N, 3) at the pixels `found`: triangle numbers (N,) and positions (N, 2)."""
-    ids, pixels = found
     shape = car.mesh
-    weights = raster.barycentrics(screen, shape.triangles, ids, pixels)
-    table = np.concatenate([shape.vertices, shape.normals, shape.uv], axis=1)
-    mixed = raster.interpolate(table, shape.triangles[ids], weights)
-    points, normals, uv = mixed[:, :3], mixed[:, 3:6], mixed[:, 6:]
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-6)
-    views = points - camera.position.astype(np.float32)
-    views /= np.maximum(np.linalg.norm(views, axis=1, keepdims=True), 1e-6)
-    albedo, materials = _sample(car.texture, uv)
-    return shade(light, albedo, materials, normals, views, points[:, 2])
+    table = np.concatenate([shape.vertices, shape.normals, shape.uv], axis=1).astype(np.float32)
+    flat = raster.planes(screen, shape.triangles)
+    eye = camera.position.astype(np.float32)
+    result = np.empty((len(found[0]), 3), np.float32)
+    for start in range(0, len(result), _BLOCK):
+        ids, pixels = (part[start : start + _BLOCK] for part in found)
+        weights = raster.barycentrics(flat, ids, pixels)
+        mixed = raster.interpolate(table, shape.triangles[ids], weights)
+        albedo, materials = _sample(car.texture, mixed[:, 6:])
+        views, normals = _unit(mixed[:, :3] - eye), _unit(mixed[:, 3:6])
+        result[start : start + _BLOCK] = shade(light, albedo, materials, normals, views, mixed[:, 2])
+    return result
 
 
 def draw(car: Car, camera: Camera, light: Light, size_wh: tuple[int, int], supersampling: int) -> Layer:

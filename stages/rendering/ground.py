@@ -138,11 +138,7 @@ def draw_shadows(cars: list[Car], light: Light, camera: Camera, size_wh: tuple[i
         points = np.clip(np.round(screen[:, :2] * 16), -(2**20), 2**20).astype(np.int32)
         cv2.fillPoly(contact, [points], 255, cv2.LINE_AA, 4)
         pixels_per_metre = camera.focal / float(screen[:, 2].mean())
-        sky = np.maximum(
-            sky, cv2.GaussianBlur(contact, (0, 0), max(0.8, 0.07 * pixels_per_metre)) / np.float32(255)
-        )
-        cast = cv2.GaussianBlur(
-            _sun_shadow(car, light, camera, size_wh), (0, 0), max(0.6, 0.02 * pixels_per_metre)
-        )
+        sky = np.maximum(sky, cv2.GaussianBlur(contact, (0, 0), max(0.8, 0.07 * pixels_per_metre)) / np.float32(255))
+        cast = cv2.GaussianBlur(_sun_shadow(car, light, camera, size_wh), (0, 0), max(0.6, 0.02 * pixels_per_metre))
         sun = np.maximum(sun, cast / np.float32(255))
     return np.maximum(sun, sky), 0.88 * sky

@@ -61,9 +61,7 @@ def to_display(linear: Pixels) -> Pixels:
     return np.asarray(cv2.pow(np.ascontiguousarray(soft), 1 / _GAMMA)) * np.float32(255)
 
 
-def _environment(
-    sky: FloatArray, ground: FloatArray, sun: tuple[float, float], rng: np.random.Generator
-) -> Pixels:
+def _environment(sky: FloatArray, ground: FloatArray, sun: tuple[float, float], rng: np.random.Generator) -> Pixels:
     width, height = _ENVIRONMENT_WH
     elevation = np.linspace(90, -90, height)[:, None, None]
     upper = sky * (0.55 + 0.75 * np.exp(-np.maximum(elevation, 0) / 25))

@@ -36,23 +36,20 @@ class Photo:
         return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def blend(canvas: Pixels, colour: Pixels, alpha: Pixels) -> Pixels:
-    """`colour` (already multiplied by `alpha`) over `canvas`, all (H, W, ...)."""
-    return canvas * (1 - alpha[..., None]) + colour
-
-
-def full_frame(layer: Layer, size_wh: tuple[int, int]) -> tuple[Pixels, Pixels]:
-    """A layer's colour and alpha on the whole photo."""
-    width, height = size_wh
-    colour, alpha = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
+def blend(canvas: Pixels, layer: Layer) -> Pixels:
+    """Draw a layer over `canvas` (H, W, 3) in place; return the layer's alpha on the whole canvas (H, W)."""
+    height, width = canvas.shape[:2]
+    alpha = np.zeros((height, width), np.float32)
     rows, columns = layer.alpha.shape
     top, left = max(layer.top, 0), max(layer.left, 0)
     bottom, right = min(layer.top + rows, height), min(layer.left + columns, width)
     if bottom > top and right > left:
         part = np.s_[top - layer.top : bottom - layer.top, left - layer.left : right - layer.left]
-        colour[top:bottom, left:right] = layer.colour[part]
-        alpha[top:bottom, left:right] = layer.alpha[part]
-    return colour, alpha
+        inside = np.s_[top:bottom, left:right]
+        alpha[inside] = layer.alpha[part]
+        canvas[inside] *= 1 - alpha[inside][..., None]
+        canvas[inside] += layer.colour[part]
+    return alpha
 
 
 def _draw_backdrop(scene: Scene, size_wh: tuple[int, int], rng: np.random.Generator) -> props.Sheet:
@@ -73,7 +70,7 @@ def _draw_backdrop(scene: Scene, size_wh: tuple[int, int], rng: np.random.Genera
 
 def _front_place(camera: Camera, box: FloatArray, rng: np.random.Generator) -> props.Stand:
     """A place between camera and car whose picture lies inside the car's box (left, right)."""
-    depth = float(rng.uniform(0.55, 0.8)) * -float(camera.position[0])
+    depth = float(rng.uniform(0.62, 0.84)) * -float(camera.position[0])
     x = box[0] + float(rng.uniform(0.05, 0.95)) * (box[1] - box[0])
     return props.stand_at(camera, depth, (x - camera.centre[0]) / camera.focal * depth)
 
@@ -93,10 +90,16 @@ def _draw_occluders(scene: Scene, size_wh: tuple[int, int], rng: np.random.Gener
         elif kind == 1:
             props.draw_person(sheet, stand, rng)
         else:
-            props.draw_foliage(
-                sheet, stand, (float(rng.uniform(0.35, 0.9)), 0.0, float(rng.uniform(0.4, 0.85))), rng
-            )
+            props.draw_foliage(sheet, stand, (float(rng.uniform(0.35, 0.9)), 0.0, float(rng.uniform(0.4, 0.85))), rng)
     return sheet
+
+
+def _mix(under: Pixels, over: Pixels, share: Pixels) -> Pixels:
+    """`over` laid on `under` with the weight `share` (H, W, 1), reusing the memory of `over`."""
+    over -= under
+    over *= share
+    over += under
+    return over
 
 
 def _draw_world(scene: Scene, size_wh: tuple[int, int], rng: np.random.Generator) -> Pixels:
@@ -108,12 +111,11 @@ def _draw_world(scene: Scene, size_wh: tuple[int, int], rng: np.random.Generator
     sun = (light.sun * light.sun_direction[2]).astype(np.float32)
     radiance = sun * (1 - sun_loss)[..., None] + light.sky.astype(np.float32) * (1 - sky_loss)[..., None]
     is_ground = np.clip(0.5 - slope * scene.camera.focal, 0, 1)[..., None]
-    world = albedo * radiance * is_ground + draw_sky(light, slope, scene.clouds) * (1 - is_ground)
+    world = _mix(draw_sky(light, slope, scene.clouds), albedo * radiance, is_ground)
     colour, alpha = props.lit(_draw_backdrop(scene, size_wh, rng), light)
-    world = world * (1 - alpha[..., None]) + colour * alpha[..., None]
+    world = _mix(world, colour, alpha[..., None])
     soft = np.clip(slope * camera.focal / 12 + 1.0, 0, 1)[..., None]
-    blurred = cv2.GaussianBlur(world, (0, 0), float(rng.uniform(0.6, 2.2)))
-    return world * (1 - soft) + blurred * soft
+    return _mix(world, cv2.GaussianBlur(world, (0, 0), float(rng.uniform(0.6, 2.2))), soft)
 
 
 def _develop(linear: Pixels, rng: np.random.Generator, is_dusk: bool) -> np.ndarray:
@@ -131,14 +133,13 @@ def render(scene: Scene, size_wh: tuple[int, int], supersampling: int = 2) -> Ph
     rng = np.random.default_rng(scene.props_seed)
     canvas = _draw_world(scene, size_wh, rng)
     for other in scene.others:
-        canvas = blend(canvas, *full_frame(draw(other, scene.camera, scene.light, size_wh, 1), size_wh))
+        blend(canvas, draw(other, scene.camera, scene.light, size_wh, 1))
     coverage, total = np.zeros((size_wh[1], size_wh[0]), np.float32), 0.0
     if scene.car is not None:
         layer = draw(scene.car, scene.camera, scene.light, size_wh, supersampling)
-        colour, coverage = full_frame(layer, size_wh)
-        canvas, total = blend(canvas, colour, coverage), layer.total
+        coverage, total = blend(canvas, layer), layer.total
     colour, alpha = props.lit(_draw_occluders(scene, size_wh, rng), scene.light)
-    canvas = canvas * (1 - alpha[..., None]) + colour * alpha[..., None]
+    canvas = _mix(canvas, colour, alpha[..., None])
     seen = coverage * (1 - alpha)
     mask = np.where(seen >= 0.5, 255, 0).astype(np.uint8)
     visible = min(1.0, float(seen.sum()) / total) if total else 0.0

@@ -70,9 +70,7 @@ class Stand:
         """Pixels (N, 2) of points `across` metres to the right and `up` metres above the ground."""
         right = self.camera.rotation[0] * [1.0, 1.0, 0.0]
         right /= np.linalg.norm(right)
-        world = (
-            self.position + np.array(across)[:, None] * right + np.array(up)[:, None] * np.array([0.0, 0.0, 1.0])
-        )
+        world = self.position + np.array(across)[:, None] * right + np.array(up)[:, None] * np.array([0.0, 0.0, 1.0])
         return self.camera.project(world)[:, :2]
 
 
@@ -86,9 +84,7 @@ def stand_at(camera: Camera, distance: float, across: float) -> Stand:
 
 
 def _varied(colour: Colour, rng: np.random.Generator, spread: float) -> Colour:
-    red, green, blue = (
-        np.clip(np.array(colour) * (1 + spread * rng.standard_normal()), 0, 255).astype(int).tolist()
-    )
+    red, green, blue = np.clip(np.array(colour) * (1 + spread * rng.standard_normal()), 0, 255).astype(int).tolist()
     return red, green, blue
 
 
@@ -100,9 +96,7 @@ def draw_building(sheet: Sheet, stand: Stand, rng: np.random.Generator) -> None:
     wall: Colour = (int(tone), int(tone * rng.uniform(0.82, 0.98)), int(tone * rng.uniform(0.66, 0.95)))
     half = 0.5 * width
     sheet.polygon(stand.points([-half, half, half, -half], [0, 0, height, height]), wall)
-    sheet.polygon(
-        stand.points([-half, half, half, -half], [height - 0.3] * 2 + [height] * 2), _varied(wall, rng, 0.2)
-    )
+    sheet.polygon(stand.points([-half, half, half, -half], [height - 0.3] * 2 + [height] * 2), _varied(wall, rng, 0.2))
     pane = _varied((52, 60, 70), rng, 0.25)
     step = float(rng.uniform(1.8, 3.0))
     for floor in range(floors):
@@ -176,8 +170,6 @@ def draw_hills(sheet: Sheet, camera: Camera, rng: np.random.Generator) -> None:
     """A far ridge with trees in a haze."""
     stand = stand_at(camera, 300.0, 0.0)
     x = np.linspace(-600, 600, 60)
-    z = rng.uniform(4, 26) * (1 + 0.35 * np.sin(x / rng.uniform(50, 160) + rng.uniform(0, 6))) + rng.uniform(
-        0, 3, 60
-    )
+    z = rng.uniform(4, 26) * (1 + 0.35 * np.sin(x / rng.uniform(50, 160) + rng.uniform(0, 6))) + rng.uniform(0, 3, 60)
     outline = stand.points([*x.tolist(), 600, -600], [*z.tolist(), -1, -1])
     sheet.polygon(outline, _varied((102, 118, 112), rng, 0.15))

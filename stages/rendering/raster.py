@@ -1,10 +1,13 @@
 """Triangles to pixels: a buffer of triangle numbers, then barycentric weights per pixel."""
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 
 FloatArray = np.ndarray
 IntArray = np.ndarray
+Pixels = np.ndarray
 
 _SHIFT = 4
 _NEAR = 0.2
@@ -22,9 +25,7 @@ def facing(screen: FloatArray, triangles: IntArray) -> np.ndarray:
     return (area < -1e-9) & (near > _NEAR)
 
 
-def triangle_ids(
-    screen: FloatArray, triangles: IntArray, bias: FloatArray, size_wh: tuple[int, int]
-) -> np.ndarray:
+def triangle_ids(screen: FloatArray, triangles: IntArray, bias: FloatArray, size_wh: tuple[int, int]) -> np.ndarray:
     """The number of the triangle seen in each pixel, (H, W) int32, -1 where there is none.
 
     Painter's algorithm: far triangles first, by the mean depth of the corners plus `bias` (T,) in metres.
@@ -41,35 +42,46 @@ def triangle_ids(
     return ids
 
 
-def _inverse_depth_planes(screen: FloatArray, triangles: IntArray) -> FloatArray:
-    """Coefficients (T, 3 corners, 3) so that [x, y, 1] times them is each corner's weight over its depth."""
+class Planes(NamedTuple):
+    """Per triangle (T, 3 corners, 3): what times [x, y, 1] is each corner's weight over its depth.
+
+    x and y count from `origins` (T, 2), the first corners; that keeps the numbers small enough for float32.
+    """
+
+    coefficients: Pixels
+    origins: Pixels
+
+
+def planes(screen: FloatArray, triangles: IntArray) -> Planes:
+    """The planes of projected triangles; `screen` (V, 3) is x, y in pixels and depth in metres."""
     corners = screen[triangles]
-    matrix = np.concatenate([corners[..., :2], np.ones((*corners.shape[:2], 1))], axis=-1)
+    offsets = corners[..., :2] - corners[:, :1, :2]
+    matrix = np.concatenate([offsets, np.ones((*corners.shape[:2], 1))], axis=-1)
     a, b, c = matrix[:, 0], matrix[:, 1], matrix[:, 2]
     adjugate = np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)], axis=1)
     determinant = np.einsum("ti,ti->t", a, adjugate[:, 0])
     scale = np.where(np.abs(determinant) < 1e-12, 1e-12, determinant)
-    return adjugate / scale[:, None, None] / corners[..., 2:3]
+    coefficients = adjugate / scale[:, None, None] / corners[..., 2:3]
+    return Planes(coefficients.astype(np.float32), corners[:, 0, :2].astype(np.float32))
 
 
-def barycentrics(screen: FloatArray, triangles: IntArray, ids: IntArray, pixels: FloatArray) -> np.ndarray:
+def barycentrics(found: Planes, ids: IntArray, pixels: FloatArray) -> Pixels:
     """Perspective-correct weights (N, 3) float32 of the corners, summing to 1.
 
     `ids` (N,) are triangle numbers and `pixels` (N, 2) positions; weights of positions just outside a
     triangle are cut off at 0, so that nothing is extrapolated.
     """
-    used, inverse = np.unique(ids, return_inverse=True)
-    planes = _inverse_depth_planes(screen, triangles[used])[inverse]
-    weights = planes[..., 0] * pixels[:, :1] + planes[..., 1] * pixels[:, 1:] + planes[..., 2]
+    offsets = pixels.astype(np.float32) - found.origins[ids]
+    coefficients = found.coefficients[ids]
+    weights = coefficients[..., 0] * offsets[:, :1] + coefficients[..., 1] * offsets[:, 1:] + coefficients[..., 2]
     weights = np.maximum(weights, 0)
-    total = np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
-    return (weights / total).astype(np.float32)
+    weights /= np.maximum(weights.sum(axis=1, keepdims=True), np.float32(1e-12))
+    return weights
 
 
 def interpolate(values: FloatArray, corners: IntArray, weights: np.ndarray) -> np.ndarray:
-    """Vertex values (V, K) mixed per pixel to (N, K) float32; `corners` (N, 3) are vertex numbers."""
-    table = values.astype(np.float32)
-    mixed = table[corners[:, 0]] * weights[:, :1]
-    mixed += table[corners[:, 1]] * weights[:, 1:2]
-    mixed += table[corners[:, 2]] * weights[:, 2:]
+    """Vertex values (V, K) float32 mixed per pixel to (N, K); `corners` (N, 3) are vertex numbers."""
+    mixed = values[corners[:, 0]] * weights[:, :1]
+    mixed += values[corners[:, 1]] * weights[:, 1:2]
+    mixed += values[corners[:, 2]] * weights[:, 2:]
     return mixed

@@ -91,9 +91,7 @@ def _sample_yaw(rng: np.random.Generator) -> float:
 
 def _sample_camera(distance: float, rng: np.random.Generator) -> Camera:
     kind = rng.uniform()
-    height = (
-        rng.uniform(1.2, 1.9) if kind < 0.7 else rng.uniform(0.6, 1.2) if kind < 0.9 else rng.uniform(1.9, 3.2)
-    )
+    height = rng.uniform(1.2, 1.9) if kind < 0.7 else rng.uniform(0.6, 1.2) if kind < 0.9 else rng.uniform(1.9, 3.2)
     position = np.array([-distance, 0.0, height])
     roll = float(np.radians(rng.normal(0, 1.0)))
     return Camera(position, look_at(position, np.array([0.0, 0.0, 0.7]), roll), 1000.0, (0.0, 0.0))
@@ -120,7 +118,7 @@ def frame_car(
         side = int(rng.integers(3))
         left = (-conditions.cut * extent[0], size[0] - (1 - conditions.cut) * extent[0], left)[side]
         top = (top, top, size[1] - (1 - 0.8 * conditions.cut) * extent[1])[side]
-    return replace(camera, focal=camera.focal * zoom, centre=(left - low[0], top - low[1]))
+    return replace(camera, focal=float(camera.focal * zoom), centre=(float(left - low[0]), float(top - low[1])))
 
 
 def luma(colour: Colour) -> float:

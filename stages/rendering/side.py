@@ -52,9 +52,7 @@ def paint_windows(painter: Painter) -> None:
     grown = 2 * max(1, round(0.022 * painter.atlas.scale)) + 1
     surround = cv2.dilate(glass.astype(np.uint8), np.ones((grown, grown), np.uint8)) > 0
     is_bright = painter.look.has_chrome
-    painter.texture.paste(
-        surround, CHROME if is_bright else BLACK, Material.CHROME if is_bright else Material.MATTE
-    )
+    painter.texture.paste(surround, CHROME if is_bright else BLACK, Material.CHROME if is_bright else Material.MATTE)
     closed = 2 * max(1, round(0.06 * painter.atlas.scale)) + 1
     pillars = cv2.morphologyEx(glass.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((1, closed), np.uint8)) > 0
     painter.texture.paste(pillars & ~glass, BLACK, Material.MATTE)
@@ -88,8 +86,9 @@ def paint_doors(painter: Painter) -> None:
         belt = float(_belt(painter, np.array(rear)))
         if rear - front < 1.6:
             handle = CHROME if look.has_chrome else shaded(look.paint, 0.55)
-            x, z = [rear - 0.26, rear - 0.08, rear - 0.08, rear - 0.26], [belt - 0.12, belt - 0.12]
-            painter.side(x, [*z, belt - 0.085, belt - 0.085], handle, Material.PAINT)
+            ends = [rear - 0.26, rear - 0.08, rear - 0.08, rear - 0.26]
+            heights = [belt - 0.12, belt - 0.12, belt - 0.085, belt - 0.085]
+            painter.side(ends, heights, handle, Material.PAINT)
     crease = 0.72 * body.belt[0]
     painter.side_line([0.5, body.length - 0.4], [crease, crease + 0.06], shaded(look.paint, 0.8), 0.012)
     colour = BLACK if look.has_black_trim else shaded(look.paint, 0.5)

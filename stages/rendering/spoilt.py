@@ -74,8 +74,6 @@ def spoil(photo: Photo, spoilt: Spoilt, quality: int) -> tuple[bytes, Photo]:
         return _NOTES.encode(), photo
     if spoilt.kind == "near_duplicate":
         if "resized" in spoilt.name:
-            photo = Photo(
-                _resized(photo.rgb, cv2.INTER_AREA), _resized(photo.mask, cv2.INTER_NEAREST), photo.visible
-            )
+            photo = Photo(_resized(photo.rgb, cv2.INTER_AREA), _resized(photo.mask, cv2.INTER_NEAREST), photo.visible)
         return encode.jpeg(photo.rgb, quality - 20), photo
     return _ENCODERS.get(spoilt.kind, encode.jpeg)(photo.rgb, quality), photo

@@ -61,9 +61,7 @@ def paint_front(painter: Painter) -> None:
     )
     _block(painter, _band(painter, base + 0.11, base + 0.22, True), (0, 0.55 * half), BLACK, Material.MATTE)
     for inner in (0.68 * half,):
-        _block(
-            painter, _band(painter, base + 0.14, base + 0.24, True), (inner, inner + 0.16), BLACK, Material.MATTE
-        )
+        _block(painter, _band(painter, base + 0.14, base + 0.24, True), (inner, inner + 0.16), BLACK, Material.MATTE)
     _grille(painter, low - 0.04, high - 0.01, half)
     s0, s1 = painter.profile.front_s(low), painter.profile.front_s(high)
     inner = half - look.lamp_width
@@ -130,9 +128,7 @@ def _glass(painter: Painter, ends: tuple[str, str], margin: tuple[float, float])
     s = [length for length, _ in points]
     y = [shoulder_y(body, *getattr(body, name)) - 0.07 for _, name in points]
     outer = [value + 0.025 for value in y]
-    painter.top(
-        [s[0] - 0.02, s[1] + 0.02, s[1] + 0.02, s[0] - 0.02], [0, 0, outer[1], outer[0]], BLACK, Material.MATTE
-    )
+    painter.top([s[0] - 0.02, s[1] + 0.02, s[1] + 0.02, s[0] - 0.02], [0, 0, outer[1], outer[0]], BLACK, Material.MATTE)
     painter.top([s[0], s[1], s[1], s[0]], [0, 0, y[1], y[0]], GLASS, Material.GLASS)
 
 
@@ -172,9 +168,7 @@ def paint_tail(painter: Painter) -> None:
     low, high = tail_band(painter)
     inner = half - (0.24 if body.height > 1.7 else 0.40)
     s1, s0 = _band(painter, low, high, False)
-    painter.top(
-        [s0, s1, s1, s0], [inner, inner + 0.04, 0.5 * body.width, 0.5 * body.width], TAIL_LAMP, Material.LAMP
-    )
+    painter.top([s0, s1, s1, s0], [inner, inner + 0.04, 0.5 * body.width, 0.5 * body.width], TAIL_LAMP, Material.LAMP)
     _block(
         painter,
         (s0 + 0.55 * (s1 - s0), s0 + 0.75 * (s1 - s0)),
