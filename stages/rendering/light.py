@@ -90,7 +90,7 @@ def sample_light(weather: Weather, rng: np.random.Generator) -> Light:
     if weather == "sunny":
         sun, sky = (
             np.array([1.0, 0.95 - 0.06 * warm, 0.88 - 0.14 * warm]) * rng.uniform(0.95, 1.35),
-            np.array([0.42, 0.48, 0.58]),
+            np.array([0.36, 0.45, 0.60]),
         )
     elif weather == "overcast":
         sun, sky = np.full(3, rng.uniform(0.08, 0.25)), np.array([0.70, 0.73, 0.77]) * rng.uniform(0.85, 1.15)

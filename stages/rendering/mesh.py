@@ -13,7 +13,7 @@ Point3 = tuple[float, float, float]
 
 SIDE_POINTS = 9
 TOP_POINTS = 11
-_WHEEL_SEGMENTS = 22
+_WHEEL_SEGMENTS = 24
 _WHEEL_WIDTH = 0.2
 
 

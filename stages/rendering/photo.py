@@ -70,7 +70,7 @@ def _draw_backdrop(scene: Scene, size_wh: tuple[int, int], rng: np.random.Genera
 
 def _front_place(camera: Camera, box: FloatArray, rng: np.random.Generator) -> props.Stand:
     """A place between camera and car whose picture lies inside the car's box (left, right)."""
-    depth = float(rng.uniform(0.62, 0.84)) * -float(camera.position[0])
+    depth = float(rng.uniform(0.66, 0.88)) * -float(camera.position[0])
     x = box[0] + float(rng.uniform(0.05, 0.95)) * (box[1] - box[0])
     return props.stand_at(camera, depth, (x - camera.centre[0]) / camera.focal * depth)
 
@@ -82,7 +82,7 @@ def _draw_occluders(scene: Scene, size_wh: tuple[int, int], rng: np.random.Gener
         return sheet
     screen = scene.camera.project(scene.car.mesh.vertices)
     box = np.clip(np.array([screen[:, 0].min(), screen[:, 0].max()]), 0, size_wh[0])
-    kind = int(rng.integers(3))
+    kind = int(rng.choice(3, p=[0.45, 0.20, 0.35]))
     for _ in range((int(rng.integers(1, 3)), 1, 1)[kind]):
         stand = _front_place(scene.camera, box, rng)
         if kind == 0:
@@ -120,7 +120,7 @@ def _draw_world(scene: Scene, size_wh: tuple[int, int], rng: np.random.Generator
 
 def _develop(linear: Pixels, rng: np.random.Generator, is_dusk: bool) -> np.ndarray:
     """Exposure, blur, sensor noise: linear light to an 8-bit photo."""
-    target = float(rng.uniform(0.10, 0.15) if is_dusk else rng.uniform(0.17, 0.27))
+    target = float(rng.uniform(0.12, 0.17) if is_dusk else rng.uniform(0.20, 0.30))
     exposed = linear * np.float32(np.clip(target / max(float(linear.mean()), 1e-3), 0.4, 2.5))
     shown = to_display(np.maximum(exposed, 0))
     shown = cv2.GaussianBlur(shown, (0, 0), float(rng.uniform(0.25, 0.75)))

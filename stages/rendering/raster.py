@@ -29,6 +29,7 @@ def triangle_ids(screen: FloatArray, triangles: IntArray, bias: FloatArray, size
     """The number of the triangle seen in each pixel, (H, W) int32, -1 where there is none.
 
     Painter's algorithm: far triangles first, by the mean depth of the corners plus `bias` (T,) in metres.
+    Pixels that the outline passes through count as covered, so that neighbours leave no gaps.
     """
     ids = np.full((size_wh[1], size_wh[0]), -1, np.int32)
     visible = np.flatnonzero(facing(screen, triangles))
