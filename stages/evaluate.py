@@ -4,13 +4,13 @@ import argparse
 from pathlib import Path
 from typing import NamedTuple
 
-import keras
 import numpy as np
 import pandas as pd
 
 from stages.learning import dataset, inference, photos, runtime, scores
 from stages.learning.blend import normalised
 from stages.learning.dataset import Source
+from stages.learning.engine import keras
 from stages.learning.photos import Photos
 from stages.learning.recipe import TrainParams
 from stages.records import atomic, params, predictions, progress, tables

@@ -4,14 +4,13 @@ import argparse
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from stages.learning import backbones, fit, keras_file, photos, runtime
 from stages.learning.backbones import Network, Shape
 from stages.learning.curves import Curves
 from stages.learning.dataset import Source
+from stages.learning.engine import keras, tf
 from stages.learning.recipe import ModelParams, TrainParams, resolve
 from stages.learning.runtime import Runtime
 from stages.records import atomic, params, progress
@@ -33,7 +32,7 @@ def train(model: ModelParams, recipe: TrainParams, splits: fit.Splits, setting: 
     network = backbones.build(backbone, shape, runtime.policy(setting.precision))
     if setting.tensors is not None:
         backbone.load(network.pooled, setting.tensors)
-        backbones.freeze_normalisation(network.pooled)
+        backbones.freeze(network.pooled, recipe.frozen_share)
     best = fit.fit(network, splits, recipe, lambda epoch: curves.log(*epoch))
     return Result(_in_float32(backbone, shape, network), shape, best)
 

@@ -8,8 +8,7 @@ matter.
 from collections.abc import Callable
 from typing import Any
 
-import tensorflow as tf
-
+from stages.learning.engine import tf
 from stages.learning.recipe import AugmentParams
 
 # The middle of the range, which the networks see as zero.

@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
-from keras import layers
 
 from stages.learning import efficientnet_lite
+from stages.learning.engine import keras
+
+layers = keras.layers
 
 HEAD = "head"
 
@@ -87,12 +88,15 @@ def _build(backbone: Backbone, shape: Shape) -> Network:
     return Network(**{name: keras.Model(photo, out, name=name) for name, out in outputs.items()})
 
 
-def freeze_normalisation(model: keras.Model) -> None:
-    """Keep batch normalisation at its pretrained statistics, scale and offset.
+def freeze(model: keras.Model, share: float) -> None:
+    """Keep the first `share` (0..1) of the layers, and batch normalisation everywhere, at their pretrained state.
 
+    What the first layers see is much the same for all photographs (Yosinski et al. 2014, arXiv:1411.1792), and
+    training them is dear, because they work at the highest resolution.
     A few hundred photos in small batches estimate statistics worse than ImageNet has (the practice of
     fine-tuned detectors since He et al. 2016, arXiv:1512.03385, appendix A).
     """
-    for layer in model.layers:
-        if isinstance(layer, layers.BatchNormalization):
+    n_first = round(share * len(model.layers))
+    for number, layer in enumerate(model.layers):
+        if number < n_first or isinstance(layer, layers.BatchNormalization):
             layer.trainable = False

@@ -1,6 +1,8 @@
 """Several models as one: a weighted mean of their probabilities, the weights fitted on photos held back."""
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -56,8 +58,23 @@ def fit_weights(probabilities: np.ndarray, labels: np.ndarray, min_photos: int) 
         return -np.log(mixed).mean(), -(of_truth / mixed).mean(axis=1)
 
     simplex = LinearConstraint(np.ones((1, n_models)), 1, 1)
-    found = minimize(loss, equal, jac=True, method="SLSQP", bounds=[(0, 1)] * n_models, constraints=simplex)
+    found = minimize(
+        loss, equal, jac=True, method="SLSQP", bounds=[(0, 1)] * n_models, constraints=simplex, tol=1e-12
+    )
     if not found.success:
         return Weights(equal, f"equal weights: the solver stopped with {found.message!r}")
     values = np.clip(found.x, 0, None)
     return Weights(values / values.sum(), "")
+
+
+def read_weights(path: Path, classes: list[str]) -> dict[str, float]:
+    """Read the weight of each model by name from the record that the ensemble stage wrote.
+
+    Raises FileNotFoundError when there is none, ValueError when it is about other `classes`.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: expected a fitted ensemble, found none; run `dvc repro`")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    if record["classes"] != classes:
+        raise ValueError(f"{path}: expected the classes {classes}, found {record['classes']}; run `dvc repro`")
+    return dict(record["weights"])

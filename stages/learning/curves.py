@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-import tensorflow as tf
 from dvclive import Live
+
+from stages.learning.engine import tf
 
 
 class Curves:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from stages.learning import augment
+from stages.learning.engine import tf
 from stages.learning.recipe import TrainParams
 
 

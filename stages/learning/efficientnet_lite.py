@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
-from keras import layers
+
+from stages.learning.engine import keras
+
+layers = keras.layers
 
 
 @dataclass(frozen=True)

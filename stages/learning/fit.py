@@ -6,15 +6,14 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
-import tensorflow as tf
 from tqdm import tqdm
 
 from stages.learning import backbones, dataset, inference, probe, scores
 from stages.learning.backbones import Network
 from stages.learning.blend import normalised
 from stages.learning.dataset import Source
+from stages.learning.engine import keras, tf
 from stages.learning.recipe import TrainParams
 
 

@@ -5,10 +5,10 @@ rest.
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from stages.learning.blend import normalised
+from stages.learning.engine import keras
 
 
 def load(path: Path, n_classes: int) -> keras.Model:
@@ -41,7 +41,8 @@ def predict(model: keras.Model, photos: np.ndarray, batch_size: int = 32) -> np.
     """
     wanted = model.input_shape[1:]
     if photos.dtype != np.uint8 or photos.shape[1:] != wanted:
-        raise ValueError(f"expected uint8 photos (N, *{wanted}), found {photos.dtype} {photos.shape}")
+        size = ", ".join(map(str, wanted))
+        raise ValueError(f"expected uint8 photos (N, {size}), found {photos.dtype} {photos.shape}")
     return normalised(apply(model, _padded(photos, batch_size), len(photos)))
 
 

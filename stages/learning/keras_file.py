@@ -5,8 +5,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import keras
-
+from stages.learning.engine import keras
 from stages.records import atomic
 
 # The earliest date that a zip archive can hold.

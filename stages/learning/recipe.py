@@ -39,9 +39,9 @@ class AugmentParams:
 class TrainParams:
     """Section `train`: how every model is trained.
 
-    `warmup_epochs` and `patience` count epochs (patience null: no early stopping), `probe_l2` is the penalty
-    on the squared weights of the first, linear fit of the head, `cache_mb` the memory allowed for decoded
-    photos.
+    `warmup_epochs` and `patience` count epochs (patience null: no early stopping), `frozen_share` is the share
+    of the layers, counted from the photo on, that keep their pretrained weights, `probe_l2` the penalty on the
+    squared weights of the first, linear fit of the head, `cache_mb` the memory allowed for decoded photos.
     """
 
     seed: Annotated[int, Range(0, 2**31 - 1)] = 0
@@ -51,6 +51,7 @@ class TrainParams:
     warmup_epochs: NotNegative = 1.0
     weight_decay: NotNegative = 1e-3
     label_smoothing: Annotated[float, Range(0, 0.9)] = 0.1
+    frozen_share: Share = 0.25
     dropout: Annotated[float, Range(0, 0.9)] = 0.2
     probe_l2: Positive = 1e-3
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"

@@ -2,8 +2,7 @@
 
 from typing import NamedTuple
 
-import keras
-import tensorflow as tf
+from stages.learning.engine import keras, tf
 
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 

@@ -1,0 +1,24 @@
+from stages.learning.curves import Curves
+
+
+def record(folder, speed):
+    with Curves(folder / "curves", folder / "logs") as curves:
+        curves.log(0, {"val/log_loss": 2.5}, {})
+        curves.log(1, {"val/log_loss": 1.25, "train/loss": 3.0}, {"photos_per_second": speed})
+    files = [path for path in (folder / "curves").rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def test_tracked_files_hold_the_figures_and_nothing_that_changes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first = record(tmp_path / "a", speed=10.0)
+    assert first == record(tmp_path / "b", speed=20.0)
+    assert first["curves/plots/metrics/val/log_loss.tsv"] == b"step\tlog_loss\n0\t2.5\n1\t1.25\n"
+    assert first["curves/plots/metrics/train/loss.tsv"] == b"step\tloss\n1\t3.0\n"
+    assert set(first) == {
+        "curves/metrics.json",
+        "curves/plots/metrics/val/log_loss.tsv",
+        "curves/plots/metrics/train/loss.tsv",
+    }
+    assert any((tmp_path / "a" / "logs").iterdir())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]

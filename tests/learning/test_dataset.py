@@ -1,0 +1,89 @@
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from stages.learning import dataset
+from stages.learning.dataset import PhotoError, Source
+from stages.learning.recipe import AugmentParams, TrainParams
+
+SIDE = 6
+PLAIN = AugmentParams(flip=0, affine=0, colour=0, cutout=0)
+PARAMS = TrainParams(epochs=2, batch_size=4, augment=PLAIN, seed=11)
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Seven photos of one colour each; red tells which photo it is."""
+    files = []
+    for number in range(7):
+        path = tmp_path / f"{number}.png"
+        cv2.imwrite(str(path), np.full((SIDE, SIDE, 3), (1, 2, 10 * number), np.uint8))
+        files.append(str(path))
+    return Source(files, np.arange(7, dtype=np.int64) + 100, SIDE)
+
+
+def read(source, params):
+    batches = [(photos.numpy(), labels.numpy()) for photos, labels in dataset.training(source, params)]
+    return np.stack([photos for photos, _ in batches]), np.concatenate([labels for _, labels in batches])
+
+
+def test_training_batches_are_full_shuffled_and_labelled_right(source):
+    photos, labels = read(source, PARAMS)
+    assert photos.shape == (4, 4, SIDE, SIDE, 3) and photos.dtype == np.uint8
+    np.testing.assert_array_equal(photos[..., 0, 0, 0].ravel(), (labels - 100) * 10)
+    assert (photos[..., 1:] == [2, 1]).all()
+    first, second = labels[:7], labels[7:14]
+    assert sorted(first) == sorted(second) == list(range(100, 107))
+    assert first.tolist() != second.tolist() and first.tolist() != sorted(first)
+
+
+def test_order_and_variation_depend_on_the_seed_alone(source):
+    varied = replace(PARAMS, augment=AugmentParams())
+    photos, labels = read(source, varied)
+    again, same_labels = read(source, replace(varied, cache_mb=0, threads=1))
+    np.testing.assert_array_equal(labels, same_labels)
+    np.testing.assert_array_equal(photos, again)
+    assert read(source, replace(varied, seed=12))[1].tolist() != labels.tolist()
+
+
+def test_a_photo_varies_from_pass_to_pass(source):
+    photos, labels = read(source, replace(PARAMS, epochs=4, augment=AugmentParams(colour=1, full_share=1)))
+    reds = photos[..., 0, 0, 0].ravel()[labels == 106]
+    assert len(set(reds.tolist())) > 1
+
+
+@pytest.mark.parametrize("n_photos", [1, 3])
+def test_fewer_photos_than_a_batch_are_repeated(source, n_photos):
+    few = Source(source.files[:n_photos], source.labels[:n_photos], SIDE)
+    photos, labels = read(few, PARAMS)
+    assert photos.shape[:2] == (2, 4)
+    assert set(labels.tolist()) == set(few.labels.tolist())
+
+
+@pytest.mark.parametrize(("n", "batch", "steps"), [(1, 32, 1), (32, 32, 1), (420, 32, 13), (47, 32, 1), (49, 32, 2)])
+def test_steps_per_epoch(n, batch, steps):
+    assert dataset.steps_per_epoch(n, batch) == steps
+
+
+def test_photos_in_order_are_untouched_whatever_the_variation(source):
+    batches = list(dataset.in_order(source, 4, threads=2))
+    assert [batch.shape for batch in batches] == [(4, SIDE, SIDE, 3)] * 2
+    rows = np.concatenate(batches)
+    expected = np.stack([cv2.imread(file)[..., ::-1] for file in source.files])
+    np.testing.assert_array_equal(rows[:7], expected)
+    assert (rows[7:] == 0).all()
+
+
+def test_no_photos_no_batches():
+    assert list(dataset.in_order(Source([], np.zeros(0, np.int64), SIDE), 4, 1)) == []
+
+
+def test_the_unreadable_photo_is_named(source, tmp_path):
+    cv2.imwrite(source.files[5], np.zeros((SIDE, SIDE + 1, 3), np.uint8))
+    with pytest.raises(PhotoError, match=r"5\.png: expected a readable 6x6 PNG"):
+        list(dataset.in_order(source, 4, 1))
+    (tmp_path / "2.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    with pytest.raises(PhotoError, match=r"2\.png"):
+        list(dataset.in_order(source, 4, 1))

@@ -1,0 +1,73 @@
+import cv2
+import numpy as np
+import pytest
+
+from stages.learning import photos
+from stages.records.tables import TableError
+
+HEADER = "image_id,path,label,group,split,status,reason\n"
+CLASSES = ["NA", "pickup"]
+
+
+def table(tmp_path, *rows):
+    path = tmp_path / "letterbox.csv"
+    path.write_text(HEADER + "".join(f"{row}\n" for row in rows))
+    return path
+
+
+def test_photos_come_by_split_sorted_by_id(tmp_path):
+    path = table(
+        tmp_path,
+        "b2,x/2.jpg,pickup,g1,train,ok,",
+        "a1,x/1.jpg,NA,,train,ok,",
+        "c3,x/3.jpg,pickup,g3,test,ok,",
+        "d4,x/4.jpg,pickup,g4,val,dropped,no car",
+        "e5,x/5.jpg,lorry,g5,,ok,",
+    )
+    found = photos.read(path, CLASSES)
+    train = found["train"]
+    assert (train.image_ids, train.sources, train.groups) == (["a1", "b2"], ["x/1.jpg", "x/2.jpg"], ["a1", "g1"])
+    assert train.labels.tolist() == [0, 1] and train.labels.dtype == np.int64
+    assert found["val"].image_ids == [] and found["val"].labels.shape == (0,)
+    assert found["test"].image_ids == ["c3"]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("a,x,lorry,,train,ok,", "label.*expected one of 2 classes, found 'lorry'"),
+        ("a,x,NA,,dev,ok,", "split.*train, val, test, found 'dev'"),
+        ("z,x,NA,,val,ok,", "image_id.*each id once, found 'z'"),
+    ],
+)
+def test_bad_rows_are_named(tmp_path, row, message):
+    path = table(tmp_path, "z,x,NA,,train,ok,", row)
+    with pytest.raises(TableError, match=message):
+        photos.read(path, CLASSES)
+
+
+def test_an_empty_table_has_three_empty_splits(tmp_path):
+    assert [len(split.image_ids) for split in photos.read(table(tmp_path), CLASSES).values()] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("text", ["", "one\n", "a\na\n", "a\n\nb\n"])
+def test_bad_class_lists_are_refused(tmp_path, text):
+    path = tmp_path / "classes.txt"
+    path.write_text(text)
+    with pytest.raises(TableError, match=r"classes\.txt: expected two or more"):
+        photos.read_classes(path)
+    path.write_text("None\nб\n", encoding="utf-8")
+    assert photos.read_classes(path) == ["None", "б"]
+
+
+def test_files_and_their_side(tmp_path):
+    with pytest.raises(FileNotFoundError, match="expected letterboxed photos"):
+        photos.side_px(tmp_path)
+    cv2.imwrite(str(tmp_path / "b.png"), np.zeros((7, 7, 3), np.uint8))
+    assert photos.side_px(tmp_path) == 7
+    assert photos.files(tmp_path, ["b"]) == [str(tmp_path / "b.png")]
+    with pytest.raises(FileNotFoundError, match=r"c\.png"):
+        photos.files(tmp_path, ["b", "c"])
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((7, 9, 3), np.uint8))
+    with pytest.raises(ValueError, match="9x7"):
+        photos.side_px(tmp_path)

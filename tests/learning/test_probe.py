@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+
+from stages.learning import probe
+
+
+def test_the_bias_alone_gives_the_frequencies():
+    kernel, bias = probe.fit(np.zeros((4, 2), np.float32), np.array([0, 0, 0, 1]), 2, l2=1.0)
+    np.testing.assert_array_equal(kernel, np.zeros((2, 2)))
+    assert bias[0] - bias[1] == pytest.approx(np.log(3), abs=1e-3)
+
+
+def test_agrees_with_scikit_learn():
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(0)
+    features, labels = rng.random((60, 5)) + 3, np.arange(60) % 3
+    kernel, bias = probe.fit(features, labels, 3, l2=0.1)
+    other = LogisticRegression(C=1 / (0.1 * 60), tol=1e-10, max_iter=5000).fit(features, labels)
+    np.testing.assert_allclose(kernel, other.coef_.T, atol=2e-3)
+    ours = features @ kernel + bias
+    theirs = features @ other.coef_.T + other.intercept_
+    np.testing.assert_allclose(ours - ours[:, :1], theirs - theirs[:, :1], atol=1e-2)
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 3], [2, 2, 2]])
+def test_classes_without_photos_are_held_unlikely(labels):
+    features = np.eye(3, 4, dtype=np.float32)
+    before = features.copy()
+    kernel, bias = probe.fit(features, np.array(labels), 4, l2=1e-3, label_smoothing=0.1)
+    np.testing.assert_array_equal((features @ kernel + bias).argmax(axis=1), labels)
+    np.testing.assert_array_equal(features, before)
+    assert kernel.dtype == bias.dtype == np.float32 and np.isfinite(kernel).all()

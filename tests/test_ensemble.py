@@ -1,0 +1,128 @@
+import json
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages import ensemble
+from stages.records import predictions
+from stages.records.predictions import Predictions
+from stages.records.tables import TableError
+
+CLASSES = ["sedan", "pickup"]
+PARAMS = "models: {b: {backbone: x}, a: {backbone: x}}\nensemble: {min_val: 2}\n"
+OUTPUTS = ("ensemble", "metrics", "blended", "submission")
+# Model a is sure and right on val, b undecided; on test they differ on photo t2.
+ROWS_A = {"v1": 0.9, "v2": 0.1, "t1": 0.8, "t2": 0.4}
+ROWS_B = {"v1": 0.5, "v2": 0.5, "t1": 0.6, "t2": 0.9}
+
+
+def table(rows, classes=CLASSES):
+    ids = sorted(rows)
+    first = np.array([rows[image_id] for image_id in ids]).reshape(-1, 1)
+    return Predictions(ids, np.hstack([first, 1 - first]), classes)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two photos each of val and test; v1, t1, t2 are sedans."""
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    (tmp_path / "classes.txt").write_text("\n".join(CLASSES) + "\n")
+    (tmp_path / "letterbox.csv").write_text(
+        "image_id,path,label,group,split,status\n"
+        "t1,s/1.jpg,sedan,t1,test,ok\nt2,s/2.jpg,sedan,t2,test,ok\nn1,s/3.jpg,sedan,n1,train,ok\n"
+        "v1,s/4.jpg,sedan,v1,val,ok\nv2,p/5.jpg,pickup,v2,val,ok\n"
+    )
+    predictions.write(tmp_path / "rows" / "a.csv", table(ROWS_A))
+    predictions.write(tmp_path / "rows" / "b.csv", table(ROWS_B))
+    return tmp_path
+
+
+def run(folder, monkeypatch):
+    given = {"params": "params.yaml", "table": "letterbox.csv", "classes": "classes.txt", "predictions": "rows"}
+    given |= {name: f"out/{name}" for name in OUTPUTS}
+    arguments = [part for name, path in given.items() for part in (f"--{name}", str(folder / path))]
+    monkeypatch.setattr(sys, "argv", ["ensemble", *arguments])
+    ensemble.main()
+    return json.loads((folder / "out/metrics").read_text()), json.loads((folder / "out/ensemble").read_text())
+
+
+def test_weights_are_fitted_on_val_and_reported_on_test(folder, monkeypatch, capsys):
+    metrics, record = run(folder, monkeypatch)
+    # On val more weight on a is always better, so all of it goes there.
+    assert record["weights"] == pytest.approx({"a": 1.0, "b": 0.0}, abs=1e-6)
+    assert metrics["weights"] == record["weights"]
+    assert record["classes"] == CLASSES and record["reason"] == ""
+    assert record["files"] == {"a": "a/model.keras", "b": "b/model.keras"}
+    assert (metrics["test"]["n"], metrics["test"]["accuracy"]) == (2, 0.5)
+    assert metrics["test"]["log_loss"] == pytest.approx(-(np.log(0.8) + np.log(0.4)) / 2, abs=1e-5)
+    # Half and half gives t2 0.65 for the sedan, which is right; a alone was wrong there.
+    assert metrics["equal_weights"]["accuracy"] == 1.0
+    # b is right on all of test, yet a is better on val, and val decides.
+    assert (metrics["best_single"]["name"], metrics["best_single"]["accuracy"]) == ("a", 0.5)
+    assert capsys.readouterr().out == "ensemble: 2 models, 2 val, 2 test\n"
+
+
+def test_the_tables_written(folder, monkeypatch):
+    run(folder, monkeypatch)
+    blended = predictions.read(folder / "out/blended", CLASSES)
+    assert blended.image_ids == ["t1", "t2", "v1", "v2"]
+    np.testing.assert_allclose(blended.probabilities[:, 0], [0.8, 0.4, 0.9, 0.1], atol=1e-5)
+    rows = pd.read_csv(folder / "out/submission")
+    assert rows["image_id"].tolist() == ["t1", "t2"] and rows["path"].tolist() == ["s/1.jpg", "s/2.jpg"]
+    assert rows["label"].tolist() == ["sedan", "pickup"]
+    assert rows["second_label"].tolist() == ["pickup", "sedan"]
+    np.testing.assert_allclose(rows["probability"], [0.8, 0.6], atol=1e-5)
+
+
+def test_equal_bytes_every_time(folder, monkeypatch):
+    run(folder, monkeypatch)
+    first = [(folder / "out" / name).read_bytes() for name in OUTPUTS]
+    run(folder, monkeypatch)
+    assert [(folder / "out" / name).read_bytes() for name in OUTPUTS] == first
+
+
+def test_little_val_gives_equal_weights_and_the_reason(folder, monkeypatch):
+    (folder / "params.yaml").write_text(PARAMS.replace("min_val: 2", "min_val: 3"))
+    metrics, record = run(folder, monkeypatch)
+    assert record["weights"] == {"a": 0.5, "b": 0.5}
+    assert record["reason"] == "equal weights: 2 val photos, 3 needed to fit any"
+    assert metrics["test"] == metrics["equal_weights"]
+
+
+@pytest.mark.parametrize("kept", [["v1", "v2"], ["t1", "t2"], []])
+def test_empty_splits_leave_figures_out(folder, monkeypatch, kept):
+    lines = (folder / "letterbox.csv").read_text().splitlines()
+    kept_lines = [line for line in lines if line[:2] in ("im", "n1", *kept)]
+    (folder / "letterbox.csv").write_text("\n".join(kept_lines) + "\n")
+    for name, rows in (("a", ROWS_A), ("b", ROWS_B)):
+        predictions.write(folder / "rows" / f"{name}.csv", table({key: rows[key] for key in kept}))
+    metrics, record = run(folder, monkeypatch)
+    assert ("best_single" in metrics) == ("v1" in kept)
+    assert metrics["test"]["n"] == (2 if "t1" in kept else 0)
+    assert ("accuracy" in metrics["test"]) == ("t1" in kept)
+    assert sum(record["weights"].values()) == pytest.approx(1)
+
+
+def test_other_photos_are_refused(folder, monkeypatch):
+    predictions.write(folder / "rows" / "b.csv", table(ROWS_B | {"x9": 0.5}))
+    with pytest.raises(TableError, match=r"b: expected the 4 photos of val and test, found 5, and x9"):
+        run(folder, monkeypatch)
+    predictions.write(folder / "rows" / "b.csv", table({"v1": 0.5, "v2": 0.5, "t1": 0.5}))
+    with pytest.raises(TableError, match=r"found 3, and t2"):
+        run(folder, monkeypatch)
+
+
+def test_other_classes_are_refused(folder, monkeypatch):
+    predictions.write(folder / "rows" / "b.csv", table(ROWS_B, CLASSES[::-1]))
+    with pytest.raises(TableError, match=r"b\.csv: expected columns image_id, sedan, pickup"):
+        run(folder, monkeypatch)
+    with pytest.raises(TableError, match="b: expected the classes"):
+        ensemble.stack({"a": table(ROWS_A), "b": table(ROWS_B, CLASSES[::-1])}, list(ROWS_A))
+
+
+def test_tables_are_lined_up_by_id():
+    turned = Predictions(["y", "x"], np.array([[0.25, 0.75], [0.5, 0.5]]), CLASSES)
+    found = ensemble.stack({"a": turned}, ["x", "y"])
+    np.testing.assert_array_equal(found.probabilities, [[[0.5, 0.5], [0.25, 0.75]]])

@@ -1,0 +1,87 @@
+import json
+import sys
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages import evaluate
+from stages.learning import keras_file
+from stages.learning.engine import keras
+from stages.records import predictions
+
+# Keras 3.15 on NumPy 2.4 warns when it copies a variable out of TensorFlow.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+CLASSES = ["red", "green", "blue"]
+ROWS = "v1,red,val\nt1,red,test\nt2,green,test\nt3,blue,test\nn1,red,train\n"
+# What the photo shows; t3 is labelled blue and looks green.
+LOOKS = {"v1": 0, "t1": 0, "t2": 1, "t3": 1, "n1": 0}
+
+
+def colour_model():
+    """Answers with the softmax of the photo's mean colour over 25.5."""
+    photo = keras.Input((8, 8, 3), dtype="uint8")
+    mean = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 25.5)(photo))
+    return keras.Model(photo, keras.layers.Softmax()(mean))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "params.yaml").write_text("train: {batch_size: 2}\n")
+    (tmp_path / "classes.txt").write_text("\n".join(CLASSES) + "\n")
+    (tmp_path / "photos").mkdir()
+    for image_id, look in LOOKS.items():
+        rgb = np.tile(np.eye(3)[look] * 255, (8, 8, 1)).astype(np.uint8)
+        cv2.imwrite(str(tmp_path / "photos" / f"{image_id}.png"), rgb[..., ::-1])
+    keras_file.save(colour_model(), tmp_path / "models" / "a" / "model.keras")
+    return tmp_path
+
+
+def run(folder, monkeypatch, rows=ROWS):
+    lines = [line.split(",") for line in rows.splitlines()]
+    body = "".join(f"{image_id},{image_id}.jpg,{label},,{split},ok\n" for image_id, label, split in lines)
+    (folder / "letterbox.csv").write_text("image_id,path,label,group,split,status\n" + body)
+    given = {"params": "params.yaml", "models": "models", "table": "letterbox.csv", "photos": "photos"}
+    given |= {"classes": "classes.txt", "predictions": "p.csv", "metrics": "m.json", "tables": "tables"}
+    arguments = [part for name, path in given.items() for part in (f"--{name}", str(folder / path))]
+    monkeypatch.setattr(sys, "argv", ["evaluate", "--model", "a", *arguments])
+    monkeypatch.setattr(evaluate.runtime, "configure", lambda *_: None)
+    evaluate.main()
+    return json.loads((folder / "m.json").read_text())
+
+
+def test_val_and_test_are_scored_apart(folder, monkeypatch, capsys):
+    metrics = run(folder, monkeypatch)
+    assert (metrics["val"]["n"], metrics["val"]["accuracy"]) == (1, 1.0)
+    assert (metrics["test"]["n"], metrics["test"]["accuracy"]) == (3, pytest.approx(2 / 3))
+    right = -np.log(np.exp(10) / (np.exp(10) + 2))
+    assert metrics["test"]["log_loss"] == pytest.approx((2 * right + (10 + right)) / 3, rel=1e-4)
+    assert capsys.readouterr().out == "evaluate a: 1 val, 3 test\n"
+
+
+def test_the_tables_written(folder, monkeypatch):
+    run(folder, monkeypatch)
+    found = predictions.read(folder / "p.csv", CLASSES)
+    assert found.image_ids == ["t1", "t2", "t3", "v1"]
+    assert found.probabilities.argmax(axis=1).tolist() == [0, 1, 1, 0]
+    confusion = pd.read_csv(folder / "tables" / "confusion.csv")
+    assert confusion.to_numpy().tolist() == [["blue", "green"], ["green", "green"], ["red", "red"]]
+    per_class = pd.read_csv(folder / "tables" / "classes.csv")
+    assert per_class["recall"].tolist() == [1, 1, 0] and per_class["support"].tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("rows", ["n1,red,train\n", "n1,red,train\nt1,red,test\n", "n1,red,train\nv1,red,val\n"])
+def test_empty_splits_have_no_figures(folder, monkeypatch, rows):
+    metrics = run(folder, monkeypatch, rows)
+    for split in ("val", "test"):
+        assert metrics[split]["n"] == rows.count(split)
+        assert ("accuracy" in metrics[split]) == (split in rows)
+    assert len(predictions.read(folder / "p.csv", CLASSES).image_ids) == rows.count("\n") - 1
+
+
+def test_a_model_of_other_classes_is_refused(folder, monkeypatch):
+    (folder / "classes.txt").write_text("a\nb\n")
+    with pytest.raises(ValueError, match="expected 2 classes, found 3"):
+        run(folder, monkeypatch, "n1,a,train\n")

@@ -1,0 +1,84 @@
+"""One tiny training from random weights, run twice in processes of their own, and what it leaves behind."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from stages import train
+from stages.learning import inference
+from stages.learning.recipe import ModelParams
+from stages.records.tables import TableError
+
+ROOT = Path(__file__).parents[1]
+PARAMS = """
+train: {epochs: 2, batch_size: 4, threads: 1, patience: null}
+models:
+  tiny: {backbone: efficientnet_lite0, input_px: 32}
+"""
+SPLITS = ["train"] * 5 + ["val"] * 2
+
+
+def prepare(folder, splits=SPLITS):
+    (folder / "photos").mkdir(parents=True)
+    rows = ["image_id,path,label,group,split,status\n"]
+    for number, split in enumerate(splits):
+        rows.append(f"i{number},i{number}.jpg,{'ab'[number % 2]},,{split},ok\n")
+        image = np.random.default_rng(number).integers(0, 256, (40, 40, 3)).astype(np.uint8)
+        cv2.imwrite(str(folder / "photos" / f"i{number}.png"), image)
+    (folder / "letterbox.csv").write_text("".join(rows))
+    (folder / "classes.txt").write_text("a\nb\nnever_seen\n")
+    (folder / "params.yaml").write_text(PARAMS)
+    return folder
+
+
+def run(folder, out):
+    given = {"params": "params.yaml", "table": "letterbox.csv", "photos": "photos", "classes": "classes.txt"}
+    given |= {"pretrained": "none", "out": f"{out}/model", "curves": f"{out}/curves", "logs": f"logs_{out}"}
+    arguments = [part for name, path in given.items() for part in (f"--{name}", str(folder / path))]
+    command = [sys.executable, "-m", "stages.train", "--model", "tiny", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done, {p.relative_to(folder / out): p.read_bytes() for p in (folder / out).rglob("*") if p.is_file()}
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_two_processes_write_the_same_bytes(tmp_path):
+    folder = prepare(tmp_path / "data")
+    done, first = run(folder, "one")
+    _, second = run(folder, "two")
+    assert first == second
+    assert Path("model/model.keras") in first and Path("curves/metrics.json") in first
+    assert done.stdout.startswith("train tiny: 5 photos, ") and "photo/s" in done.stderr
+    assert "cuda" not in done.stderr.lower()
+    facts = json.loads(first[Path("model/model.json")])
+    assert facts["classes"] == ["a", "b", "never_seen"] and (facts["photo_px"], facts["input_px"]) == (40, 32)
+    assert facts["precision"] == "float32" or facts["device"] != "CPU"
+    model = inference.load(folder / "one/model/model.keras", 3)
+    assert inference.predict(model, np.zeros((2, 40, 40, 3), np.uint8)).shape == (2, 3)
+
+
+def test_one_photo_and_no_val_is_enough(tmp_path):
+    folder = prepare(tmp_path / "data", ["train", "", "", ""])
+    _, files = run(folder, "out")
+    assert json.loads(files[Path("model/model.json")])["best_epoch"] == 2
+    assert not any("val" in path.parts for path in files)
+
+
+def test_no_training_photos_are_refused(tmp_path):
+    folder = prepare(tmp_path / "data", ["val", "test"])
+    with pytest.raises(TableError, match=r"letterbox\.csv: expected photos with the split `train`, found none"):
+        train.read_splits(folder / "letterbox.csv", folder / "photos", ["a", "b"])
+
+
+def test_pretrained_tensors_are_read_by_name(tmp_path):
+    np.savez(tmp_path / "w.npz", **{"_fc.bias": np.ones(2, np.float32)})
+    assert train.read_tensors(tmp_path, ModelParams("x")) is None
+    found = train.read_tensors(tmp_path, ModelParams("x", weights="w.npz"))
+    assert list(found) == ["_fc.bias"] and found["_fc.bias"].tolist() == [1, 1]
+    with pytest.raises(FileNotFoundError, match=r"other\.npz: expected pretrained weights"):
+        train.read_tensors(tmp_path, ModelParams("x", weights="other.npz"))
