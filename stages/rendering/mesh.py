@@ -162,34 +162,37 @@ def _loft(body: Body, profile: Profile, atlas: AtlasLayout, count: int) -> Mesh:
     return join(parts)
 
 
+def _disc(circle: FloatArray, outward: float, uv: FloatArray, bias: float) -> Mesh:
+    """A flat disc with the rim `circle` (N, 3), looking towards `outward` along y; `uv` (N + 1, 2), centre last."""
+    index = np.arange(len(circle))
+    fan = np.stack([index, np.roll(index, -1), np.full_like(index, len(circle))], -1)
+    vertices = np.concatenate([circle, circle.mean(axis=0, keepdims=True)])
+    normals = np.tile([0.0, outward, 0.0], (len(vertices), 1))
+    return Mesh(vertices, normals, uv, fan[:, ::-1] if outward > 0 else fan, np.full(len(fan), bias))
+
+
 def _wheel(x: float, y: float, radius: float, atlas: AtlasLayout) -> Mesh:
     """A wheel whose outer disc lies at `y`; its tread reaches 20 cm inwards."""
     angle = np.linspace(0, 2 * np.pi, _WHEEL_SEGMENTS, endpoint=False)
     side = float(np.sign(y))
     circle = np.stack([x + radius * np.cos(angle), np.full_like(angle, y), radius + radius * np.sin(angle)], -1)
     inner = circle - [0.0, side * _WHEEL_WIDTH, 0.0]
+    rim = np.concatenate([atlas.disc(np.cos(angle), -np.sin(angle)), atlas.disc(np.zeros(1), np.zeros(1))])
+    plain = np.tile(np.array(atlas.patch(0)), (2 * _WHEEL_SEGMENTS, 1))
     index = np.arange(_WHEEL_SEGMENTS)
-    following = (index + 1) % _WHEEL_SEGMENTS
-    disc = np.stack([index, following, np.full_like(index, _WHEEL_SEGMENTS)], -1)
-    disc_mesh = Mesh(
-        np.concatenate([circle, [[x, y, radius]]]),
-        np.tile([0.0, side, 0.0], (_WHEEL_SEGMENTS + 1, 1)),
-        np.concatenate([atlas.disc(np.cos(angle), -np.sin(angle)), atlas.disc(np.zeros(1), np.zeros(1))]),
-        disc[:, ::-1] if side > 0 else disc,
-        np.full(_WHEEL_SEGMENTS, -0.35),
-    )
-    opposite = index + _WHEEL_SEGMENTS
+    following, opposite = np.roll(index, -1), index + _WHEEL_SEGMENTS
     first, second = [index, following, opposite], [following, following + _WHEEL_SEGMENTS, opposite]
     tread = np.concatenate([np.stack(first, -1), np.stack(second, -1)])
-    outward = np.stack([np.cos(angle), np.zeros_like(angle), np.sin(angle)], -1)
-    tread_mesh = Mesh(
+    outward = np.tile(np.stack([np.cos(angle), np.zeros_like(angle), np.sin(angle)], -1), (2, 1))
+    around = Mesh(
         np.concatenate([circle, inner]),
-        np.tile(outward, (2, 1)),
-        np.tile(np.array(atlas.patch(0)), (2 * _WHEEL_SEGMENTS, 1)),
+        outward,
+        plain,
         tread if side > 0 else tread[:, ::-1],
-        np.full(2 * _WHEEL_SEGMENTS, 0.1),
+        np.full(len(tread), 0.1),
     )
-    return join([disc_mesh, tread_mesh])
+    # The outer disc is drawn after the body's side, in which the arch is only painted.
+    return join([_disc(circle, side, rim, -0.35), around, _disc(inner, -side, plain[: len(rim)], 0.1)])
 
 
 def _box(lower: Point3, upper: Point3, patch: tuple[float, float], bias: float) -> Mesh:
