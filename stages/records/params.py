@@ -53,8 +53,8 @@ def load(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ParamError(f"{path}: expected a parameter file here, found none") from None
-    except yaml.YAMLError as error:
-        raise ParamError(f"{path}: expected YAML, found: {error}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParamError(f"{path}: expected YAML in UTF-8, found: {error}") from None
     if not isinstance(content, dict):
         raise ParamError(f"{path}: expected `key: value` lines, found {type(content).__name__}")
     return content

@@ -36,6 +36,8 @@ def read(path: Path, classes: list[str] | None = None) -> Predictions:
         header = pd.read_csv(path, dtype=str, nrows=0).columns.tolist()
     except FileNotFoundError:
         raise tables.TableError(f"{path}: expected a probability table, found none; run `dvc repro`") from None
+    except pd.errors.EmptyDataError:
+        raise tables.TableError(f"{path}: expected a probability table, found an empty file; run `dvc repro`") from None
     found = header[1:]
     if header[:1] != ["image_id"] or (classes is not None and found != classes):
         expected = ["image_id", *(classes or ["<one column per class>"])]

@@ -9,6 +9,8 @@ from stages.records import atomic
 
 # No text is taken for a missing value: a class may be called "None", "NA" or "nan".
 _TEXT_KINDS = ("str", "string")
+# Beyond it floats, in which numbers are parsed, skip whole numbers.
+_MAX_INT = 2**53
 
 
 class TableError(ValueError):
@@ -65,7 +67,8 @@ def _parse(path: Path, values: "pd.Series[str]", kind: str) -> pd.Series:
         return values == "True"
     numbers = pd.to_numeric(values.where(values != "", "nan"), errors="coerce")
     if kind == "int":
-        require(path, numbers.notna() & (numbers % 1 == 0), values, "a whole number")
+        is_whole = (numbers % 1 == 0) & (numbers.abs() < _MAX_INT)
+        require(path, is_whole, values, "a whole number")
         return numbers.astype("int64")
     require(path, numbers.notna() | (values == "") | (values.str.lower() == "nan"), values, "a number")
     return numbers.astype("float64")
