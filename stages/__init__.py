@@ -1,1 +1,0 @@
-"""The stages, one verb a module: `python -m stages.<verb>`."""

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from stages.imaging import batches, boxes, images
-from stages.imaging.selection import Choice, CropParams, choose
+from stages.imaging.selection import Choice, CropParams, choose, cut
 from stages.records import atomic, crops, detections, manifest, params, progress, tables
 
 Row = dict[Hashable, object]
@@ -43,14 +43,6 @@ def _rejected(choice: Choice, rule: CropParams) -> Row:
     return {"reason": choice.reason, "status": "ok" if rule.rejected == "whole" else "dropped"}
 
 
-def cut(photo: np.ndarray, box: np.ndarray | None, margin: float) -> np.ndarray:
-    """The part of `(H, W, 3)` inside a `(4,)` box widened by `margin`, as a view; all of it for None."""
-    if box is None:
-        return photo
-    x_min, y_min, x_max, y_max = boxes.to_pixels(boxes.expand(box, margin), photo.shape[1], photo.shape[0])
-    return photo[y_min:y_max, x_min:x_max]
-
-
 def write_crop(root: Path, folder: Path, margin: float, row: Row) -> str:
     """Cut the photo of one row of data/boxes.csv and write it; the reason if that failed, else an empty text."""
     box = np.array([row[name] for name in boxes.COLUMNS], dtype=np.float64) if row["is_cropped"] else None
@@ -58,7 +50,7 @@ def write_crop(root: Path, folder: Path, margin: float, row: Row) -> str:
         photo = images.read(root / str(row["path"]), str(row["image_id"]))
     except images.ImageError as error:
         return error.reason
-    images.write(folder / f"{row['image_id']}.jpg", np.ascontiguousarray(cut(photo, box, margin)))
+    images.write(folder / f"{row['image_id']}.jpg", cut(photo, box, margin))
     return ""
 
 

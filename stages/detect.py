@@ -12,7 +12,7 @@ import pandas as pd
 from stages.imaging import batches, images, runtime
 from stages.imaging.boxes import COLUMNS as CORNERS
 from stages.imaging.centernet import Detections
-from stages.imaging.detection import DetectParams, detect, prepare
+from stages.imaging.detection import DetectParams, detect, prepare, rounded
 from stages.imaging.networks import DETECTORS, Detector
 from stages.imaging.runtime import Network
 from stages.records import atomic, detections, manifest, params, progress, tables
@@ -51,10 +51,11 @@ def detect_all(
 
 def to_rows(image_id: str, found: Detections, names: dict[int, str]) -> pd.DataFrame:
     """The detections of one photo as rows of data/detections.csv."""
-    frame = pd.DataFrame(found.boxes.astype(np.float64).round(2), columns=CORNERS)
+    corners, scores = rounded(found)
+    frame = pd.DataFrame(corners, columns=CORNERS)
     frame.insert(0, "image_id", image_id)
     frame.insert(1, "class_name", [names[number] for number in found.classes.tolist()])
-    frame.insert(2, "score", found.scores.astype(np.float64).round(4))
+    frame.insert(2, "score", scores)
     return frame
 
 

@@ -1,1 +1,0 @@
-"""The picture half: images, boxes, masks and the networks that find them."""

@@ -53,3 +53,8 @@ def to_photo(corners: np.ndarray, size_wh: tuple[int, int], input_size: int) -> 
     offset = np.array([place.left, place.top] * 2, dtype=np.float32)
     scale = np.array([size_wh[0] / place.width, size_wh[1] / place.height] * 2, dtype=np.float32)
     return boxes.clip((corners - offset) * scale, *size_wh)
+
+
+def rounded(found: centernet.Detections) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes `(N, 4)` in hundredths of a pixel and scores `(N,)` in steps of 0.0001, float64, as tables keep them."""
+    return found.boxes.astype(np.float64).round(2), found.scores.astype(np.float64).round(4)

@@ -91,13 +91,18 @@ def read_mask(path: Path) -> np.ndarray:
     return np.asarray(mask)
 
 
-def write(path: Path, image: np.ndarray) -> None:
-    """Write `(H, W, 3)` uint8 RGB or `(H, W)` uint8 to a .jpg (quality 95, full colour) or .png, atomically.
+def encode(image: np.ndarray, suffix: str) -> bytes:
+    """Encode `(H, W, 3)` uint8 RGB or `(H, W)` uint8 as ".jpg" (quality 95, full colour) or ".png".
 
-    The settings are fixed, so equal pictures give equal bytes.
+    The settings are fixed, so equal pictures give equal bytes. Raises ValueError on an array that is no picture.
     """
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
-    done, content = cv2.imencode(path.suffix, bgr, _OPTIONS[path.suffix])
+    done, content = cv2.imencode(suffix, bgr, _OPTIONS[suffix])
     if not done:
-        raise ImageError("not_written", f"{path}: OpenCV could not encode an array of shape {image.shape}")
-    atomic.write_bytes(path, content.tobytes())
+        raise ValueError(f"expected (H, W, 3) or (H, W) uint8, found {image.dtype} {image.shape}")
+    return content.tobytes()
+
+
+def write(path: Path, image: np.ndarray) -> None:
+    """Write `(H, W, 3)` uint8 RGB or `(H, W)` uint8 to a .jpg or .png, atomically; see `encode`."""
+    atomic.write_bytes(path, encode(image, path.suffix))

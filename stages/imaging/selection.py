@@ -69,3 +69,16 @@ def count_vehicles(corners: np.ndarray, scores: np.ndarray) -> int:
         if not kept or boxes.iou(corners[index], corners[kept]).max() <= _SAME_VEHICLE_IOU:
             kept.append(index)
     return len(kept)
+
+
+def window(box: np.ndarray | None, size_wh: tuple[int, int], margin: float) -> tuple[int, int, int, int]:
+    """The whole pixels (x_min, y_min, x_max, y_max) that are cut out for a `(4,)` box; all of the photo for None."""
+    if box is None:
+        return 0, 0, *size_wh
+    return boxes.to_pixels(boxes.expand(box, margin), *size_wh)
+
+
+def cut(photo: np.ndarray, box: np.ndarray | None, margin: float) -> np.ndarray:
+    """The part of `(H, W, 3)` uint8 inside a `(4,)` box widened by `margin`, as a copy; all of it for None."""
+    x_min, y_min, x_max, y_max = window(box, (photo.shape[1], photo.shape[0]), margin)
+    return np.ascontiguousarray(photo[y_min:y_max, x_min:x_max])

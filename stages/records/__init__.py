@@ -1,1 +1,0 @@
-"""What both halves stand on: parameters, tables, atomic writes, progress."""

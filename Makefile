@@ -1,0 +1,33 @@
+# Two commands: `make repro` runs everything to the results table, `make test` checks the code.
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: repro test format lock report
+
+repro: .venv/ready
+	dvc repro dvc.yaml data/sample/dvc.yaml
+	@python -m stages.results
+
+test: .venv/ready
+	ruff format --check
+	ruff check
+	mypy
+	pytest -n 2
+
+# The environment: exactly the locked packages, each checked against its hash.
+.venv/ready: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "expected Python 3.11 or newer, found $$($(PYTHON) --version); try make PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv --clear .venv || { echo "expected the venv module; try: apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	touch $@
+
+format: .venv/ready
+	ruff format
+	ruff check --fix
+
+# After a change of pyproject.toml. No index is named in the file, so that any mirror serves it.
+lock:
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --no-annotate --upgrade --quiet -o requirements.lock

@@ -1,0 +1,46 @@
+"""Chosen boxes and masks against known ones."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stages.imaging import boxes
+
+
+def box_scores(chosen: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """The overlap (IoU, 0..1) of each chosen box with its true one, `(N, 4)` both; NaN rows, no box, overlap by 0."""
+    return np.where(np.isnan(chosen).any(axis=1), 0.0, boxes.iou(np.nan_to_num(chosen), truth))
+
+
+def mask_iou(mask: np.ndarray, window: tuple[int, int, int, int], truth: np.ndarray) -> float:
+    """The overlap (IoU, 0..1) of a crop's mask with the true mask of its photo, both uint8, cut at 50 %.
+
+    `window` is the crop's x_min, y_min, x_max, y_max in the photo. True pixels outside the crop count as missed.
+    """
+    x_min, y_min, x_max, y_max = window
+    if mask.shape != (y_max - y_min, x_max - x_min):
+        raise ValueError(f"expected a mask of {y_max - y_min} x {x_max - x_min} (H x W), found {mask.shape}")
+    found, true = mask > 127, truth > 127
+    both = int((found & true[y_min:y_max, x_min:x_max]).sum())
+    either = int(found.sum()) + int(true.sum()) - both
+    return both / either if either else 1.0
+
+
+def summarise(box_overlaps: np.ndarray, mask_overlaps: np.ndarray) -> dict[str, Any]:
+    """Recall at IoU 0.5 and 0.75, mean and median overlaps, share of masks below 0.5; NaN masks are left out."""
+    masks = pd.Series(mask_overlaps).dropna()
+    return {
+        "detector": {
+            "n": len(box_overlaps),
+            "recall_at_50": round(float((box_overlaps >= 0.5).mean()), 4),
+            "recall_at_75": round(float((box_overlaps >= 0.75).mean()), 4),
+            "mean_iou": round(float(box_overlaps.mean()), 4),
+        },
+        "mask": {
+            "n": len(masks),
+            "mean_iou": round(float(masks.mean()), 4),
+            "median_iou": round(float(masks.median()), 4),
+            "share_below_half": round(float((masks < 0.5).mean()), 4),
+        },
+    }

@@ -1,0 +1,114 @@
+"""Name the class of new photos with the trained ensemble, through the same functions as the pipeline's stages."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stages import resize
+from stages.imaging import detection, images, runtime, segmentation, selection
+from stages.imaging.detection import DetectParams
+from stages.imaging.networks import DETECTORS, SEGMENTERS
+from stages.imaging.segmentation import SegmentParams
+from stages.imaging.selection import CropParams
+from stages.learning import blend, inference, photos
+from stages.records import params, progress
+from stages.resize import ResizeParams
+
+Classify = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The sections of params.yaml that decide what happens to a photo before a model sees it."""
+
+    detect: DetectParams
+    crop: CropParams
+    segment: SegmentParams
+    resize: ResizeParams
+
+    @classmethod
+    def read(cls, path: Path) -> "Settings":
+        """Read the four sections."""
+        sections = {"detect": DetectParams, "crop": CropParams, "segment": SegmentParams, "resize": ResizeParams}
+        return cls(**{name: params.read(path, name, section) for name, section in sections.items()})
+
+
+class Preparation:
+    """The picture half for one photo at a time: from a photo to what the models were trained on."""
+
+    def __init__(self, settings: Settings, networks: Path) -> None:
+        self.settings = settings
+        self.detector = DETECTORS[settings.detect.network]
+        self.segmenter = SEGMENTERS[settings.segment.network]
+        outputs = list(self.detector.outputs)
+        self.detect = runtime.load(networks / self.detector.file, outputs, settings.detect.runtime)
+        outputs = [self.segmenter.output]
+        self.segment = runtime.load(networks / self.segmenter.file, outputs, settings.segment.runtime)
+
+    def __call__(self, photo: np.ndarray) -> tuple[np.ndarray, str]:
+        """Turn `(H, W, 3)` uint8 RGB into `(size, size, 3)` uint8 RGB, and a note where the car was not cut out."""
+        box, note = self.choose(photo)
+        # The crop stage writes JPEG files and the later ones read them: the models know pictures that went that way.
+        crop = images.decode(images.encode(selection.cut(photo, box, self.settings.crop.margin), ".jpg"))
+        inputs = segmentation.prepare(crop, self.segmenter)[None]
+        (mask,) = segmentation.segment(inputs, [(crop.shape[1], crop.shape[0])], self.segment)
+        why = segmentation.judge(round(segmentation.coverage(mask), 4), self.settings.segment)
+        picture = resize.treat(crop, None if why else mask, self.settings.resize)
+        return picture, ", ".join(part for part in (note, why) if part)
+
+    def choose(self, photo: np.ndarray) -> tuple[np.ndarray | None, str]:
+        """The main car's box `(4,)` in pixels, or None and the reason."""
+        size_wh = (photo.shape[1], photo.shape[0])
+        inputs = detection.prepare(photo, self.detector.size)[None]
+        (found,) = detection.detect(inputs, [size_wh], self.detect, self.detector, self.settings.detect)
+        names = np.array([self.detector.vehicles[number] for number in found.classes.tolist()])
+        choice = selection.choose(*detection.rounded(found), names, size_wh, self.settings.crop)
+        return (None if choice.index is None else detection.rounded(found)[0][choice.index]), choice.reason
+
+
+def load_ensemble(path: Path, models: Path, classes: list[str]) -> Classify:
+    """The trained ensemble as a function of `(N, H, W, 3)` uint8 pictures that gives `(N, C)` probabilities."""
+    used = {name: weight for name, weight in blend.read_weights(path, classes).items() if weight > 0}
+    loaded = [inference.load(models / name / "model.keras", len(classes)) for name in used]
+
+    def classify(pictures: np.ndarray) -> np.ndarray:
+        answers = np.stack([inference.predict(model, pictures) for model in loaded])
+        return blend.blend(answers, np.array(list(used.values())))
+
+    return classify
+
+
+def predict(paths: list[Path], prepare: Preparation, classify: Classify, classes: list[str]) -> pd.DataFrame:
+    """One row per photo: `path`, `label`, `probability`, `note`; a photo that cannot be read has a note alone."""
+    rows = []
+    for path in progress.track(paths, len(paths), "photo", "predict"):
+        try:
+            picture, note = prepare(images.read(path))
+        except images.ImageError as error:
+            rows.append((str(path), "", np.nan, str(error)))
+            continue
+        (probabilities,) = classify(picture[None])
+        best = int(probabilities.argmax())
+        rows.append((str(path), classes[best], round(float(probabilities[best]), 4), note))
+    return pd.DataFrame(rows, columns=["path", "label", "probability", "note"])
+
+
+def main() -> None:
+    """Print one line per photo named on the command line, as CSV."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("photos", type=Path, nargs="+", metavar="PHOTO")
+    for name, default in (("params", "params.yaml"), ("classes", "data/classes.txt"), ("models", "models")):
+        parser.add_argument(f"--{name}", type=Path, default=Path(default))
+    arguments = parser.parse_args()
+    classes = photos.read_classes(arguments.classes)
+    prepare = Preparation(Settings.read(arguments.params), arguments.models / "pretrained")
+    classify = load_ensemble(arguments.models / "ensemble.json", arguments.models, classes)
+    print(predict(arguments.photos, prepare, classify, classes).to_csv(index=False), end="")
+
+
+if __name__ == "__main__":
+    main()

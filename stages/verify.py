@@ -1,0 +1,64 @@
+"""Score the chosen boxes and the masks of the embedded sample against what was rendered."""
+
+import argparse
+from collections.abc import Hashable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stages.imaging import batches, images, selection, truth
+from stages.imaging.boxes import COLUMNS as CORNERS
+from stages.imaging.selection import CropParams
+from stages.records import atomic, crops, params, progress, tables
+
+TRUTH_COLUMNS = {"path": "str", "kind": "str", **dict.fromkeys(CORNERS, "float")}
+
+
+def pair(chosen: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    """Chosen and true boxes (`true_x_min` ...) of the regular photos, those of kind `car`, side by side by path.
+
+    Raises tables.TableError when a regular photo of the truth is missing: then the tables are of another source.
+    """
+    regular = known[known["kind"] == "car"].rename(columns={name: f"true_{name}" for name in CORNERS})
+    both = regular.merge(chosen[chosen["status"] != "failed"], on="path", how="left")
+    if both["image_id"].isna().any():
+        missing = both.loc[both["image_id"].isna(), "path"].iloc[0]
+        raise tables.TableError(
+            f"data/boxes.csv: expected a row for the sample's photo {missing}, found none; "
+            "the pipeline last ran on another ingest.source"
+        )
+    return both
+
+
+def mask_overlap(margin: float, mask_folder: Path, true_folder: Path, row: dict[Hashable, object]) -> float:
+    """The overlap of one photo's mask with the true one; NaN where the photo has no mask."""
+    path = mask_folder / f"{row['image_id']}.png"
+    if row["status"] != "ok" or not path.is_file():
+        return float("nan")
+    true = images.read_mask(true_folder / Path(str(row["path"])).with_suffix(".png"))
+    box = np.array([row[name] for name in CORNERS], dtype=np.float64) if row["is_cropped"] else None
+    window = selection.window(box, (true.shape[1], true.shape[0]), margin)
+    return truth.mask_iou(images.read_mask(path), window, true)
+
+
+def main() -> None:
+    """Write metrics/sample.json."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("params", "boxes", "masks", "truth", "true-masks", "metrics"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    arguments = parser.parse_args()
+    rule = params.read(arguments.params, "crop", CropParams)
+    both = pair(crops.read(arguments.boxes), tables.read(arguments.truth, TRUTH_COLUMNS))
+    overlap = partial(mask_overlap, rule.margin, arguments.masks, arguments.true_masks)
+    scored = batches.mapped(overlap, both.to_dict("records"), ahead=32)
+    masks = [score for _, score in progress.track(scored, len(both), "photo", "verify")]
+    found = truth.box_scores(both[CORNERS].to_numpy(), both[[f"true_{name}" for name in CORNERS]].to_numpy())
+    scores = truth.summarise(found, np.array(masks))
+    atomic.write_json(arguments.metrics, scores)
+    progress.summary("verify", photos=len(both), boxes_at_iou_50=int((found >= 0.5).sum()), masks=scores["mask"]["n"])
+
+
+if __name__ == "__main__":
+    main()
