@@ -38,8 +38,7 @@ def refuse_strangers(folder: Path, expected: set[Path]) -> None:
     strangers = sorted(path for path in folder.rglob("*") if path.is_file() and path not in expected)
     if strangers:
         raise ValueError(
-            f"{folder}: expected only files of the sample, found {strangers[0]}; "
-            "choose another folder or remove it"
+            f"{folder}: expected only files of the sample, found {strangers[0]}; choose another folder or remove it"
         )
 
 

@@ -38,6 +38,13 @@ class Camera:
         )
         return local @ self.rotation
 
+    def ray_grid(self, size_wh: tuple[int, int]) -> FloatArray:
+        """`rays` through the middles of all pixels of a picture, (H, W, 3) float32."""
+        x, y = (np.arange(length) + 0.5 for length in size_wh)
+        across = self.rays(np.stack([x, np.zeros_like(x)], axis=-1))
+        down = self.rays(np.stack([np.zeros_like(y), y], axis=-1)) - self.rays(np.zeros(2))
+        return across.astype(np.float32) + down.astype(np.float32)[:, None]
+
     def moved(self, shift: tuple[float, float], factor: float) -> "Camera":
         """The camera of a picture cut out at `shift` pixels and enlarged by `factor`."""
         x, y = self.centre

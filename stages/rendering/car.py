@@ -9,7 +9,7 @@ from stages.rendering import mesh, profile, raster
 from stages.rendering.atlas import Look, Painter, Texture, blank, paint_wheel
 from stages.rendering.bodies import Body
 from stages.rendering.camera import Camera
-from stages.rendering.light import Light, Pixels, shade, to_linear
+from stages.rendering.light import Light, Pixels, Surface, shade, to_linear
 from stages.rendering.side import paint_side
 from stages.rendering.top import paint_top
 
@@ -108,7 +108,7 @@ def _shade_pixels(
         mixed = raster.interpolate(table, shape.triangles[ids], weights)
         albedo, materials = _sample(car.texture, mixed[:, 6:])
         views, normals = _unit(mixed[:, :3] - eye), _unit(mixed[:, 3:6])
-        result[start : start + _BLOCK] = shade(light, albedo, materials, normals, views, mixed[:, 2])
+        result[start : start + _BLOCK] = shade(light, Surface(albedo, materials, normals, views, mixed[:, 2]))
     return result
 
 

@@ -87,8 +87,7 @@ def _marking_mask(ground: Ground, camera: Camera, size_wh: tuple[int, int]) -> P
 
 def draw_ground(ground: Ground, camera: Camera, size_wh: tuple[int, int]) -> tuple[Pixels, Pixels]:
     """Albedo (H, W, 3) of the ground and elevation (H, W), the slope of each pixel's ray (negative: ground)."""
-    columns, rows = np.meshgrid(np.arange(size_wh[0]) + 0.5, np.arange(size_wh[1]) + 0.5)
-    rays = camera.rays(np.stack([columns, rows], axis=-1)).astype(np.float32)
+    rays = camera.ray_grid(size_wh)
     slope = rays[..., 2] / np.hypot(rays[..., 0], rays[..., 1])
     distance = np.float32(camera.position[2]) / np.maximum(-rays[..., 2], np.float32(1e-3))
     x, y = (np.float32(camera.position[axis]) + distance * rays[..., axis] for axis in (0, 1))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -120,14 +120,21 @@ def _ambient(light: Light, normals: Pixels, heights: Pixels) -> Pixels:
     return (up * light.sky.astype(np.float32) + (1 - up) * light.ground.astype(np.float32)) * open_sky[:, None]
 
 
-def shade(
-    light: Light, albedo: Pixels, materials: np.ndarray, normals: Pixels, views: Pixels, heights: Pixels
-) -> Pixels:
-    """Radiance (N, 3) of surface points: Lambert, plus Schlick's approximation of the Fresnel reflection (1994).
-
-    `albedo` (N, 3) is linear, `normals` and `views` (N, 3) are unit vectors (views run from the camera to the
-    surface), `heights` (N,) metres above the ground.
+class Surface(NamedTuple):
+    """Points of surfaces: `albedo` (N, 3) linear, `materials` (N,), `normals` and `views` (N, 3) unit vectors
+    (views run from the camera to the point), `heights` (N,) metres above the ground.
     """
+
+    albedo: Pixels
+    materials: np.ndarray
+    normals: Pixels
+    views: Pixels
+    heights: Pixels
+
+
+def shade(light: Light, surface: Surface) -> Pixels:
+    """Radiance (N, 3) of surface points: Lambert, plus Schlick's approximation of the Fresnel reflection (1994)."""
+    albedo, materials, normals, views, heights = surface
     sun = light.sun_direction.astype(np.float32)
     towards_sun = np.maximum(normals @ sun, 0)[:, None]
     diffuse = albedo * (_ambient(light, normals, heights) + towards_sun * light.sun.astype(np.float32))

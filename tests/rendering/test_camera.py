@@ -45,3 +45,9 @@ def test_rotation_is_orthonormal() -> None:
     rotation = look_at(np.array([-7.0, 2.0, 3.0]), np.array([1.0, 0.0, 0.5]), 0.3)
     np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
     assert np.linalg.det(rotation) == pytest.approx(1.0)
+
+
+def test_the_ray_grid_holds_the_ray_of_every_pixel() -> None:
+    grid = LEVEL.ray_grid((5, 3))
+    assert grid.shape == (3, 5, 3)
+    np.testing.assert_allclose(grid[2, 4], LEVEL.rays(np.array([4.5, 2.5])), atol=1e-6)

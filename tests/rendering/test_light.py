@@ -15,7 +15,7 @@ def overhead(lamps: float = 0.0) -> Light:
 
 def shade(scene: Light, material: Material, normal: np.ndarray = UP) -> np.ndarray:
     albedo, materials = np.full((1, 3), 0.5, np.float32), np.array([int(material)], np.uint8)
-    return light.shade(scene, albedo, materials, normal, DOWNWARD_VIEW, np.array([2.0], np.float32))
+    return light.shade(scene, light.Surface(albedo, materials, normal, DOWNWARD_VIEW, np.array([2.0], np.float32)))
 
 
 def test_a_matte_surface_under_the_zenith_gives_albedo_times_light() -> None:
@@ -38,7 +38,8 @@ def test_lamps_glow_when_they_are_switched_on() -> None:
 
 def test_shading_leaves_its_inputs_alone() -> None:
     normals, albedo = UP.copy(), np.full((1, 3), 0.5, np.float32)
-    light.shade(overhead(1.0), albedo, np.array([4], np.uint8), normals, DOWNWARD_VIEW, np.ones(1, np.float32))
+    lamp, heights = np.array([4], np.uint8), np.ones(1, np.float32)
+    light.shade(overhead(1.0), light.Surface(albedo, lamp, normals, DOWNWARD_VIEW, heights))
     assert (normals == UP).all() and (albedo == 0.5).all()
 
 
