@@ -27,7 +27,7 @@ def choose_one(photo: Row, found: pd.DataFrame, rule: CropParams) -> Row:
     """The row of data/boxes.csv for one row of the manifest and its detections."""
     row: Row = {name: photo[name] for name in ("image_id", "path", "status", "reason")}
     row |= {"is_cropped": False, "class_name": "", "n_vehicles": 0}
-    if photo["status"] != "ok":
+    if photo["status"] != "ok" or rule.region == "photo":
         return row
     corners = found[boxes.COLUMNS].to_numpy(dtype=np.float64)
     size_wh = int(str(photo["width"])), int(str(photo["height"]))

@@ -62,6 +62,8 @@ class Preparation:
 
     def choose(self, photo: np.ndarray) -> tuple[np.ndarray | None, str]:
         """The main car's box `(4,)` in pixels, or None and the reason."""
+        if self.settings.crop.region == "photo":
+            return None, ""
         size_wh = (photo.shape[1], photo.shape[0])
         inputs = detection.prepare(photo, self.detector.size)[None]
         (found,) = detection.detect(inputs, [size_wh], self.detect, self.detector, self.settings.detect)

@@ -14,7 +14,7 @@ _SAME_VEHICLE_IOU = 0.6
 
 @dataclass(frozen=True)
 class CropParams:
-    """The rule for the main car.
+    """The rule for the main car; with `region: photo` every photo is used whole, to compare with.
 
     Boxes of the `classes` with at least `min_score` stand for election; the one with the largest
     score x sqrt(area) is the main car. It must cover `min_area` of the photo. `margin` widens the crop on every
@@ -22,6 +22,7 @@ class CropParams:
     `whole` uses all of it, `drop` leaves it out.
     """
 
+    region: Literal["car", "photo"]
     classes: tuple[str, ...]
     min_score: params.Share
     min_area: params.Share
