@@ -1,0 +1,122 @@
+"""Seconds from a 640x480 photo's file to its boxes: this pipeline, plain ONNX Runtime, and GluonCV on mxnet."""
+
+import argparse
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+
+from benchmarks import timing
+from stages.detect import detect_all
+from stages.imaging import images, runtime
+from stages.imaging.detection import DetectParams, detect, prepare
+from stages.imaging.networks import DETECTORS
+from stages.imaging.runtime import RuntimeParams
+from stages.records import params
+
+_SIZE_WH = (640, 480)
+_WORKER = Path(__file__).with_name("gluoncv_worker.py")
+
+
+def find_photos(folder: Path, limit: int) -> list[Path]:
+    """The first `limit` JPEG files below `folder` of 640x480 pixels. Raises FileNotFoundError when there is none."""
+    found: list[Path] = []
+    for path in sorted(folder.rglob("*.jpg")):
+        with Image.open(path) as picture:
+            if picture.size == _SIZE_WH:
+                found.append(path)
+        if len(found) == limit:
+            break
+    if not found:
+        raise FileNotFoundError(f"{folder}: expected JPEG photos of {_SIZE_WH[0]}x{_SIZE_WH[1]} pixels, found none")
+    return found
+
+
+def pipeline(photos: list[Path], networks: Path, settings: DetectParams) -> Callable[[], object]:
+    """The detect stage's own loop: decoding in threads, batches through the engine that the settings name."""
+    spec = DETECTORS[settings.network]
+    network = runtime.load(networks / spec.file, list(spec.outputs), settings.runtime)
+    rows = [(images.image_id(path.read_bytes()), str(path.resolve())) for path in photos]
+    return lambda: list(detect_all(rows, Path("/"), network, spec, settings))
+
+
+def one_by_one(photos: list[Path], networks: Path, settings: DetectParams) -> Callable[[], object]:
+    """The same network and decoder through ONNX Runtime with its default options, one photo after the other."""
+    spec = DETECTORS[settings.network]
+    plain = RuntimeParams(batch_size=1, engine="onnxruntime", precision="f32")
+    network = runtime.load(networks / spec.file, list(spec.outputs), plain)
+
+    def work() -> None:
+        for path in photos:
+            photo = images.decode(path.read_bytes())
+            size_wh = photo.shape[1], photo.shape[0]
+            detect(prepare(photo, spec.size)[None], [size_wh], network, spec, settings)
+
+    return work
+
+
+@contextmanager
+def gluoncv(python: Path, photos: list[Path], is_tuned: bool) -> Iterator[Callable[[], float]]:
+    """Start a worker in GluonCV's environment; a call is one pass over the photos, timed by the worker itself.
+
+    As a user has it, or `is_tuned`: with a thread per core and memory kept from call to call.
+    """
+    command = [str(python), str(_WORKER), *(["--static"] if is_tuned else []), *map(str, photos)]
+    environment = os.environ | ({"OMP_NUM_THREADS": str(os.cpu_count())} if is_tuned else {})
+    pipe = partial(subprocess.Popen, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    with pipe(command) as process:
+
+        def run() -> float:
+            if process.stdin is None or process.stdout is None:
+                raise RuntimeError("the worker has no pipes")
+            process.stdin.write("again\n")
+            process.stdin.flush()
+            answer = process.stdout.readline()
+            if not answer:
+                raise RuntimeError(
+                    f"{python}: the worker ended; expected the environment that `make .venv-gluoncv` makes"
+                )
+            return float(answer)
+
+        yield run
+        process.communicate()
+
+
+def main() -> None:
+    """Print the table of seconds per photo."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--photos", type=Path, default=Path("data/sample/photos"))
+    parser.add_argument("--networks", type=Path, default=Path("models/pretrained"))
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    parser.add_argument("--gluoncv-python", type=Path, default=Path(".venv-gluoncv/bin/python"))
+    parser.add_argument("--limit", type=int, default=32, help="photos in each round")
+    parser.add_argument("--rounds", type=int, default=7)
+    arguments = parser.parse_args()
+    settings = params.read(arguments.params, "detect", DetectParams)
+    with ExitStack() as stack:
+        photos = find_photos(arguments.photos, arguments.limit)
+        seconds = timing.interleaved(contenders(stack, photos, arguments, settings), arguments.rounds)
+    precision = runtime.resolve_precision(settings.runtime.precision)
+    title = f"{len(photos)} photos, {len(seconds)} rounds, {os.cpu_count()} cores, OpenVINO {precision}; s per photo"
+    timing.show(timing.compare(seconds, len(photos), "GluonCV, mxnet, default"), title)
+
+
+def contenders(
+    stack: ExitStack, photos: list[Path], arguments: argparse.Namespace, settings: DetectParams
+) -> dict[str, Callable[[], float]]:
+    """All that are compared, by name; the workers live as long as `stack`."""
+    python, networks = arguments.gluoncv_python, arguments.networks
+    return {
+        "pipeline": timing.stopwatch(pipeline(photos, networks, settings)),
+        "ONNX Runtime, batch 1": timing.stopwatch(one_by_one(photos, networks, settings)),
+        "GluonCV, mxnet, default": stack.enter_context(gluoncv(python, photos, is_tuned=False)),
+        "GluonCV, mxnet, tuned": stack.enter_context(gluoncv(python, photos, is_tuned=True)),
+    }
+
+
+if __name__ == "__main__":
+    main()
