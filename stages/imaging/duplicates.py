@@ -22,10 +22,12 @@ def groups(hashes: list[str], max_distance: int) -> np.ndarray:
     Returns `(N,)` int64; photos of one group share a number. Links chain: if a is near b, and b near c, all
     three are one group.
     """
-    left, right = near_pairs(hashes, max_distance)
-    size = len(hashes)
+    # Equal hashes are one point: thousands of blank pictures would make millions of pairs.
+    different, places = np.unique(np.array(hashes, dtype=str), return_inverse=True)
+    left, right = near_pairs(different.tolist(), max_distance)
+    size = len(different)
     links = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(size, size))
-    return connected_components(links, directed=False)[1].astype(np.int64)
+    return connected_components(links, directed=False)[1][places].astype(np.int64)
 
 
 def near_pairs(hashes: list[str], max_distance: int) -> tuple[np.ndarray, np.ndarray]:
