@@ -12,6 +12,8 @@ from stages.records import atomic
 
 # A picture of more pixels is refused before it is decoded: a small file can claim to be an enormous one.
 MAX_PIXELS = 200_000_000
+# Pillow knows more, but to open some of those, such as PostScript, it runs other programs on the file.
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
 _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 _JPEG_OPTIONS = [
     cv2.IMWRITE_JPEG_QUALITY,
@@ -46,7 +48,7 @@ def decode(content: bytes) -> np.ndarray:
     if not content:
         raise ImageError("empty_file", "the file has no bytes")
     try:
-        picture = Image.open(io.BytesIO(content))
+        picture = Image.open(io.BytesIO(content), formats=_FORMATS)
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise ImageError("not_an_image", str(error)) from None
     if picture.width * picture.height > MAX_PIXELS:
@@ -85,7 +87,8 @@ def read(path: Path, expected_id: str | None = None) -> np.ndarray:
 
 def read_mask(path: Path) -> np.ndarray:
     """Read an 8-bit mask, `(H, W)` uint8, 255 = wholly the object. Raises ImageError when it cannot be read."""
-    mask = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_GRAYSCALE) if path.is_file() else None
+    content = np.fromfile(path, dtype=np.uint8) if path.is_file() else np.empty(0, np.uint8)
+    mask = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if content.size else None
     if mask is None:
         raise ImageError("missing", f"{path}: expected an 8-bit PNG mask; run `dvc repro`")
     return np.asarray(mask)
@@ -96,11 +99,10 @@ def encode(image: np.ndarray, suffix: str) -> bytes:
 
     The settings are fixed, so equal pictures give equal bytes. Raises ValueError on an array that is no picture.
     """
-    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
-    done, content = cv2.imencode(suffix, bgr, _OPTIONS[suffix])
-    if not done:
+    if image.dtype != np.uint8 or image.size == 0 or image.shape[2:] not in ((), (3,)) or image.ndim < 2:
         raise ValueError(f"expected (H, W, 3) or (H, W) uint8, found {image.dtype} {image.shape}")
-    return content.tobytes()
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
+    return cv2.imencode(suffix, bgr, _OPTIONS[suffix])[1].tobytes()
 
 
 def write(path: Path, image: np.ndarray) -> None:
