@@ -23,7 +23,7 @@ def peaks(heatmap: np.ndarray, top_k: int, threshold: float) -> tuple[np.ndarray
     """The cells that are the maximum of their 3x3 neighbours and score at least `threshold`, best first.
 
     `heatmap` is `(rows, columns, C)` float32 in 0..1. Returns rows, columns and classes, `(N,)` int64 each with
-    N <= `top_k`; equal scores keep the order of the array.
+    N <= `top_k`; equal scores come in the order of class, row, column.
     """
     planes = np.ascontiguousarray(heatmap.transpose(2, 0, 1))
     highest = np.stack([cv2.dilate(plane, _NEIGHBOURS) for plane in planes])
@@ -42,4 +42,6 @@ def decode(heatmap: np.ndarray, extents: np.ndarray, stride: int, top_k: int, th
     left, top, right, bottom = np.moveaxis(extents[rows, columns], -1, 0)
     x, y = (stride * columns).astype(np.float32), (stride * rows).astype(np.float32)
     corners = np.stack([x - left, y - top, x + right, y + bottom], axis=-1)
+    # The head is linear: where it is unsure an extent may fall below zero and turn the box inside out.
+    corners[:, 2:] = np.maximum(corners[:, 2:], corners[:, :2])
     return Detections(corners, heatmap[rows, columns, classes], classes)
