@@ -23,7 +23,7 @@ class CropParams:
     """
 
     region: Literal["car", "photo"]
-    classes: tuple[str, ...]
+    classes: tuple[Literal["car", "bus", "truck"], ...]
     min_score: params.Share
     min_area: params.Share
     margin: Annotated[float, params.Range(0, 1)]
@@ -82,4 +82,4 @@ def window(box: np.ndarray | None, size_wh: tuple[int, int], margin: float) -> t
 def cut(photo: np.ndarray, box: np.ndarray | None, margin: float) -> np.ndarray:
     """The part of `(H, W, 3)` uint8 inside a `(4,)` box widened by `margin`, as a copy; all of it for None."""
     x_min, y_min, x_max, y_max = window(box, (photo.shape[1], photo.shape[0]), margin)
-    return np.ascontiguousarray(photo[y_min:y_max, x_min:x_max])
+    return photo[y_min:y_max, x_min:x_max].copy()
