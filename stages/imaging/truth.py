@@ -29,7 +29,8 @@ def mask_iou(mask: np.ndarray, window: tuple[int, int, int, int], truth: np.ndar
 
 def summarise(box_overlaps: np.ndarray, mask_overlaps: np.ndarray) -> dict[str, Any]:
     """Recall at IoU 0.5 and 0.75, mean and median overlaps, share of masks below 0.5; NaN masks are left out."""
-    masks = pd.Series(mask_overlaps).dropna()
+    masks = pd.Series(mask_overlaps, dtype="float64").dropna()
+    of_masks = {"mean_iou": masks.mean(), "median_iou": masks.median(), "share_below_half": (masks < 0.5).mean()}
     return {
         "detector": {
             "n": len(box_overlaps),
@@ -37,10 +38,6 @@ def summarise(box_overlaps: np.ndarray, mask_overlaps: np.ndarray) -> dict[str, 
             "recall_at_75": round(float((box_overlaps >= 0.75).mean()), 4),
             "mean_iou": round(float(box_overlaps.mean()), 4),
         },
-        "mask": {
-            "n": len(masks),
-            "mean_iou": round(float(masks.mean()), 4),
-            "median_iou": round(float(masks.median()), 4),
-            "share_below_half": round(float((masks < 0.5).mean()), 4),
-        },
+        # JSON knows no NaN, so without any mask nothing is said but that.
+        "mask": {"n": len(masks)} | {name: round(float(score), 4) for name, score in of_masks.items() if len(masks)},
     }
