@@ -46,13 +46,23 @@ def test_a_table_comes_back_as_it_was_written_also_without_rows(tmp_path, module
 @pytest.mark.parametrize(
     ("module", "row", "column", "bad"),
     [
-        (manifest, MANIFEST, "status", "good"), (manifest, MANIFEST, "split", ""), (manifest, MANIFEST, "split", "Train"),
-        (manifest, MANIFEST, "width", "wide"), (detections, DETECTION, "score", 1.01), (detections, DETECTION, "score", ""),
-        (detections, DETECTION, "x_max", 0.5), (detections, DETECTION, "y_max", ""), (crops, CROP, "status", ""),
-        (crops, CROP, "is_cropped", "yes"), (crops, CROP, "n_vehicles", 1.5), (masks, MASK, "coverage", 1.5),
-        (masks, MASK, "coverage", -0.1), (letterbox, PADDED, "split", "dev"), (letterbox, PADDED, "pad_top", ""),
+        (manifest, MANIFEST, "status", "good"),
+        (manifest, MANIFEST, "split", ""),
+        (manifest, MANIFEST, "split", "Train"),
+        (manifest, MANIFEST, "width", "wide"),
+        (detections, DETECTION, "score", 1.01),
+        (detections, DETECTION, "score", ""),
+        (detections, DETECTION, "x_max", 0.5),
+        (detections, DETECTION, "y_max", ""),
+        (crops, CROP, "status", ""),
+        (crops, CROP, "is_cropped", "yes"),
+        (crops, CROP, "n_vehicles", 1.5),
+        (masks, MASK, "coverage", 1.5),
+        (masks, MASK, "coverage", -0.1),
+        (letterbox, PADDED, "split", "dev"),
+        (letterbox, PADDED, "pad_top", ""),
     ],
-)  # fmt: skip
+)
 def test_a_value_that_cannot_be_is_refused_with_file_and_column(tmp_path, module, row, column, bad):
     tables.write(tmp_path / "t.csv", pd.DataFrame([{**row, column: bad}]))
     with pytest.raises(TableError, match=rf"t\.csv: column `{column}`, row 2"):

@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+
+from stages.imaging import boxes, detection, letterbox
+from stages.imaging.centernet import Detections
+from stages.imaging.networks import Detector
+from stages.imaging.runtime import RuntimeParams
+
+SPEC = Detector(file="x.onnx", size=16, outputs=("heat", "wh"), stride=4, vehicles={7: "truck", 2: "car"})
+SETTINGS = detection.DetectParams("centernet_mobilenetv3", 0.1, 5, RuntimeParams(2, "auto", "f32"))
+
+
+def test_boxes_of_the_padded_input_come_back_in_the_photo():
+    rng = np.random.default_rng(0)
+    for width, height in [
+        (640, 480),
+        (480, 640),
+        (333, 1000),
+        (1, 500),
+        (500, 1),
+        (64, 64),
+        *rng.integers(2, 4000, (50, 2)).tolist(),
+    ]:
+        corners = np.sort(rng.uniform(0, 1, (20, 2, 2)), axis=1).reshape(20, 4) * ([width, height] * 2)
+        place = letterbox.place(width, height, (512, 512))
+        inside = corners * ([place.width / width, place.height / height] * 2) + [
+            place.left,
+            place.top,
+            place.left,
+            place.top,
+        ]
+        found = detection.to_photo(inside.astype(np.float32), (width, height), 512)
+        np.testing.assert_allclose(found, corners, atol=1e-3 * max(width, height) / 64)
+
+
+def test_what_reaches_into_the_padding_is_cut_at_the_photo():
+    found = detection.to_photo(np.float32([[-10, 0, 600, 512]]), (640, 480), 512)
+    assert found.tolist() == [[0, 0, 640, 480]]
+    assert detection.to_photo(np.empty((0, 4), np.float32), (640, 480), 512).shape == (0, 4)
+
+
+def test_a_batch_gives_vehicles_alone_each_in_its_own_photo():
+    asked = []
+
+    def network(batch):
+        asked.append(batch)
+        heat, extents = np.zeros((2, 4, 4, 10), np.float32), np.full((2, 4, 4, 4), 2, np.float32)
+        heat[0, 1, 1, 3] = 0.9  # no vehicle
+        heat[0, 1, 2, 7] = 0.8
+        heat[1, 2, 1, 2] = 0.7
+        heat[1, 2, 3, 2] = 0.05  # below min_score
+        return [heat, extents]
+
+    inputs = np.zeros((2, 16, 16, 3), np.uint8)
+    first, second = detection.detect(inputs, [(32, 16), (4, 16)], network, SPEC, SETTINGS)
+    assert asked[0].dtype == np.float32 and asked[0].shape == (2, 16, 16, 3)
+    # The first photo lies at rows 4..12, halved; the second at columns 6..10, at its own size.
+    assert first.classes.tolist() == [7] and first.boxes.tolist() == [[12, 0, 20, 4]]
+    assert second.classes.tolist() == [2] and second.boxes.tolist() == [[0, 6, 0, 10]]
+    np.testing.assert_array_equal(second.scores, np.float32([0.7]))
+
+
+def test_at_most_max_boxes_the_best_ones():
+    heat = np.zeros((1, 4, 4, 10), np.float32)
+    heat[0, ::2, ::2, 2], heat[0, ::2, ::2, 7] = [[0.5, 0.6], [0.7, 0.8]], 0.9
+    network = lambda batch: [heat, np.ones((1, 4, 4, 4), np.float32)]  # noqa: E731, ARG005
+    (found,) = detection.detect(np.zeros((1, 16, 16, 3), np.uint8), [(16, 16)], network, SPEC, SETTINGS)
+    np.testing.assert_array_equal(found.scores, np.float32([0.9] * 4 + [0.8]))
+
+
+def test_a_photo_is_padded_with_grey_and_left_as_it_is(corners):
+    photo = corners(40, 20)
+    before = photo.copy()
+    found = detection.prepare(photo, 20)
+    assert found.shape == (20, 20, 3) and (found[:5] == 114).all() and (found[15:] == 114).all()
+    np.testing.assert_array_equal(found[5:15], corners(20, 10))
+    np.testing.assert_array_equal(photo, before)
+
+
+def test_tables_keep_hundredths_of_a_pixel_and_sides_in_order():
+    given = Detections(
+        np.float32([[1.2345, 0, 639.996, 480], [5, 5, 5.001, 5.004]]), np.float32([0.12345, 1]), np.array([2, 7])
+    )
+    corners, scores = detection.rounded(given)
+    assert corners.tolist() == [[1.23, 0, 640, 480], [5, 5, 5, 5]] and scores.tolist() == [0.1235, 1]
+    assert (boxes.area(corners) >= 0).all()
+
+
+@pytest.mark.parametrize("name", ["car", "bus", "truck"])
+def test_each_detector_names_the_vehicles(name):
+    from stages.imaging.networks import DETECTORS
+
+    assert all(name in spec.vehicles.values() for spec in DETECTORS.values())

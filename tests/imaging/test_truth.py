@@ -1,0 +1,46 @@
+import json
+
+import numpy as np
+import pytest
+
+from stages.imaging import truth
+
+
+def test_a_photo_without_a_box_overlaps_by_nothing():
+    known = np.array([[0, 0, 10, 10.0]] * 3)
+    chosen = np.array([[0, 0, 10, 10.0], [5, 0, 15, 10], [np.nan] * 4])
+    np.testing.assert_allclose(truth.box_scores(chosen, known), [1, 1 / 3, 0])
+    assert truth.box_scores(chosen[:0], known[:0]).shape == (0,)
+
+
+def test_true_pixels_outside_the_crop_count_as_missed():
+    known = np.zeros((6, 8), np.uint8)
+    known[1:5, 2:6] = 255  # 16 pixels
+    mask = np.full((3, 4), 255, np.uint8)  # the crop's rows 2..4, columns 3..6: 3 x 3 of them are true
+    before = known.copy()
+    assert truth.mask_iou(mask, (3, 2, 7, 5), known) == 9 / (12 + 16 - 9)
+    np.testing.assert_array_equal(known, before)
+
+
+def test_masks_are_cut_at_half():
+    known = np.array([[127, 128]], np.uint8)
+    assert truth.mask_iou(np.array([[127, 128]], np.uint8), (0, 0, 2, 1), known) == 1
+    assert truth.mask_iou(np.array([[128, 127]], np.uint8), (0, 0, 2, 1), known) == 0
+    assert truth.mask_iou(np.zeros((1, 2), np.uint8), (0, 0, 2, 1), np.zeros((1, 2), np.uint8)) == 1
+
+
+def test_a_mask_of_another_size_than_its_window_is_refused():
+    with pytest.raises(ValueError, match=r"3 x 4 \(H x W\), found \(4, 3\)"):
+        truth.mask_iou(np.zeros((4, 3), np.uint8), (3, 2, 7, 5), np.zeros((6, 8), np.uint8))
+
+
+def test_the_summary_by_hand():
+    found = truth.summarise(np.array([0.5, 0.75, 0.2, 0.95]), np.array([0.4, np.nan, 0.9, 0.8, 0.5]))
+    assert found["detector"] == {"n": 4, "recall_at_50": 0.75, "recall_at_75": 0.5, "mean_iou": 0.6}
+    assert found["mask"] == {"n": 4, "mean_iou": 0.65, "median_iou": 0.65, "share_below_half": 0.25}
+
+
+@pytest.mark.parametrize("masks", [[np.nan, np.nan], []])
+def test_without_any_mask_the_summary_can_still_be_written(masks):
+    found = truth.summarise(np.array([0.5]), np.array(masks))
+    assert json.loads(json.dumps(found, allow_nan=False))["mask"]["n"] == 0
