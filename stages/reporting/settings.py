@@ -8,7 +8,7 @@ from stages.records import params
 
 @dataclass(frozen=True)
 class ReportParams:
-    """`photos_per_gallery` at most, drawn with `seed` where there are more; `thumbnail` is the longer side in pixels."""
+    """`photos_per_gallery` at most, drawn with `seed` where there are more; `thumbnail`: longer side in pixels."""
 
     photos_per_gallery: params.Count
     thumbnail: Annotated[int, params.Range(32, 1024)]

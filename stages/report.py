@@ -1,0 +1,93 @@
+"""Show all of it on one page: what became of every photo, where the models err, and how sure the result is."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stages.imaging import background, images, letterbox
+from stages.learning import photos
+from stages.records import atomic, manifest, params, progress
+from stages.reporting import evidence, page
+from stages.reporting.evidence import Files
+from stages.reporting.galleries import Curator
+from stages.reporting.pictures import Look
+from stages.reporting.settings import ReportParams
+
+# Stands behind a masked car: no paint, no road and no sky has this colour.
+_BEHIND = (158, 120, 190)
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The pictures that the stages read and wrote, as thumbnails of at most `side` pixels; see pictures.Album."""
+
+    photos: Path
+    crops: Path
+    masks: Path
+    letterbox: Path
+    side: int
+
+    def photo(self, path: str, image_id: str) -> Look:
+        """The whole photo, if it is still the one that the tables tell of."""
+        return self._look(lambda: images.read(self.photos / path, image_id or None))
+
+    def crop(self, image_id: str) -> Look:
+        """The crop of the photo."""
+        return self._look(lambda: images.read(self.crops / f"{image_id}.jpg"))
+
+    def masked(self, image_id: str) -> Look:
+        """The crop where its mask is not 0."""
+        return self._look(lambda: self._masked(image_id))
+
+    def padded(self, file: str) -> Look:
+        """The picture that the models see."""
+        return self._look(lambda: images.read(self.letterbox / file))
+
+    def _masked(self, image_id: str) -> np.ndarray:
+        crop = images.read(self.crops / f"{image_id}.jpg")
+        return background.remove(crop, images.read_mask(self.masks / f"{image_id}.png"), _BEHIND)
+
+    def _look(self, read: Callable[[], np.ndarray]) -> Look:
+        try:
+            return Look(shrunk(read(), self.side), "")
+        except images.ImageError as error:
+            return Look(None, error.reason)
+
+
+def shrunk(image: np.ndarray, side: int) -> np.ndarray:
+    """Bring `(H, W, 3)` uint8 to at most `side` pixels each way, aspect ratio intact; a small one stays."""
+    if max(image.shape[:2]) <= side:
+        return image
+    place = letterbox.place(image.shape[1], image.shape[0], (side, side))
+    return letterbox.resize(image, place.width, place.height)
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--predictions", type=Path, required=True, help="the table of the ensemble")
+    for name in ("params", "manifest", "detections", "boxes", "masks", "letterbox", "metrics", "classes"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    for name in ("source", "crops", "mask-pictures", "pictures", "out"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Parse, load, draw, write."""
+    args = arguments()
+    settings = params.read(args.params, "report", ReportParams)
+    files = Files(**{name: getattr(args, name) for name in Files._fields})
+    found = evidence.read(files, photos.read_classes(args.classes))
+    root = manifest.photo_root(args.source)
+    album = Folders(root, args.crops, args.mask_pictures, args.pictures, settings.thumbnail)
+    html = page.render(found, Curator(found.detections, album, settings))
+    atomic.write_text(args.out, html)
+    progress.summary("report", files=len(found.rows), KiB=len(html.encode()) // 1024)
+
+
+if __name__ == "__main__":
+    main()

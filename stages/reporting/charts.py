@@ -1,0 +1,143 @@
+"""Charts as SVG to stand inside the page: they take its font and text colour, and name no other resource."""
+
+import io
+import re
+import warnings
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup, escape
+from matplotlib import colors, style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stages.reporting.counts import Stage
+
+# Stands for "the colour of the page's text" while matplotlib draws, light or dark as the page is.
+_INK = "#010203"
+_BLUE, _ORANGE, _GREEN = "#4a86c5", "#e08a3c", "#5aa469"
+_SPLIT_COLOURS = {"train": _BLUE, "val": _ORANGE, "test": _GREEN}
+_WIDTH_IN = 6.0
+_MAX_TICK_CHARACTERS = 24
+# With more classes a matrix of names and numbers cannot be read.
+_MAX_NAMED_CLASSES = 40
+_MAX_COUNTED_CLASSES = 25
+_STYLE = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.family": "DejaVu Sans",
+    "font.size": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+} | dict.fromkeys(
+    ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "axes.titlecolor"), _INK
+)
+
+
+def funnel(stages: list[Stage]) -> Markup:
+    """One bar per stage, as long as the number of files that came through."""
+    names, counts = [stage.name for stage in stages], [stage.files for stage in stages]
+    with style.context(["default", _STYLE]):
+        figure, axes = _canvas(0.5 + 0.34 * len(stages) + 0.4)
+        axes.bar_label(axes.barh(names, counts, color=_BLUE), padding=4)
+        axes.invert_yaxis()
+        axes.set(xlabel="files (count)", ylabel="stage", xlim=(0, 1.12 * max([*counts, 1])))
+        return _svg(figure, "funnel", f"Bar chart: files left after each stage, {_listed(names, counts)}.")
+
+
+def per_class(counts: pd.DataFrame) -> Markup:
+    """One bar per class (rows of `counts`), its parts the splits (columns)."""
+    names = [_short(name) for name in counts.index]
+    places, start = np.arange(len(counts)), np.zeros(len(counts))
+    with style.context(["default", _STYLE]):
+        figure, axes = _canvas(1.2 + 0.26 * len(counts))
+        for split in counts.columns:
+            axes.barh(places, counts[split], left=start, color=_SPLIT_COLOURS[split], label=split)
+            start = start + counts[split].to_numpy()
+        axes.set_yticks(places, names)
+        axes.invert_yaxis()
+        axes.margins(y=0.02)
+        axes.set(xlabel="photos (count)", ylabel="class")
+        figure.legend(loc="outside upper center", ncols=len(counts.columns))
+        totals = _listed(list(counts.columns), counts.sum().tolist())
+        return _svg(figure, "classes", f"Bar chart: photos of each class by split; in all {totals}.")
+
+
+def confusion(matrix: np.ndarray, classes: list[str]) -> Markup:
+    """The counts `(C, C)` of test photos by true (row) and predicted (column) class, darker for a larger share."""
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    red_green_blue = np.broadcast_to(np.array(colors.to_rgb(_BLUE)), (*share.shape, 3))
+    with style.context(["default", _STYLE]):
+        figure, axes = _canvas(_WIDTH_IN)
+        axes.imshow(np.dstack([red_green_blue, 0.75 * share]), interpolation="none")
+        axes.set(xlabel="predicted class", ylabel="true class")
+        _name_classes(axes, classes)
+        for row, column in np.argwhere(matrix) if len(classes) <= _MAX_COUNTED_CLASSES else ():
+            axes.text(column, row, str(matrix[row, column]), ha="center", va="center", fontsize=9)
+        right, total = int(np.trace(matrix)), int(matrix.sum())
+        return _svg(figure, "confusion", f"Confusion matrix: {right} of {total} test photos lie on the diagonal.")
+
+
+def _name_classes(axes: Axes, classes: list[str]) -> None:
+    if len(classes) > _MAX_NAMED_CLASSES:
+        axes.set(xlabel="predicted class (number in the list)", ylabel="true class (number in the list)")
+        return
+    names = [_short(name) for name in classes]
+    axes.set_xticks(range(len(classes)), names, rotation=90)
+    axes.set_yticks(range(len(classes)), names)
+
+
+def curves(name: str, tables: dict[str, pd.DataFrame]) -> Markup:
+    """Loss and accuracy of one model by epoch, from tables with `step` and a value; epoch 0 is the linear start."""
+    looks = {
+        "train/loss": (0, "loss on train", _BLUE),
+        "val/log_loss": (0, "log loss on val", _ORANGE),
+        "val/accuracy": (1, "accuracy on val", _ORANGE),
+    }
+    with style.context(["default", _STYLE]):
+        figure = Figure(figsize=(_WIDTH_IN, 4.6), layout="constrained")
+        panels = figure.subplots(2, 1, sharex=True)
+        for figure_name, table in tables.items():
+            panel, label, colour = looks[figure_name]
+            values = table.drop(columns="step").iloc[:, 0]
+            panels[panel].plot(table["step"], values, marker=".", color=colour, label=label)
+        panels[0].set_ylabel("loss (nats)")
+        panels[1].set(xlabel="epoch (passes over the training photos)", ylabel="share right (0 to 1)")
+        panels[1].xaxis.get_major_locator().set_params(integer=True)
+        for axes in panels:
+            if axes.lines:
+                axes.legend()
+        return _svg(figure, f"curves-{name}", f"Line chart: loss and accuracy of {name} by epoch.")
+
+
+def _canvas(height_in: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(_WIDTH_IN, height_in), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _MAX_TICK_CHARACTERS else name[: _MAX_TICK_CHARACTERS - 1] + "…"
+
+
+def _listed(names: list[str], counts: list[int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in zip(names, counts))
+
+
+def _svg(figure: Figure, name: str, description: str) -> Markup:
+    """The figure as an `<svg>` element; ids begin with `name`, which only one chart of a page may have."""
+    buffer = io.StringIO()
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    with warnings.catch_warnings(), style.context({"svg.hashsalt": name}):
+        # The browser draws the text, with fonts of its own for what the measuring font lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(buffer, format="svg", metadata=nothing, transparent=True)
+    drawing = buffer.getvalue()
+    drawing = drawing[drawing.index("<svg") :].replace(_INK, "currentColor")
+    drawing = re.sub(r"<style.*?</style>|<!--.*?-->", "", drawing, flags=re.DOTALL)
+    view_box = re.search(r'viewBox="[^"]*"', drawing)
+    body = drawing[drawing.index(">") + 1 :]
+    prefix = re.sub(r"[^a-z0-9-]", "-", name.lower())
+    body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", body)
+    opening = f'<svg role="img" aria-label="{escape(description)}" {view_box.group() if view_box else ""}>'
+    return Markup(opening + body)

@@ -1,0 +1,97 @@
+"""Everything that the stages wrote, read and checked together: what the report rests on."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from stages.records import crops, detections, letterbox, manifest, masks, predictions, tables
+from stages.records.predictions import Predictions
+
+CORNERS = ["x_min", "y_min", "x_max", "y_max"]
+# The figures that training logs, each in a file of its own below plots/metrics.
+FIGURES = ("train/loss", "val/log_loss", "val/accuracy")
+
+
+class Files(NamedTuple):
+    """Where the tables are; `predictions` is the ensemble's table, `metrics` the folder of all metrics."""
+
+    manifest: Path
+    detections: Path
+    boxes: Path
+    masks: Path
+    letterbox: Path
+    predictions: Path
+    metrics: Path
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """`rows`, one per input file, tells what every stage made of it; the rest is as the stages wrote it.
+
+    Columns of `rows`: those of data/manifest.csv; `is_usable`, it is a photo; of the chosen box `is_cropped`,
+    corners, `score`, `class_name`; `coverage`, `is_masked`, `mask_reason` of the mask; and as data/letterbox.csv
+    ends it, `status`, `reason`, `file`. `models` holds the metrics of each model, `curves` its training: a table
+    with `step` and one value column for each of FIGURES that was logged.
+    """
+
+    rows: pd.DataFrame
+    detections: pd.DataFrame
+    predicted: Predictions
+    ensemble: dict[str, Any]
+    models: dict[str, dict[str, Any]]
+    curves: dict[str, dict[str, pd.DataFrame]]
+
+
+def read(files: Files, classes: list[str]) -> Evidence:
+    """Read all tables and metrics. Raises TableError naming the file where one is missing or fits no other."""
+    rows = _read_rows(files)
+    predicted = predictions.read(files.predictions, classes)
+    test_ids = of_split(rows, "test")["image_id"]
+    tables.require(files.letterbox, test_ids.isin(predicted.image_ids), test_ids, f"an id of {files.predictions}")
+    ensemble = _read_json(files.metrics / "ensemble.json", ("test", "equal_weights", "weights"))
+    names = sorted(ensemble["weights"])
+    return Evidence(
+        rows=rows,
+        detections=detections.read(files.detections),
+        predicted=predicted,
+        ensemble=ensemble,
+        models={n: _read_json(files.metrics / "evaluate" / f"{n}.json", ("val", "test")) for n in names},
+        curves={name: _read_curves(files.metrics / "train" / name / "plots" / "metrics") for name in names},
+    )
+
+
+def of_split(rows: pd.DataFrame, split: str) -> pd.DataFrame:
+    """The rows of `split` that reached the models."""
+    return rows[(rows["split"] == split) & (rows["status"] == "ok")]
+
+
+def _read_rows(files: Files) -> pd.DataFrame:
+    photos, boxes = manifest.read(files.manifest), crops.read(files.boxes)
+    masked, padded = masks.read(files.masks), letterbox.read(files.letterbox)
+    for path, table in ((files.boxes, boxes), (files.masks, masked), (files.letterbox, padded)):
+        tables.require_same_rows(path, table, files.manifest, photos)
+    rows = photos.assign(is_usable=photos["status"] == "ok", status=padded["status"], reason=padded["reason"])
+    rows = rows.join(boxes[["is_cropped", *CORNERS, "score", "class_name"]])
+    rows["is_cropped"] &= boxes["status"] == "ok"
+    return rows.join(masked[["coverage", "is_masked", "mask_reason"]]).join(padded["file"])
+
+
+def _read_json(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise tables.TableError(f"{path}: expected metrics here, found none; run `dvc repro`") from None
+    except json.JSONDecodeError as error:
+        raise tables.TableError(f"{path}: expected JSON, found: {error}") from None
+    missing = [key for key in keys if key not in content]
+    if missing:
+        raise tables.TableError(f"{path}: expected the key `{missing[0]}`, found {', '.join(content)}")
+    return dict(content)
+
+
+def _read_curves(folder: Path) -> dict[str, pd.DataFrame]:
+    paths = {figure: folder / f"{figure}.tsv" for figure in FIGURES}
+    return {figure: pd.read_csv(path, sep="\t") for figure, path in paths.items() if path.is_file()}

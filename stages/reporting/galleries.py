@@ -1,0 +1,118 @@
+"""The galleries: which photos are shown, in which order, with what beside them."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from stages.reporting import reasons
+from stages.reporting.pictures import Album, Shot, boxes_of, is_chosen_box, shot
+from stages.reporting.sampling import sample
+from stages.reporting.settings import ReportParams
+
+
+@dataclass(frozen=True)
+class Card:
+    """One photo of a gallery: `badge` is a short mark, `details` a list that is folded away under `summary`."""
+
+    title: str
+    shots: tuple[Shot, ...]
+    lines: tuple[str, ...]
+    badge: str = ""
+    summary: str = ""
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Some of `total` photos, under a title, with a sentence about them."""
+
+    title: str
+    sentence: str
+    total: int
+    cards: tuple[Card, ...]
+
+
+class Curator:
+    """Makes galleries of the photos in `rows` and their boxes `found`, with pictures from `album`."""
+
+    def __init__(self, found: pd.DataFrame, album: Album, settings: ReportParams) -> None:
+        self._found = {str(image_id): boxes for image_id, boxes in found.groupby("image_id")}
+        self._none = found.iloc[:0]
+        self._album = album
+        self._settings = settings
+
+    def _sample(self, rows: pd.DataFrame) -> pd.DataFrame:
+        return sample(rows, self._settings.photos_per_gallery, self._settings.seed)
+
+    def detections(self, rows: pd.DataFrame) -> Gallery:
+        """Photos with a chosen car, all boxes drawn."""
+        chosen = rows[rows["is_cropped"]]
+        cards = tuple(self._photo_card(row) for _, row in self._sample(chosen).iterrows())
+        sentence = "Thick: the box that was chosen. Thin: every other vehicle box, down to the lowest score kept."
+        return Gallery("Photos with a chosen car", sentence, len(chosen), cards)
+
+    def rejects(self, rows: pd.DataFrame) -> list[Gallery]:
+        """One gallery for each reason code that occurs, the commonest first."""
+        counts = rows.loc[rows["reason"] != "", "reason"].value_counts()
+        codes = sorted(counts.index, key=lambda code: (-counts[code], code))
+        return [self._rejects_of(rows[rows["reason"] == code], code) for code in codes]
+
+    def _rejects_of(self, rows: pd.DataFrame, code: str) -> Gallery:
+        outcomes = rows["status"].map(reasons.OUTCOMES).value_counts().sort_index()
+        became = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+        cards = tuple(self._photo_card(row) for _, row in self._sample(rows).iterrows())
+        return Gallery(code, f"{reasons.explain(code)} Here: {became}.", len(rows), cards)
+
+    def _photo_card(self, row: pd.Series) -> Card:
+        found = self._found.get(row["image_id"], self._none) if row["is_usable"] else self._none
+        look = self._album.photo(row["path"], row["image_id"])
+        alt = f"Photo {row['path']} with {len(found)} vehicle boxes"
+        lines = [_labelled(row)]
+        if row["is_cropped"]:
+            lines.append(f"chosen: {row['class_name']} {row['score']:.2f}")
+        listed = tuple(
+            f"{box.class_name} {box.score:.2f}{', chosen' if is_chosen else ''}"
+            for box, is_chosen in zip(found.itertuples(), is_chosen_box(found, row))
+        )
+        shots = (shot(look, alt, boxes_of(found, row, look)),)
+        return Card(row["path"], shots, tuple(lines), "", f"all {len(found)} boxes" if listed else "", listed)
+
+    def masks(self, rows: pd.DataFrame) -> list[Gallery]:
+        """Masks that are not used, then those that are, each by coverage from the least."""
+        drawn = rows[rows["coverage"].notna()]
+        unused, used = drawn[~drawn["is_masked"]], drawn[drawn["is_masked"]]
+        return [
+            self._masks_of(unused, "Masks not used", "Here the whole crop goes on; the mask is shown all the same."),
+            self._masks_of(used, "Masks used", "What the mask leaves free stands in one flat colour."),
+        ]
+
+    def _masks_of(self, rows: pd.DataFrame, title: str, sentence: str) -> Gallery:
+        ordered = self._sample(rows).sort_values("coverage", kind="stable")
+        return Gallery(title, sentence, len(rows), tuple(self._mask_card(row) for _, row in ordered.iterrows()))
+
+    def _mask_card(self, row: pd.Series) -> Card:
+        before = shot(self._album.crop(row["image_id"]), f"Crop of {row['path']}")
+        after = shot(self._album.masked(row["image_id"]), f"Crop of {row['path']} without its background")
+        lines = [_labelled(row), f"coverage {row['coverage']:.1%}"]
+        if row["mask_reason"]:
+            lines.append(reasons.explain(row["mask_reason"]))
+        return Card(row["path"], (before, after), tuple(lines), row["mask_reason"])
+
+    def errors(self, judged: pd.DataFrame) -> Gallery:
+        """Test photos that the ensemble gets wrong, the surest wrong answer first."""
+        wrong = judged[judged["label"] != judged["predicted"]]
+        ordered = self._sample(wrong).sort_values("probability", ascending=False, kind="stable")
+        cards = tuple(self._error_card(row) for _, row in ordered.iterrows())
+        return Gallery("Wrong answers on test", "The surest wrong answer comes first.", len(wrong), cards)
+
+    def _error_card(self, row: pd.Series) -> Card:
+        alt = f"Picture of {row['path']} as the models see it"
+        lines = (
+            f"said: {row['predicted']}, {row['probability']:.1%}",
+            f"true: {row['label']}, {row['true_probability']:.1%}",
+        )
+        return Card(row["path"], (shot(self._album.padded(row["file"]), alt),), lines)
+
+
+def _labelled(row: pd.Series) -> str:
+    return ", ".join(filter(None, (row["label"] or "no label", row["split"])))

@@ -1,0 +1,54 @@
+"""The page: evidence in, one HTML text out."""
+
+from typing import Any
+
+import jinja2
+
+from stages.reporting import charts, counts, results
+from stages.reporting.evidence import Evidence
+from stages.reporting.galleries import Curator
+
+
+def render(evidence: Evidence, curator: Curator) -> str:
+    """Return the whole page; it names no resource outside itself, and equal evidence gives equal text."""
+    loader = jinja2.PackageLoader("stages.reporting")
+    jinja = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    jinja.filters["percent"] = percent
+    return jinja.get_template("report.html.j2").render(**_tables(evidence), **_galleries(evidence, curator))
+
+
+def percent(share: float) -> str:
+    """A share of 0..1 in percent with one digit, a narrow space before the sign."""
+    return f"{100 * share:.1f}\u202f%"
+
+
+def _tables(evidence: Evidence) -> dict[str, Any]:
+    classes = evidence.predicted.classes
+    stages = counts.funnel(evidence.rows, evidence.detections)
+    matrix = counts.confusion(counts.judged(evidence.rows, evidence.predicted), classes)
+    n_val, n_test = (results.n_photos(evidence.models, split) for split in ("val", "test"))
+    per_class = counts.per_class(evidence.rows, classes)
+    return {
+        "results": results.headline(evidence.ensemble, evidence.models),
+        "n_val": n_val,
+        "n_test": n_test,
+        "stages": stages,
+        "funnel_chart": charts.funnel(stages),
+        "class_chart": charts.per_class(per_class),
+        "split_counts": per_class.sum().to_dict(),
+        "confusion_chart": charts.confusion(matrix, classes) if n_test else None,
+        "recalls": counts.recalls(matrix, classes) if n_test else [],
+        "curve_charts": {name: charts.curves(name, tables) for name, tables in evidence.curves.items() if tables},
+    }
+
+
+def _galleries(evidence: Evidence, curator: Curator) -> dict[str, Any]:
+    rows = evidence.rows
+    return {
+        "detections": curator.detections(rows),
+        "rejects": curator.rejects(rows),
+        "masks": curator.masks(rows),
+        "errors": curator.errors(counts.judged(rows, evidence.predicted)),
+    }

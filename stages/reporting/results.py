@@ -1,0 +1,34 @@
+"""The rows of the headline table, from the metrics of the ensemble and of each model."""
+
+from typing import Any, NamedTuple
+
+Figures = dict[str, Any]
+_NOT_SCORED: Figures = {"n": 0}
+
+
+class Result(NamedTuple):
+    """One line of the table; `val` and `test` are figures by name, only `n`, 0, where none were taken."""
+
+    name: str
+    note: str
+    weight: float | None
+    val: Figures
+    test: Figures
+
+
+def headline(ensemble: dict[str, Any], models: dict[str, dict[str, Figures]]) -> list[Result]:
+    """The ensemble, equal weights, the best single model, then each model by name."""
+    found = [
+        Result("Ensemble", "weights fitted on val", None, _NOT_SCORED, ensemble["test"]),
+        Result("Equal weights", "the plain mean of all models", None, _NOT_SCORED, ensemble["equal_weights"]),
+    ]
+    best = ensemble.get("best_single")
+    if best:
+        found.append(Result("Best single model", f"{best['name']}, by log loss on val", None, _NOT_SCORED, best))
+    weights = ensemble["weights"]
+    return found + [Result(name, "", weights[name], of["val"], of["test"]) for name, of in sorted(models.items())]
+
+
+def n_photos(models: dict[str, dict[str, Figures]], split: str) -> int:
+    """The number of photos that the models were scored on."""
+    return max((int(figures[split]["n"]) for figures in models.values()), default=0)
