@@ -39,7 +39,7 @@ def predict(model: keras.Model, splits: dict[str, Photos], folder: Path, params:
     side = model.input_shape[1]
     found = {}
     for name in _SCORED:
-        source = Source(photos.files(folder, splits[name].image_ids), splits[name].labels, side)
+        source = Source(photos.files(folder, splits[name]), splits[name].labels, side)
         batches = dataset.in_order(source, params.batch_size, params.threads)
         track = progress.track(batches, -(-len(source.files) // params.batch_size), "batch", name)
         found[name] = normalised(inference.apply(model, track, len(source.files)))

@@ -111,9 +111,9 @@ def read_splits(table: Path, folder: Path, classes: list[str]) -> fit.Splits:
     found = photos.read(table, classes)
     if not found["train"].image_ids:
         raise photos.tables.TableError(f"{table}: expected photos with the split `train`, found none")
-    side = photos.side_px(folder)
-    sources = (Source(photos.files(folder, s.image_ids), s.labels, side) for s in (found["train"], found["val"]))
-    return fit.Splits(*sources)
+    train_files, val_files = (photos.files(folder, found[name]) for name in ("train", "val"))
+    side = photos.side_px(train_files[0])
+    return fit.Splits(Source(train_files, found["train"].labels, side), Source(val_files, found["val"].labels, side))
 
 
 if __name__ == "__main__":

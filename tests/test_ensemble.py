@@ -30,9 +30,10 @@ def folder(tmp_path):
     (tmp_path / "params.yaml").write_text(PARAMS)
     (tmp_path / "classes.txt").write_text("\n".join(CLASSES) + "\n")
     (tmp_path / "letterbox.csv").write_text(
-        "image_id,path,label,group,split,status\n"
-        "t1,s/1.jpg,sedan,t1,test,ok\nt2,s/2.jpg,sedan,t2,test,ok\nn1,s/3.jpg,sedan,n1,train,ok\n"
-        "v1,s/4.jpg,sedan,v1,val,ok\nv2,p/5.jpg,pickup,v2,val,ok\n"
+        "image_id,path,label,group,split,status,reason,background,file,scale,pad_left,pad_top\n"
+        "t1,s/1.jpg,sedan,t1,test,ok,,keep,t1.png,1,0,0\nt2,s/2.jpg,sedan,t2,test,ok,,keep,t2.png,1,0,0\n"
+        "n1,s/3.jpg,sedan,n1,train,ok,,keep,n1.png,1,0,0\nv1,s/4.jpg,sedan,v1,val,ok,,keep,v1.png,1,0,0\n"
+        "v2,p/5.jpg,pickup,v2,val,ok,,keep,v2.png,1,0,0\n"
     )
     predictions.write(tmp_path / "rows" / "a.csv", table(ROWS_A))
     predictions.write(tmp_path / "rows" / "b.csv", table(ROWS_B))

@@ -41,8 +41,10 @@ def folder(tmp_path):
 
 def run(folder, monkeypatch, rows=ROWS):
     lines = [line.split(",") for line in rows.splitlines()]
-    body = "".join(f"{image_id},{image_id}.jpg,{label},,{split},ok\n" for image_id, label, split in lines)
-    (folder / "letterbox.csv").write_text("image_id,path,label,group,split,status\n" + body)
+    rest = "ok,,keep,{}.png,1,0,0\n"
+    body = "".join(f"{i},{i}.jpg,{label},,{split},{rest.format(i)}" for i, label, split in lines)
+    header = "image_id,path,label,group,split,status,reason,background,file,scale,pad_left,pad_top\n"
+    (folder / "letterbox.csv").write_text(header + body)
     given = {"params": "params.yaml", "models": "models", "table": "letterbox.csv", "photos": "photos"}
     given |= {"classes": "classes.txt", "predictions": "p.csv", "metrics": "m.json", "tables": "tables"}
     arguments = [part for name, path in given.items() for part in (f"--{name}", str(folder / path))]

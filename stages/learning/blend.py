@@ -58,9 +58,7 @@ def fit_weights(probabilities: np.ndarray, labels: np.ndarray, min_photos: int) 
         return -np.log(mixed).mean(), -(of_truth / mixed).mean(axis=1)
 
     simplex = LinearConstraint(np.ones((1, n_models)), 1, 1)
-    found = minimize(
-        loss, equal, jac=True, method="SLSQP", bounds=[(0, 1)] * n_models, constraints=simplex, tol=1e-12
-    )
+    found = minimize(loss, equal, jac=True, method="SLSQP", bounds=[(0, 1)] * n_models, constraints=simplex, tol=1e-12)
     if not found.success:
         return Weights(equal, f"equal weights: the solver stopped with {found.message!r}")
     values = np.clip(found.x, 0, None)

@@ -17,7 +17,7 @@ class PhotoError(ValueError):
 
 
 class Source(NamedTuple):
-    """PNG `files` N, their `labels` (N,) int64, and the side that each photo must have, in pixels."""
+    """Image `files` N, their `labels` (N,) int64, and the side that each photo must have, in pixels."""
 
     files: list[str]
     labels: np.ndarray
@@ -77,7 +77,7 @@ def _raise_first_unreadable(source: Source) -> None:
             _decoder(source.side_px)(file)
         except (tf.errors.InvalidArgumentError, ValueError):
             side = source.side_px
-            raise PhotoError(f"{file}: expected a readable {side}x{side} PNG, found another") from None
+            raise PhotoError(f"{file}: expected a readable {side}x{side} photo, found another") from None
 
 
 def _loader(source: Source, cache_mb: int) -> Callable[[Any], Any]:
@@ -93,6 +93,8 @@ def _loader(source: Source, cache_mb: int) -> Callable[[Any], Any]:
 
 def _decoder(side_px: int) -> Callable[[Any], Any]:
     def decode(file: Any) -> Any:
-        return tf.ensure_shape(tf.io.decode_png(tf.io.read_file(file), 3), (side_px, side_px, 3))
+        return tf.ensure_shape(
+            tf.io.decode_image(tf.io.read_file(file), 3, expand_animations=False), (side_px, side_px, 3)
+        )
 
     return decode

@@ -82,7 +82,7 @@ def test_no_photos_no_batches():
 
 def test_the_unreadable_photo_is_named(source, tmp_path):
     cv2.imwrite(source.files[5], np.zeros((SIDE, SIDE + 1, 3), np.uint8))
-    with pytest.raises(PhotoError, match=r"5\.png: expected a readable 6x6 PNG"):
+    with pytest.raises(PhotoError, match=r"5\.png: expected a readable 6x6 photo"):
         list(dataset.in_order(source, 4, 1))
     (tmp_path / "2.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
     with pytest.raises(PhotoError, match=r"2\.png"):

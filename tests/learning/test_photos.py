@@ -5,13 +5,14 @@ import pytest
 from stages.learning import photos
 from stages.records.tables import TableError
 
-HEADER = "image_id,path,label,group,split,status,reason\n"
+HEADER = "image_id,path,label,group,split,status,reason,background,file,scale,pad_left,pad_top\n"
 CLASSES = ["NA", "pickup"]
 
 
 def table(tmp_path, *rows):
     path = tmp_path / "letterbox.csv"
-    path.write_text(HEADER + "".join(f"{row}\n" for row in rows))
+    lines = [f"{row},keep,{row.split(',')[0]}.jpg,1,0,0\n" for row in rows]
+    path.write_text(HEADER + "".join(lines))
     return path
 
 
@@ -22,11 +23,12 @@ def test_photos_come_by_split_sorted_by_id(tmp_path):
         "a1,x/1.jpg,NA,,train,ok,",
         "c3,x/3.jpg,pickup,g3,test,ok,",
         "d4,x/4.jpg,pickup,g4,val,dropped,no car",
-        "e5,x/5.jpg,lorry,g5,,ok,",
+        "e5,x/5.jpg,lorry,g5,,failed,truncated",
     )
     found = photos.read(path, CLASSES)
     train = found["train"]
     assert (train.image_ids, train.sources, train.groups) == (["a1", "b2"], ["x/1.jpg", "x/2.jpg"], ["a1", "g1"])
+    assert train.names == ["a1.jpg", "b2.jpg"]
     assert train.labels.tolist() == [0, 1] and train.labels.dtype == np.int64
     assert found["val"].image_ids == [] and found["val"].labels.shape == (0,)
     assert found["test"].image_ids == ["c3"]
@@ -36,8 +38,9 @@ def test_photos_come_by_split_sorted_by_id(tmp_path):
     ("row", "message"),
     [
         ("a,x,lorry,,train,ok,", "label.*expected one of 2 classes, found 'lorry'"),
-        ("a,x,NA,,dev,ok,", "split.*train, val, test, found 'dev'"),
-        ("z,x,NA,,val,ok,", "image_id.*each id once, found 'z'"),
+        ("a,x,NA,,dev,ok,", "split.*train, val or test, found 'dev'"),
+        ("a,x,NA,,,ok,", "split.*train, val or test, found ''"),
+        ("z,x,NA,,val,ok,", "image_id.*once, found 'z'"),
     ],
 )
 def test_bad_rows_are_named(tmp_path, row, message):
@@ -61,13 +64,12 @@ def test_bad_class_lists_are_refused(tmp_path, text):
 
 
 def test_files_and_their_side(tmp_path):
-    with pytest.raises(FileNotFoundError, match="expected letterboxed photos"):
-        photos.side_px(tmp_path)
-    cv2.imwrite(str(tmp_path / "b.png"), np.zeros((7, 7, 3), np.uint8))
-    assert photos.side_px(tmp_path) == 7
-    assert photos.files(tmp_path, ["b"]) == [str(tmp_path / "b.png")]
-    with pytest.raises(FileNotFoundError, match=r"c\.png"):
-        photos.files(tmp_path, ["b", "c"])
-    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((7, 9, 3), np.uint8))
-    with pytest.raises(ValueError, match="9x7"):
-        photos.side_px(tmp_path)
+    found = photos.read(table(tmp_path, "b,x,NA,,val,ok,", "c,x,NA,,val,ok,"), CLASSES)["val"]
+    cv2.imwrite(str(tmp_path / "b.jpg"), np.zeros((7, 7, 3), np.uint8))
+    with pytest.raises(FileNotFoundError, match=r"c\.jpg: expected a photo"):
+        photos.files(tmp_path, found)
+    cv2.imwrite(str(tmp_path / "c.jpg"), np.zeros((7, 9, 3), np.uint8))
+    square, oblong = photos.files(tmp_path, found)
+    assert square == str(tmp_path / "b.jpg") and photos.side_px(square) == 7
+    with pytest.raises(ValueError, match=r"c\.jpg: expected a square photo, found 9x7"):
+        photos.side_px(oblong)
