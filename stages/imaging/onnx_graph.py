@@ -21,7 +21,7 @@ def canonical(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a copy of `model` whose nodes are ordered and whose inner tensors are named by the graph alone.
 
     tf2onnx orders equals at random and puts random parts into names, so that two conversions of one graph
-    would differ in their bytes. The names of inputs and outputs stay.
+    would differ in their bytes. The names of inputs and outputs stay; what leads to no output goes.
     """
     plain = onnx.ModelProto()
     plain.CopyFrom(model)
@@ -34,9 +34,10 @@ def canonical(model: onnx.ModelProto) -> onnx.ModelProto:
         node.input[:] = [names[name] for name in node.input]
         node.output[:] = [names[name] for name in node.output]
         node.name = f"node_{place}"
-    for tensor in graph.initializer:
+    initializers = [tensor for tensor in graph.initializer if tensor.name in names]
+    for tensor in initializers:
         tensor.name = names[tensor.name]
-    initializers = sorted(graph.initializer, key=lambda tensor: tensor.name)
+    initializers.sort(key=lambda tensor: tensor.name)
     del graph.node[:], graph.initializer[:], graph.value_info[:]
     graph.node.extend(nodes)
     graph.initializer.extend(initializers)
@@ -48,19 +49,20 @@ def _in_order(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     producers = {name: node for node in graph.node for name in node.output}
     ordered: list[onnx.NodeProto] = []
     placed: set[str] = set()
-
-    def place(name: str) -> None:
-        node = producers.get(name)
+    waiting = [output.name for output in reversed(graph.output)]
+    while waiting:
+        node = producers.get(waiting[-1])
         if node is None or node.output[0] in placed:
-            return
+            waiting.pop()
+            continue
+        sources = [producers[name] for name in node.input if name in producers]
+        missing = [source.output[0] for source in sources if source.output[0] not in placed]
+        if missing:
+            waiting.append(missing[0])
+            continue
         placed.add(node.output[0])
-        for source in node.input:
-            place(source)
         copy = onnx.NodeProto()
         copy.CopyFrom(node)
         copy.attribute.sort(key=lambda attribute: attribute.name)
         ordered.append(copy)
-
-    for output in graph.output:
-        place(output.name)
     return ordered
