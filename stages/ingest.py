@@ -31,6 +31,14 @@ class IngestParams:
     near_duplicate_bits: Annotated[int, params.Range(0, 16)]
     min_photos_per_class: params.Count
 
+    def __post_init__(self) -> None:
+        """Refuse shares that leave nothing to train on."""
+        if self.val_share + self.test_share >= 1:
+            raise params.ParamError(
+                "ingest.val_share, ingest.test_share: expected a sum below 1, "
+                f"found {self.val_share} + {self.test_share}"
+            )
+
 
 class Look(NamedTuple):
     """What one file turned out to be; `reason` is empty for a picture that can be used."""

@@ -21,6 +21,13 @@ class SegmentParams:
     max_coverage: params.Share
     runtime: RuntimeParams
 
+    def __post_init__(self) -> None:
+        """Refuse limits that no mask can meet."""
+        if self.min_coverage > self.max_coverage:
+            raise params.ParamError(
+                f"segment.min_coverage: expected at most max_coverage = {self.max_coverage}, found {self.min_coverage}"
+            )
+
 
 def prepare(crop: np.ndarray, spec: Segmenter) -> np.ndarray:
     """Squeeze `(H, W, 3)` uint8 RGB to the network's `(3, size, size)` float32, normalised.
