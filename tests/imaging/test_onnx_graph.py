@@ -1,0 +1,107 @@
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from stages.imaging import onnx_graph
+
+
+def build(nodes, initializers, outputs=("y",), shape=(1, 2)):
+    """A graph of one input `x` with the given nodes and initializers (name to array)."""
+    graph = helper.make_graph(
+        nodes, "graph", [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in outputs],
+        [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in initializers.items()],
+    )  # fmt: skip
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def diamond(order, a="a", b="b", prefix=""):
+    """y = (x + [1, 2]) * (x - [3, 5]), its nodes in a given order and with given inner names."""
+    nodes = [
+        helper.make_node("Add", ["x", f"{a}_weight"], [a], name=f"{prefix}add"),
+        helper.make_node("Sub", ["x", f"{b}_weight"], [b], name=f"{prefix}sub"),
+        helper.make_node("Mul", [a, b], ["y"], name=f"{prefix}mul"),
+    ]
+    weights = {f"{a}_weight": [1, 2], f"{b}_weight": [3, 5]}
+    names = sorted(weights, reverse=order[0] > order[1])
+    return build([nodes[i] for i in order], {name: weights[name] for name in names})
+
+
+def run(model, batch, outputs=("y",)):
+    onnx.checker.check_model(model)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(list(outputs), {"x": np.asarray(batch, np.float32)})
+
+
+def test_equal_graphs_become_equal_bytes_whatever_their_order_and_names():
+    variants = [diamond((0, 1, 2)), diamond((1, 0, 2)), diamond((1, 0, 2), a="zz__12", b="aa__7", prefix="random/")]
+    before = [model.SerializeToString() for model in variants]
+    assert len(set(before)) == 3
+    assert len({onnx_graph.canonical(model).SerializeToString() for model in variants}) == 1
+    assert [model.SerializeToString() for model in variants] == before
+
+
+def test_another_graph_becomes_other_bytes():
+    swapped = diamond((0, 1, 2))
+    swapped.graph.node[2].input[:] = ["b", "b"]
+    assert (
+        onnx_graph.canonical(swapped).SerializeToString()
+        != onnx_graph.canonical(diamond((0, 1, 2))).SerializeToString()
+    )
+
+
+def test_results_and_the_names_at_the_ends_stay():
+    model = diamond((1, 0, 2))
+    found = onnx_graph.canonical(model)
+    assert [value.name for value in [*found.graph.input, *found.graph.output]] == ["x", "y"]
+    assert run(model, [[10, 20]])[0].tolist() == run(found, [[10, 20]])[0].tolist() == [[77, 330]]
+
+
+def test_canonical_again_changes_nothing():
+    once = onnx_graph.canonical(diamond((1, 0, 2)))
+    assert onnx_graph.canonical(once).SerializeToString() == once.SerializeToString()
+
+
+def test_nodes_and_weights_that_lead_to_no_output_go():
+    model = diamond((0, 1, 2))
+    model.graph.node.append(helper.make_node("Relu", ["a"], ["unused"]))
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros(3, np.float32), "nowhere"))
+    assert (
+        onnx_graph.canonical(model).SerializeToString() == onnx_graph.canonical(diamond((0, 1, 2))).SerializeToString()
+    )
+
+
+def test_skipped_inputs_and_several_outputs_stay_as_they_are():
+    nodes = [
+        helper.make_node("Clip", ["x", "", "highest"], ["clipped"]),
+        helper.make_node("Split", ["clipped"], ["left", "right"], axis=1, num_outputs=2),
+        helper.make_node("Concat", ["right", "left"], ["y"], axis=1),
+        helper.make_node("Identity", ["clipped"], ["z"]),
+    ]
+    model = build(nodes, {"highest": 7.0}, outputs=("y", "z"))
+    model.opset_import[0].version = 18
+    found = onnx_graph.canonical(model)
+    for output, expected in zip(run(found, [[-9, 8]], ("y", "z")), ([[7, -9]], [[-9, 7]])):
+        assert output.tolist() == expected
+
+
+def test_a_very_deep_graph_is_put_in_order():
+    steps = 3000
+    names = ["x", *(f"t{i}" for i in range(steps - 1)), "y"]
+    nodes = [helper.make_node("Add", [names[i], "one"], [names[i + 1]]) for i in range(steps)]
+    found = onnx_graph.canonical(build(nodes[::-1], {"one": [1, 1]}))
+    assert len(found.graph.node) == steps and found.graph.node[0].input[0] == "x"
+    assert [node.output[0] for node in found.graph.node[:-1]] == [node.input[0] for node in found.graph.node[1:]]
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_freed_batch_takes_any_number_of_pictures(n):
+    model = diamond((0, 1, 2))
+    before = model.SerializeToString()
+    found = onnx_graph.free_batch(model)
+    batch = np.arange(2 * n).reshape(n, 2)
+    assert run(found, batch)[0].tolist() == ((batch + np.array([1, 2])) * (batch - np.array([3, 5]))).tolist()
+    assert found.graph.input[0].type.tensor_type.shape.dim[1].dim_value == 2
+    assert model.SerializeToString() == before
