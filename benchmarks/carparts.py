@@ -1,0 +1,118 @@
+"""Chosen boxes and masks on real photographs against known ones, through the stages' own functions.
+
+The folder holds `images/`, `masks/` (8-bit PNG by the photos' names, 255 = car) and `boxes.csv` (file, x_min, y_min,
+x_max, y_max; pixels, right and bottom exclusive): one main car a photo.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import bootstrap
+
+from benchmarks import timing
+from stages.crop import choose_all, write_crop
+from stages.detect import detect_all, to_rows
+from stages.imaging import batches, images, runtime, selection, truth
+from stages.imaging.boxes import COLUMNS as CORNERS
+from stages.imaging.detection import DetectParams
+from stages.imaging.networks import DETECTORS, SEGMENTERS
+from stages.imaging.segmentation import SegmentParams
+from stages.imaging.selection import CropParams
+from stages.learning.scores import wilson
+from stages.records import params, tables
+from stages.segment import segment_all
+
+
+def read_photos(folder: Path) -> pd.DataFrame:
+    """The photos as a manifest knows them (path relative to `folder`), with their true boxes as `true_x_min` ..."""
+    known = tables.read(folder / "boxes.csv", {"file": "str", **dict.fromkeys(CORNERS, "float")})
+    rows = []
+    for name in known["file"]:
+        content = (folder / "images" / name).read_bytes()
+        height, width = images.decode(content).shape[:2]
+        rows.append((images.image_id(content), f"images/{name}", "ok", "", width, height))
+    photos = pd.DataFrame(rows, columns=["image_id", "path", "status", "reason", "width", "height"])
+    return photos.join(known[CORNERS].add_prefix("true_"))
+
+
+def choose_boxes(photos: pd.DataFrame, folder: Path, networks: Path, settings: Path) -> pd.DataFrame:
+    """The rows of data/boxes.csv for the photos, by the detect and crop stages."""
+    detect = params.read(settings, "detect", DetectParams)
+    spec = DETECTORS[detect.network]
+    network = runtime.load(networks / spec.file, list(spec.outputs), detect.runtime)
+    rows = list(zip(photos["image_id"], photos["path"]))
+    found = [to_rows(name, boxes, spec.vehicles) for name, boxes in detect_all(rows, folder, network, spec, detect)]
+    return choose_all(photos, pd.concat(found, ignore_index=True), params.read(settings, "crop", CropParams))
+
+
+def mask_overlaps(chosen: pd.DataFrame, folder: Path, networks: Path, settings: Path) -> np.ndarray:
+    """The overlap `(N,)` of each photo's mask, by the crop and segment stages, with the true one; NaN if none."""
+    margin = params.read(settings, "crop", CropParams).margin
+    segment = params.read(settings, "segment", SegmentParams)
+    spec = SEGMENTERS[segment.network]
+    network = runtime.load(networks / spec.file, [spec.output], segment.runtime)
+    rows = [row for row in chosen.to_dict("records") if row["status"] == "ok"]
+    scores = {}
+    with tempfile.TemporaryDirectory() as crops:
+        for _ in batches.mapped(partial(write_crop, folder, Path(crops), margin), rows, ahead=32):
+            pass
+        names = [str(row["image_id"]) for row in rows]
+        drawn = segment_all(names, Path(crops), network, spec, segment.runtime.batch_size)
+        for row, (name, mask, _) in zip(rows, drawn):
+            true = images.read_mask(folder / "masks" / Path(str(row["path"])).with_suffix(".png").name)
+            box = np.array([row[side] for side in CORNERS], dtype=np.float64) if row["is_cropped"] else None
+            window = selection.window(box, (true.shape[1], true.shape[0]), margin)
+            scores[name] = np.nan if mask is None else truth.mask_iou(mask, window, true)
+    return chosen["image_id"].map(scores).to_numpy(dtype=np.float64)
+
+
+def share(hits: np.ndarray) -> dict[str, float]:
+    """The share of `(N,)` hits with Wilson's 95 % interval."""
+    low, high = wilson(float(hits.mean()), len(hits))
+    return {"n": len(hits), "value": float(hits.mean()), "low": low, "high": high}
+
+
+def centre(values: np.ndarray, statistic: Callable[..., np.ndarray]) -> dict[str, float]:
+    """`statistic` of `(N,)` values with the 95 % percentile interval of 9999 bootstrap samples (Efron 1979)."""
+    drawn = bootstrap((values,), statistic, vectorized=True, method="percentile", rng=np.random.default_rng(0))
+    low, high = drawn.confidence_interval
+    return {"n": len(values), "value": float(statistic(values)), "low": float(low), "high": float(high)}
+
+
+def summarise(box_overlaps: np.ndarray, masks: np.ndarray) -> pd.DataFrame:
+    """A row per figure: n, value and its 95 % interval. Photos without a mask are left out of the masks' rows."""
+    masks = masks[~np.isnan(masks)]
+    figures = {
+        "boxes at IoU 0.5": share(box_overlaps >= 0.5),
+        "boxes at IoU 0.75": share(box_overlaps >= 0.75),
+        "boxes, mean IoU": centre(box_overlaps, np.mean),
+        "masks, mean IoU": centre(masks, np.mean),
+        "masks, median IoU": centre(masks, np.median),
+        "masks below IoU 0.5": share(masks < 0.5),
+    }
+    return pd.DataFrame(figures).T
+
+
+def main() -> None:
+    """Print the table of figures and the photos that went worst."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--networks", type=Path, default=Path("models/pretrained"))
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    arguments = parser.parse_args()
+    photos = read_photos(arguments.folder)
+    chosen = choose_boxes(photos, arguments.folder, arguments.networks, arguments.params)
+    found = truth.box_scores(chosen[CORNERS].to_numpy(float), photos[[f"true_{side}" for side in CORNERS]].to_numpy())
+    masks = mask_overlaps(chosen, arguments.folder, arguments.networks, arguments.params)
+    timing.show(summarise(found, masks), f"{arguments.folder}: {len(photos)} photos")
+    worst = pd.DataFrame({"path": photos["path"], "box IoU": found, "mask IoU": masks})
+    timing.show(worst.sort_values(["mask IoU", "path"]).head(5), "lowest masks")
+
+
+if __name__ == "__main__":
+    main()

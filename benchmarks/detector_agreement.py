@@ -1,0 +1,155 @@
+"""Boxes of the ONNX heads and this project's decoder against the original TensorFlow.js graph, decoding and all.
+
+Both get the same 512x512 pictures, one at a time. TensorFlow runs without oneDNN, which moves its sizes by pixels.
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from google.protobuf import json_format
+
+from benchmarks import timing
+from stages.imaging import boxes, centernet, images, runtime, tfjs
+from stages.imaging.centernet import Detections
+from stages.imaging.detection import DetectParams, prepare
+from stages.imaging.networks import DETECTORS, Detector
+from stages.imaging.runtime import RuntimeParams
+from stages.records import params, progress
+
+Precision = Literal["f32", "bf16"]
+PRECISIONS: tuple[Precision, Precision] = ("f32", "bf16")
+# A picture `(size, size, 3)` uint8 RGB in, its vehicles in pixels of that picture out.
+Detect = Callable[[np.ndarray], Detections]
+_SAME_IOU = 0.5
+
+
+class Pairing(NamedTuple):
+    """Boxes of two detectors that are the same object, `(N, 4)` each, and the scores of those without a partner."""
+
+    ours: np.ndarray
+    theirs: np.ndarray
+    alone: np.ndarray
+
+
+def original(graph_json: Path, spec: Detector, min_score: float) -> Detect:
+    """The whole TensorFlow.js graph in TensorFlow; it keeps the best 100 boxes of all 80 classes."""
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.import_graph_def(read_graph(graph_json), name="")
+    session = tf.compat.v1.Session(graph=graph)
+
+    def detect(picture: np.ndarray) -> Detections:
+        feed = {"tower_0/images:0": picture[None].astype(np.float32)}
+        rows = session.run("tower_0/detections:0", feed)[0]
+        kept = rows[(rows[:, 4] >= min_score) & np.isin(rows[:, 5], list(spec.vehicles))]
+        return Detections(kept[:, :4], kept[:, 4], kept[:, 5].astype(np.int64))
+
+    return detect
+
+
+def read_graph(graph_json: Path) -> tf.compat.v1.GraphDef:
+    """The graph with its weights. Fused convolutions stay, but for depthwise ones, which TensorFlow does not have."""
+    model = json.loads(graph_json.read_text(encoding="utf-8"))
+    stored = json_format.ParseDict(model["modelTopology"], tf.compat.v1.GraphDef(), ignore_unknown_fields=True)
+    weights = tfjs.read_weights(model["weightsManifest"], graph_json.parent)
+    graph = tf.compat.v1.GraphDef(versions=stored.versions)
+    for node in stored.node:
+        alone = tf.compat.v1.GraphDef(node=[node])
+        if node.op == "Const":
+            alone.node[0].attr["value"].tensor.CopyFrom(tf.make_tensor_proto(weights[node.name]))
+        elif node.op == "_FusedConv2D":
+            # TensorFlow asks for the types of what is fused in, which TensorFlow.js leaves out.
+            alone.node[0].attr["TArgs"].list.type.extend([tf.float32.as_datatype_enum] * node.attr["num_args"].i)
+        elif node.op == "FusedDepthwiseConv2dNative":
+            alone = tfjs.split_fused(alone)
+        graph.node.extend(alone.node)
+    return graph
+
+
+def ours(networks: Path, spec: Detector, settings: DetectParams, precision: Precision) -> Detect:
+    """This project's route at batch 1: OpenVINO up to the heads, then its own decoder."""
+    alone = RuntimeParams(batch_size=1, engine="openvino", precision=precision)
+    network = runtime.load(networks / spec.file, list(spec.outputs), alone)
+    vehicles = np.array(sorted(spec.vehicles))
+
+    def detect(picture: np.ndarray) -> Detections:
+        heatmaps, extents = network(picture[None].astype(np.float32))
+        found = centernet.decode(
+            heatmaps[0][..., vehicles], extents[0], spec.stride, settings.max_boxes, settings.min_score
+        )
+        return found._replace(classes=vehicles[found.classes])
+
+    return detect
+
+
+def pair(a: Detections, b: Detections) -> Pairing:
+    """Pair boxes of one class that overlap each other best, by at least IoU 0.5."""
+    overlaps = boxes.iou(a.boxes[:, None], b.boxes[None]) * (a.classes[:, None] == b.classes[None])
+    if not overlaps.size:
+        return Pairing(a.boxes[:0], b.boxes[:0], np.concatenate([a.scores, b.scores]))
+    best_b, best_a = overlaps.argmax(axis=1), overlaps.argmax(axis=0)
+    rows = np.arange(len(a.boxes))
+    is_paired = (best_a[best_b] == rows) & (overlaps[rows, best_b] >= _SAME_IOU)
+    columns = best_b[is_paired]
+    alone = np.concatenate([a.scores[~is_paired], np.delete(b.scores, columns)])
+    return Pairing(a.boxes[is_paired], b.boxes[columns], alone)
+
+
+def compare(pictures: list[np.ndarray], first: Detect, second: Detect, title: str) -> pd.Series:
+    """How the boxes of two detectors differ over all pictures; differences of corners in pixels of the input."""
+    pairings = [
+        pair(first(picture), second(picture)) for picture in progress.track(pictures, len(pictures), "photo", title)
+    ]
+    ours_all, theirs_all = (np.concatenate([p[side] for p in pairings]) for side in (0, 1))
+    alone = np.concatenate([p.alone for p in pairings])
+    difference = np.abs(ours_all - theirs_all).max(axis=1)
+    overlaps = boxes.iou(ours_all, theirs_all)
+    figures = {
+        "photos": len(pictures),
+        "paired boxes": len(difference),
+        "boxes without a partner": len(alone),
+        "highest score of these": alone.max(initial=0),
+        "corner difference, median px": np.median(difference),
+        "corner difference, 99 % px": np.quantile(difference, 0.99),
+        "corner difference, largest px": difference.max(),
+        "share within 1 px": (difference <= 1).mean(),
+        "mean IoU": overlaps.mean(),
+        "lowest IoU": overlaps.min(),
+    }
+    return pd.Series(figures, name=title)
+
+
+def main() -> None:
+    """Print the table of differences."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--networks", type=Path, default=Path("models/pretrained"))
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    parser.add_argument("--limit", type=int, default=120)
+    arguments = parser.parse_args()
+    settings = params.read(arguments.params, "detect", DetectParams)
+    spec = DETECTORS[settings.network]
+    graph = arguments.networks / "downloads" / settings.network / "centernet.json"
+    paths = sorted(arguments.folder.rglob("*.jpg"))[: arguments.limit]
+    pictures = [prepare(images.read(path), spec.size) for path in paths]
+    exact, fast = (ours(arguments.networks, spec, settings, name) for name in PRECISIONS)
+    table = pd.DataFrame(
+        [
+            compare(pictures, exact, original(graph, spec, settings.min_score), "f32 with TensorFlow"),
+            compare(pictures, fast, exact, "bf16 with f32"),
+        ]
+    )
+    timing.show(table.T, f"{arguments.folder}")
+
+
+if __name__ == "__main__":
+    main()
