@@ -87,13 +87,18 @@ BODIES: dict[str, Body] = {body.name: body for body in _BODIES}
 
 
 def vary(body: Body, rng: np.random.Generator) -> Body:
-    """A car of the same type with proportions of its own: about 2 % in length, width and height."""
-    stretch_x, stretch_y, stretch_z = np.clip(rng.normal(1.0, 0.018, 3), 0.96, 1.04).tolist()
+    """A car of the same type with proportions of its own, so that neighbouring types overlap in some of them.
+
+    Length, width and height vary by 3.5 % (standard deviation), corners of the roof and glass by some cm more.
+    """
+    stretch_x, stretch_y, stretch_z = np.clip(rng.normal(1.0, 0.035, 3), 0.93, 1.07).tolist()
 
     def moved(point: Point, spread: float) -> Point:
         x, z = np.clip(rng.normal(0.0, spread, 2), -2 * spread, 2 * spread).tolist()
-        return point[0] * stretch_x + x, point[1] * stretch_z + 0.5 * z
+        return point[0] * stretch_x + x, point[1] * stretch_z + 0.4 * z
 
+    rear_shift = float(rng.uniform(-0.12, 0.12))
+    rear_header, rear_glass = moved(body.rear_header, 0.02), moved(body.rear_glass, 0.02)
     return replace(
         body,
         length=body.length * stretch_x,
@@ -101,15 +106,16 @@ def vary(body: Body, rng: np.random.Generator) -> Body:
         height=body.height * stretch_z,
         front_axle=body.front_axle * stretch_x,
         wheelbase=body.wheelbase * stretch_x,
-        wheel_radius=body.wheel_radius * float(rng.uniform(0.95, 1.05)),
-        clearance=body.clearance * stretch_z,
-        nose=moved(body.nose, 0.02),
-        cowl=moved(body.cowl, 0.03),
-        header=(body.header[0] * stretch_x, body.header[1] * stretch_z),
-        rear_header=(body.rear_header[0] * stretch_x, body.rear_header[1] * stretch_z),
-        rear_glass=(body.rear_glass[0] * stretch_x, body.rear_glass[1] * stretch_z),
+        wheel_radius=body.wheel_radius * float(rng.uniform(0.90, 1.08)),
+        clearance=body.clearance * float(rng.uniform(0.85, 1.2)),
+        nose=moved(body.nose, 0.03),
+        cowl=moved(body.cowl, 0.05),
+        header=moved(body.header, 0.03),
+        rear_header=(rear_header[0] + (rear_shift if body.has_rear_window else 0.0), rear_header[1]),
+        rear_glass=rear_glass,
         deck=(body.deck[0] * stretch_x, body.deck[1] * stretch_z),
         belt=(body.belt[0] * stretch_z, body.belt[1] * stretch_z),
         windows=tuple((start * stretch_x, end * stretch_x) for start, end in body.windows),
         doors=tuple(x * stretch_x for x in body.doors),
+        has_rails=bool(rng.uniform() < (0.5 if body.has_rails else 0.12)) and not body.has_bed,
     )

@@ -62,29 +62,29 @@ def sample_conditions(rng: np.random.Generator) -> Conditions:
 
 def sample_look(name: str, rng: np.random.Generator) -> Look:
     """Paint, grille, lamps, trim and rims of one car."""
-    is_rugged = name in ("suv", "pickup", "van")
+    is_rugged = name in ("suv", "pickup")
     rim = int(rng.uniform(120, 205))
     return Look(
         paint=PAINTS[int(rng.integers(len(PAINTS)))],
         grille=int(rng.integers(4)),
         lamp_height=float(rng.uniform(0.10, 0.18)),
         lamp_width=float(rng.uniform(0.28, 0.46)),
-        has_chrome=bool(rng.uniform() < (0.7 if name == "limousine" else 0.35)),
-        has_black_roof=bool(rng.uniform() < (0.2 if name in ("compact", "suv") else 0.05)),
-        has_black_trim=bool(rng.uniform() < (0.7 if is_rugged else 0.12)),
+        has_chrome=bool(rng.uniform() < 0.35),
+        has_black_roof=bool(rng.uniform() < 0.08),
+        has_black_trim=bool(rng.uniform() < (0.4 if is_rugged else 0.2)),
         spokes=int(rng.integers(5, 11)),
         rim=(rim, rim, min(255, rim + 4)),
     )
 
 
 def _sample_yaw(rng: np.random.Generator) -> float:
-    """The angle between nose and camera: 45 % front three-quarter, 27 % rear three-quarter, the rest anything."""
+    """The angle between nose and camera: 45 % front quarter, 29 % rear quarter, the rest anything."""
     kind = rng.uniform()
     if kind < 0.45:
-        degrees = rng.uniform(18, 68)
-    elif kind < 0.72:
-        degrees = rng.uniform(112, 160)
-    elif kind < 0.86:
+        degrees = rng.uniform(8, 65)
+    elif kind < 0.74:
+        degrees = rng.uniform(115, 172)
+    elif kind < 0.84:
         degrees = rng.uniform(68, 112)
     else:
         degrees = rng.uniform(0, 180)
@@ -131,7 +131,8 @@ def luma(colour: Colour) -> float:
 def _sample_surface(paint: Colour, rng: np.random.Generator) -> str:
     """One of the grounds that the paint stands out from most; masks fail where both are equally bright."""
     names = sorted(SURFACES, key=lambda name: -abs(luma(SURFACES[name][0]) - luma(paint)))[:_N_SURFACES]
-    weights = np.array([3.0 if "asphalt" in name else 1.0 for name in names])
+    contrasts = [abs(luma(SURFACES[name][0]) - luma(paint)) for name in names]
+    weights = np.array([3.0 if "asphalt" in name else 1.0 for name in names]) * contrasts
     return str(rng.choice(names, p=weights / weights.sum()))
 
 
@@ -139,7 +140,7 @@ def _sample_other(camera: Camera, size_wh: tuple[int, int], rng: np.random.Gener
     """A car well behind the main one, turned anyhow."""
     name = str(rng.choice(list(BODIES)))
     other = build_car(vary(BODIES[name], rng), sample_look(name, rng), 60.0, 40)
-    depth = float(rng.uniform(2.2, 4.0)) * float(-camera.position[0])
+    depth = float(rng.uniform(2.4, 4.0)) * float(-camera.position[0])
     across = float(rng.uniform(-0.05, 1.05)) * size_wh[0] - camera.centre[0]
     position = (depth + float(camera.position[0]), -across / camera.focal * depth)
     return place(other, position, float(rng.choice([0.0, np.pi / 2, np.pi]) + rng.normal(0, 0.2)))

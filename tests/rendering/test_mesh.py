@@ -74,7 +74,7 @@ def test_a_varied_body_stays_close_and_repeats_with_its_seed() -> None:
     body = BODIES["sedan"]
     first, second = (bodies.vary(body, np.random.default_rng(5)) for _ in range(2))
     assert first == second != body
-    assert abs(first.length / body.length - 1) <= 0.04
+    assert abs(first.length / body.length - 1) <= 0.07
     assert body is BODIES["sedan"]
 
 
