@@ -45,9 +45,9 @@ class TrainParams:
     """
 
     seed: Annotated[int, Range(0, 2**31 - 1)] = 0
-    epochs: Annotated[int, Range(0)] = 12
+    epochs: Annotated[int, Range(0)] = 10
     batch_size: Count = 32
-    learning_rate: Positive = 3e-4
+    learning_rate: Positive = 5e-4
     warmup_epochs: NotNegative = 1.0
     weight_decay: NotNegative = 1e-3
     label_smoothing: Annotated[float, Range(0, 0.9)] = 0.1
@@ -56,7 +56,7 @@ class TrainParams:
     probe_l2: Positive = 1e-3
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     threads: Count = 2
-    patience: Count | None = 5
+    patience: Count | None = 6
     cache_mb: Annotated[int, Range(0)] = 2000
     augment: AugmentParams = dataclasses.field(default_factory=AugmentParams)
 

@@ -64,3 +64,17 @@ def test_too_few_photos_give_equal_weights_and_say_so(n_photos):
 def test_one_model_has_all_the_weight():
     found = fit_weights(np.full((1, 50, 2), 0.5), np.zeros(50, dtype=int), 30)
     assert found.values.tolist() == [1.0] and found.reason == ""
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_weights_meet_the_conditions_of_the_optimum(seed):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 10, 90)
+    rows = np.exp(rng.normal(size=(4, 90, 10)) + np.eye(10)[labels] * rng.uniform(0, 3, (4, 1, 1)))
+    tables = rows / rows.sum(axis=2, keepdims=True)
+    weights = fit_weights(tables, labels, 30).values
+    of_truth = tables[:, np.arange(90), labels]
+    # Karush-Kuhn-Tucker: the mean ratio of a model to the blend is one where it has weight, else one at most.
+    ratio = (of_truth / (weights @ of_truth)).mean(axis=1)
+    assert (ratio < 1 + 1e-4).all()
+    np.testing.assert_allclose(ratio[weights > 1e-3], 1, atol=1e-3)
