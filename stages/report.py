@@ -16,7 +16,7 @@ from stages.reporting.galleries import Curator
 from stages.reporting.pictures import Look
 from stages.reporting.settings import ReportParams
 
-# Stands behind a masked car: no paint, no road and no sky has this colour.
+# Stands behind a masked car: a colour that is rare in paint, road and sky.
 _BEHIND = (158, 120, 190)
 
 

@@ -17,7 +17,7 @@ from stages.reporting.counts import Stage
 _INK = "#010203"
 _BLUE, _ORANGE, _GREEN = "#4a86c5", "#e08a3c", "#5aa469"
 _SPLIT_COLOURS = {"train": _BLUE, "val": _ORANGE, "test": _GREEN}
-_WIDTH_IN = 6.0
+_WIDTH_IN = 5.2
 _MAX_TICK_CHARACTERS = 24
 # With more classes a matrix of names and numbers cannot be read.
 _MAX_NAMED_CLASSES = 40
@@ -96,7 +96,7 @@ def curves(name: str, tables: dict[str, pd.DataFrame]) -> Markup:
         "val/accuracy": (1, "accuracy on val", _ORANGE),
     }
     with style.context(["default", _STYLE]):
-        figure = Figure(figsize=(_WIDTH_IN, 4.6), layout="constrained")
+        figure = Figure(figsize=(_WIDTH_IN, 4.4), layout="constrained")
         panels = figure.subplots(2, 1, sharex=True)
         for figure_name, table in tables.items():
             panel, label, colour = looks[figure_name]

@@ -51,7 +51,7 @@ def read(files: Files, classes: list[str]) -> Evidence:
     predicted = predictions.read(files.predictions, classes)
     test_ids = of_split(rows, "test")["image_id"]
     tables.require(files.letterbox, test_ids.isin(predicted.image_ids), test_ids, f"an id of {files.predictions}")
-    ensemble = _read_json(files.metrics / "ensemble.json", ("test", "equal_weights", "weights"))
+    ensemble = _read_ensemble(files.metrics / "ensemble.json", len(test_ids))
     names = sorted(ensemble["weights"])
     return Evidence(
         rows=rows,
@@ -79,6 +79,15 @@ def _read_rows(files: Files) -> pd.DataFrame:
     return rows.join(masked[["coverage", "is_masked", "mask_reason"]]).join(padded["file"])
 
 
+def _read_ensemble(path: Path, n_test: int) -> dict[str, Any]:
+    ensemble = _read_json(path, ("test", "equal_weights", "weights"))
+    if ensemble["test"]["n"] != n_test:
+        raise tables.TableError(
+            f"{path}: expected figures of {n_test} test photos, found {ensemble['test']['n']}; run `dvc repro`"
+        )
+    return ensemble
+
+
 def _read_json(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -94,4 +103,14 @@ def _read_json(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
 
 def _read_curves(folder: Path) -> dict[str, pd.DataFrame]:
     paths = {figure: folder / f"{figure}.tsv" for figure in FIGURES}
-    return {figure: pd.read_csv(path, sep="\t") for figure, path in paths.items() if path.is_file()}
+    return {figure: _read_curve(path) for figure, path in paths.items() if path.is_file()}
+
+
+def _read_curve(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, sep="\t")
+    except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+        raise tables.TableError(f"{path}: expected a curve, found: {error}") from None
+    if list(table.columns[:1]) != ["step"] or table.shape[1] != 2:
+        raise tables.TableError(f"{path}: expected `step` and one value, found {', '.join(table.columns)}")
+    return table

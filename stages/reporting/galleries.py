@@ -36,8 +36,8 @@ class Curator:
     """Makes galleries of the photos in `rows` and their boxes `found`, with pictures from `album`."""
 
     def __init__(self, found: pd.DataFrame, album: Album, settings: ReportParams) -> None:
-        self._found = {str(image_id): boxes for image_id, boxes in found.groupby("image_id")}
-        self._none = found.iloc[:0]
+        self._found = found
+        self._places = found.groupby("image_id").indices
         self._album = album
         self._settings = settings
 
@@ -64,7 +64,7 @@ class Curator:
         return Gallery(code, f"{reasons.explain(code)} Here: {became}.", len(rows), cards)
 
     def _photo_card(self, row: pd.Series) -> Card:
-        found = self._found.get(row["image_id"], self._none) if row["is_usable"] else self._none
+        found = self._found.iloc[self._places.get(row["image_id"], []) if row["is_usable"] else []]
         look = self._album.photo(row["path"], row["image_id"])
         alt = f"Photo {row['path']} with {len(found)} vehicle boxes"
         lines = [_labelled(row)]
@@ -81,9 +81,10 @@ class Curator:
         """Masks that are not used, then those that are, each by coverage from the least."""
         drawn = rows[rows["coverage"].notna()]
         unused, used = drawn[~drawn["is_masked"]], drawn[drawn["is_masked"]]
+        why = " ".join(reasons.explain(code) for code in sorted(unused["mask_reason"].unique()))
         return [
-            self._masks_of(unused, "Masks not used", "Here the whole crop goes on; the mask is shown all the same."),
-            self._masks_of(used, "Masks used", "What the mask leaves free stands in one flat colour."),
+            self._masks_of(unused, "Masks not used", why or "None."),
+            self._masks_of(used, "Masks used", "What the mask takes away stands in one flat colour."),
         ]
 
     def _masks_of(self, rows: pd.DataFrame, title: str, sentence: str) -> Gallery:
@@ -93,10 +94,8 @@ class Curator:
     def _mask_card(self, row: pd.Series) -> Card:
         before = shot(self._album.crop(row["image_id"]), f"Crop of {row['path']}")
         after = shot(self._album.masked(row["image_id"]), f"Crop of {row['path']} without its background")
-        lines = [_labelled(row), f"coverage {row['coverage']:.1%}"]
-        if row["mask_reason"]:
-            lines.append(reasons.explain(row["mask_reason"]))
-        return Card(row["path"], (before, after), tuple(lines), row["mask_reason"])
+        lines = (_labelled(row), f"coverage {row['coverage']:.1%}")
+        return Card(row["path"], (before, after), lines, row["mask_reason"])
 
     def errors(self, judged: pd.DataFrame) -> Gallery:
         """Test photos that the ensemble gets wrong, the surest wrong answer first."""

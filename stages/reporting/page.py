@@ -5,7 +5,7 @@ from typing import Any
 import jinja2
 
 from stages.reporting import charts, counts, results
-from stages.reporting.evidence import Evidence
+from stages.reporting.evidence import Evidence, of_split
 from stages.reporting.galleries import Curator
 
 
@@ -28,7 +28,7 @@ def _tables(evidence: Evidence) -> dict[str, Any]:
     classes = evidence.predicted.classes
     stages = counts.funnel(evidence.rows, evidence.detections)
     matrix = counts.confusion(counts.judged(evidence.rows, evidence.predicted), classes)
-    n_val, n_test = (results.n_photos(evidence.models, split) for split in ("val", "test"))
+    n_val, n_test = (len(of_split(evidence.rows, split)) for split in ("val", "test"))
     per_class = counts.per_class(evidence.rows, classes)
     return {
         "results": results.headline(evidence.ensemble, evidence.models),

@@ -12,7 +12,7 @@ from stages.reporting.evidence import CORNERS
 
 _WEBP_QUALITY = 80
 # Of a label inside a thumbnail, in pixels.
-_CHARACTER_WIDTH, _LINE_HEIGHT = 5.5, 10.0
+_CHARACTER_WIDTH, _LINE_HEIGHT = 6.0, 10.0
 
 
 class Look(NamedTuple):
@@ -39,14 +39,19 @@ class Album(Protocol):
 
 
 class Box(NamedTuple):
-    """A box in pixels of the thumbnail; `label` is its score where there was room to write it, else empty."""
+    """A box in pixels of the thumbnail; `label` is its score where there was room to write it, else empty.
+
+    `label_x` is the left end of the label, `label_y` its base line.
+    """
 
     x: float
     y: float
     width: float
     height: float
-    label: str
     is_chosen: bool
+    label: str
+    label_x: float
+    label_y: float
 
 
 @dataclass(frozen=True)
@@ -85,15 +90,19 @@ def boxes_of(found: pd.DataFrame, photo: pd.Series, look: Look) -> tuple[Box, ..
     """
     if look.image is None or found.empty:
         return ()
-    scale = np.array([look.image.shape[1] / photo["width"], look.image.shape[0] / photo["height"]] * 2)
-    is_chosen = is_chosen_box(found, photo)
-    order = np.lexsort((-found["score"].to_numpy(), ~is_chosen))
-    written: list[tuple[float, float, float]] = []
+    size_wh = look.image.shape[1], look.image.shape[0]
+    scale = np.array([size_wh[0] / photo["width"], size_wh[1] / photo["height"]] * 2)
+    corners = (found[CORNERS].to_numpy() * scale).round(1)
+    scores, is_chosen = found["score"].to_numpy(), is_chosen_box(found, photo)
+    order = np.lexsort((-scores, ~is_chosen))
+    labels = _Labels(size_wh)
     boxes = []
-    for place in order:
-        x_min, y_min, x_max, y_max = (found[CORNERS].to_numpy()[place] * scale).round(1).tolist()
-        label = _label(f"{found['score'].iloc[place]:.2f}", x_min, y_min, written)
-        boxes.append(Box(x_min, y_min, round(x_max - x_min, 1), round(y_max - y_min, 1), label, bool(is_chosen[place])))
+    for place in order.tolist():
+        x_min, y_min, x_max, y_max = corners[place].tolist()
+        label = labels.place(f"{scores[place]:.2f}", x_min, y_min)
+        boxes.append(
+            Box(x_min, y_min, round(x_max - x_min, 1), round(y_max - y_min, 1), bool(is_chosen[place]), *label)
+        )
     return tuple(reversed(boxes))
 
 
@@ -105,9 +114,22 @@ def is_chosen_box(found: pd.DataFrame, photo: pd.Series) -> np.ndarray:
     return (found[columns] == photo[columns]).all(axis=1).to_numpy()
 
 
-def _label(text: str, x: float, y: float, written: list[tuple[float, float, float]]) -> str:
-    width = _CHARACTER_WIDTH * len(text)
-    if any(abs(y - top) < _LINE_HEIGHT and x < right and left < x + width for left, top, right in written):
-        return ""
-    written.append((x, y, x + width))
-    return text
+class _Labels:
+    """Finds room for labels inside a picture of `size_wh` pixels, none over another."""
+
+    def __init__(self, size_wh: tuple[int, int]) -> None:
+        self._size_wh = size_wh
+        self._taken: list[tuple[float, float, float]] = []
+
+    def place(self, text: str, x: float, y: float) -> tuple[str, float, float]:
+        """The text, its left end and base line; an empty text where another label is in the way."""
+        width = _CHARACTER_WIDTH * len(text)
+        left = round(max(0.0, min(x + 2, self._size_wh[0] - width)), 1)
+        base = round(max(0.0, min(y + _LINE_HEIGHT, self._size_wh[1] - 2)), 1)
+        if any(
+            abs(base - other) < _LINE_HEIGHT and left < end and start < left + width
+            for start, end, other in self._taken
+        ):
+            return "", left, base
+        self._taken.append((left, left + width, base))
+        return text, left, base

@@ -18,17 +18,18 @@ class Result(NamedTuple):
 
 def headline(ensemble: dict[str, Any], models: dict[str, dict[str, Figures]]) -> list[Result]:
     """The ensemble, equal weights, the best single model, then each model by name."""
+    weights = ensemble["weights"]
     found = [
-        Result("Ensemble", "weights fitted on val", None, _NOT_SCORED, ensemble["test"]),
+        Result("Ensemble", _how_weighed(weights), None, _NOT_SCORED, ensemble["test"]),
         Result("Equal weights", "the plain mean of all models", None, _NOT_SCORED, ensemble["equal_weights"]),
     ]
     best = ensemble.get("best_single")
     if best:
         found.append(Result("Best single model", f"{best['name']}, by log loss on val", None, _NOT_SCORED, best))
-    weights = ensemble["weights"]
     return found + [Result(name, "", weights[name], of["val"], of["test"]) for name, of in sorted(models.items())]
 
 
-def n_photos(models: dict[str, dict[str, Figures]], split: str) -> int:
-    """The number of photos that the models were scored on."""
-    return max((int(figures[split]["n"]) for figures in models.values()), default=0)
+def _how_weighed(weights: dict[str, float]) -> str:
+    if len(weights) == 1:
+        return "of one model"
+    return "weights fitted on val" if len(set(weights.values())) > 1 else "weights not fitted: all equal"
