@@ -12,6 +12,10 @@ from stages.imaging import batches, duplicates, images
 from stages.records import atomic, manifest, params, progress, splits, tables
 
 
+# Characters that end a line somewhere, or are no text: class lists and tables could not be read back.
+_UNPRINTABLE = "[\\x00-\\x1f\\x7f\\x85\\u2028\\u2029\\ud800-\\udfff]"
+
+
 class IngestError(ValueError):
     """The source as a whole cannot be used."""
 
@@ -68,6 +72,8 @@ def list_files(source: Path) -> pd.DataFrame:
         raise IngestError(f"{source}: expected a folder of class folders or a CSV of path,label, found neither")
     if frame.empty:
         raise IngestError(f"{source}: expected photos in one folder per class, found no file; set ingest.source")
+    for column in ("path", "label"):
+        tables.require(source, ~frame[column].str.contains(_UNPRINTABLE), frame[column], "a name without line breaks")
     return frame.sort_values("path", ignore_index=True)
 
 
@@ -88,14 +94,17 @@ def look(root: Path, path: str) -> Look:
 def judge(frame: pd.DataFrame) -> pd.DataFrame:
     """Add `status` and complete `reason`: unreadable, without a label, or bytes that came before.
 
-    Of files with equal bytes the first path is kept, unless their labels differ: then none can be trusted.
+    Of files with equal bytes the first path with a label is kept, unless their labels differ: then none can be
+    trusted.
     """
     judged = frame.sort_values("path")
     readable = judged["reason"] == ""
-    labels = judged["label"].where(readable).groupby(judged["image_id"]).transform("nunique")
-    judged.loc[readable & judged["image_id"].duplicated(), "reason"] = "duplicate"
-    judged.loc[readable & (labels > 1), "reason"] = "conflicting_labels"
-    judged.loc[readable & (judged["label"] == ""), "reason"] = "no_label"
+    labelled = judged[readable & (judged["label"] != "")]
+    labels = labelled.groupby("image_id")["label"].transform("nunique")
+    judged.loc[readable, "reason"] = "no_label"
+    judged.loc[labelled.index, "reason"] = ""
+    judged.loc[labelled.index[labelled["image_id"].duplicated()], "reason"] = "duplicate"
+    judged.loc[labelled.index[labels > 1], "reason"] = "conflicting_labels"
     judged["status"] = "rejected"
     judged.loc[judged["reason"] == "", "status"] = "ok"
     judged.loc[~readable, "status"] = "failed"
@@ -108,8 +117,8 @@ def check_classes(usable: pd.DataFrame, labels: pd.Series, settings: IngestParam
     few = counts[counts < settings.min_photos_per_class]
     if len(counts) < 2 or counts.max() == 0:
         raise IngestError(
-            f"{settings.source}: expected usable photos of two classes or more, found {counts.to_dict()}; "
-            "data/manifest.csv of an earlier run or `reason` below says why others cannot be used"
+            f"{settings.source}: expected usable photos of two classes or more, found {counts.to_dict()} in "
+            f"{len(labels)} files; ingest.source is the folder that holds the class folders"
         )
     if 0 < len(few) < len(counts) or (few == 0).any():
         raise IngestError(
