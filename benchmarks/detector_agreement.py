@@ -26,18 +26,19 @@ from stages.imaging.runtime import RuntimeParams
 from stages.records import params, progress
 
 Precision = Literal["f32", "bf16"]
-PRECISIONS: tuple[Precision, Precision] = ("f32", "bf16")
+Engine = Literal["openvino", "onnxruntime"]
 # A picture `(size, size, 3)` uint8 RGB in, its vehicles in pixels of that picture out.
 Detect = Callable[[np.ndarray], Detections]
 _SAME_IOU = 0.5
 
 
 class Pairing(NamedTuple):
-    """Boxes of two detectors that are the same object, `(N, 4)` each, and the scores of those without a partner."""
+    """Boxes of two detectors that are the same object, `(N, 4)` each, and the scores of those left over."""
 
-    ours: np.ndarray
-    theirs: np.ndarray
-    alone: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    first_alone: np.ndarray
+    second_alone: np.ndarray
 
 
 def original(graph_json: Path, spec: Detector, min_score: float) -> Detect:
@@ -75,9 +76,9 @@ def read_graph(graph_json: Path) -> tf.compat.v1.GraphDef:
     return graph
 
 
-def ours(networks: Path, spec: Detector, settings: DetectParams, precision: Precision) -> Detect:
-    """This project's route at batch 1: OpenVINO up to the heads, then its own decoder."""
-    alone = RuntimeParams(batch_size=1, engine="openvino", precision=precision)
+def ours(networks: Path, spec: Detector, settings: DetectParams, engine: Engine, precision: Precision) -> Detect:
+    """This project's route at batch 1: the ONNX file up to the heads, then its own decoder."""
+    alone = RuntimeParams(batch_size=1, engine=engine, precision=precision)
     network = runtime.load(networks / spec.file, list(spec.outputs), alone)
     vehicles = np.array(sorted(spec.vehicles))
 
@@ -95,35 +96,34 @@ def pair(a: Detections, b: Detections) -> Pairing:
     """Pair boxes of one class that overlap each other best, by at least IoU 0.5."""
     overlaps = boxes.iou(a.boxes[:, None], b.boxes[None]) * (a.classes[:, None] == b.classes[None])
     if not overlaps.size:
-        return Pairing(a.boxes[:0], b.boxes[:0], np.concatenate([a.scores, b.scores]))
+        return Pairing(a.boxes[:0], b.boxes[:0], a.scores, b.scores)
     best_b, best_a = overlaps.argmax(axis=1), overlaps.argmax(axis=0)
     rows = np.arange(len(a.boxes))
     is_paired = (best_a[best_b] == rows) & (overlaps[rows, best_b] >= _SAME_IOU)
     columns = best_b[is_paired]
-    alone = np.concatenate([a.scores[~is_paired], np.delete(b.scores, columns)])
-    return Pairing(a.boxes[is_paired], b.boxes[columns], alone)
+    return Pairing(a.boxes[is_paired], b.boxes[columns], a.scores[~is_paired], np.delete(b.scores, columns))
 
 
 def compare(pictures: list[np.ndarray], first: Detect, second: Detect, title: str) -> pd.Series:
     """How the boxes of two detectors differ over all pictures; differences of corners in pixels of the input."""
-    pairings = [
-        pair(first(picture), second(picture)) for picture in progress.track(pictures, len(pictures), "photo", title)
-    ]
-    ours_all, theirs_all = (np.concatenate([p[side] for p in pairings]) for side in (0, 1))
-    alone = np.concatenate([p.alone for p in pairings])
-    difference = np.abs(ours_all - theirs_all).max(axis=1)
-    overlaps = boxes.iou(ours_all, theirs_all)
+    tracked = progress.track(pictures, len(pictures), "photo", title)
+    pairings = [pair(first(picture), second(picture)) for picture in tracked]
+    merged = Pairing(*(np.concatenate(parts) for parts in zip(*pairings)))
+    difference = np.abs(merged.first - merged.second).max(axis=1)
+    overlaps = boxes.iou(merged.first, merged.second)
     figures = {
         "photos": len(pictures),
         "paired boxes": len(difference),
-        "boxes without a partner": len(alone),
-        "highest score of these": alone.max(initial=0),
         "corner difference, median px": np.median(difference),
         "corner difference, 99 % px": np.quantile(difference, 0.99),
         "corner difference, largest px": difference.max(),
         "share within 1 px": (difference <= 1).mean(),
         "mean IoU": overlaps.mean(),
         "lowest IoU": overlaps.min(),
+        "boxes of the first alone": len(merged.first_alone),
+        "highest score of the first's": merged.first_alone.max(initial=0),
+        "boxes of the second alone": len(merged.second_alone),
+        "highest score of the second's": merged.second_alone.max(initial=0),
     }
     return pd.Series(figures, name=title)
 
@@ -141,13 +141,16 @@ def main() -> None:
     graph = arguments.networks / "downloads" / settings.network / "centernet.json"
     paths = sorted(arguments.folder.rglob("*.jpg"))[: arguments.limit]
     pictures = [prepare(images.read(path), spec.size) for path in paths]
-    exact, fast = (ours(arguments.networks, spec, settings, name) for name in PRECISIONS)
-    table = pd.DataFrame(
-        [
-            compare(pictures, exact, original(graph, spec, settings.min_score), "f32 with TensorFlow"),
-            compare(pictures, fast, exact, "bf16 with f32"),
-        ]
-    )
+    theirs = original(graph, spec, settings.min_score)
+    exact = ours(arguments.networks, spec, settings, "openvino", "f32")
+    other = ours(arguments.networks, spec, settings, "onnxruntime", "f32")
+    fast = ours(arguments.networks, spec, settings, "openvino", "bf16")
+    columns = [
+        compare(pictures, exact, theirs, "OpenVINO f32 with TensorFlow"),
+        compare(pictures, other, theirs, "ONNX Runtime with TensorFlow"),
+        compare(pictures, fast, exact, "OpenVINO bf16 with f32"),
+    ]
+    table = pd.DataFrame(columns)
     timing.show(table.T, f"{arguments.folder}")
 
 

@@ -1,0 +1,67 @@
+"""Seconds from a crop's file to its mask: this pipeline and plain ONNX Runtime; optionally a quantised network."""
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import timing
+from stages.imaging import images, runtime, segmentation
+from stages.imaging.networks import SEGMENTERS
+from stages.imaging.runtime import RuntimeParams
+from stages.imaging.segmentation import SegmentParams
+from stages.records import params
+from stages.segment import segment_all
+
+
+def pipeline(crops: list[Path], networks: Path, settings: SegmentParams) -> Callable[[], object]:
+    """The segment stage's own loop over crops of one folder, through the engine that the settings name."""
+    spec = SEGMENTERS[settings.network]
+    network = runtime.load(networks / spec.file, [spec.output], settings.runtime)
+    names, folder = [path.stem for path in crops], crops[0].parent
+    return lambda: list(segment_all(names, folder, network, spec, settings.runtime.batch_size))
+
+
+def one_by_one(crops: list[Path], networks: Path, settings: SegmentParams) -> Callable[[], object]:
+    """The same network in float32 through ONNX Runtime with its default options, one crop after the other."""
+    spec = SEGMENTERS[settings.network]
+    plain = RuntimeParams(batch_size=1, engine="onnxruntime", precision="f32")
+    network = runtime.load(networks / spec.file, [spec.output], plain)
+
+    def work() -> None:
+        for path in crops:
+            crop = images.read(path)
+            size_wh = crop.shape[1], crop.shape[0]
+            segmentation.segment(segmentation.prepare(crop, spec)[None], [size_wh], network)
+
+    return work
+
+
+def main() -> None:
+    """Print the table of seconds per crop."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--crops", type=Path, default=Path("data/crops"))
+    parser.add_argument("--networks", type=Path, default=Path("models/pretrained"))
+    parser.add_argument("--quantised", type=Path, help="folder that segmentation_int8.py wrote")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    parser.add_argument("--limit", type=int, default=32, help="crops in each round")
+    parser.add_argument("--rounds", type=int, default=7)
+    arguments = parser.parse_args()
+    settings = params.read(arguments.params, "segment", SegmentParams)
+    crops = sorted(arguments.crops.glob("*.jpg"))[: arguments.limit]
+    if not crops:
+        raise FileNotFoundError(f"{arguments.crops}: expected crops (.jpg), found none; run `dvc repro crop`")
+    contenders = {
+        "ONNX Runtime, batch 1": timing.stopwatch(one_by_one(crops, arguments.networks, settings)),
+        "pipeline": timing.stopwatch(pipeline(crops, arguments.networks, settings)),
+    }
+    if arguments.quantised:
+        contenders["8-bit, not in use"] = timing.stopwatch(pipeline(crops, arguments.quantised, settings))
+    seconds = timing.interleaved(contenders, arguments.rounds)
+    precision = runtime.resolve_precision(settings.runtime.precision)
+    title = f"{len(crops)} crops, {len(seconds)} rounds, {os.cpu_count()} cores, OpenVINO {precision}; s per crop"
+    timing.show(timing.compare(seconds, len(crops), "ONNX Runtime, batch 1"), title)
+
+
+if __name__ == "__main__":
+    main()
