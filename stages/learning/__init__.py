@@ -1,1 +1,0 @@
-"""The learning half: photographs of one size in, class probabilities out."""
