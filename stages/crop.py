@@ -54,6 +54,16 @@ def write_crop(root: Path, folder: Path, margin: float, row: Row) -> str:
     return ""
 
 
+def with_failures(table: pd.DataFrame, reasons: pd.Series) -> pd.DataFrame:
+    """data/boxes.csv once the crops were tried: a row for which there is a reason failed and has no crop."""
+    failed = reasons.index[reasons != ""]
+    tried = table.copy()
+    tried.loc[failed, "status"] = "failed"
+    tried.loc[failed, "is_cropped"] = False
+    tried.loc[failed, "reason"] = reasons[failed]
+    return tried
+
+
 def count(table: pd.DataFrame, photos: pd.DataFrame) -> dict[str, object]:
     """Counts for metrics: crops, and reasons in all, by class and by split."""
     tried = table[photos["status"].to_numpy() == "ok"].join(photos[["label", "split"]])
@@ -81,8 +91,7 @@ def main() -> None:
     writer = partial(write_crop, manifest.photo_root(arguments.source), arguments.crops, rule.margin)
     written = batches.mapped(writer, wanted.to_dict("records"), ahead=32)
     failures = [reason for _, reason in progress.track(written, len(wanted), "photo", "crop")]
-    table.loc[wanted.index[[bool(reason) for reason in failures]], "status"] = "failed"
-    table.loc[wanted.index, "reason"] = [new or old for new, old in zip(failures, wanted["reason"])]
+    table = with_failures(table, pd.Series(failures, wanted.index, dtype=str))
     tables.write(arguments.boxes, table)
     atomic.write_json(arguments.metrics, count(table, photos))
     progress.summary(

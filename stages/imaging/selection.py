@@ -29,6 +29,11 @@ class CropParams:
     margin: Annotated[float, params.Range(0, 1)]
     rejected: Literal["whole", "drop"]
 
+    def __post_init__(self) -> None:
+        """Refuse a rule that no box can meet."""
+        if not self.classes:
+            raise params.ParamError("crop.classes: expected at least one class, found none")
+
 
 @dataclass(frozen=True)
 class Choice:
