@@ -64,6 +64,8 @@ def write_padded(crops: Path, mask_folder: Path, out: Path, settings: ResizePara
         mask = images.read_mask(mask_folder / f"{image_id}.png") if row["is_masked"] else None
     except images.ImageError as error:
         return {"status": "failed", "reason": error.reason}
+    if mask is not None and mask.shape != crop.shape[:2]:
+        return {"status": "failed", "reason": "mask_size"}
     file = f"{image_id}.{settings.format}"
     images.write(out / file, treat(crop, mask, settings))
     return {"file": file, **describe(crop, mask is not None, settings)}
