@@ -1,0 +1,84 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages import check
+from stages.ingest import IngestError
+from stages.records.params import ParamError
+
+PARAMS = Path(__file__).resolve().parents[1] / "params.yaml"
+
+
+@pytest.fixture
+def changed(tmp_path):
+    """A function that writes the project's params.yaml after a change to its content; the path."""
+
+    def write(change):
+        content = yaml.safe_load(PARAMS.read_text("utf-8"))
+        change(content)
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(content), "utf-8")
+        return tmp_path / "params.yaml"
+
+    return write
+
+
+def test_the_parameters_of_the_project_are_good_and_every_section_is_known():
+    content = yaml.safe_load(PARAMS.read_text("utf-8"))
+    assert check.check_sections(PARAMS) == len(content["models"]) > 0
+    assert set(content) == {*check.SECTIONS, "models"}
+
+
+def set_to(section, key, value):
+    return lambda content: content[section].__setitem__(key, value)
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        (lambda c: c.__setitem__("trian", c.pop("train")), ("`train`",)),
+        (lambda c: c.__setitem__("extra", {}), ("unknown section `extra`", "resize")),
+        (lambda c: c.pop("models"), ("models", "at least one")),
+        (lambda c: c.__setitem__("models", {}), ("models", "at least one")),
+        (lambda c: c.__setitem__("models", ["lite0"]), ("models", "at least one")),
+        (lambda c: c["models"].__setitem__("x", {"backbon": "a"}), ("models.x.backbon", "`backbone`")),
+        (set_to("ingest", "vall_share", 0.1), ("ingest.vall_share", "`val_share`")),
+        (set_to("ingest", "val_share", 1.5), ("ingest.val_share", "0..1", "1.5")),
+        (set_to("ingest", "val_share", 0.9), ("ingest.val_share", "below 1")),
+        (set_to("ingest", "near_duplicate_bits", 17), ("ingest.near_duplicate_bits", "0..16")),
+        (set_to("detect", "network", "yolo"), ("detect.network", "'centernet_mobilenetv3'", "'yolo'")),
+        (set_to("crop", "classes", ["Car"]), ("crop.classes[0]", "'car'", "'Car'")),
+        (set_to("crop", "classes", []), ("crop.classes", "at least one")),
+        (set_to("crop", "margin", "5%"), ("crop.margin", "a number", "'5%'")),
+        (set_to("resize", "fill", [127, 127]), ("resize.fill", "3 values")),
+        (set_to("resize", "fill", [127, 127, 256]), ("resize.fill[2]", "0..255")),
+        (set_to("train", "learning_rate", "1e-5"), ("train.learning_rate", "1.0e-5")),
+        (
+            set_to("segment", "runtime", {"batch_size": 0, "engine": "auto", "precision": "auto"}),
+            ("segment.runtime.batch_size",),
+        ),
+    ],
+)
+def test_a_misspelt_or_impossible_parameter_is_refused_by_name(changed, change, parts):
+    with pytest.raises(ParamError) as caught:
+        check.check_sections(changed(change))
+    for part in parts:
+        assert part in str(caught.value)
+
+
+def test_the_mark_is_the_same_whatever_the_parameters(tmp_path, changed, run):
+    (tmp_path / "photos" / "a").mkdir(parents=True)
+    (tmp_path / "photos" / "a" / "1.jpg").write_bytes(b"")
+    marks = []
+    for epochs in (1, 2):
+
+        def change(content, epochs=epochs):
+            content["ingest"]["source"], content["train"]["epochs"] = str(tmp_path / "photos"), epochs
+
+        run(check, params=changed(change), out=tmp_path / "mark")
+        marks.append((tmp_path / "mark").read_bytes())
+    assert marks[0] == marks[1] != b""
+    shutil.rmtree(tmp_path / "photos")
+    with pytest.raises(IngestError, match="photos"):
+        run(check, params=tmp_path / "params.yaml", out=tmp_path / "mark")
