@@ -1,0 +1,321 @@
+"""The whole page, from files to files, on four to eight small photos."""
+
+import base64
+import html.parser
+import re
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages import report
+from stages.imaging import images
+from stages.records import atomic, crops, detections, letterbox, manifest, masks, predictions, tables
+from stages.records.predictions import Predictions
+
+HOSTILE = '<script>alert("x")</script>'
+HOSTILE_ESCAPED = "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;"
+
+
+class Page(html.parser.HTMLParser):
+    """The tags of a page with their attributes, and its text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.words, self.source = [], "", text
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.words += data
+
+    def of(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    def says(self, text):
+        return text in " ".join(self.words.split())
+
+
+def photo_of(number):
+    return np.random.default_rng(number).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+
+
+class Project:
+    """The files that the stages before the report leave behind."""
+
+    classes = ("a", HOSTILE)
+
+    def __init__(self, folder, splits, per_gallery=24):
+        self.folder, self.rows, self.boxes = folder, [], []
+        for number, split in enumerate(splits):
+            self.add_photo(number, split)
+        self.settings = f"report: {{photos_per_gallery: {per_gallery}, thumbnail: 32, seed: 1}}\n"
+
+    def add_photo(self, number, split):
+        label = self.classes[number % 2]
+        name = f"{number}{'&' if number else HOSTILE.replace('/', '|')}.png"
+        content = images.encode(photo_of(number), ".png")
+        image_id = images.image_id(content)
+        atomic.write_bytes(self.folder / "photos" / name, content)
+        images.write(self.folder / "crops" / f"{image_id}.jpg", photo_of(number))
+        images.write(self.folder / "mask_pictures" / f"{image_id}.png", np.full((30, 40), 200, np.uint8))
+        images.write(self.folder / "pictures" / f"{image_id}.png", photo_of(number))
+        self.rows.append(
+            {"image_id": image_id, "path": name, "label": label, "status": "ok", "reason": "", "split": split}
+            | {"width": 40, "height": 30, "phash": "0" * 16, "group": image_id, "is_cropped": True, "n_vehicles": 2}
+            | {"x_min": 4.0, "y_min": 3.0, "x_max": 36.0, "y_max": 27.0, "score": 0.75, "class_name": "car"}
+            | {"coverage": 0.25, "is_masked": True, "mask_reason": "", "file": f"{image_id}.png"}
+            | {"background": "remove", "scale": 1.0, "pad_left": 0, "pad_top": 0}
+        )
+        for box, score in (((4.0, 3.0, 36.0, 27.0), 0.75), ((0.0, 0.0, 8.0, 6.0), 0.125)):
+            self.boxes.append([image_id, "car", score, *box])
+
+    def reject(self, place, reason, status):
+        self.rows[place] |= {"reason": reason, "status": status, "is_cropped": False, "is_masked": False}
+        self.rows[place] |= {"coverage": np.nan, "file": "", "class_name": "", "score": np.nan}
+        if status == "failed":
+            self.rows[place]["split"] = ""
+
+    def write(self, n_wrong=0):
+        frame = pd.DataFrame(self.rows).sort_values(["image_id", "path"])
+        for name, module in (("manifest", manifest), ("boxes", crops), ("masks", masks), ("letterbox", letterbox)):
+            table = frame[list(module.COLUMNS)].copy()
+            if name == "manifest":
+                table.loc[table["status"] != "failed", ["status", "reason"]] = ["ok", ""]
+            tables.write(self.folder / f"{name}.csv", table)
+        tables.write(
+            self.folder / "detections.csv",
+            pd.DataFrame(self.boxes, columns=list(detections.COLUMNS)).sort_values("image_id", kind="stable"),
+        )
+        atomic.write_text(self.folder / "classes.txt", "".join(f"{name}\n" for name in self.classes))
+        atomic.write_text(self.folder / "params.yaml", self.settings)
+        self.write_results(frame[frame["status"] == "ok"], n_wrong)
+
+    def write_results(self, used, n_wrong):
+        scored = used[used["split"].isin(["val", "test"])]
+        of_truth = np.full(len(scored), 0.75)
+        of_truth[np.flatnonzero(scored["split"] == "test")[:n_wrong]] = [0.125 + 0.0625 * n for n in range(n_wrong)]
+        is_first = (scored["label"] == self.classes[0]).to_numpy()
+        first = np.where(is_first, of_truth, 1 - of_truth)
+        table = Predictions(scored["image_id"].tolist(), np.column_stack([first, 1 - first]), list(self.classes))
+        predictions.write(self.folder / "predictions.csv", table)
+        n_val, n_test = (int((scored["split"] == split).sum()) for split in ("val", "test"))
+        val, test = figures(n_val, 0), figures(n_test, n_wrong)
+        metrics = self.folder / "metrics"
+        atomic.write_json(metrics / "evaluate" / "one.json", {"val": val, "test": test})
+        best = {"best_single": {"name": "one", **test}} if n_val else {}
+        content = {"test": test, "equal_weights": test, "weights": {"one": 1.0}} | best
+        atomic.write_json(metrics / "ensemble.json", content)
+
+    def render(self, run):
+        out, names = self.folder / "out" / "index.html", ("manifest", "detections", "boxes", "masks", "letterbox")
+        files = {name: self.folder / f"{name}.csv" for name in (*names, "predictions")}
+        folders = {name: self.folder / name for name in ("crops", "mask_pictures", "pictures", "metrics")}
+        files |= {"params": self.folder / "params.yaml", "classes": self.folder / "classes.txt", "out": out}
+        run(report, **files, **folders, source=self.folder / "photos")
+        return Page(out.read_text(encoding="utf-8"))
+
+
+def figures(n_photos, n_wrong):
+    if not n_photos:
+        return {"n": 0}
+    share = (n_photos - n_wrong) / n_photos
+    return {"n": n_photos, "accuracy": share, "accuracy_low": 0.5, "accuracy_high": 1.0, "macro_f1": 0.625} | {
+        "log_loss": 0.375
+    }
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project(tmp_path, ["train", "train", "val", "val", "test", "test", "test", "test"])
+
+
+def write_curves(project):
+    folder = project.folder / "metrics" / "train" / "one" / "plots" / "metrics"
+    atomic.write_text(folder / "val" / "log_loss.tsv", "step\tlog_loss\n0\t2.0\n1\t1.0\n")
+    atomic.write_text(folder / "train" / "loss.tsv", "step\tloss\n1\t3.0\n")
+
+
+def test_full_page(project, run):
+    project.reject(0, "no_vehicle", "ok")
+    project.reject(1, "truncated", "failed")
+    project.write(n_wrong=2)
+    write_curves(project)
+    page = project.render(run)
+    assert page.says("Of 4 test photos the ensemble names 50.0 % rightly, out of 2 classes")
+    found = re.findall(r'<th scope="row">([a-z ]+)</th><td data-name="files">(\d+)</td>', page.source)
+    assert dict(found) == {
+        "files": "8",
+        "usable": "7",
+        "with vehicle": "7",
+        "cropped": "6",
+        "masked": "6",
+        "padded": "7",
+    }
+    assert page.says("The detector found no vehicle, not even at a low score. Here: 1 used whole.")
+    assert page.says("part of the file is lost or damaged. Here: 1 not used.")
+    assert page.says("Wrong answers on test 2")
+    sure, unsure = page.source.index("87.5%"), page.source.index("81.2%")
+    assert sure < unsure
+    assert len([a for a in page.of("svg") if "aria-label" in a]) == 4
+
+
+def test_equal_inputs_give_equal_bytes(project, run):
+    project.write(n_wrong=1)
+    write_curves(project)
+    first = project.render(run).source
+    assert first == project.render(run).source
+
+
+def test_hostile_labels_and_paths_are_only_text(project, run):
+    project.write(n_wrong=1)
+    page = project.render(run)
+    assert page.of("script") == []
+    assert HOSTILE not in page.source
+    assert HOSTILE_ESCAPED in page.source  # as a label, in HTML
+    assert "&lt;script&gt;" in page.source[page.source.index("<svg") :]  # as a tick, in a chart
+    assert "0&lt;script&gt;alert(&#34;x&#34;)&lt;|script&gt;.png" in page.source  # as a path
+    assert not [attributes for _, attributes in page.tags if any(name.startswith("on") for name in attributes)]
+
+
+def test_nothing_outside_the_page_is_named(project, run):
+    project.write(n_wrong=1)
+    write_curves(project)
+    page = project.render(run)
+    assert re.findall(r"https?:", page.source) == []
+    for tag, attributes in page.tags:
+        for name in ("src", "href", "xlink:href"):
+            assert attributes.get(name, "#").startswith(("data:image/", "#")), (tag, attributes)
+    assert "@import" not in page.source
+    assert set(re.findall(r"url\((.)", page.source)) <= {"#"}
+
+
+def test_ids_are_unique_and_links_lead_somewhere(project, run):
+    project.write(n_wrong=1)
+    write_curves(project)
+    page = project.render(run)
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    targets = {a[n][1:] for _, a in page.tags for n in ("href", "xlink:href") if a.get(n, "").startswith("#")}
+    assert targets <= set(ids)
+
+
+def test_every_picture_is_told_in_words(project, run):
+    project.write(n_wrong=1)
+    write_curves(project)
+    page = project.render(run)
+    assert len(page.of("img")) == 8 + 2 * 8 + 1  # detections, crops and masks, errors
+    assert all(attributes["alt"].strip() for attributes in page.of("img"))
+    for attributes in page.of("svg"):
+        assert attributes.get("aria-hidden") == "true" or attributes["aria-label"].strip()
+
+
+def test_charts_name_their_axes_and_units(project, run):
+    project.write(n_wrong=1)
+    write_curves(project)
+    page = project.render(run)
+    labels = ["files (count)", "stage", "photos (count)", "class", "predicted class", "true class"]
+    labels += ["loss (nats)", "share right (0 to 1)", "epoch (passes over the training photos)"]
+    for label in labels:
+        assert f">{label}</text>" in page.source
+
+
+def test_galleries_are_sampled_and_counts_are_not(tmp_path, run):
+    project = Project(tmp_path, ["test"] * 8, per_gallery=3)
+    project.write(n_wrong=5)
+    page = project.render(run)
+    assert page.says("Photos with a chosen car 8") and page.says("3 of 8 are shown, drawn at random.")
+    assert page.says("Wrong answers on test 5") and page.says("3 of 5 are shown, drawn at random.")
+    assert len(page.of("img")) == 3 + 2 * 3 + 3
+
+
+def test_no_test_and_no_val_photos(tmp_path, run):
+    project = Project(tmp_path, ["train"] * 4)
+    project.write()
+    page = project.render(run)
+    assert page.says("No test photos: no photo was held back")
+    assert page.says("No val photos: there was nothing to fit the weights")
+    assert page.says("No test photos, so no errors to show.")
+    assert page.says("No test photos, so no confusion matrix and no recall.")
+    assert page.says("No curves: nothing was logged by epoch.")
+    assert not page.says("Of 0 test photos")
+
+
+def test_no_rejects_and_no_errors(project, run):
+    project.write()
+    page = project.render(run)
+    assert page.says("None: every file is a usable photo with a chosen car.")
+    assert page.says("None: all 4 test photos are named rightly.")
+    assert page.says("Masks not used 0")
+
+
+def test_vanished_and_changed_photos_leave_a_note(project, run):
+    project.write(n_wrong=1)
+    gone, changed = project.rows[1], project.rows[2]
+    (project.folder / "photos" / gone["path"]).unlink()
+    (project.folder / "crops" / f"{gone['image_id']}.jpg").unlink()
+    (project.folder / "mask_pictures" / f"{changed['image_id']}.png").unlink()
+    images.write(project.folder / "photos" / changed["path"], photo_of(99))
+    page = project.render(run)
+    lost = [attributes["aria-label"] for attributes in page.of("div") if attributes.get("role") == "img"]
+    assert sorted(lost) == sorted(
+        [
+            f"Photo {gone['path']} with 2 vehicle boxes: cannot be shown, missing",
+            f"Photo {changed['path']} with 2 vehicle boxes: cannot be shown, changed",
+            f"Crop of {gone['path']}: cannot be shown, missing",
+            f"Crop of {gone['path']} without its background: cannot be shown, missing",
+            f"Crop of {changed['path']} without its background: cannot be shown, missing",
+        ]
+    )
+
+
+def test_only_shown_photos_are_read(tmp_path, run, monkeypatch):
+    project = Project(tmp_path, ["train"] * 8, per_gallery=2)
+    project.write()
+    paths = []
+    read = images.read
+    monkeypatch.setattr(images, "read", lambda path, *rest: paths.append(path) or read(path, *rest))
+    project.render(run)
+    assert len(paths) == 2 + 2 * 2
+
+
+def test_boxes_lie_over_the_thumbnail(tmp_path, run):
+    project = Project(tmp_path, ["train"] * 2)
+    project.write()
+    page = project.render(run)
+    chosen = [attributes for attributes in page.of("rect") if attributes.get("class") == "chosen"]
+    # 40 x 30 pixels at 32 x 24.
+    assert chosen == [{"class": "chosen", "x": "3.2", "y": "2.4", "width": "25.6", "height": "19.2"}] * 2
+    picture = base64.b64decode(page.of("img")[0]["src"].split(",")[1])
+    assert cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR).shape == (24, 32, 3)
+
+
+def test_figures_of_other_photos_are_refused(project, run):
+    project.write()
+    path = project.folder / "metrics" / "ensemble.json"
+    atomic.write_json(path, {"test": {"n": 3}, "equal_weights": {"n": 3}, "weights": {"one": 1.0}})
+    with pytest.raises(tables.TableError, match=r"ensemble\.json: expected figures of 4 test photos, found 3"):
+        project.render(run)
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"test": {"n": 4}}'])
+def test_missing_or_broken_metrics_are_named(project, run, content):
+    project.write()
+    path = project.folder / "metrics" / "ensemble.json"
+    path.unlink()
+    if content:
+        path.write_text(content)
+    with pytest.raises(tables.TableError, match=r"ensemble\.json: expected"):
+        project.render(run)
+
+
+def test_shrunk_keeps_the_aspect_ratio_and_never_enlarges():
+    wide = np.arange(1 * 500 * 3, dtype=np.uint32).reshape(1, 500, 3).astype(np.uint8)
+    before = wide.copy()
+    assert report.shrunk(wide, 100).shape == (1, 100, 3)
+    assert report.shrunk(photo_of(0), 20).shape == (15, 20, 3)
+    assert report.shrunk(photo_of(0), 40).shape == (30, 40, 3)
+    assert np.array_equal(wide, before)
