@@ -12,6 +12,7 @@ from stages.records.params import Count
 
 # Keeps the logarithm finite for a class that a model holds impossible.
 _FLOOR = 1e-12
+_LEAST_WEIGHT = 1e-6
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ def fit_weights(probabilities: np.ndarray, labels: np.ndarray, min_photos: int) 
     found = minimize(loss, equal, jac=True, method="SLSQP", bounds=[(0, 1)] * n_models, constraints=simplex, tol=1e-12)
     if not found.success:
         return Weights(equal, f"equal weights: the solver stopped with {found.message!r}")
-    values = np.clip(found.x, 0, None)
+    # What rounding leaves of a weight of nought would keep a model loaded for nothing.
+    values = np.where(found.x < _LEAST_WEIGHT, 0.0, found.x)
     return Weights(values / values.sum(), "")
 
 

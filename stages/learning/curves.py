@@ -5,6 +5,7 @@ from pathlib import Path
 from types import TracebackType
 
 from dvclive import Live
+from scmrepo.exceptions import SCMError
 
 from stages.learning.engine import tf
 
@@ -12,11 +13,17 @@ from stages.learning.engine import tf
 class Curves:
     """Logs scalars per epoch to `tracked` (DVCLive: equal runs give equal bytes) and to `logs` (TensorBoard).
 
-    Figures that differ from run to run, such as speed, belong to `logs` alone.
+    Figures that differ from run to run, such as speed, belong to `logs` alone. Raises RuntimeError in a Git
+    repository without a commit, which DVCLive cannot start in.
     """
 
     def __init__(self, tracked: Path, logs: Path) -> None:
-        self._live = Live(str(tracked), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False)
+        try:
+            self._live = Live(str(tracked), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False)
+        except SCMError as error:
+            raise RuntimeError(
+                f"{Path.cwd()}: expected a Git repository with a commit, found: {error}; run `git commit` once"
+            ) from error
         self._board = tf.summary.create_file_writer(str(logs))
 
     def __enter__(self) -> "Curves":
@@ -30,9 +37,9 @@ class Curves:
 
     def log(self, epoch: int, figures: Mapping[str, float], untracked: Mapping[str, float]) -> None:
         """Log the figures of one epoch by name, such as `val/log_loss`."""
+        self._live.step = epoch
         for name, value in figures.items():
             self._live.log_metric(name, value)
-        self._live.step = epoch + 1
         with self._board.as_default(step=epoch):
             for name, value in {**figures, **untracked}.items():
                 tf.summary.scalar(name, value)

@@ -1,3 +1,8 @@
+import json
+import subprocess
+
+import pytest
+
 from stages.learning.curves import Curves
 
 
@@ -15,6 +20,8 @@ def test_tracked_files_hold_the_figures_and_nothing_that_changes(tmp_path, monke
     assert first == record(tmp_path / "b", speed=20.0)
     assert first["curves/plots/metrics/val/log_loss.tsv"] == b"step\tlog_loss\n0\t2.5\n1\t1.25\n"
     assert first["curves/plots/metrics/train/loss.tsv"] == b"step\tloss\n1\t3.0\n"
+    last = json.loads(first["curves/metrics.json"])
+    assert last == {"step": 1, "val": {"log_loss": 1.25}, "train": {"loss": 3.0}}
     assert set(first) == {
         "curves/metrics.json",
         "curves/plots/metrics/val/log_loss.tsv",
@@ -22,3 +29,11 @@ def test_tracked_files_hold_the_figures_and_nothing_that_changes(tmp_path, monke
     }
     assert any((tmp_path / "a" / "logs").iterdir())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_a_repository_without_a_commit_is_explained(tmp_path, monkeypatch):
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    subprocess.run(["dvc", "init", "-q"], cwd=tmp_path, check=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RuntimeError, match="expected a Git repository with a commit"):
+        Curves(tmp_path / "curves", tmp_path / "logs")
