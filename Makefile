@@ -3,13 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test format lock report
+.PHONY: repro test format lock
 
 repro: .venv/ready
 	dvc repro dvc.yaml data/sample/dvc.yaml
 	@python -m stages.results
 
 test: .venv/ready
+	dvc repro --quiet models/pretrained/dvc.yaml
 	ruff format --check
 	ruff check
 	mypy
@@ -31,3 +32,10 @@ format: .venv/ready
 lock:
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate --upgrade --quiet -o requirements.lock
+
+# GluonCV and mxnet, which need an older NumPy than everything else: for benchmarks alone.
+.venv-gluoncv: requirements-gluoncv.lock
+	rm -rf $@
+	python3.11 -m venv $@
+	$@/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@

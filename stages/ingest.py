@@ -11,7 +11,6 @@ import pandas as pd
 from stages.imaging import batches, duplicates, images
 from stages.records import atomic, manifest, params, progress, splits, tables
 
-
 # Characters that end a line somewhere, or are no text: class lists and tables could not be read back.
 _UNPRINTABLE = "[\\x00-\\x1f\\x7f\\x85\\u2028\\u2029\\ud800-\\udfff]"
 

@@ -1,0 +1,159 @@
+"""The whole pipeline through DVC on a few drawn photos: every table whole, a second run idle, prediction alike."""
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from stages.rendering import sample
+from stages.rendering.sample import SampleParams, Task
+
+ROOT = Path(__file__).parent.parent
+NETWORKS = ("centernet_mobilenetv3.onnx", "u2netp.onnx", "efficientnet_lite0.npz")
+PER_CLASS = 6
+
+
+def draw(folder: Path) -> None:
+    """Three types of six photos each at a quarter of the size, and three files that cannot be used."""
+    settings = SampleParams(seed=3, photos_per_class=PER_CLASS, width=320, height=240, jpeg_quality=92)
+    for label in ("compact", "pickup", "van"):
+        for number in range(1, PER_CLASS + 1):
+            rendered = sample.make(Task(label, number, None), settings)
+            path = folder / rendered.task.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(rendered.photo)
+    whole = (folder / "van" / "van_001.jpg").read_bytes()
+    (folder / "van" / "half of 'it' ü.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "van" / "nothing.jpg").write_bytes(b"")
+    (folder / "van" / "again.jpg").write_bytes(whole)
+
+
+def small_params(folder: Path) -> None:
+    """The project's own parameters with one small model for two epochs."""
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content["ingest"] |= {"source": "photos", "near_duplicate_bits": 0, "val_share": 0.34, "test_share": 0.34}
+    content["models"] = {"tiny": {"backbone": "efficientnet_lite0", "weights": NETWORKS[-1], "input_px": 64}}
+    content["train"]["epochs"] = 1
+    content["ensemble"]["min_val"] = 1
+    (folder / "params.yaml").write_text(yaml.safe_dump(content))
+
+
+def run(folder: Path, *command: str) -> str:
+    """Run a command in `folder` with this interpreter first on the path; its standard output."""
+    paths = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the pipeline over drawn photos, run to its end."""
+    missing = [name for name in NETWORKS if not (ROOT / "models" / "pretrained" / name).is_file()]
+    if missing:
+        pytest.skip(f"needs models/pretrained/{missing[0]}: run `dvc repro models/pretrained/dvc.yaml`")
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(ROOT / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "dvc.yaml", folder)
+    (folder / "models" / "pretrained").mkdir(parents=True)
+    for name in NETWORKS:
+        shutil.copy(ROOT / "models" / "pretrained" / name, folder / "models" / "pretrained")
+    draw(folder / "photos")
+    small_params(folder)
+    for command in (["git", "init", "-q"], ["dvc", "init", "-q"]):
+        run(folder, *command)
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.invalid"]
+    run(folder, "git", *identity, "commit", "-q", "-m", "start")
+    run(folder, "dvc", "config", "core.analytics", "false")
+    run(folder, "dvc", "repro")
+    return folder
+
+
+@pytest.mark.parametrize("table", ["manifest", "boxes", "masks", "letterbox"])
+def test_every_table_has_one_row_per_file(project, table):
+    rows = pd.read_csv(project / "data" / f"{table}.csv", keep_default_na=False).set_index("path")
+    assert len(rows) == 3 * PER_CLASS + 3
+    assert rows.loc["van/half of 'it' ü.jpg", "reason"] == "truncated"
+    assert rows.loc["van/nothing.jpg", "reason"] == "empty_file"
+    duplicates = rows.loc[["van/again.jpg", "van/van_001.jpg"], "reason"]
+    assert sorted(duplicates) == ["", "duplicate"]
+
+
+def test_pictures_are_there_for_every_usable_photo(project):
+    rows = pd.read_csv(project / "data" / "letterbox.csv", keep_default_na=False)
+    usable = rows[rows["status"] == "ok"]
+    assert len(usable) == 3 * PER_CLASS
+    assert sorted(usable["file"]) == sorted(path.name for path in (project / "data" / "letterbox").iterdir())
+
+
+def test_metrics_agree_with_the_predictions(project):
+    scores = json.loads((project / "metrics" / "ensemble.json").read_text())
+    assert scores["weights"] == {"tiny": 1.0}
+    photos = pd.read_csv(project / "data" / "letterbox.csv", keep_default_na=False).set_index("image_id")
+    predicted = pd.read_csv(project / "data" / "ensemble_predictions.csv").set_index("image_id")
+    test = photos[photos["split"] == "test"]
+    assert scores["test"]["n"] == len(test) == 6
+    right = predicted.loc[test.index].idxmax(axis=1) == test["label"]
+    assert scores["test"]["accuracy"] == pytest.approx(right.mean())
+
+
+def test_metrics_and_plots_can_be_shown(project):
+    assert "metrics/ensemble.json" in run(project, "dvc", "metrics", "show")
+    run(project, "dvc", "plots", "show", "-o", "plots")
+    assert (project / "plots" / "index.html").is_file()
+
+
+def test_a_second_run_has_nothing_to_do(project):
+    before = (project / "dvc.lock").read_bytes()
+    assert "up to date" in run(project, "dvc", "repro")
+    assert (project / "dvc.lock").read_bytes() == before
+
+
+def test_prediction_of_a_photo_is_that_of_the_pipeline(project):
+    photos = pd.read_csv(project / "data" / "letterbox.csv", keep_default_na=False)
+    photo = photos[photos["split"] == "test"].iloc[0]
+    table = pd.read_csv(project / "data" / "ensemble_predictions.csv").set_index("image_id")
+    text = run(project, "python", "-m", "stages.predict", f"photos/{photo['path']}", "photos/van/nothing.jpg")
+    answers = pd.read_csv(io.StringIO(text), keep_default_na=False)
+    assert answers["label"][0] == table.loc[photo["image_id"]].idxmax()
+    assert float(answers["probability"][0]) == pytest.approx(table.loc[photo["image_id"]].max(), abs=1e-4)
+    assert answers["label"][1] == "" and "empty_file" in answers["note"][1]
+
+
+def test_the_detector_and_the_masks_find_drawn_cars(project):
+    boxes = pd.read_csv(project / "data" / "boxes.csv")
+    masks = pd.read_csv(project / "data" / "masks.csv")
+    assert boxes["is_cropped"].sum() >= 3 * PER_CLASS - 1
+    assert masks["is_masked"].sum() >= 3 * PER_CLASS - 2
+    corners = boxes.loc[boxes["is_cropped"], ["x_min", "y_min", "x_max", "y_max"]].to_numpy()
+    assert (corners >= 0).all() and (corners <= np.array([320, 240, 320, 240])).all()
+
+
+def test_a_misspelt_parameter_stops_the_run_before_any_stage(project):
+    path = project / "params.yaml"
+    kept = path.read_text()
+    path.write_text(kept.replace("epochs: 1", "epoch: 1", 1))
+    try:
+        paths = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        done = subprocess.run(
+            ["dvc", "repro"],
+            cwd=project,
+            env={**os.environ, "PATH": paths},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        path.write_text(kept)
+    assert done.returncode != 0
+    assert "train.epoch" in done.stderr and "did you mean" in done.stderr
+    assert (project / "metrics" / "ensemble.json").is_file()
