@@ -67,6 +67,17 @@ def all_stages():
     return [stage for pipeline in PIPELINES if (ROOT / pipeline).is_file() for stage in stages_of(pipeline)]
 
 
+def templates(modules):
+    """The templates that the needed modules name: they decide what a stage writes as code does."""
+    found = sorted((ROOT / "stages").rglob("templates/*.j2"))
+    return {str(path.relative_to(ROOT)) for path in found for module in modules if path.name in read(module)}
+
+
+def read(module):
+    """The source of a project module."""
+    return (ROOT / module).read_text(encoding="utf-8")
+
+
 def compare(needed, deps):
     """What is missing from `deps`, and what of the project's code stands there without need."""
     missing = [file for file in needed if not any(file == dep or file.startswith(f"{dep}/") for dep in deps)]
@@ -79,6 +90,7 @@ def compare(needed, deps):
 def test_each_stage_depends_on_the_code_that_it_imports_and_on_no_other(modules, deps):
     needed = set().union(*map(closure, modules))
     assert needed, f"{modules}: expected a module of the project, found none"
+    needed |= templates(needed)
     missing, useless = compare(needed, deps)
     lines = [f"missing:  - {path}" for path in missing] + [f"remove:   - {path}" for path in useless]
     assert not lines, "deps and imports differ\n" + "\n".join(lines)
