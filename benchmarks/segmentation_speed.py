@@ -7,32 +7,26 @@ from pathlib import Path
 
 from benchmarks import timing
 from stages.imaging import images, runtime, segmentation
-from stages.imaging.networks import SEGMENTERS
 from stages.imaging.runtime import RuntimeParams
-from stages.imaging.segmentation import SegmentParams
+from stages.imaging.segmentation import SegmenterParams, SegmentParams
 from stages.records import params
-from stages.segment import segment_all
+from stages.segment import load, segment_all
 
 
-def pipeline(crops: list[Path], networks: Path, settings: SegmentParams) -> Callable[[], object]:
+def pipeline(crops: list[Path], networks: Path, view: SegmenterParams, settings: SegmentParams) -> Callable[[], object]:
     """The segment stage's own loop over crops of one folder, through the engine that the settings name."""
-    spec = SEGMENTERS[settings.network]
-    network = runtime.load(networks / spec.file, [spec.output], settings.runtime)
+    network = load(networks, view, settings)
     names, folder = [path.stem for path in crops], crops[0].parent
-    return lambda: list(segment_all(names, folder, network, spec, settings.runtime.batch_size))
+    return lambda: list(segment_all(names, folder, network, view, settings.runtime.batch_size))
 
 
-def one_by_one(crops: list[Path], networks: Path, settings: SegmentParams) -> Callable[[], object]:
+def one_by_one(crops: list[Path], networks: Path, view: SegmenterParams) -> Callable[[], object]:
     """The same network in float32 through ONNX Runtime with its default options, one crop after the other."""
-    spec = SEGMENTERS[settings.network]
-    plain = RuntimeParams(batch_size=1, engine="onnxruntime", precision="f32")
-    network = runtime.load(networks / spec.file, [spec.output], plain)
+    network = load(networks, view, SegmentParams(RuntimeParams(batch_size=1, engine="onnxruntime", precision="f32")))
 
     def work() -> None:
         for path in crops:
-            crop = images.read(path)
-            size_wh = crop.shape[1], crop.shape[0]
-            segmentation.segment(segmentation.prepare(crop, spec)[None], [size_wh], network)
+            segmentation.segment(segmentation.prepare(images.read(path), view)[None], network, view)
 
     return work
 
@@ -42,6 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--crops", type=Path, default=Path("data/crops"))
     parser.add_argument("--networks", type=Path, default=Path("models/pretrained"))
+    parser.add_argument("--network", default="u2netp")
     parser.add_argument("--quantised", type=Path, help="folder that segmentation_int8.py wrote")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--limit", type=int, default=32, help="crops in each round")
@@ -51,12 +46,13 @@ def main() -> None:
     crops = sorted(arguments.crops.glob("*.jpg"))[: arguments.limit]
     if not crops:
         raise FileNotFoundError(f"{arguments.crops}: expected crops (.jpg), found none; run `dvc repro crop`")
+    view = SegmenterParams(arguments.network)
     contenders = {
-        "ONNX Runtime, batch 1": timing.stopwatch(one_by_one(crops, arguments.networks, settings)),
-        "pipeline": timing.stopwatch(pipeline(crops, arguments.networks, settings)),
+        "ONNX Runtime, batch 1": timing.stopwatch(one_by_one(crops, arguments.networks, view)),
+        "pipeline": timing.stopwatch(pipeline(crops, arguments.networks, view, settings)),
     }
     if arguments.quantised:
-        contenders["8-bit, not in use"] = timing.stopwatch(pipeline(crops, arguments.quantised, settings))
+        contenders["8-bit, not in use"] = timing.stopwatch(pipeline(crops, arguments.quantised, view, settings))
     seconds = timing.interleaved(contenders, arguments.rounds)
     precision = runtime.resolve_precision(settings.runtime.precision)
     title = f"{len(crops)} crops, {len(seconds)} rounds, {os.cpu_count()} cores, OpenVINO {precision}; s per crop"

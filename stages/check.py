@@ -8,11 +8,13 @@ import argparse
 from pathlib import Path
 
 from stages.imaging.detection import DetectParams
-from stages.imaging.segmentation import SegmentParams
+from stages.imaging.masks import MaskParams
+from stages.imaging.segmentation import SegmenterParams, SegmentParams
 from stages.imaging.selection import CropParams
 from stages.ingest import IngestParams, list_files
 from stages.learning.blend import EnsembleParams
 from stages.learning.recipe import ModelParams, TrainParams
+from stages.mask import check_segmenters
 from stages.records import atomic, params, progress
 from stages.rendering.sample import SampleParams
 from stages.reporting.settings import ReportParams
@@ -24,11 +26,14 @@ SECTIONS: dict[str, type] = {
     "detect": DetectParams,
     "crop": CropParams,
     "segment": SegmentParams,
+    "mask": MaskParams,
     "resize": ResizeParams,
     "train": TrainParams,
     "ensemble": EnsembleParams,
     "report": ReportParams,
 }
+# Sections with any number of entries of one kind, each under a name of the user's choice.
+NAMED: dict[str, type] = {"segmenters": SegmenterParams, "models": ModelParams}
 
 
 def check_sections(path: Path) -> int:
@@ -36,15 +41,18 @@ def check_sections(path: Path) -> int:
     content = params.load(path)
     for name, cls in SECTIONS.items():
         params.read(path, name, cls)
-    strangers = sorted(set(map(str, content)) - {*SECTIONS, "models"})
+    known = [*SECTIONS, *NAMED]
+    strangers = sorted(set(map(str, content)) - set(known))
     if strangers:
-        raise params.ParamError(f"{path}: unknown section `{strangers[0]}`; known: {', '.join([*SECTIONS, 'models'])}")
-    models = content.get("models")
-    if not isinstance(models, dict) or not models:
-        raise params.ParamError(f"{path}: models: expected at least one model, found {models!r}")
-    for name in models:
-        params.read(path, f"models.{name}", ModelParams)
-    return len(models)
+        raise params.ParamError(f"{path}: unknown section `{strangers[0]}`; known: {', '.join(known)}")
+    for section, cls in NAMED.items():
+        entries = content.get(section)
+        if not isinstance(entries, dict) or not entries:
+            raise params.ParamError(f"{path}: {section}: expected at least one entry, found {entries!r}")
+        for name in entries:
+            params.read(path, f"{section}.{name}", cls)
+    check_segmenters(path, params.read(path, "mask", MaskParams))
+    return len(content["models"])
 
 
 def main() -> None:

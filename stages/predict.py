@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages import resize
-from stages.imaging import detection, images, runtime, segmentation, selection
+from stages import resize, segment
+from stages.imaging import detection, images, masks, runtime, segmentation, selection
 from stages.imaging.detection import DetectParams
-from stages.imaging.networks import DETECTORS, SEGMENTERS
-from stages.imaging.segmentation import SegmentParams
-from stages.imaging.selection import CropParams
+from stages.imaging.masks import MaskParams
+from stages.imaging.networks import DETECTORS
+from stages.imaging.segmentation import SegmenterParams, SegmentParams
+from stages.imaging.selection import Candidates, CropParams
 from stages.learning import blend, inference, photos
 from stages.records import params, progress
 from stages.resize import ResizeParams
@@ -28,13 +29,22 @@ class Settings:
     detect: DetectParams
     crop: CropParams
     segment: SegmentParams
+    segmenters: dict[str, SegmenterParams]
+    mask: MaskParams
     resize: ResizeParams
 
     @classmethod
     def read(cls, path: Path) -> "Settings":
-        """Read the four sections."""
-        sections = {"detect": DetectParams, "crop": CropParams, "segment": SegmentParams, "resize": ResizeParams}
-        return cls(**{name: params.read(path, name, section) for name, section in sections.items()})
+        """Read the sections, and of the segmenters those that have a weight."""
+        mask = params.read(path, "mask", MaskParams)
+        return cls(
+            detect=params.read(path, "detect", DetectParams),
+            crop=params.read(path, "crop", CropParams),
+            segment=params.read(path, "segment", SegmentParams),
+            segmenters={n: params.read(path, f"segmenters.{n}", SegmenterParams) for n, w in mask.weights.items() if w},
+            mask=mask,
+            resize=params.read(path, "resize", ResizeParams),
+        )
 
 
 class Preparation:
@@ -43,22 +53,20 @@ class Preparation:
     def __init__(self, settings: Settings, networks: Path) -> None:
         self.settings = settings
         self.detector = DETECTORS[settings.detect.network]
-        self.segmenter = SEGMENTERS[settings.segment.network]
         outputs = list(self.detector.outputs)
         self.detect = runtime.load(networks / self.detector.file, outputs, settings.detect.runtime)
-        outputs = [self.segmenter.output]
-        self.segment = runtime.load(networks / self.segmenter.file, outputs, settings.segment.runtime)
+        self.segment = {
+            name: segment.load(networks, view, settings.segment) for name, view in settings.segmenters.items()
+        }
 
     def __call__(self, photo: np.ndarray) -> tuple[np.ndarray, str]:
         """Turn `(H, W, 3)` uint8 RGB into `(size, size, 3)` uint8 RGB, and a note where the car was not cut out."""
         box, note = self.choose(photo)
         # The crop stage writes JPEG files and the later ones read them: the models know pictures that went that way.
         crop = images.decode(images.encode(selection.cut(photo, box, self.settings.crop.margin), ".jpg"))
-        inputs = segmentation.prepare(crop, self.segmenter)[None]
-        (mask,) = segmentation.segment(inputs, [(crop.shape[1], crop.shape[0])], self.segment)
-        why = segmentation.judge(round(segmentation.coverage(mask), 4), self.settings.segment)
-        picture = resize.treat(crop, None if why else mask, self.settings.resize)
-        return picture, ", ".join(part for part in (note, why) if part)
+        mask = self.draw(crop)
+        picture = resize.treat(crop, None if mask.reason else mask.alpha, self.settings.resize)
+        return picture, ", ".join(part for part in (note, mask.reason) if part)
 
     def choose(self, photo: np.ndarray) -> tuple[np.ndarray | None, str]:
         """The main car's box `(4,)` in pixels, or None and the reason."""
@@ -68,8 +76,16 @@ class Preparation:
         inputs = detection.prepare(photo, self.detector.size)[None]
         (found,) = detection.detect(inputs, [size_wh], self.detect, self.detector, self.settings.detect)
         names = np.array([self.detector.vehicles[number] for number in found.classes.tolist()])
-        choice = selection.choose(*detection.rounded(found), names, size_wh, self.settings.crop)
+        choice = selection.choose(Candidates(*detection.rounded(found), names), size_wh, self.settings.crop)
         return (None if choice.index is None else detection.rounded(found)[0][choice.index]), choice.reason
+
+    def draw(self, crop: np.ndarray) -> masks.Mask:
+        """The mask of a crop `(H, W, 3)` uint8 RGB."""
+        maps = {}
+        for name, view in self.settings.segmenters.items():
+            inputs = segmentation.prepare(crop, view)[None]
+            (maps[name],) = segmentation.segment(inputs, self.segment[name], view)
+        return masks.combine(maps, (crop.shape[1], crop.shape[0]), self.settings.mask)
 
 
 def load_ensemble(path: Path, models: Path, classes: list[str]) -> Classify:

@@ -1,4 +1,4 @@
-"""Draw the soft mask of the car in every crop, and say which masks cover too little or too much to be used."""
+"""Let one segmenter draw its soft map of every crop; the mask stage makes one mask of the maps of all."""
 
 import argparse
 from collections.abc import Iterator
@@ -7,102 +7,64 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from stages.imaging import batches, images, runtime, segmentation
-from stages.imaging.networks import SEGMENTERS, Segmenter
 from stages.imaging.runtime import Network
-from stages.imaging.segmentation import SegmentParams
-from stages.records import atomic, crops, masks, params, progress, tables
+from stages.imaging.segmentation import SegmenterParams, SegmentParams
+from stages.records import atomic, crops, params, progress
 
 
 class Prepared(NamedTuple):
-    """One crop ready for the network, its own size, and the reason where it cannot be read."""
+    """One crop ready for the network; None where it cannot be read."""
 
+    image_id: str
     picture: np.ndarray | None
-    size_wh: tuple[int, int]
-    reason: str
 
 
-def read_prepared(folder: Path, spec: Segmenter, image_id: str) -> Prepared:
+def read_prepared(folder: Path, view: SegmenterParams, image_id: str) -> Prepared:
     """Decode the crop of one photo and prepare it for the network."""
     try:
-        crop = images.read(folder / f"{image_id}.jpg")
-    except images.ImageError as error:
-        return Prepared(None, (0, 0), error.reason)
-    return Prepared(segmentation.prepare(crop, spec), (crop.shape[1], crop.shape[0]), "")
+        return Prepared(image_id, segmentation.prepare(images.read(folder / f"{image_id}.jpg"), view))
+    except images.ImageError:
+        return Prepared(image_id, None)
 
 
 def segment_all(
-    image_ids: list[str], folder: Path, network: Network, spec: Segmenter, batch_size: int
-) -> Iterator[tuple[str, np.ndarray | None, str]]:
-    """Yield the image id, its mask `(H, W)` uint8 or None, and the reason for None, in order."""
-    ready = batches.mapped(partial(read_prepared, folder, spec), image_ids, ahead=2 * batch_size)
+    image_ids: list[str], folder: Path, network: Network, view: SegmenterParams, batch_size: int
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the image id and the map `(side, side)` uint8 of every crop that can be read, in order."""
+    ready = batches.mapped(partial(read_prepared, folder, view), image_ids, ahead=2 * batch_size)
     tracked = progress.track(ready, len(image_ids), "crop", "segment")
-    for group in batches.grouped(tracked, batch_size):
-        yield from ((image_id, None, crop.reason) for image_id, crop in group if crop.picture is None)
-        kept = [(image_id, crop.picture, crop.size_wh) for image_id, crop in group if crop.picture is not None]
+    for group in batches.grouped((crop for _, crop in tracked), batch_size):
+        kept = [(crop.image_id, crop.picture) for crop in group if crop.picture is not None]
         if kept:
-            names, pictures, sizes = zip(*kept)
-            for name, mask in zip(names, segmentation.segment(np.stack(pictures), list(sizes), network)):
-                yield name, mask, ""
+            names, pictures = zip(*kept)
+            yield from zip(names, segmentation.segment(np.stack(pictures), network, view))
 
 
-def record(image_id: str, mask: np.ndarray | None, reason: str, settings: SegmentParams) -> dict[str, object]:
-    """What data/masks.csv says of one photo's mask."""
-    if mask is None:
-        return {"image_id": image_id, "coverage": np.nan, "is_masked": False, "mask_reason": "", "failure": reason}
-    share = round(segmentation.coverage(mask), 4)
-    why = segmentation.judge(share, settings)
-    return {"image_id": image_id, "coverage": share, "is_masked": not why, "mask_reason": why, "failure": ""}
-
-
-def complete(boxes: pd.DataFrame, found: list[dict[str, object]]) -> pd.DataFrame:
-    """data/masks.csv: the rows of data/boxes.csv with what was found for those that have a crop."""
-    columns = ["image_id", "coverage", "is_masked", "mask_reason", "failure"]
-    table = boxes[["image_id", "path", "status", "reason"]].copy()
-    by_id = pd.DataFrame(found, columns=columns).set_index("image_id")
-    usable = table["status"] == "ok"
-    looked = by_id.reindex(table["image_id"].where(usable)).set_axis(table.index)
-    failed = looked["failure"].fillna("") != ""
-    table.loc[failed, "status"] = "failed"
-    table.loc[failed, "reason"] = looked.loc[failed, "failure"]
-    table["coverage"] = looked["coverage"].astype(float)
-    table["is_masked"] = looked["is_masked"].eq(True)
-    table["mask_reason"] = looked["mask_reason"].fillna("")
-    return table[list(masks.COLUMNS)]
-
-
-def count(table: pd.DataFrame) -> dict[str, object]:
-    """Counts for metrics: masks used, the reasons for others, the middle of the coverage."""
-    usable = table[table["status"] == "ok"]
-    reasons = usable.loc[usable["mask_reason"] != "", "mask_reason"].value_counts().to_dict()
-    median = usable["coverage"].median()
-    coverage = {} if pd.isna(median) else {"median_coverage": round(float(median), 4)}
-    return {"crops": len(usable), "masked": int(usable["is_masked"].sum()), "reason": reasons, **coverage}
+def load(networks: Path, view: SegmenterParams, settings: SegmentParams) -> Network:
+    """The network of a segmenter, ready to run."""
+    return runtime.load(networks / view.spec.file, [view.spec.output], settings.runtime, view.input_px)
 
 
 def main() -> None:
-    """Write data/masks, data/masks.csv and the counts."""
+    """Write the maps of one segmenter and the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("params", "boxes", "crops", "networks", "masks", "table", "metrics"):
+    parser.add_argument("--segmenter", required=True, help="name of a section under `segmenters` of the parameters")
+    for name in ("params", "boxes", "crops", "networks", "maps", "metrics"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
     settings = params.read(arguments.params, "segment", SegmentParams)
-    spec = SEGMENTERS[settings.network]
-    network = runtime.load(arguments.networks / spec.file, [spec.output], settings.runtime)
-    chosen = crops.read(arguments.boxes)
-    image_ids = chosen.loc[chosen["status"] == "ok", "image_id"].tolist()
-    arguments.masks.mkdir(parents=True, exist_ok=True)
-    found = []
-    for image_id, mask, reason in segment_all(image_ids, arguments.crops, network, spec, settings.runtime.batch_size):
-        found.append(record(image_id, mask, reason, settings))
-        if mask is not None:
-            images.write(arguments.masks / f"{image_id}.png", mask)
-    table = complete(chosen, found)
-    tables.write(arguments.table, table)
-    atomic.write_json(arguments.metrics, count(table))
-    progress.summary("segment", crops=len(image_ids), masked=int(table["is_masked"].sum()))
+    view = params.read(arguments.params, f"segmenters.{arguments.segmenter}", SegmenterParams)
+    chosen = crops.read(arguments.boxes).query("status == 'ok'")["image_id"].tolist()
+    network = load(arguments.networks, view, settings)
+    arguments.maps.mkdir(parents=True, exist_ok=True)
+    drawn = 0
+    for image_id, plane in segment_all(chosen, arguments.crops, network, view, settings.runtime.batch_size):
+        images.write(arguments.maps / f"{image_id}.png", plane)
+        drawn += 1
+    atomic.write_json(arguments.metrics, {"crops": len(chosen), "maps": drawn})
+    progress.summary(f"segment {arguments.segmenter}", crops=len(chosen), maps=drawn)
 
 
 if __name__ == "__main__":

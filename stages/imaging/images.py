@@ -85,6 +85,15 @@ def read(path: Path, expected_id: str | None = None) -> np.ndarray:
     return decode(content)
 
 
+def read_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels of a picture that a stage wrote, from its header alone. Raises ImageError."""
+    try:
+        with Image.open(path, formats=_FORMATS) as picture:
+            return picture.size
+    except (OSError, ValueError, SyntaxError) as error:
+        raise ImageError("missing", f"{path}: expected a picture; run `dvc repro`: {error}") from None
+
+
 def read_mask(path: Path) -> np.ndarray:
     """Read an 8-bit mask, `(H, W)` uint8, 255 = wholly the object. Raises ImageError when it cannot be read."""
     content = np.fromfile(path, dtype=np.uint8) if path.is_file() else np.empty(0, np.uint8)

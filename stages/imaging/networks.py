@@ -24,7 +24,9 @@ class Segmenter:
     """A network that gives the soft mask of the foremost object.
 
     `size`: side of the square input in pixels, `(N, 3, size, size)` float32 RGB, normalised by `mean` and `std`
-    (of values in 0..1). `output`: name of the map `(N, 1, size, size)` float32.
+    (of values in 0..1). `output`: name of the map `(N, 1, size, size)` float32. `is_relative`: brightness counts
+    from 0 to the picture's own highest value, and the map from its own lowest value to its highest, as the
+    authors of U2-Net do (Qin et al., arXiv 2005.09007; their reference code); otherwise the map lies in 0..1.
     """
 
     file: str
@@ -32,6 +34,7 @@ class Segmenter:
     output: str
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    is_relative: bool
 
 
 DETECTORS = {
@@ -52,5 +55,18 @@ SEGMENTERS = {
         output="1959",
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
+        is_relative=True,
+    ),
+    # Finer edges at many times the cost (Qin et al.: Highly Accurate Dichotomous Image Segmentation, arXiv 2203.03041).
+    "isnet": Segmenter(
+        file="isnet.onnx",
+        size=1024,
+        output="output",
+        mean=(0.5, 0.5, 0.5),
+        std=(1.0, 1.0, 1.0),
+        is_relative=False,
     ),
 }
+
+# Of all that any of the detectors can find.
+CLASS_NAMES = tuple(sorted({name for spec in DETECTORS.values() for name in spec.vehicles.values()}))

@@ -17,6 +17,21 @@ def free_batch(model: onnx.ModelProto) -> onnx.ModelProto:
     return freed
 
 
+def resized(model: onnx.ModelProto, side: int) -> onnx.ModelProto:
+    """Return a copy of `model`, which takes pictures `(N, C, H, W)`, declared for squares of `side` pixels.
+
+    Only what is declared changes, so no size may be written into the graph's operations.
+    """
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    for dimension in changed.graph.input[0].type.tensor_type.shape.dim[2:]:
+        dimension.dim_value = side
+    for value in changed.graph.output:
+        value.type.tensor_type.ClearField("shape")
+    del changed.graph.value_info[:]
+    return changed
+
+
 def canonical(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a copy of `model` whose nodes are ordered and whose inner tensors are named by the graph alone.
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import onnx
 import onnxruntime
 import openvino
 
+from stages.imaging import onnx_graph
 from stages.records import params
 
 # A network: a batch (N, ...) float32 in, its outputs (N, ...) float32 out, in the order they were asked for.
@@ -29,17 +31,18 @@ class RuntimeParams:
     precision: Literal["auto", "f32", "bf16"]
 
 
-def load(path: Path, outputs: list[str], settings: RuntimeParams) -> Network:
+def load(path: Path, outputs: list[str], settings: RuntimeParams, side: int | None = None) -> Network:
     """Make the ONNX file at `path` callable. `outputs` names what it shall return, in this order.
 
+    `side` is that of the square input `(N, 3, side, side)` in pixels, where it is not the one in the file.
     Raises FileNotFoundError naming the file and the command that makes it.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: expected a network here, found none; run `dvc repro {path}`")
     engine = resolve_engine(settings.engine)
     if engine == "onnxruntime":
-        return _load_onnxruntime(path, outputs)
-    return _load_openvino(path, outputs, resolve_precision(settings.precision))
+        return _load_onnxruntime(path, outputs, side)
+    return _load_openvino(path, outputs, resolve_precision(settings.precision), side)
 
 
 def resolve_engine(engine: str) -> str:
@@ -54,8 +57,9 @@ def resolve_precision(precision: str) -> str:
     return ("bf16" if "BF16" in capabilities else "f32") if precision == "auto" else precision
 
 
-def _load_onnxruntime(path: Path, outputs: list[str]) -> Network:
-    session = onnxruntime.InferenceSession(path, providers=onnxruntime.get_available_providers())
+def _load_onnxruntime(path: Path, outputs: list[str], side: int | None) -> Network:
+    model = onnx_graph.resized(onnx.load(path), side).SerializeToString() if side else path
+    session = onnxruntime.InferenceSession(model, providers=onnxruntime.get_available_providers())
     (input_name,) = (value.name for value in session.get_inputs())
 
     def run(batch: np.ndarray) -> list[np.ndarray]:
@@ -64,14 +68,15 @@ def _load_onnxruntime(path: Path, outputs: list[str]) -> Network:
     return run
 
 
-def _load_openvino(path: Path, outputs: list[str], precision: str) -> Network:
+def _load_openvino(path: Path, outputs: list[str], precision: str, side: int | None) -> Network:
     # One stream a core, one picture a stream: faster on CPUs than a batch through all cores at once, and a
     # picture's result cannot depend on its place in the batch.
     streams = os.cpu_count() or 1
     core = openvino.Core()
     graph = core.read_model(path)
     graph = openvino.Model([graph.output(name) for name in outputs], graph.get_parameters())
-    graph.reshape([1, *graph.input(0).partial_shape[1:]])
+    shape = graph.input(0).partial_shape
+    graph.reshape([1, shape[1], side, side] if side else [1, *shape[1:]])
     options = {
         "INFERENCE_PRECISION_HINT": precision,
         "NUM_STREAMS": streams,

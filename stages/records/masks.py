@@ -12,6 +12,8 @@ COLUMNS = {
     "status": "str",  # as in data/boxes.csv, and failed where the crop could not be read
     "reason": "str",
     "coverage": "float",  # mean of the mask over the crop, 0..1; empty where there is no mask
+    "agreement": "float",  # of the segmenters: mean IoU of their masks, two by two; empty where there is none
+    "n_regions": "int",  # separate parts that the mask keeps
     "is_masked": "bool",  # false: the whole crop is used
     "mask_reason": "str",  # why the mask is not used
 }
@@ -20,5 +22,6 @@ COLUMNS = {
 def read(path: Path) -> pd.DataFrame:
     """Read the table and check it. Raises tables.TableError naming the column and the first bad value."""
     frame = tables.read(path, COLUMNS)
-    tables.require(path, frame["coverage"].between(0, 1) | frame["coverage"].isna(), frame["coverage"], "0..1")
+    for name in ("coverage", "agreement"):
+        tables.require(path, frame[name].between(0, 1) | frame[name].isna(), frame[name], "0..1")
     return frame

@@ -115,6 +115,8 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
         return value
     if origin is tuple:
         return _convert_tuple(value, get_args(hint), name)
+    if origin is dict:
+        return _convert_mapping(value, get_args(hint)[1], name)
     if dataclasses.is_dataclass(hint):
         return build(value, hint, name)  # type: ignore[arg-type]
     return _convert_scalar(value, hint, name)
@@ -143,6 +145,12 @@ def _convert_tuple(value: Any, items: tuple[Any, ...], name: str) -> tuple[Any, 
     if len(items) != len(value):
         raise ParamError(f"{name}: expected {len(items)} values, found {len(value)}: {value!r}")
     return tuple(_convert(item, hint, f"{name}[{i}]") for i, (item, hint) in enumerate(zip(value, items)))
+
+
+def _convert_mapping(value: Any, hint: Any, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict) or not value:
+        raise ParamError(f"{name}: expected `name: value` lines, one or more, found {value!r}")
+    return {str(key): _convert(item, hint, f"{name}.{key}") for key, item in value.items()}
 
 
 def _convert_scalar(value: Any, hint: type, name: str) -> Any:
@@ -175,4 +183,6 @@ def _describe(hint: Any) -> str:
         return "one of " + ", ".join(repr(arg) for arg in args)
     if origin is tuple:
         return "a list"
+    if origin is dict:
+        return "`name: value` lines"
     return {int: "a whole number", float: "a number", str: "text", bool: "true or false"}.get(hint, str(hint))

@@ -2,23 +2,15 @@ from typing import get_args, get_type_hints
 
 from stages.imaging.detection import DetectParams
 from stages.imaging.networks import DETECTORS, SEGMENTERS
-from stages.imaging.segmentation import SegmentParams
-from stages.imaging.selection import CropParams
 
 
 def test_parameters_name_exactly_the_networks_there_are():
     assert set(get_args(get_type_hints(DetectParams)["network"])) == set(DETECTORS)
-    assert set(get_args(get_type_hints(SegmentParams)["network"])) == set(SEGMENTERS)
 
 
 def test_the_file_is_found_under_the_name_that_dvc_depends_on():
     for name, spec in {**DETECTORS, **SEGMENTERS}.items():
         assert spec.file == f"{name}.onnx"
-
-
-def test_the_classes_to_choose_from_are_those_that_detectors_find():
-    allowed = get_args(get_args(get_type_hints(CropParams)["classes"])[0])
-    assert set(allowed) == {name for spec in DETECTORS.values() for name in spec.vehicles.values()}
 
 
 def test_the_strides_divide_the_inputs():

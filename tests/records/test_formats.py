@@ -18,13 +18,15 @@ DETECTION = {
     "y_max": 4.0,
 }
 CROP = {"image_id": "00", "path": "a", "status": "ok", "reason": "", "is_cropped": True, "x_min": 1.0, "y_min": 2.0,
-        "x_max": 3.5, "y_max": 4.0, "score": 0.5, "class_name": "car", "n_vehicles": 1}  # fmt: skip
+        "x_max": 3.5, "y_max": 4.0, "score": 0.5, "class_name": "car", "n_vehicles": 1, "rival": 0.0}  # fmt: skip
 MASK = {
     "image_id": "00",
     "path": "a",
     "status": "ok",
     "reason": "",
     "coverage": 0.5,
+    "agreement": 0.75,
+    "n_regions": 1,
     "is_masked": True,
     "mask_reason": "",
 }

@@ -23,6 +23,7 @@ class Outer:
     limit: params.Count | None = None
     flag: bool = False
     extras: tuple[float, ...] = field(default_factory=tuple)
+    weights: dict[str, Annotated[float, params.Range(0)]] = field(default_factory=dict)
 
 
 GOOD = "train: {rate: 1, name: '7', inner: {size: 2, mode: bf16}, fill: [0, 255, -1], classes: [a, 'no'], limit: null}"
@@ -126,3 +127,12 @@ def test_a_missing_file_and_one_that_is_not_utf8_are_refused_by_name(tmp_path):
     (tmp_path / "latin.yaml").write_bytes("train: {name: Škoda}".encode("latin2"))
     with pytest.raises(ParamError, match=r"latin\.yaml"):
         params.load(tmp_path / "latin.yaml")
+
+
+def test_named_values_are_read_and_checked_one_by_one(tmp_path):
+    text = "train: {rate: 1, name: a, inner: {size: 2}, weights: {b: 2, 7: 0.5}}"
+    assert read(tmp_path, text).weights == {"b": 2.0, "7": 0.5}
+    refused(tmp_path, text.replace("0.5", "-1"), "train.weights.7", "-1")
+    refused(tmp_path, text.replace("0.5", "x"), "train.weights.7", "a number")
+    refused(tmp_path, text.replace("{b: 2, 7: 0.5}", "[1]"), "train.weights", "`name: value`")
+    refused(tmp_path, text.replace("{b: 2, 7: 0.5}", "{}"), "train.weights", "one or more")

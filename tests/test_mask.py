@@ -1,0 +1,74 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from stages import mask
+from stages.imaging import images
+from stages.records import crops, masks, tables
+from stages.records.params import ParamError
+from tests.test_segment import row
+
+RULE = {"weights": {"a": 1, "b": 1}, "min_region": 0.1, "min_agreement": 0.5, "min_coverage": 0.1, "max_coverage": 0.9}
+
+
+def plane(x_min, x_max):
+    drawn = np.zeros((10, 10), np.uint8)
+    drawn[2:8, x_min:x_max] = 255
+    return drawn
+
+
+@pytest.fixture
+def stage(tmp_path, run, corners):
+    """A function that runs the stage on crops of 40 x 20 pixels with the given maps of `a` and `b`."""
+
+    def call(rows, maps, **rule):
+        for image_id, pair in maps.items():
+            images.write(tmp_path / "crops" / f"{image_id}.jpg", corners(40, 20))
+            for name, drawn in zip("ab", pair):
+                if drawn is not None:
+                    images.write(tmp_path / "maps" / name / f"{image_id}.png", drawn)
+        segmenters = {name: {"network": "u2netp"} for name in "ab"}
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump({"mask": RULE | rule, "segmenters": segmenters}))
+        tables.write(tmp_path / "boxes.csv", pd.DataFrame(rows, columns=list(crops.COLUMNS)))
+        names = {"params": "params.yaml", "boxes": "boxes.csv", "table": "masks.csv", "metrics": "m.json"}
+        folders = {name: tmp_path / name for name in ("crops", "maps", "masks")}
+        run(mask, **{name: tmp_path / file for name, file in names.items()}, **folders)
+        return masks.read(tmp_path / "masks.csv"), json.loads((tmp_path / "m.json").read_text())
+
+    return call
+
+
+def test_each_crop_gets_one_mask_or_the_reason_for_none(tmp_path, stage):
+    whole, left, right, thin = plane(1, 9), plane(1, 5), plane(5, 9), plane(4, 5)
+    maps = {"aa": (whole, whole), "bb": (left, right), "cc": (thin, thin), "dd": (whole, None)}
+    table, metrics = stage([*map(row, ("aa", "bb", "cc", "dd")), row("ee", "failed")], maps)
+    assert table["mask_reason"].tolist() == ["", "masks_disagree", "mask_too_small", "", ""]
+    assert table["is_masked"].tolist() == [True] + [False] * 4
+    assert table["status"].tolist() == ["ok", "ok", "ok", "failed", "failed"]
+    assert table["reason"].tolist() == ["", "", "", "missing", ""]
+    assert table["agreement"][:3].tolist() == [1.0, 0.0, 1.0] and table["n_regions"].tolist() == [1, 1, 1, 0, 0]
+    assert table.loc[3:, ["coverage", "agreement"]].isna().all(axis=None)
+    drawn = images.read_mask(tmp_path / "masks" / "aa.png")
+    assert drawn.shape == (20, 40) and drawn[10, 20] == 255 and drawn[0, 0] == 0
+    assert metrics["crops"] == 3 and metrics["masked"] == 1 and metrics["median_agreement"] == 1.0
+    assert metrics["reason"] == {"masks_disagree": 1, "mask_too_small": 1}
+
+
+def test_a_weight_of_nought_silences_a_segmenter(stage):
+    table, metrics = stage([row("aa")], {"aa": (plane(1, 5), plane(5, 9))}, weights={"a": 1, "b": 0})
+    assert table["is_masked"].tolist() == [True] and table["agreement"].isna().all()
+    assert "median_agreement" not in metrics
+
+
+def test_no_crop_at_all(stage):
+    table, metrics = stage([], {})
+    assert len(table) == 0 and metrics == {"crops": 0, "masked": 0, "reason": {}}
+
+
+@pytest.mark.parametrize("weights", [{"a": 1}, {"a": 1, "b": 1, "c": 1}])
+def test_weights_that_do_not_fit_the_segmenters_are_refused(stage, weights):
+    with pytest.raises(ParamError, match=r"mask\.weights.*`[bc]` is on one side only"):
+        stage([row("aa")], {"aa": (plane(1, 9), plane(1, 9))}, weights=weights)
