@@ -4,39 +4,53 @@ import argparse
 from collections.abc import Hashable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import fisher_exact
 
-from stages.imaging import batches, boxes, images
-from stages.imaging.selection import Choice, CropParams, choose, cut
+from stages.imaging import batches, boxes, images, thresholds
+from stages.imaging.selection import NOTHING, Candidates, Choice, CropParams, choose, cut
+from stages.imaging.thresholds import Seen
 from stages.records import atomic, crops, detections, manifest, params, progress, tables
 
 Row = dict[Hashable, object]
+# More photos would not change what a table of thresholds shows.
+_N_SWEPT = 2000
+_SURPRISING = 0.05
+
+
+def candidates(found: pd.DataFrame) -> dict[str, Candidates]:
+    """The boxes of each photo, by image id, from the rows of data/detections.csv."""
+    corners, scores = found[boxes.COLUMNS].to_numpy(dtype=np.float64), found["score"].to_numpy(dtype=np.float64)
+    names = found["class_name"].to_numpy(dtype=object)
+    places = found.groupby("image_id").indices
+    return {str(name): Candidates(corners[rows], scores[rows], names[rows]) for name, rows in places.items()}
 
 
 def choose_all(photos: pd.DataFrame, found: pd.DataFrame, rule: CropParams) -> pd.DataFrame:
     """data/boxes.csv for all rows of the manifest `photos`, from the detections `found`; reads no photo."""
-    by_photo = {str(image_id): rows for image_id, rows in found.groupby("image_id")}
-    none = found.iloc[:0]
-    rows = [choose_one(photo, by_photo.get(photo["image_id"], none), rule) for photo in photos.to_dict("records")]
+    by_photo = candidates(found)
+    rows = [
+        choose_one(photo, by_photo.get(str(photo["image_id"]), NOTHING), rule) for photo in photos.to_dict("records")
+    ]
     return pd.DataFrame(rows, columns=list(crops.COLUMNS))
 
 
-def choose_one(photo: Row, found: pd.DataFrame, rule: CropParams) -> Row:
-    """The row of data/boxes.csv for one row of the manifest and its detections."""
+def choose_one(photo: Row, found: Candidates, rule: CropParams) -> Row:
+    """The row of data/boxes.csv for one row of the manifest and what was found in its photo."""
     row: Row = {name: photo[name] for name in ("image_id", "path", "status", "reason")}
-    row |= {"is_cropped": False, "class_name": "", "n_vehicles": 0}
+    row |= {"is_cropped": False, "class_name": "", "n_vehicles": 0, "rival": 0.0}
     if photo["status"] != "ok" or rule.region == "photo":
         return row
-    corners = found[boxes.COLUMNS].to_numpy(dtype=np.float64)
-    size_wh = int(str(photo["width"])), int(str(photo["height"]))
-    choice = choose(corners, found["score"].to_numpy(), found["class_name"].to_numpy(), size_wh, rule)
-    row["n_vehicles"] = choice.n_vehicles
+    choice = choose(found, (int(str(photo["width"])), int(str(photo["height"]))), rule)
+    row |= {"n_vehicles": choice.n_vehicles, "rival": choice.rival}
     if choice.index is None:
         return row | _rejected(choice, rule)
-    chosen = found.iloc[choice.index]
-    return row | {"is_cropped": True} | {name: chosen[name] for name in ("score", "class_name", *boxes.COLUMNS)}
+    corners = dict(zip(boxes.COLUMNS, found.corners[choice.index].tolist()))
+    chosen = {"score": found.scores[choice.index], "class_name": found.names[choice.index], **corners}
+    return row | {"is_cropped": True} | chosen
 
 
 def _rejected(choice: Choice, rule: CropParams) -> Row:
@@ -64,28 +78,61 @@ def with_failures(table: pd.DataFrame, reasons: pd.Series) -> pd.DataFrame:
     return tried
 
 
+def look_again(photos: pd.DataFrame, found: pd.DataFrame, rule: CropParams) -> dict[str, pd.DataFrame]:
+    """How the counts move with each threshold, on the first `_N_SWEPT` usable photos.
+
+    The manifest is sorted by image id, a hash, so these are as good as drawn by lot.
+    """
+    usable, by_photo = photos[photos["status"] == "ok"].iloc[:_N_SWEPT], candidates(found)
+    sizes = zip(usable["width"].tolist(), usable["height"].tolist())
+    seen = [Seen(size_wh, by_photo.get(name, NOTHING)) for name, size_wh in zip(usable["image_id"], sizes)]
+    return thresholds.sweep(seen, rule)
+
+
 def count(table: pd.DataFrame, photos: pd.DataFrame) -> dict[str, object]:
-    """Counts for metrics: crops, and reasons in all, by class and by split."""
+    """Counts for metrics: crops, and reasons in all, by class and by split.
+
+    `uneven` names the classes of which the rule refuses more than of the others, beyond what chance explains, with
+    the probability of so many by chance (Fisher's exact test, one-sided, times the number of classes).
+    """
     tried = table[photos["status"].to_numpy() == "ok"].join(photos[["label", "split"]])
-    reasons = tried[tried["reason"] != ""]
+    by_class = {str(name): _reasons(rows) for name, rows in tried.groupby("label")}
     return {
-        "photos": len(tried),
+        **_reasons(tried),
         "cropped": int(tried["is_cropped"].sum()),
-        "reason": reasons["reason"].value_counts().to_dict(),
-        "by_class": {str(name): rows["reason"].value_counts().to_dict() for name, rows in reasons.groupby("label")},
-        "by_split": {str(name): rows["reason"].value_counts().to_dict() for name, rows in reasons.groupby("split")},
+        "by_class": by_class,
+        "by_split": {str(name): _reasons(rows) for name, rows in tried.groupby("split")},
+        "uneven": uneven({name: (counts["refused"], counts["photos"]) for name, counts in by_class.items()}),
     }
 
 
+def _reasons(rows: pd.DataFrame) -> dict[str, Any]:
+    reasons = rows.loc[rows["reason"] != "", "reason"].value_counts().sort_index()
+    return {"photos": len(rows), "refused": int(reasons.sum()), "reason": reasons.to_dict()}
+
+
+def uneven(refused: dict[str, tuple[int, int]]) -> dict[str, float]:
+    """The classes refused more often than all others together, from (refused, photos) of each: name to probability."""
+    all_refused, all_photos = (sum(column) for column in zip(*refused.values())) if refused else (0, 0)
+    found = {}
+    for name, (count_refused, n_photos) in refused.items():
+        rest_refused, rest = all_refused - count_refused, all_photos - n_photos
+        cells = [[count_refused, n_photos - count_refused], [rest_refused, rest - rest_refused]]
+        chance = len(refused) * fisher_exact(cells, alternative="greater").pvalue
+        if chance < _SURPRISING:
+            found[name] = float(f"{chance:.2g}")
+    return found
+
+
 def main() -> None:
-    """Write data/boxes.csv, data/crops and the counts."""
+    """Write data/boxes.csv, data/crops, the counts, and how they move with the thresholds."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("params", "manifest", "detections", "source", "boxes", "crops", "metrics"):
+    for name in ("params", "manifest", "detections", "source", "boxes", "crops", "metrics", "thresholds"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
     rule = params.read(arguments.params, "crop", CropParams)
-    photos = manifest.read(arguments.manifest)
-    table = choose_all(photos, detections.read(arguments.detections), rule)
+    photos, found = manifest.read(arguments.manifest), detections.read(arguments.detections)
+    table = choose_all(photos, found, rule)
     wanted = table[table["status"] == "ok"]
     arguments.crops.mkdir(parents=True, exist_ok=True)
     writer = partial(write_crop, manifest.photo_root(arguments.source), arguments.crops, rule.margin)
@@ -94,6 +141,8 @@ def main() -> None:
     table = with_failures(table, pd.Series(failures, wanted.index, dtype=str))
     tables.write(arguments.boxes, table)
     atomic.write_json(arguments.metrics, count(table, photos))
+    for name, moved in look_again(photos, found, rule).items():
+        tables.write(arguments.thresholds / f"{name}.csv", moved)
     progress.summary(
         "crop", photos=len(wanted), cropped=int(table["is_cropped"].sum()), failed=sum(map(bool, failures))
     )

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.imaging import batches, images, selection, truth
+from stages.crop import candidates
+from stages.imaging import batches, images, selection, thresholds, truth
 from stages.imaging.boxes import COLUMNS as CORNERS
-from stages.imaging.selection import CropParams
-from stages.records import atomic, crops, params, progress, tables
+from stages.imaging.selection import NOTHING, CropParams
+from stages.imaging.thresholds import Seen
+from stages.records import atomic, crops, detections, manifest, params, progress, tables
 
 TRUTH_COLUMNS = {"path": "str", "kind": "str", **dict.fromkeys(CORNERS, "float")}
 
@@ -32,6 +34,17 @@ def pair(chosen: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     return both
 
 
+def seen(both: pd.DataFrame, photos: pd.DataFrame, found: pd.DataFrame) -> list[Seen]:
+    """What the detector saw in each of the regular photos that the rule could look at, with the true boxes."""
+    by_photo = candidates(found)
+    looked = both.merge(photos.loc[photos["status"] == "ok", ["path", "width", "height"]], on="path")
+    true = looked[[f"true_{name}" for name in CORNERS]].to_numpy(dtype=np.float64)
+    sizes = zip(looked["width"].tolist(), looked["height"].tolist())
+    return [
+        Seen(size_wh, by_photo.get(name, NOTHING), box) for name, size_wh, box in zip(looked["image_id"], sizes, true)
+    ]
+
+
 def mask_overlap(margin: float, mask_folder: Path, true_folder: Path, row: dict[Hashable, object]) -> float:
     """The overlap of one photo's mask with the true one; NaN where the photo has no mask."""
     path = mask_folder / f"{row['image_id']}.png"
@@ -44,9 +57,10 @@ def mask_overlap(margin: float, mask_folder: Path, true_folder: Path, row: dict[
 
 
 def main() -> None:
-    """Write metrics/sample.json."""
+    """Write metrics/sample.json, and how recall and rejects move with the rule's thresholds."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("params", "boxes", "masks", "truth", "true-masks", "metrics"):
+    names = ("params", "manifest", "detections", "boxes", "masks", "truth", "true-masks", "metrics", "thresholds")
+    for name in names:
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
     rule = params.read(arguments.params, "crop", CropParams)
@@ -57,6 +71,9 @@ def main() -> None:
     found = truth.box_scores(both[CORNERS].to_numpy(), both[[f"true_{name}" for name in CORNERS]].to_numpy())
     scores = truth.summarise(found, np.array(masks))
     atomic.write_json(arguments.metrics, scores)
+    photos, boxes = manifest.read(arguments.manifest), detections.read(arguments.detections)
+    for name, moved in thresholds.sweep(seen(both, photos, boxes), rule).items():
+        tables.write(arguments.thresholds / f"{name}.csv", moved)
     progress.summary("verify", photos=len(both), boxes_at_iou_50=int((found >= 0.5).sum()), masks=scores["mask"]["n"])
 
 

@@ -27,7 +27,7 @@ def changed(tmp_path):
 def test_the_parameters_of_the_project_are_good_and_every_section_is_known():
     content = yaml.safe_load(PARAMS.read_text("utf-8"))
     assert check.check_sections(PARAMS) == len(content["models"]) > 0
-    assert set(content) == {*check.SECTIONS, "models"}
+    assert set(content) == {*check.SECTIONS, *check.NAMED}
 
 
 def set_to(section, key, value):
@@ -48,7 +48,11 @@ def set_to(section, key, value):
         (set_to("ingest", "val_share", 0.9), ("ingest.val_share", "below 1")),
         (set_to("ingest", "near_duplicate_bits", 17), ("ingest.near_duplicate_bits", "0..16")),
         (set_to("detect", "network", "yolo"), ("detect.network", "'centernet_mobilenetv3'", "'yolo'")),
-        (set_to("crop", "classes", ["Car"]), ("crop.classes[0]", "'car'", "'Car'")),
+        (set_to("crop", "classes", ["Car"]), ("crop.classes", "car", "'Car'")),
+        (set_to("mask", "weights", {"u2netp": 1}), ("mask.weights", "`u2netp_flipped`")),
+        (set_to("mask", "weights", {}), ("mask.weights", "one or more")),
+        (set_to("segmenters", "more", {"network": "unet"}), ("segmenters.*.network", "u2netp", "'unet'")),
+        (lambda c: c.pop("segmenters"), ("segmenters", "at least one")),
         (set_to("crop", "classes", []), ("crop.classes", "at least one")),
         (set_to("crop", "margin", "5%"), ("crop.margin", "a number", "'5%'")),
         (set_to("resize", "fill", [127, 127]), ("resize.fill", "3 values")),

@@ -10,7 +10,7 @@ from stages.imaging import images
 from stages.imaging.selection import CropParams
 from stages.records import crops, detections, manifest, tables
 
-RULE = CropParams("car", ("car", "truck"), 0.1, 0.01, 0.0, "whole")
+RULE = CropParams("car", ("car", "truck"), 0.1, 0.01, 0.9, 4.5, 1.0, 0.0, "whole")
 CORNERS = ["x_min", "y_min", "x_max", "y_max"]
 
 
@@ -84,6 +84,7 @@ def stage(tmp_path, run, corners):
             if row["path"] not in missing:
                 (tmp_path / row["path"]).write_bytes(content + (b"x" if row["path"] in changed else b""))
         keys = {"region": "car", "classes": ["car"], "min_score": 0.1, "min_area": 0, "margin": 0, "rejected": "whole"}
+        keys |= {"min_aspect": 0, "max_aspect": 100, "max_rival": 1}
         (tmp_path / "params.yaml").write_text(json.dumps({"crop": keys | rule}))
         table = found(*((rows[number]["image_id"], *rest) for number, *rest in boxes))
         tables.write(tmp_path / "manifest.csv", pd.DataFrame(rows, columns=list(manifest.COLUMNS)))
@@ -97,6 +98,7 @@ def stage(tmp_path, run, corners):
             boxes=tmp_path / "boxes.csv",
             crops=tmp_path / "crops",
             metrics=tmp_path / "m.json",
+            thresholds=tmp_path / "thresholds",
         )
         return crops.read(tmp_path / "boxes.csv"), json.loads((tmp_path / "m.json").read_text())
 
@@ -110,7 +112,23 @@ def test_the_stage_cuts_the_box_out_of_the_photo(tmp_path, stage, corners):
     np.testing.assert_allclose(first.astype(int), np.full((15, 20, 3), (0, 255, 0)), atol=4)
     assert second.shape == (30, 40, 3) and np.abs(second[-1, -1].astype(int) - corners(40, 30)[-1, -1]).max() <= 4
     assert table["reason"].tolist() == ["", "no_vehicle"] and metrics["cropped"] == 1 and metrics["photos"] == 2
-    assert metrics["by_class"] == {"None": {"no_vehicle": 1}} and metrics["by_split"] == {"train": {"no_vehicle": 1}}
+    refused = {"photos": 1, "refused": 1, "reason": {"no_vehicle": 1}}
+    assert metrics["by_class"] == {"None": refused, "nan": {"photos": 1, "refused": 0, "reason": {}}}
+    assert metrics["by_split"] == {"train": refused | {"photos": 2}} and metrics["uneven"] == {}
+    moved = pd.read_csv(tmp_path / "thresholds" / "min_score.csv").set_index("value")["cropped"]
+    assert moved.loc[[0.05, 0.5, 0.6]].tolist() == [1, 1, 0]
+
+
+def test_a_class_refused_more_than_others_is_named_with_its_chance():
+    assert crop.uneven({"a": (1, 100), "b": (2, 100), "c": (0, 100)}) == {}
+    found = crop.uneven({"a": (1, 100), "b": (20, 100), "c": (0, 100)})
+    assert list(found) == ["b"] and 0 < found["b"] < 1e-6
+    assert crop.uneven({"a": (5, 5)}) == {} and crop.uneven({}) == {}
+
+
+def test_the_rank_of_the_next_vehicle_is_told():
+    rows = found(("a", "car", 0.5, 0, 0, 20, 20), ("a", "car", 0.25, 20, 10, 40, 30))
+    assert crop.choose_all(PHOTOS[:1], rows, RULE)["rival"].tolist() == [0.5]
 
 
 def test_a_photo_that_changed_or_went_since_keeps_its_row_without_a_crop(tmp_path, stage):

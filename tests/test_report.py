@@ -66,8 +66,16 @@ class Project:
         self.rows.append(
             {"image_id": image_id, "path": name, "label": label, "status": "ok", "reason": "", "split": split}
             | {"width": 40, "height": 30, "phash": "0" * 16, "group": image_id, "is_cropped": True, "n_vehicles": 2}
+            | {"rival": 0.1}
             | {"x_min": 4.0, "y_min": 3.0, "x_max": 36.0, "y_max": 27.0, "score": 0.75, "class_name": "car"}
-            | {"coverage": 0.25, "is_masked": True, "mask_reason": "", "file": f"{image_id}.png"}
+            | {
+                "coverage": 0.25,
+                "agreement": 0.9,
+                "n_regions": 1,
+                "is_masked": True,
+                "mask_reason": "",
+                "file": f"{image_id}.png",
+            }
             | {"background": "remove", "scale": 1.0, "pad_left": 0, "pad_top": 0}
         )
         for box, score in (((4.0, 3.0, 36.0, 27.0), 0.75), ((0.0, 0.0, 8.0, 6.0), 0.125)):
@@ -75,7 +83,7 @@ class Project:
 
     def reject(self, place, reason, status):
         self.rows[place] |= {"reason": reason, "status": status, "is_cropped": False, "is_masked": False}
-        self.rows[place] |= {"coverage": np.nan, "file": "", "class_name": "", "score": np.nan}
+        self.rows[place] |= {"coverage": np.nan, "agreement": np.nan, "file": "", "class_name": "", "score": np.nan}
         if status == "failed":
             self.rows[place]["split"] = ""
 

@@ -1,31 +1,41 @@
 """Which of a photo's boxes is the car that the photo is of, or why none is."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 
-from stages.imaging import boxes
+from stages.imaging import boxes, networks
 from stages.records import params
 
 # Boxes that overlap by more are one vehicle seen as two classes, or by two neighbouring cells.
 _SAME_VEHICLE_IOU = 0.6
+# A box that ends within this share of the photo's side from its edge touches it: detectors miss edges by a little.
+_TOUCHING = 0.01
+
+# Why a photo has no main car, in the order in which the rule looks.
+REASONS = ("no_vehicle", "other_class", "low_score", "too_small", "cut_by_frame", "several_cars")
 
 
 @dataclass(frozen=True)
 class CropParams:
     """The rule for the main car; with `region: photo` every photo is used whole, to compare with.
 
-    Boxes of the `classes` with at least `min_score` stand for election; the one with the largest
-    score x sqrt(area) is the main car. It must cover `min_area` of the photo. `margin` widens the crop on every
-    side by that share of the box's longer side. `rejected` says what becomes of a photo without a main car:
-    `whole` uses all of it, `drop` leaves it out.
+    Boxes of the `classes` with at least `min_score` stand for election; the one with the highest rank, its
+    score x sqrt(area), is the main car. It must cover `min_area` of the photo; where the left or right edge of the
+    photo cuts it, be at least `min_aspect` times as wide as high, and where the upper or lower edge cuts it, at most
+    `max_aspect` times, as whole cars are; and no other vehicle may have `max_rival` of its rank (1 allows all).
+    `margin` widens the crop on every side by that share of the box's longer side. `rejected` says what becomes of a
+    photo without a main car: `whole` uses all of it, `drop` leaves it out.
     """
 
     region: Literal["car", "photo"]
-    classes: tuple[Literal["car", "bus", "truck"], ...]
+    classes: tuple[str, ...]
     min_score: params.Share
     min_area: params.Share
+    min_aspect: Annotated[float, params.Range(0, 1)]
+    max_aspect: Annotated[float, params.Range(1, 1000)]
+    max_rival: params.Share
     margin: Annotated[float, params.Range(0, 1)]
     rejected: Literal["whole", "drop"]
 
@@ -33,48 +43,85 @@ class CropParams:
         """Refuse a rule that no box can meet."""
         if not self.classes:
             raise params.ParamError("crop.classes: expected at least one class, found none")
+        strange = [name for name in self.classes if name not in networks.CLASS_NAMES]
+        if strange:
+            known = ", ".join(networks.CLASS_NAMES)
+            raise params.ParamError(f"crop.classes: expected names of {known}, found {strange[0]!r}")
+
+
+class Candidates(NamedTuple):
+    """What the detector found in one photo: `corners` (N, 4) pixels, `scores` (N,) 0..1, `names` (N,) of classes."""
+
+    corners: np.ndarray
+    scores: np.ndarray
+    names: np.ndarray
+
+
+NOTHING = Candidates(np.empty((0, 4)), np.empty(0), np.empty(0, dtype=object))
 
 
 @dataclass(frozen=True)
 class Choice:
-    """`index` of the main car's box or None, the `reason` for none, the number of different vehicles."""
+    """`index` of the main car's box or None, the `reason` for none, the number of different vehicles.
+
+    `rival` is the rank of the next best vehicle as a share of the best one's, 0..1; 0 where there is no other.
+    """
 
     index: int | None
     reason: str
     n_vehicles: int
+    rival: float = 0.0
 
 
-def choose(
-    corners: np.ndarray, scores: np.ndarray, names: np.ndarray, size_wh: tuple[int, int], rule: CropParams
-) -> Choice:
-    """Choose the main car among boxes `(N, 4)` with scores `(N,)` and class names `(N,)` of one photo.
+def choose(found: Candidates, size_wh: tuple[int, int], rule: CropParams) -> Choice:
+    """Choose the main car among the boxes of one photo.
 
-    The reasons for none: `no_vehicle`, no box at all; `other_class`, boxes of other classes only; `low_score`,
-    all below `min_score`; `too_small`, the best covers less than `min_area` of the photo.
+    The reasons for none, the first that holds: `no_vehicle`, no box of the rule's classes, nor of another class
+    with `min_score`; `other_class`, only boxes of other classes; `low_score`, all boxes of the classes below
+    `min_score`; `too_small`, the best covers less than `min_area` of the photo; `cut_by_frame`, the best touches the
+    photo's edge and is too narrow or too flat for a whole car; `several_cars`, another vehicle has `max_rival` of
+    the best one's rank or more.
     """
-    if len(corners) == 0:
-        return Choice(None, "no_vehicle", 0)
-    of_class = np.isin(names, rule.classes)
+    of_class = np.isin(found.names, rule.classes)
     if not of_class.any():
-        return Choice(None, "other_class", 0)
-    candidates = np.flatnonzero(of_class & (scores >= rule.min_score))
+        return Choice(None, "other_class" if (found.scores >= rule.min_score).any() else "no_vehicle", 0)
+    candidates = np.flatnonzero(of_class & (found.scores >= rule.min_score))
     if len(candidates) == 0:
         return Choice(None, "low_score", 0)
-    areas = boxes.area(corners)
-    best = int(candidates[np.argmax(scores[candidates] * np.sqrt(areas[candidates]))])
-    vehicles = count_vehicles(corners[candidates], scores[candidates])
-    if areas[best] < rule.min_area * size_wh[0] * size_wh[1]:
-        return Choice(None, "too_small", vehicles)
-    return Choice(best, "", vehicles)
+    corners, scores = found.corners[candidates], found.scores[candidates]
+    ranks = scores * np.sqrt(boxes.area(corners))
+    best = int(np.argmax(ranks))
+    different = vehicles(corners, ranks)
+    rival = float(ranks[different[1]] / ranks[best]) if len(different) > 1 and ranks[best] > 0 else 0.0
+    reason = _refusal(corners[best], rival, size_wh, rule)
+    return Choice(None if reason else int(candidates[best]), reason, len(different), round(rival, 4))
 
 
-def count_vehicles(corners: np.ndarray, scores: np.ndarray) -> int:
-    """How many different vehicles boxes `(N, 4)` show: each box counts unless a better one overlaps it."""
+def _refusal(box: np.ndarray, rival: float, size_wh: tuple[int, int], rule: CropParams) -> str:
+    """Why the best box `(4,)` is not taken, or empty."""
+    width, height = (float(side) for side in boxes.size_wh(box))
+    if width * height < rule.min_area * size_wh[0] * size_wh[1]:
+        return "too_small"
+    is_cut_beside, is_cut_above = touches(box, size_wh)
+    if (is_cut_beside and width < rule.min_aspect * height) or (is_cut_above and width > rule.max_aspect * height):
+        return "cut_by_frame"
+    return "several_cars" if rule.max_rival < 1 and rival >= rule.max_rival else ""
+
+
+def touches(box: np.ndarray, size_wh: tuple[int, int]) -> tuple[bool, bool]:
+    """Whether a `(4,)` box in pixels ends within 1 % of the photo's left or right edge, and of its upper or lower."""
+    size = np.array([*size_wh, *size_wh], dtype=np.float64)
+    near = np.concatenate([box[:2], size[2:] - box[2:]]) <= _TOUCHING * size
+    return bool(near[0] or near[2]), bool(near[1] or near[3])
+
+
+def vehicles(corners: np.ndarray, ranks: np.ndarray) -> list[int]:
+    """The different vehicles among boxes `(N, 4)`, best rank `(N,)` first: each box unless a better one overlaps it."""
     kept: list[int] = []
-    for index in np.argsort(-scores, kind="stable").tolist():
+    for index in np.argsort(-ranks, kind="stable").tolist():
         if not kept or boxes.iou(corners[index], corners[kept]).max() <= _SAME_VEHICLE_IOU:
             kept.append(index)
-    return len(kept)
+    return kept
 
 
 def window(box: np.ndarray | None, size_wh: tuple[int, int], margin: float) -> tuple[int, int, int, int]:

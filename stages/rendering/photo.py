@@ -14,6 +14,8 @@ from stages.rendering.scene import Scene
 
 FloatArray = np.ndarray
 Box = tuple[int, int, int, int]
+# Of the distance to where a car would stand.
+_PERSON_DEPTH = 0.7
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,12 @@ def _front_place(camera: Camera, box: FloatArray, rng: np.random.Generator) -> p
 
 
 def _draw_occluders(scene: Scene, size_wh: tuple[int, int], rng: np.random.Generator) -> props.Sheet:
-    """A pole, a person or a bush before the car."""
+    """A pole, a person or a bush before the car; or a person alone, where the scene wants one."""
     sheet = props.blank_sheet(size_wh)
+    if scene.has_person:
+        depth = _PERSON_DEPTH * -float(scene.camera.position[0])
+        across = (0.5 * size_wh[0] - scene.camera.centre[0]) / scene.camera.focal
+        props.draw_person(sheet, props.stand_at(scene.camera, depth, across * depth), rng)
     if not scene.is_occluded or scene.car is None:
         return sheet
     screen = scene.camera.project(scene.car.mesh.vertices)

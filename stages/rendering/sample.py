@@ -13,9 +13,11 @@ from stages.records.params import Count, Range
 from stages.rendering import encode
 from stages.rendering.bodies import BODIES
 from stages.rendering.photo import Box, Photo, render
-from stages.rendering.scene import Conditions, sample_conditions, sample_scene
+from stages.rendering.scene import Conditions, Scene, sample_conditions, sample_scene, with_twin
 from stages.rendering.spoilt import SPOILT, Spoilt, spoil
 
+# Of the car's extent, the part beyond the frame; of the frame's width, each of two equal cars.
+_CUT_OFF, _TWIN_SHARE = 0.78, 0.40
 UNREADABLE = ("truncated", "empty", "not_an_image")
 COLUMNS = ("path", "label", "kind", "x_min", "y_min", "x_max", "y_max", "visible")
 
@@ -78,7 +80,9 @@ def _conditions(kind: str, rng: np.random.Generator) -> Conditions:
     if kind == "car":
         return conditions
     share = float(rng.uniform(0.05, 0.07)) if kind == "small" else max(conditions.share, 0.5)
-    return replace(conditions, weather="sunny", share=share, cut=0.0, is_occluded=False, n_others=0)
+    share = _TWIN_SHARE if kind == "twins" else share
+    cut = _CUT_OFF if kind == "cut_off" else 0.0
+    return replace(conditions, weather="sunny", share=share, cut=cut, is_occluded=False, n_others=0)
 
 
 def _draw(task: Task, params: SampleParams) -> Photo:
@@ -89,7 +93,14 @@ def _draw(task: Task, params: SampleParams) -> Photo:
     rng = np.random.default_rng(seed_of(params.seed, str(task.path)))
     size_wh = (params.width, params.height)
     scene = sample_scene(task.label, size_wh, rng, _conditions(task.kind, rng))
-    return render(replace(scene, car=None) if task.kind == "no_car" else scene, size_wh)
+    return render(_staged(scene, task.kind, size_wh), size_wh)
+
+
+def _staged(scene: Scene, kind: str, size_wh: tuple[int, int]) -> Scene:
+    """The scene as the kind of file asks: without its car, with a person in its place, with a second such car."""
+    if kind == "twins":
+        return with_twin(scene, size_wh)
+    return replace(scene, car=None, has_person=kind == "person") if kind in ("no_car", "person") else scene
 
 
 def make(task: Task, params: SampleParams) -> Rendered:

@@ -20,6 +20,8 @@ PAINTS: tuple[Colour, ...] = (
 )  # fmt: skip
 _TEXELS_PER_METRE = 150.0
 _N_SURFACES = 3
+# From one twin to the other, in widths of the car in the picture.
+_TWIN_GAP = 1.15
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,10 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything in a photo. `car` is None where no car is wanted; `props_seed` draws background and occluders."""
+    """Everything in a photo. `car` is None where no car is wanted; `props_seed` draws background and occluders.
+
+    `has_person` puts a person before the camera.
+    """
 
     car: Car | None
     others: tuple[Car, ...]
@@ -45,6 +50,7 @@ class Scene:
     clouds: Pixels
     is_occluded: bool
     props_seed: int
+    has_person: bool = False
 
 
 def sample_conditions(rng: np.random.Generator) -> Conditions:
@@ -167,3 +173,17 @@ def sample_scene(name: str, size_wh: tuple[int, int], rng: np.random.Generator, 
         is_occluded=conditions.is_occluded,
         props_seed=int(rng.integers(2**32)),
     )
+
+
+def with_twin(scene: Scene, size_wh: tuple[int, int]) -> Scene:
+    """The scene with the same car once more, beside the first and as near, where the frame has more room for it."""
+    if scene.car is None:
+        raise ValueError("expected a scene with a car, found one without")
+    low, high = _bounds(scene.car, scene.camera)
+    is_left = low[0] > size_wh[0] - high[0]
+    shift = float(high[0] - low[0]) * (-_TWIN_GAP if is_left else _TWIN_GAP)
+    depth = -float(scene.camera.position[0])
+    across = -shift / scene.camera.focal * depth
+    # Turned with the line of sight, so that both show the same side.
+    twin = place(scene.car, (0.0, across), float(np.arctan2(across, depth)))
+    return replace(scene, others=(*scene.others, twin))

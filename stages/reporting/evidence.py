@@ -32,9 +32,9 @@ class Evidence:
     """`rows`, one per input file, tells what every stage made of it; the rest is as the stages wrote it.
 
     Columns of `rows`: those of data/manifest.csv; `is_usable`, it is a photo; of the chosen box `is_cropped`,
-    corners, `score`, `class_name`; `coverage`, `is_masked`, `mask_reason` of the mask; and as data/letterbox.csv
-    ends it, `status`, `reason`, `file`. `models` holds the metrics of each model, `curves` its training: a table
-    with `step` and one value column for each of FIGURES that was logged.
+    corners, `score`, `class_name`; `coverage`, `agreement`, `is_masked`, `mask_reason` of the mask; and as
+    data/letterbox.csv ends it, `status`, `reason`, `file`. `models` holds the metrics of each model, `curves` its
+    training: a table with `step` and one value column for each of FIGURES that was logged.
     """
 
     rows: pd.DataFrame
@@ -76,7 +76,7 @@ def _read_rows(files: Files) -> pd.DataFrame:
     rows = photos.assign(is_usable=photos["status"] == "ok", status=padded["status"], reason=padded["reason"])
     rows = rows.join(boxes[["is_cropped", *CORNERS, "score", "class_name"]])
     rows["is_cropped"] &= boxes["status"] == "ok"
-    return rows.join(masked[["coverage", "is_masked", "mask_reason"]]).join(padded["file"])
+    return rows.join(masked[["coverage", "agreement", "is_masked", "mask_reason"]]).join(padded["file"])
 
 
 def _read_ensemble(path: Path, n_test: int) -> dict[str, Any]:
