@@ -27,7 +27,8 @@ def convert(source: Path, out: Path, heads: list[str]) -> None:
             graph = tfjs.to_onnx(source, heads)
         else:
             graph = onnx.load(source)
-        onnx.save(onnx_graph.canonical(onnx_graph.free_batch(graph)), temporary)
+        exact = onnx_graph.multiply_before_clip(onnx_graph.free_batch(graph))
+        onnx.save(onnx_graph.canonical(exact), temporary)
 
 
 def find(folder: Path) -> Path:

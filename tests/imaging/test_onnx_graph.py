@@ -1,6 +1,7 @@
 import numpy as np
 import onnx
 import onnxruntime
+import openvino
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -105,3 +106,48 @@ def test_a_freed_batch_takes_any_number_of_pictures(n):
     assert run(found, batch)[0].tolist() == ((batch + np.array([1, 2])) * (batch - np.array([3, 5]))).tolist()
     assert found.graph.input[0].type.tensor_type.shape.dim[1].dim_value == 2
     assert model.SerializeToString() == before
+
+
+def gate(inputs=("clipped", "factor"), outputs=("y",), **changed):
+    """y = clip(x + 3, 0, 6) * 0.25, the factor on either side, or with other numbers."""
+    nodes = [
+        helper.make_node("Add", ["x", "three"], ["shifted"]),
+        helper.make_node("Clip", ["shifted", "low", "high"], ["clipped"]),
+        helper.make_node("Mul", inputs, ["y"]),
+    ]
+    return build(nodes, {"three": 3, "low": 0, "high": 6, "factor": 0.25} | changed, outputs, (1, 4))
+
+
+@pytest.mark.parametrize("inputs", [("clipped", "factor"), ("factor", "clipped")])
+def test_a_factor_behind_a_clip_is_multiplied_in_before_it(inputs):
+    model = gate(inputs, low=-1)
+    before = model.SerializeToString()
+    found = onnx_graph.canonical(onnx_graph.multiply_before_clip(model))
+    assert [node.op_type for node in found.graph.node] == ["Add", "Mul", "Clip"]
+    assert run(found, [[-9, -1, 2, 5]])[0].tolist() == [[-0.25, 0.5, 1.25, 1.5]]
+    assert model.SerializeToString() == before
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        gate(factor=-0.25),
+        gate(factor=[0.25, 0.5, 0.75, 1]),
+        gate(("clipped", "clipped")),
+        gate(("clipped", "shifted")),
+        gate(outputs=("y", "clipped")),
+        diamond((0, 1, 2)),
+    ],
+    ids=["negative", "not one number", "a square", "no constant", "clip is read elsewhere", "no clip"],
+)
+def test_other_products_stay_as_they_are(model):
+    assert onnx_graph.multiply_before_clip(model) == model
+
+
+def test_openvino_multiplies_by_the_stored_factor_and_not_by_one_sixth():
+    stored = float(np.float16(1 / 6))
+    model = onnx_graph.canonical(onnx_graph.multiply_before_clip(gate(factor=stored)))
+    graph = openvino.Core().read_model(model.SerializeToString())
+    network = openvino.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    (found,) = network(np.array([[-4, 0, 2, 9]], np.float32)).values()
+    assert found[0] == pytest.approx(np.array([0, 3, 5, 6]) * stored, abs=1e-6)
