@@ -29,10 +29,9 @@ def read_prepared(root: Path, size: int, row: tuple[str, str]) -> Prepared:
     """Decode the photo of a manifest row (image id, path) and pad it for the network."""
     image_id, path = row
     try:
-        photo = images.read(root / path, image_id)
+        return Prepared(*prepare(images.load(root / path, image_id), size))
     except images.ImageError:
         return Prepared(None, (0, 0))
-    return Prepared(prepare(photo, size), (photo.shape[1], photo.shape[0]))
 
 
 def detect_all(

@@ -84,10 +84,10 @@ def look(root: Path, path: str) -> Look:
         return Look("", "missing", 0, 0, "")
     name = images.image_id(content)
     try:
-        image = images.decode(content)
+        photo = images.decode_photo(content, images.at_least(duplicates.ENOUGH_SIDE))
     except images.ImageError as error:
         return Look(name, error.reason, 0, 0, "")
-    return Look(name, "", image.shape[1], image.shape[0], duplicates.perceptual_hash(image))
+    return Look(name, "", *photo.size_wh, duplicates.perceptual_hash(photo.picture))
 
 
 def judge(frame: pd.DataFrame) -> pd.DataFrame:
