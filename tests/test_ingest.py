@@ -106,6 +106,17 @@ def test_near_duplicates_share_a_group_and_a_split_across_classes(source, stage)
     assert (rows.groupby("group")["split"].nunique() == 1).all()
 
 
+def test_a_photo_and_its_enlarged_copy_share_a_group_and_keep_their_sizes(source, stage):
+    root = source(a=3, b=3)
+    images.write(root / "a" / "large.jpg", picture(50, 1400, 1050))
+    images.write(root / "b" / "twice.jpg", letterbox.resize(picture(50, 1400, 1050), 2800, 2100))
+    images.write(root / "b" / "eight.jpg", letterbox.resize(picture(50, 1400, 1050), 11200, 8400))
+    rows, *_ = stage(root)
+    found = rows.set_index("path").loc[["a/large.jpg", "b/twice.jpg", "b/eight.jpg"]]
+    assert found["group"].nunique() == 1 and rows["group"].nunique() == 7
+    assert found[["width", "height"]].values.tolist() == [[1400, 1050], [2800, 2100], [11200, 8400]]
+
+
 def looked(*rows):
     return pd.DataFrame(rows, columns=["path", "label", "image_id", "reason"])
 
