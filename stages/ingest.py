@@ -79,9 +79,9 @@ def list_files(source: Path) -> pd.DataFrame:
 def look(root: Path, path: str) -> Look:
     """Read and decode the file at `root / path` once."""
     try:
-        content = (root / path).read_bytes()
-    except OSError:
-        return Look("", "missing", 0, 0, "")
+        content = images.load(root / path)
+    except images.ImageError as error:
+        return Look("", error.reason, 0, 0, "")
     name = images.image_id(content)
     try:
         photo = images.decode_photo(content, images.at_least(duplicates.ENOUGH_SIDE))

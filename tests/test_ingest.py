@@ -234,6 +234,14 @@ def test_a_header_that_claims_too_much_is_one_row_with_its_reason(tmp_path):
     assert ingest.look(tmp_path, "bomb.jpg").reason == "too_large"
 
 
+def test_a_film_among_the_photos_is_one_row_with_its_reason(tmp_path, monkeypatch):
+    (tmp_path / "film.mp4").write_bytes(bytes(1001))
+    monkeypatch.setattr(images, "MAX_BYTES", 1001)
+    assert ingest.look(tmp_path, "film.mp4").reason == "not_an_image"
+    monkeypatch.setattr(images, "MAX_BYTES", 1000)
+    assert ingest.look(tmp_path, "film.mp4") == ("", "too_large", 0, 0, "")
+
+
 def test_shares_that_leave_nothing_to_train_are_refused():
     with pytest.raises(ParamError, match="below 1"):
         replace(SETTINGS, val_share=0.6, test_share=0.4)

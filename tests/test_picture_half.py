@@ -14,7 +14,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from stages import crop, detect, ingest, resize, segment
+from stages import crop, detect, ingest, predict, resize, segment
 from stages.imaging import images, letterbox, runtime
 from stages.learning import photos
 from stages.records import letterbox as letterbox_table
@@ -47,6 +47,11 @@ def draw(path, number):
     path.write_bytes(stream.getvalue())
 
 
+def play(_, outputs, __):
+    """The function that plays a network with these outputs: a detector has two, a segmenter one."""
+    return detector if len(outputs) == 2 else segmenter
+
+
 def detector(batch):
     """A car in the middle half of every photo: 160 x 120 lies at rows 64..448 of 512 x 512."""
     heat, extents = np.zeros((len(batch), 128, 128, 80), np.float32), np.zeros((len(batch), 128, 128, 4), np.float32)
@@ -76,11 +81,10 @@ def half(tmp_path, run, monkeypatch):
         settings.write_text(json.dumps(content))
         common = {"params": settings, "metrics": out / "m.json"}
         run(ingest, **common, manifest=out / "manifest.csv", classes=out / "classes.txt", class_counts=out / "c.csv")
-        monkeypatch.setattr(runtime, "load", lambda *_: detector)
+        monkeypatch.setattr(runtime, "load", play)
         run(detect, **common, manifest=out / "manifest.csv", networks=out, source=source, detections=out / "d.csv")
         run(crop, **common, manifest=out / "manifest.csv", detections=out / "d.csv", source=source,
             boxes=out / "boxes.csv", crops=out / "crops")  # fmt: skip
-        monkeypatch.setattr(runtime, "load", lambda *_: segmenter)
         run(segment, **common, boxes=out / "boxes.csv", crops=out / "crops", networks=out, masks=out / "masks",
             table=out / "masks.csv")  # fmt: skip
         run(resize, **common, manifest=out / "manifest.csv", crops=out / "crops", masks=out / "masks",
@@ -140,3 +144,8 @@ def test_a_large_turned_photo_gives_the_crop_of_its_small_upright_copy(tmp_path,
     np.testing.assert_allclose(
         padded[[40, 40, 180, 180], [90, 218, 90, 218]], expected[[0, 0, -1, -1], [0, -1, 0, -1]], atol=8
     )
+    # What names new photos goes the same way, to the last pixel.
+    prepare = predict.Preparation(predict.Settings.read(tmp_path / "params.yaml"), out)
+    picture, note = prepare((folder / "a" / "large.jpg").read_bytes())
+    np.testing.assert_array_equal(picture, padded)
+    assert note == ""

@@ -19,7 +19,9 @@ from stages.records import atomic
 
 # A picture of more pixels is refused before it is decoded: a small file can claim to be an enormous one.
 MAX_PIXELS = 200_000_000
-# Pictures that are larger than this once decoded take turns: a thread per core would otherwise hold one each.
+# As many pixels need no more bytes than this, unpacked; a film among the photos does.
+MAX_BYTES = 3 * MAX_PIXELS
+# Pictures that are larger than this once decoded take turns, two at a time: else each thread would hold one.
 _LARGE_PIXELS = 25_000_000
 _LARGE_TURNS = BoundedSemaphore(2)
 _STRIP_ROWS = 64
@@ -157,10 +159,12 @@ def _strip_to_rgb(strip: Image.Image) -> np.ndarray:
 def load(path: Path, expected_id: str | None = None) -> bytes:
     """Read a file's bytes.
 
-    Raises ImageError with the reason `missing` when there is no file, and `changed` when its bytes are not
-    those that `expected_id` was made from.
+    Raises ImageError with the reason `missing` when there is no file, `too_large` when it has more than MAX_BYTES,
+    and `changed` when its bytes are not those that `expected_id` was made from.
     """
     try:
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise ImageError("too_large", f"{path}: {size} bytes, at most {MAX_BYTES}")
         content = path.read_bytes()
     except OSError as error:
         raise ImageError("missing", f"{path}: {error.strerror}") from None

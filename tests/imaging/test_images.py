@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from stages.imaging import images
 from stages.imaging.images import ImageError
@@ -67,7 +67,7 @@ STORED = {
 
 
 @pytest.mark.parametrize("orientation", STORED)
-@pytest.mark.parametrize(("kind", "tolerance"), [("PNG", 0), ("JPEG", 3)])
+@pytest.mark.parametrize(("kind", "tolerance"), [("PNG", 0), ("JPEG", 3), ("TIFF", 0)])
 def test_every_exif_orientation_comes_upright(corners, orientation, kind, tolerance):
     upright = corners(48, 32)
     exif = Image.Exif()
@@ -229,6 +229,27 @@ def test_palettes_with_and_without_transparency():
 def test_cmyk_becomes_red_green_blue():
     content = saved(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG", quality=100)
     np.testing.assert_allclose(images.decode(content).astype(int), np.full((16, 16, 3), (255, 0, 0)), atol=3)
+
+
+@pytest.mark.parametrize(("mode", "tolerance"), [("CMYK", 0), ("YCbCr", 2), ("LAB", 6), ("RGBX", 0)])
+def test_colour_spaces_of_tiff(mode, tolerance):
+    colours = np.array([[[255, 0, 0], [0, 128, 0], [60, 80, 200]]], np.uint8)
+    picture = Image.fromarray(colours)
+    if mode == "LAB":
+        spaces = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+        stored = ImageCms.profileToProfile(picture, *spaces, outputMode="LAB")
+    else:
+        stored = picture.convert(mode)
+    np.testing.assert_allclose(images.decode(saved(stored, "TIFF")).astype(int), colours, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    "profile", [b"", b"no profile", ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()]
+)
+def test_colour_profiles_whole_or_broken_change_nothing(corners, profile):
+    for kind in ("JPEG", "PNG", "TIFF", "WEBP"):
+        expected = images.decode(saved(corners(48, 32), kind))
+        np.testing.assert_array_equal(images.decode(saved(corners(48, 32), kind, icc_profile=profile)), expected)
 
 
 @pytest.mark.parametrize(("kind", "options"), [("WEBP", {"lossless": True}), ("GIF", {}), ("PNG", {}), ("TIFF", {})])
