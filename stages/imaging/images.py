@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 import struct
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -27,6 +28,9 @@ _LARGE_TURNS = BoundedSemaphore(2)
 _STRIP_ROWS = 64
 # Pillow knows more, but to open some of those, such as PostScript, it runs other programs on the file.
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF", "HEIF")
+# An item of a HEIC file whose four letters of type are no ASCII: pi-heif 1.4.0 ends the process on it. The letters
+# follow the box's size, its name, a version, flags, an id and a place in a list.
+_FATAL_ITEM = re.compile(rb"\0\0[\0-\3].infe(?:[\0-\2].{7}|[^\0-\2].{9})(?=.{0,3}[\x80-\xff])", re.DOTALL)
 _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 # What brings a picture upright, by its EXIF orientation; OpenCV's are several times as fast as Pillow's.
 _TURNS: dict[object, Callable[[np.ndarray], np.ndarray]] = {
@@ -110,6 +114,8 @@ def decode_photo(content: bytes, enough: Enough) -> Photo:
 def _open(content: bytes) -> Image.Image:
     if not content:
         raise ImageError("empty_file", "the file has no bytes")
+    if content[4:8] == b"ftyp" and _FATAL_ITEM.search(content):
+        raise ImageError("not_an_image", "a HEIC item without a type")
     try:
         picture = Image.open(io.BytesIO(content), formats=_FORMATS)
     except _BROKEN as error:

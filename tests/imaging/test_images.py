@@ -141,6 +141,14 @@ def test_every_kind_of_jpeg_is_reduced_and_refused_when_cut(mode, options):
             images.decode_photo(content[: int(len(content) * share)], lambda _: 0.25)
 
 
+def test_the_first_of_several_jpegs_in_a_file_is_reduced(corners):
+    second = Image.fromarray(corners(64, 48)[::-1].copy())
+    content = saved(corners(64, 48), "MPO", save_all=True, append_images=[second], quality=95)
+    assert Image.open(io.BytesIO(content)).format == "MPO"
+    photo = images.decode_photo(content, lambda _: 0.5)
+    assert photo.size_wh == (64, 48) and np.abs(photo.picture[2, 2].astype(int) - (255, 0, 0)).max() <= 4
+
+
 def test_files_other_than_jpeg_keep_their_size(corners):
     for kind in ("PNG", "WEBP", "TIFF", "BMP", "GIF"):
         photo = images.decode_photo(saved(corners(64, 48), kind), lambda _: 0.1)
@@ -288,6 +296,15 @@ def test_what_is_no_picture_is_told_so(content):
     assert reason_of(content) == "not_an_image"
 
 
+def test_a_heic_item_of_no_type_is_refused_before_it_ends_the_process():
+    content = (Path(__file__).parent / "turned.heic").read_bytes()
+    place = content.index(b"Exif")
+    for letter in range(4):
+        damaged = bytearray(content)
+        damaged[place + letter] |= 0x80
+        assert reason_of(bytes(damaged)) == "not_an_image"
+
+
 def test_an_empty_file_is_told_so():
     assert reason_of(b"") == "empty_file"
 
@@ -313,11 +330,14 @@ def test_a_jpeg_that_claims_too_much_is_refused(corners):
     assert reason_of(content[:claim] + struct.pack(">HH", 65000, 65000) + content[claim + 4 :]) == "too_large"
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "PPM", "MPO", "AVIF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "PPM", "MPO", "AVIF", "HEIC"])
 def test_damaged_files_give_a_picture_or_an_image_error_and_nothing_else(corners, kind):
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "maker"
-    content = saved(corners(24, 16), kind, **({"exif": exif} if kind in ("JPEG", "PNG", "WEBP", "TIFF") else {}))
+    if kind == "HEIC":
+        content = (Path(__file__).parent / "turned.heic").read_bytes()
+    else:
+        content = saved(corners(24, 16), kind, **({"exif": exif} if kind in ("JPEG", "PNG", "WEBP", "TIFF") else {}))
     rng = np.random.default_rng(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
