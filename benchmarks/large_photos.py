@@ -30,7 +30,7 @@ from stages.records import params
 
 _SIZES_WH = {"12 MP": (4000, 3000), "50 MP": (8160, 6120)}
 _STEPS = ("ingest", "detect", "crop")
-_STAGES = (*_STEPS, "segment", "resize")
+_STAGES = (*_STEPS, "segment", "mask", "resize")
 _ROOT = Path(__file__).parent.parent
 _SETTINGS = _ROOT / "params.yaml"
 
@@ -85,7 +85,7 @@ def measure_steps(path: Path, folder: Path, names: list[str], is_full: bool) -> 
     return {"s": float(np.median(seconds)), "peak MiB": peak_mib(), "of it before": before}
 
 
-def play_network(_: Path, outputs: list[str], __: object) -> runtime.Network:
+def play_network(_: Path, outputs: list[str], *__: object) -> runtime.Network:
     """A car in the middle of every photo for a detector's two outputs; for a segmenter's one, all but the rim."""
 
     def boxes(batch: np.ndarray) -> list[np.ndarray]:
@@ -145,8 +145,11 @@ def one_photo(folder: Path) -> pd.DataFrame:
 
 def options_of(stage: str) -> list[str]:
     """The command line of a picture stage as dvc.yaml has it, for photos in `photos`."""
-    command = yaml.safe_load((_ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]["cmd"]
-    words = shlex.split(command.replace("${ingest.source}", "photos").replace("${pretrained}", "networks"))
+    command = yaml.safe_load((_ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]
+    command = command.get("do", command)["cmd"]
+    for name, value in {"ingest.source": "photos", "pretrained": "networks", "key": "one"}.items():
+        command = command.replace(f"${{{name}}}", value)
+    words = shlex.split(command)
     return words[words.index(f"stages.{stage}") + 1 :]
 
 
@@ -159,6 +162,7 @@ def many_photos(folder: Path, counts: list[int]) -> pd.DataFrame:
             draw(place / "photos" / "ab"[seed % 2] / f"{seed}.jpg", (320, 240), seed)
         content = yaml.safe_load(_SETTINGS.read_text(encoding="utf-8"))
         content["ingest"]["source"] = "photos"
+        content["segmenters"], content["mask"]["weights"] = {"one": {"network": "u2netp"}}, {"one": 1.0}
         (place / "params.yaml").write_text(json.dumps(content), encoding="utf-8")
         for stage in _STAGES:
             found = child("stage", place, stage=stage, options=options_of(stage))

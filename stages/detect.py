@@ -71,7 +71,9 @@ def main() -> None:
     photos = manifest.read(arguments.manifest).query("status == 'ok'")
     pairs = list(zip(photos["image_id"], photos["path"]))
     root = manifest.photo_root(arguments.source)
-    frames = [to_rows(i, d, spec.vehicles) for i, d in detect_all(pairs, root, network, spec, settings)]
+    found = (to_rows(i, d, spec.vehicles) for i, d in detect_all(pairs, root, network, spec, settings))
+    # A table per photo would weigh more than what is in it.
+    frames = [pd.concat(group) for group in batches.grouped(found, 256)]
     table = pd.concat(frames or [pd.DataFrame(columns=list(detections.COLUMNS))])[list(detections.COLUMNS)]
     tables.write(arguments.detections, table)
     with_vehicle = int(table["image_id"].nunique())

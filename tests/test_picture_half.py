@@ -14,7 +14,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from stages import crop, detect, ingest, predict, resize, segment
+from stages import crop, detect, ingest, mask, predict, resize, segment
 from stages.imaging import images, letterbox, runtime
 from stages.learning import photos
 from stages.records import letterbox as letterbox_table
@@ -47,7 +47,7 @@ def draw(path, number):
     path.write_bytes(stream.getvalue())
 
 
-def play(_, outputs, __):
+def play(_, outputs, *__):
     """The function that plays a network with these outputs: a detector has two, a segmenter one."""
     return detector if len(outputs) == 2 else segmenter
 
@@ -75,6 +75,7 @@ def half(tmp_path, run, monkeypatch):
         content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
         content["ingest"] |= {"source": str(tmp_path / "my photos"), "near_duplicate_bits": 0}
         content["resize"] |= {"background": "keep"}
+        content["segmenters"], content["mask"]["weights"] = {"one": {"network": "u2netp"}}, {"one": 1.0}
         for section, keys in changes.items():
             content[section] |= keys
         settings, out, source = tmp_path / "params.yaml", tmp_path / "out", tmp_path / "my photos"
@@ -84,8 +85,10 @@ def half(tmp_path, run, monkeypatch):
         monkeypatch.setattr(runtime, "load", play)
         run(detect, **common, manifest=out / "manifest.csv", networks=out, source=source, detections=out / "d.csv")
         run(crop, **common, manifest=out / "manifest.csv", detections=out / "d.csv", source=source,
-            boxes=out / "boxes.csv", crops=out / "crops")  # fmt: skip
-        run(segment, **common, boxes=out / "boxes.csv", crops=out / "crops", networks=out, masks=out / "masks",
+            boxes=out / "boxes.csv", crops=out / "crops", thresholds=out / "thresholds")  # fmt: skip
+        run(segment, **common, segmenter="one", boxes=out / "boxes.csv", crops=out / "crops", networks=out,
+            maps=out / "maps" / "one")  # fmt: skip
+        run(mask, **common, boxes=out / "boxes.csv", crops=out / "crops", maps=out / "maps", masks=out / "masks",
             table=out / "masks.csv")  # fmt: skip
         run(resize, **common, manifest=out / "manifest.csv", crops=out / "crops", masks=out / "masks",
             mask_table=out / "masks.csv", out=out / "letterbox", table=out / "letterbox.csv")  # fmt: skip
@@ -129,12 +132,12 @@ def test_a_large_turned_photo_gives_the_crop_of_its_small_upright_copy(tmp_path,
     np.testing.assert_allclose(box.astype(float), [800.25, 599.75, 2400.75, 1799.25], atol=2)
     name = rows.loc["a/large.jpg", "image_id"]
     found = images.read(out / "crops" / f"{name}.jpg").astype(int)
-    mask = images.read_mask(out / "masks" / f"{name}.png")
+    alpha = images.read_mask(out / "masks" / f"{name}.png")
     assert (
         found.shape == (300, 400, 3)
-        and mask.shape == (300, 400)
-        and (mask[:, :98] == 0).all()
-        and (mask[:, 102:] == 255).all()
+        and alpha.shape == (300, 400)
+        and (alpha[:, :98] == 0).all()
+        and (alpha[:, 102:] == 255).all()
     )
     expected = corners(400, 300)
     for place in (np.s_[:147, :197], np.s_[:147, 203:], np.s_[153:, :197], np.s_[153:, 203:]):
