@@ -52,21 +52,21 @@ def choose_boxes(photos: pd.DataFrame, folder: Path, networks: Path, settings: P
 
 def mask_overlaps(chosen: pd.DataFrame, folder: Path, networks: Path, settings: Path) -> np.ndarray:
     """The overlap `(N,)` of each photo's mask, by the crop and segment stages, with the true one; NaN if none."""
-    margin = params.read(settings, "crop", CropParams).margin
+    rule = params.read(settings, "crop", CropParams)
     segment = params.read(settings, "segment", SegmentParams)
     spec = SEGMENTERS[segment.network]
     network = runtime.load(networks / spec.file, [spec.output], segment.runtime)
     rows = [row for row in chosen.to_dict("records") if row["status"] == "ok"]
     scores = {}
     with tempfile.TemporaryDirectory() as crops:
-        for _ in batches.mapped(partial(write_crop, folder, Path(crops), margin), rows, ahead=32):
+        for _ in batches.mapped(partial(write_crop, folder, Path(crops), rule), rows, ahead=32):
             pass
         names = [str(row["image_id"]) for row in rows]
         drawn = segment_all(names, Path(crops), network, spec, segment.runtime.batch_size)
         for row, (name, mask, _) in zip(rows, drawn):
             true = images.read_mask(folder / "masks" / Path(str(row["path"])).with_suffix(".png").name)
             box = np.array([row[side] for side in CORNERS], dtype=np.float64) if row["is_cropped"] else None
-            window = selection.window(box, (true.shape[1], true.shape[0]), margin)
+            window = selection.window(box, (true.shape[1], true.shape[0]), rule.margin)
             scores[name] = np.nan if mask is None else truth.mask_iou(mask, window, true)
     return chosen["image_id"].map(scores).to_numpy(dtype=np.float64)
 

@@ -52,9 +52,8 @@ def one_by_one(photos: list[Path], networks: Path, settings: DetectParams) -> Ca
 
     def work() -> None:
         for path in photos:
-            photo = images.decode(path.read_bytes())
-            size_wh = photo.shape[1], photo.shape[0]
-            detect(prepare(photo, spec.size)[None], [size_wh], network, spec, settings)
+            picture, size_wh = prepare(path.read_bytes(), spec.size)
+            detect(picture[None], [size_wh], network, spec, settings)
 
     return work
 

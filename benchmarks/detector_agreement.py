@@ -18,7 +18,7 @@ import tensorflow as tf
 from google.protobuf import json_format
 
 from benchmarks import timing
-from stages.imaging import boxes, centernet, images, runtime, tfjs
+from stages.imaging import boxes, centernet, runtime, tfjs
 from stages.imaging.centernet import Detections
 from stages.imaging.detection import DetectParams, prepare
 from stages.imaging.networks import DETECTORS, Detector
@@ -140,7 +140,7 @@ def main() -> None:
     spec = DETECTORS[settings.network]
     graph = arguments.networks / "downloads" / settings.network / "centernet.json"
     paths = sorted(arguments.folder.rglob("*.jpg"))[: arguments.limit]
-    pictures = [prepare(images.read(path), spec.size) for path in paths]
+    pictures = [prepare(path.read_bytes(), spec.size)[0] for path in paths]
     theirs = original(graph, spec, settings.min_score)
     exact = ours(arguments.networks, spec, settings, "openvino", "f32")
     other = ours(arguments.networks, spec, settings, "onnxruntime", "f32")

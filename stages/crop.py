@@ -57,14 +57,14 @@ def _rejected(choice: Choice, rule: CropParams) -> Row:
     return {"reason": choice.reason, "status": "ok" if rule.rejected == "whole" else "dropped"}
 
 
-def write_crop(root: Path, folder: Path, margin: float, row: Row) -> str:
+def write_crop(root: Path, folder: Path, rule: CropParams, row: Row) -> str:
     """Cut the photo of one row of data/boxes.csv and write it; the reason if that failed, else an empty text."""
     box = np.array([row[name] for name in boxes.COLUMNS], dtype=np.float64) if row["is_cropped"] else None
     try:
-        photo = images.read(root / str(row["path"]), str(row["image_id"]))
+        picture = cut(images.load(root / str(row["path"]), str(row["image_id"])), box, rule)
     except images.ImageError as error:
         return error.reason
-    images.write(folder / f"{row['image_id']}.jpg", cut(photo, box, margin))
+    images.write(folder / f"{row['image_id']}.jpg", picture)
     return ""
 
 
@@ -135,7 +135,7 @@ def main() -> None:
     table = choose_all(photos, found, rule)
     wanted = table[table["status"] == "ok"]
     arguments.crops.mkdir(parents=True, exist_ok=True)
-    writer = partial(write_crop, manifest.photo_root(arguments.source), arguments.crops, rule.margin)
+    writer = partial(write_crop, manifest.photo_root(arguments.source), arguments.crops, rule)
     written = batches.mapped(writer, wanted.to_dict("records"), ahead=32)
     failures = [reason for _, reason in progress.track(written, len(wanted), "photo", "crop")]
     table = with_failures(table, pd.Series(failures, wanted.index, dtype=str))

@@ -29,10 +29,9 @@ def read_prepared(root: Path, size: int, row: tuple[str, str]) -> Prepared:
     """Decode the photo of a manifest row (image id, path) and pad it for the network."""
     image_id, path = row
     try:
-        photo = images.read(root / path, image_id)
+        return Prepared(*prepare(images.load(root / path, image_id), size))
     except images.ImageError:
         return Prepared(None, (0, 0))
-    return Prepared(prepare(photo, size), (photo.shape[1], photo.shape[0]))
 
 
 def detect_all(
@@ -72,7 +71,9 @@ def main() -> None:
     photos = manifest.read(arguments.manifest).query("status == 'ok'")
     pairs = list(zip(photos["image_id"], photos["path"]))
     root = manifest.photo_root(arguments.source)
-    frames = [to_rows(i, d, spec.vehicles) for i, d in detect_all(pairs, root, network, spec, settings)]
+    found = (to_rows(i, d, spec.vehicles) for i, d in detect_all(pairs, root, network, spec, settings))
+    # A table per photo would weigh more than what is in it.
+    frames = [pd.concat(group) for group in batches.grouped(found, 256)]
     table = pd.concat(frames or [pd.DataFrame(columns=list(detections.COLUMNS))])[list(detections.COLUMNS)]
     tables.write(arguments.detections, table)
     with_vehicle = int(table["image_id"].nunique())

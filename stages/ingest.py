@@ -79,15 +79,15 @@ def list_files(source: Path) -> pd.DataFrame:
 def look(root: Path, path: str) -> Look:
     """Read and decode the file at `root / path` once."""
     try:
-        content = (root / path).read_bytes()
-    except OSError:
-        return Look("", "missing", 0, 0, "")
+        content = images.load(root / path)
+    except images.ImageError as error:
+        return Look("", error.reason, 0, 0, "")
     name = images.image_id(content)
     try:
-        image = images.decode(content)
+        photo = images.decode_photo(content, images.at_least(duplicates.ENOUGH_SIDE))
     except images.ImageError as error:
         return Look(name, error.reason, 0, 0, "")
-    return Look(name, "", image.shape[1], image.shape[0], duplicates.perceptual_hash(image))
+    return Look(name, "", *photo.size_wh, duplicates.perceptual_hash(photo.picture))
 
 
 def judge(frame: pd.DataFrame) -> pd.DataFrame:

@@ -59,22 +59,24 @@ class Preparation:
             name: segment.load(networks, view, settings.segment) for name, view in settings.segmenters.items()
         }
 
-    def __call__(self, photo: np.ndarray) -> tuple[np.ndarray, str]:
-        """Turn `(H, W, 3)` uint8 RGB into `(size, size, 3)` uint8 RGB, and a note where the car was not cut out."""
-        box, note = self.choose(photo)
+    def __call__(self, content: bytes) -> tuple[np.ndarray, str]:
+        """Turn a file's bytes into `(size, size, 3)` uint8 RGB, and a note where the car was not cut out.
+
+        Raises ImageError as `images.decode_photo` does.
+        """
+        box, note = self.choose(content)
         # The crop stage writes JPEG files and the later ones read them: the models know pictures that went that way.
-        crop = images.decode(images.encode(selection.cut(photo, box, self.settings.crop.margin), ".jpg"))
+        crop = images.decode(images.encode(selection.cut(content, box, self.settings.crop), ".jpg"))
         mask = self.draw(crop)
         picture = resize.treat(crop, None if mask.reason else mask.alpha, self.settings.resize)
         return picture, ", ".join(part for part in (note, mask.reason) if part)
 
-    def choose(self, photo: np.ndarray) -> tuple[np.ndarray | None, str]:
+    def choose(self, content: bytes) -> tuple[np.ndarray | None, str]:
         """The main car's box `(4,)` in pixels, or None and the reason."""
         if self.settings.crop.region == "photo":
             return None, ""
-        size_wh = (photo.shape[1], photo.shape[0])
-        inputs = detection.prepare(photo, self.detector.size)[None]
-        (found,) = detection.detect(inputs, [size_wh], self.detect, self.detector, self.settings.detect)
+        picture, size_wh = detection.prepare(content, self.detector.size)
+        (found,) = detection.detect(picture[None], [size_wh], self.detect, self.detector, self.settings.detect)
         names = np.array([self.detector.vehicles[number] for number in found.classes.tolist()])
         choice = selection.choose(Candidates(*detection.rounded(found), names), size_wh, self.settings.crop)
         return (None if choice.index is None else detection.rounded(found)[0][choice.index]), choice.reason
@@ -105,7 +107,7 @@ def predict(paths: list[Path], prepare: Preparation, classify: Classify, classes
     rows = []
     for path in progress.track(paths, len(paths), "photo", "predict"):
         try:
-            picture, note = prepare(images.read(path))
+            picture, note = prepare(images.load(path))
         except images.ImageError as error:
             rows.append((str(path), "", np.nan, str(error)))
             continue

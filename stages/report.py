@@ -32,7 +32,7 @@ class Folders:
 
     def photo(self, path: str, image_id: str) -> Look:
         """The whole photo, if it is still the one that the tables tell of."""
-        return self._look(lambda: images.read(self.photos / path, image_id or None))
+        return self._look(lambda: self._photo(path, image_id))
 
     def crop(self, image_id: str) -> Look:
         """The crop of the photo."""
@@ -45,6 +45,10 @@ class Folders:
     def padded(self, file: str) -> Look:
         """The picture that the models see."""
         return self._look(lambda: images.read(self.letterbox / file))
+
+    def _photo(self, path: str, image_id: str) -> np.ndarray:
+        content = images.load(self.photos / path, image_id or None)
+        return images.decode_photo(content, images.at_least(4 * self.side)).picture
 
     def _masked(self, image_id: str) -> np.ndarray:
         crop = images.read(self.crops / f"{image_id}.jpg")

@@ -10,7 +10,7 @@ from stages.imaging import images
 from stages.imaging.selection import CropParams
 from stages.records import crops, detections, manifest, tables
 
-RULE = CropParams("car", ("car", "truck"), 0.1, 0.01, 0.9, 4.5, 1.0, 0.0, "whole")
+RULE = CropParams("car", ("car", "truck"), 0.1, 0.01, 0.9, 4.5, 1.0, 0.0, "whole", 1024)
 CORNERS = ["x_min", "y_min", "x_max", "y_max"]
 
 
@@ -84,7 +84,7 @@ def stage(tmp_path, run, corners):
             if row["path"] not in missing:
                 (tmp_path / row["path"]).write_bytes(content + (b"x" if row["path"] in changed else b""))
         keys = {"region": "car", "classes": ["car"], "min_score": 0.1, "min_area": 0, "margin": 0, "rejected": "whole"}
-        keys |= {"min_aspect": 0, "max_aspect": 100, "max_rival": 1}
+        keys |= {"min_aspect": 0, "max_aspect": 100, "max_rival": 1, "max_side": 1024}
         (tmp_path / "params.yaml").write_text(json.dumps({"crop": keys | rule}))
         table = found(*((rows[number]["image_id"], *rest) for number, *rest in boxes))
         tables.write(tmp_path / "manifest.csv", pd.DataFrame(rows, columns=list(manifest.COLUMNS)))
@@ -153,3 +153,10 @@ def test_the_stage_with_no_usable_photo_writes_its_tables_all_the_same(stage):
     assert table["reason"].tolist() == ["truncated"] and metrics["photos"] == metrics["cropped"] == 0
     table, metrics = stage([], [])
     assert len(table) == 0 and metrics["photos"] == 0
+
+
+def test_the_stage_shrinks_a_crop_to_max_side(tmp_path, stage):
+    row = photo("", path="a.png")
+    stage([row], [(0, "car", 0.5, 20.0, 0.0, 40.0, 15.0)], max_side=16)
+    crop_ = images.read(tmp_path / "crops" / f"{row['image_id']}.jpg")
+    np.testing.assert_allclose(crop_.astype(int), np.full((12, 16, 3), (0, 255, 0)), atol=4)

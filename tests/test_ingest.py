@@ -106,6 +106,17 @@ def test_near_duplicates_share_a_group_and_a_split_across_classes(source, stage)
     assert (rows.groupby("group")["split"].nunique() == 1).all()
 
 
+def test_a_photo_and_its_enlarged_copy_share_a_group_and_keep_their_sizes(source, stage):
+    root = source(a=3, b=3)
+    images.write(root / "a" / "large.jpg", picture(50, 1400, 1050))
+    images.write(root / "b" / "twice.jpg", letterbox.resize(picture(50, 1400, 1050), 2800, 2100))
+    images.write(root / "b" / "eight.jpg", letterbox.resize(picture(50, 1400, 1050), 11200, 8400))
+    rows, *_ = stage(root)
+    found = rows.set_index("path").loc[["a/large.jpg", "b/twice.jpg", "b/eight.jpg"]]
+    assert found["group"].nunique() == 1 and rows["group"].nunique() == 7
+    assert found[["width", "height"]].values.tolist() == [[1400, 1050], [2800, 2100], [11200, 8400]]
+
+
 def looked(*rows):
     return pd.DataFrame(rows, columns=["path", "label", "image_id", "reason"])
 
@@ -221,6 +232,14 @@ def test_a_header_that_claims_too_much_is_one_row_with_its_reason(tmp_path):
     content[place : place + 4] = b"\xff\x00\xff\x00"
     (tmp_path / "bomb.jpg").write_bytes(bytes(content))
     assert ingest.look(tmp_path, "bomb.jpg").reason == "too_large"
+
+
+def test_a_film_among_the_photos_is_one_row_with_its_reason(tmp_path, monkeypatch):
+    (tmp_path / "film.mp4").write_bytes(bytes(1001))
+    monkeypatch.setattr(images, "MAX_BYTES", 1001)
+    assert ingest.look(tmp_path, "film.mp4").reason == "not_an_image"
+    monkeypatch.setattr(images, "MAX_BYTES", 1000)
+    assert ingest.look(tmp_path, "film.mp4") == ("", "too_large", 0, 0, "")
 
 
 def test_shares_that_leave_nothing_to_train_are_refused():

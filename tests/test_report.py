@@ -284,8 +284,8 @@ def test_only_shown_photos_are_read(tmp_path, run, monkeypatch):
     project = Project(tmp_path, ["train"] * 8, per_gallery=2)
     project.write()
     paths = []
-    read = images.read
-    monkeypatch.setattr(images, "read", lambda path, *rest: paths.append(path) or read(path, *rest))
+    load = images.load
+    monkeypatch.setattr(images, "load", lambda path, *rest: paths.append(path) or load(path, *rest))
     project.render(run)
     assert len(paths) == 2 + 2 * 2
 

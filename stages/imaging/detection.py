@@ -5,13 +5,16 @@ from typing import Literal
 
 import numpy as np
 
-from stages.imaging import boxes, centernet, letterbox
+from stages.imaging import boxes, centernet, images, letterbox
 from stages.imaging.networks import Detector
 from stages.imaging.runtime import Network, RuntimeParams
 from stages.records import params
 
 # The grey that fills what a photo leaves free of the square input; between dark and light, so it makes no edge.
 _FILL = 114
+# A photo is decoded no smaller than this times the input, so that what shrinks it the rest of the way is the same
+# for all photos: the average of areas.
+_OVERSAMPLING = 2
 
 
 @dataclass(frozen=True)
@@ -24,9 +27,14 @@ class DetectParams:
     runtime: RuntimeParams
 
 
-def prepare(photo: np.ndarray, size: int) -> np.ndarray:
-    """Letterbox `(H, W, 3)` uint8 RGB to the network's `(size, size, 3)` uint8."""
-    return letterbox.letterbox(photo, (size, size), _FILL)
+def prepare(content: bytes, size: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """Decode a photo, given the bytes of its file, and letterbox it to the network's `(size, size, 3)` uint8 RGB.
+
+    Also returns the photo's own width and height, which the boxes are in. Raises ImageError as
+    `images.decode_photo` does.
+    """
+    photo = images.decode_photo(content, images.at_least(_OVERSAMPLING * size))
+    return letterbox.letterbox(photo.picture, (size, size), _FILL, photo.size_wh), photo.size_wh
 
 
 def detect(

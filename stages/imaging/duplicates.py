@@ -9,6 +9,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 HASH_BITS = 64
+# The longer side in pixels that is enough of a photo: the hash shrinks it to 32 x 32.
+ENOUGH_SIDE = 1024
 
 
 def perceptual_hash(image_rgb: np.ndarray) -> str:

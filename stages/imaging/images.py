@@ -2,19 +2,48 @@
 
 import hashlib
 import io
+import re
+import struct
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from threading import BoundedSemaphore
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+import pi_heif
+from PIL import ExifTags, Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from stages.records import atomic
 
 # A picture of more pixels is refused before it is decoded: a small file can claim to be an enormous one.
 MAX_PIXELS = 200_000_000
+# As many pixels need no more bytes than this, unpacked; a film among the photos does.
+MAX_BYTES = 3 * MAX_PIXELS
+# Pictures that are larger than this once decoded take turns, two at a time: else each thread would hold one.
+_LARGE_PIXELS = 25_000_000
+_LARGE_TURNS = BoundedSemaphore(2)
+_STRIP_ROWS = 64
 # Pillow knows more, but to open some of those, such as PostScript, it runs other programs on the file.
-_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF", "HEIF")
+# An item of a HEIC file whose four letters of type are no ASCII: pi-heif 1.4.0 ends the process on it. The letters
+# follow the box's size, its name, a version, flags, an id and a place in a list.
+_FATAL_ITEM = re.compile(rb"\0\0[\0-\3].infe(?:[\0-\2].{7}|[^\0-\2].{9})(?=.{0,3}[\x80-\xff])", re.DOTALL)
 _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+# What brings a picture upright, by its EXIF orientation; OpenCV's are several times as fast as Pillow's.
+_TURNS: dict[object, Callable[[np.ndarray], np.ndarray]] = {
+    2: lambda image: cv2.flip(image, 1),
+    3: lambda image: cv2.rotate(image, cv2.ROTATE_180),
+    4: lambda image: cv2.flip(image, 0),
+    5: cv2.transpose,
+    6: lambda image: cv2.rotate(image, cv2.ROTATE_90_CLOCKWISE),
+    7: lambda image: cv2.rotate(cv2.transpose(image), cv2.ROTATE_180),
+    8: lambda image: cv2.rotate(image, cv2.ROTATE_90_COUNTERCLOCKWISE),
+}
+# What Pillow's plugins raise on damaged files; UnidentifiedImageError is an OSError.
+_BROKEN = (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, RuntimeError, struct.error)
 _JPEG_OPTIONS = [
     cv2.IMWRITE_JPEG_QUALITY,
     95,
@@ -24,6 +53,10 @@ _JPEG_OPTIONS = [
 _OPTIONS = {".jpg": _JPEG_OPTIONS, ".png": [cv2.IMWRITE_PNG_COMPRESSION, 3]}
 
 Image.MAX_IMAGE_PIXELS = None
+pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+
+# How much of a photo's resolution is enough, as a share, from its upright width and height: 0.25 for a quarter of each.
+Enough = Callable[[tuple[int, int]], float]
 
 
 class ImageError(ValueError):
@@ -34,55 +67,121 @@ class ImageError(ValueError):
         self.reason = reason
 
 
+class Photo(NamedTuple):
+    """An upright `picture`, `(H, W, 3)` uint8 RGB, perhaps at reduced scale; `size_wh` is the photo's full size."""
+
+    picture: np.ndarray
+    size_wh: tuple[int, int]
+
+
 def image_id(content: bytes) -> str:
     """The first 16 hex digits of the SHA-256 of a file's bytes."""
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def decode(content: bytes) -> np.ndarray:
-    """Decode a file's bytes into an upright picture, `(H, W, 3)` uint8 RGB.
+def at_least(side: int) -> Enough:
+    """Enough for a picture whose longer side has `side` pixels."""
+    return lambda size_wh: side / max(size_wh)
 
-    EXIF orientation is applied; grey, palette, CMYK and 16-bit pictures become 8-bit RGB; transparent
-    parts show white. Raises ImageError with the reason `empty_file`, `not_an_image`, `truncated` or `too_large`.
+
+def decode(content: bytes) -> np.ndarray:
+    """Decode a file's bytes into an upright picture of full size, `(H, W, 3)` uint8 RGB; see `decode_photo`."""
+    return decode_photo(content, lambda _: 1.0).picture
+
+
+def decode_photo(content: bytes, enough: Enough) -> Photo:
+    """Decode a file's bytes into an upright photo, at 1/2, 1/4 or 1/8 of its size where that is `enough`.
+
+    Only JPEG files come smaller, from the low frequencies of their blocks: less memory and time, and the whole
+    file is still read. EXIF orientation is applied; grey, palette, CMYK and 16-bit pictures become 8-bit RGB;
+    transparent parts show white; the first picture of an animation counts. Raises ImageError with the reason
+    `empty_file`, `not_an_image`, `truncated` or `too_large`.
     """
+    picture = _open(content)
+    try:
+        size_wh = _reduce(picture, enough) if isinstance(picture, JpegImageFile) else None
+        with _LARGE_TURNS if picture.width * picture.height > _LARGE_PIXELS else nullcontext():
+            picture.load()
+            turn = _TURNS.get(_orientation(picture), np.asarray)
+            image = _to_rgb(picture)
+            picture.close()
+            image = turn(image)
+    except _BROKEN as error:
+        raise ImageError("truncated", str(error)) from None
+    return Photo(image, size_wh or (image.shape[1], image.shape[0]))
+
+
+def _open(content: bytes) -> Image.Image:
     if not content:
         raise ImageError("empty_file", "the file has no bytes")
+    if content[4:8] == b"ftyp" and _FATAL_ITEM.search(content):
+        raise ImageError("not_an_image", "a HEIC item without a type")
     try:
         picture = Image.open(io.BytesIO(content), formats=_FORMATS)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except _BROKEN as error:
         raise ImageError("not_an_image", str(error)) from None
     if picture.width * picture.height > MAX_PIXELS:
         raise ImageError("too_large", f"{picture.width} x {picture.height} pixels, at most {MAX_PIXELS}")
+    return picture
+
+
+def _reduce(picture: JpegImageFile, enough: Enough) -> tuple[int, int]:
+    """Have the picture decoded at the smallest scale that is enough; its full upright size."""
+    width, height = picture.size
+    size_wh = (height, width) if _orientation(picture) in (5, 6, 7, 8) else (width, height)
+    share = enough(size_wh)
+    divisor = max(divisor for divisor in (1, 2, 4, 8) if divisor == 1 or divisor * share <= 1)
+    picture.draft(None, (max(width // divisor, 1), max(height // divisor, 1)))
+    return size_wh
+
+
+def _orientation(picture: Image.Image) -> object:
+    """The EXIF orientation; 1, upright, where the EXIF data cannot be read: the picture still can."""
     try:
-        picture.load()
-        return np.asarray(_to_rgb(ImageOps.exif_transpose(picture)))
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError) as error:
-        raise ImageError("truncated", str(error)) from None
+        return picture.getexif().get(ExifTags.Base.Orientation, 1)
+    except _BROKEN:
+        return 1
 
 
-def _to_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode in _SIXTEEN_BIT:
-        values = np.asarray(picture).astype(np.float32)
-        return Image.fromarray((values / 257).round().clip(0, 255).astype(np.uint8)).convert("RGB")
-    if picture.has_transparency_data:
-        layer = picture.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
-    return picture.convert("RGB")
+def _to_rgb(picture: Image.Image) -> np.ndarray:
+    """Any mode to `(H, W, 3)` uint8, in strips: whole, each step on the way would copy a large picture."""
+    image = np.empty((picture.height, picture.width, 3), np.uint8)
+    for top in range(0, picture.height, _STRIP_ROWS):
+        rows = image[top : top + _STRIP_ROWS]
+        rows[:] = _strip_to_rgb(picture.crop((0, top, picture.width, top + len(rows))))
+    return image
 
 
-def read(path: Path, expected_id: str | None = None) -> np.ndarray:
-    """Read a file into an upright picture, `(H, W, 3)` uint8 RGB.
+def _strip_to_rgb(strip: Image.Image) -> np.ndarray:
+    if strip.mode in _SIXTEEN_BIT:
+        values = np.asarray(strip).astype(np.float32)
+        return (values / 257).round().clip(0, 255).astype(np.uint8)[..., None]
+    if strip.has_transparency_data:
+        layer = strip.convert("RGBA")
+        strip = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    return np.asarray(strip.convert("RGB"))
 
-    Raises ImageError as `decode` does, with the reason `missing` when there is no file, and `changed` when
-    its bytes are not those that `expected_id` was made from.
+
+def load(path: Path, expected_id: str | None = None) -> bytes:
+    """Read a file's bytes.
+
+    Raises ImageError with the reason `missing` when there is no file, `too_large` when it has more than MAX_BYTES,
+    and `changed` when its bytes are not those that `expected_id` was made from.
     """
     try:
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise ImageError("too_large", f"{path}: {size} bytes, at most {MAX_BYTES}")
         content = path.read_bytes()
     except OSError as error:
         raise ImageError("missing", f"{path}: {error.strerror}") from None
     if expected_id is not None and image_id(content) != expected_id:
         raise ImageError("changed", f"{path}: expected the bytes of {expected_id}; run `dvc repro -f ingest`")
-    return decode(content)
+    return content
+
+
+def read(path: Path, expected_id: str | None = None) -> np.ndarray:
+    """Read a file into an upright picture, `(H, W, 3)` uint8 RGB. Raises ImageError as `load` and `decode` do."""
+    return decode(load(path, expected_id))
 
 
 def read_size(path: Path) -> tuple[int, int]:

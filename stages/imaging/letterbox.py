@@ -31,9 +31,18 @@ def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
 
 
-def letterbox(image: np.ndarray, size_wh: tuple[int, int], fill: tuple[int, ...] | int) -> np.ndarray:
-    """Resize and pad `(H, W[, C])` uint8 to `(size_wh[1], size_wh[0][, C])`; `fill` is a value per channel."""
-    placement = place(image.shape[1], image.shape[0], size_wh)
+def letterbox(
+    image: np.ndarray,
+    size_wh: tuple[int, int],
+    fill: tuple[int, ...] | int,
+    whole_wh: tuple[int, int] | None = None,
+) -> np.ndarray:
+    """Resize and pad `(H, W[, C])` uint8 to `(size_wh[1], size_wh[0][, C])`; `fill` is a value per channel.
+
+    `whole_wh` is the size that `image` had before its scale was reduced, if it was: rounded sides must not move it.
+    """
+    width, height = whole_wh or (image.shape[1], image.shape[0])
+    placement = place(width, height, size_wh)
     canvas = np.empty((size_wh[1], size_wh[0], *image.shape[2:]), dtype=image.dtype)
     canvas[:] = fill
     rows = slice(placement.top, placement.top + placement.height)

@@ -1,11 +1,12 @@
 """Which of a photo's boxes is the car that the photo is of, or why none is."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 
-from stages.imaging import boxes, networks
+from stages.imaging import boxes, images, letterbox, networks
 from stages.records import params
 
 # Boxes that overlap by more are one vehicle seen as two classes, or by two neighbouring cells.
@@ -26,7 +27,8 @@ class CropParams:
     photo cuts it, be at least `min_aspect` times as wide as high, and where the upper or lower edge cuts it, at most
     `max_aspect` times, as whole cars are; and no other vehicle may have `max_rival` of its rank (1 allows all).
     `margin` widens the crop on every side by that share of the box's longer side. `rejected` says what becomes of a
-    photo without a main car: `whole` uses all of it, `drop` leaves it out.
+    photo without a main car: `whole` uses all of it, `drop` leaves it out. A crop whose longer side has more than
+    `max_side` pixels is shrunk to that: later stages need less, and a large photo then need not be decoded in full.
     """
 
     region: Literal["car", "photo"]
@@ -38,6 +40,7 @@ class CropParams:
     max_rival: params.Share
     margin: Annotated[float, params.Range(0, 1)]
     rejected: Literal["whole", "drop"]
+    max_side: Annotated[int, params.Range(16, 8192)]
 
     def __post_init__(self) -> None:
         """Refuse a rule that no box can meet."""
@@ -131,7 +134,25 @@ def window(box: np.ndarray | None, size_wh: tuple[int, int], margin: float) -> t
     return boxes.to_pixels(boxes.expand(box, margin), *size_wh)
 
 
-def cut(photo: np.ndarray, box: np.ndarray | None, margin: float) -> np.ndarray:
-    """The part of `(H, W, 3)` uint8 inside a `(4,)` box widened by `margin`, as a copy; all of it for None."""
-    x_min, y_min, x_max, y_max = window(box, (photo.shape[1], photo.shape[0]), margin)
-    return photo[y_min:y_max, x_min:x_max].copy()
+def cut(content: bytes, box: np.ndarray | None, rule: CropParams) -> np.ndarray:
+    """The crop of a photo, given the bytes of its file: `(H, W, 3)` uint8 RGB, H and W at most `rule.max_side`.
+
+    It shows the window of a `(4,)` box in pixels of the photo, or all of the photo for None. Raises ImageError
+    as `images.decode_photo` does.
+    """
+    photo = images.decode_photo(content, partial(_share_needed, box, rule))
+    corners = window(box, photo.size_wh, rule.margin)
+    width, height = corners[2] - corners[0], corners[3] - corners[1]
+    # A photo of reduced scale is cut at its nearest pixels.
+    scale = np.array([photo.picture.shape[1], photo.picture.shape[0]] * 2) / np.array(photo.size_wh * 2)
+    x_min, y_min, x_max, y_max = boxes.to_pixels((corners * scale).round(), *photo.picture.shape[1::-1])
+    piece = photo.picture[y_min:y_max, x_min:x_max]
+    if max(width, height) <= rule.max_side:
+        return piece.copy()
+    place = letterbox.place(width, height, (rule.max_side, rule.max_side))
+    return letterbox.resize(piece, place.width, place.height)
+
+
+def _share_needed(box: np.ndarray | None, rule: CropParams, size_wh: tuple[int, int]) -> float:
+    x_min, y_min, x_max, y_max = window(box, size_wh, rule.margin)
+    return rule.max_side / max(x_max - x_min, y_max - y_min)

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 
-from stages.imaging import boxes
+from stages.imaging import boxes, letterbox
 
 
 def box_scores(chosen: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -16,11 +17,16 @@ def box_scores(chosen: np.ndarray, truth: np.ndarray) -> np.ndarray:
 def mask_iou(mask: np.ndarray, window: tuple[int, int, int, int], truth: np.ndarray) -> float:
     """The overlap (IoU, 0..1) of a crop's mask with the true mask of its photo, both uint8, cut at 50 %.
 
-    `window` is the crop's x_min, y_min, x_max, y_max in the photo. True pixels outside the crop count as missed.
+    `window` is the crop's x_min, y_min, x_max, y_max in the photo; the mask of a crop that was shrunk is brought
+    to that size. True pixels outside the crop count as missed. Raises ValueError on a mask of other proportions.
     """
     x_min, y_min, x_max, y_max = window
-    if mask.shape != (y_max - y_min, x_max - x_min):
-        raise ValueError(f"expected a mask of {y_max - y_min} x {x_max - x_min} (H x W), found {mask.shape}")
+    width, height = x_max - x_min, y_max - y_min
+    longer = min(max(mask.shape), max(width, height))
+    shrunk = letterbox.place(width, height, (longer, longer))
+    if mask.shape != (shrunk.height, shrunk.width):
+        raise ValueError(f"expected a mask of {height} x {width} (H x W) or as much smaller, found {mask.shape}")
+    mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR)
     found, true = mask > 127, truth > 127
     both = int((found & true[y_min:y_max, x_min:x_max]).sum())
     either = int(found.sum()) + int(true.sum()) - both

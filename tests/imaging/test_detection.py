@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stages.imaging import boxes, detection, letterbox
+from stages.imaging import boxes, detection, images, letterbox
 from stages.imaging.centernet import Detections
 from stages.imaging.networks import Detector
 from stages.imaging.runtime import RuntimeParams
@@ -68,13 +68,20 @@ def test_at_most_max_boxes_the_best_ones():
     np.testing.assert_array_equal(found.scores, np.float32([0.9] * 4 + [0.8]))
 
 
-def test_a_photo_is_padded_with_grey_and_left_as_it_is(corners):
-    photo = corners(40, 20)
-    before = photo.copy()
-    found = detection.prepare(photo, 20)
+def test_a_photo_is_padded_with_grey(corners):
+    found, size_wh = detection.prepare(images.encode(corners(40, 20), ".png"), 20)
     assert found.shape == (20, 20, 3) and (found[:5] == 114).all() and (found[15:] == 114).all()
     np.testing.assert_array_equal(found[5:15], corners(20, 10))
-    np.testing.assert_array_equal(photo, before)
+    assert size_wh == (40, 20)
+
+
+def test_a_large_photo_is_padded_as_the_same_photo_decoded_in_full():
+    drawn = letterbox.resize(np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8), 1003, 743)
+    content = images.encode(drawn, ".jpg")
+    found, size_wh = detection.prepare(content, 64)
+    assert images.decode_photo(content, images.at_least(128)).picture.shape == (186, 251, 3)
+    expected = letterbox.letterbox(images.decode(content), (64, 64), 114)
+    assert size_wh == (1003, 743) and np.abs(found.astype(int) - expected).max() <= 6
 
 
 def test_tables_keep_hundredths_of_a_pixel_and_sides_in_order():

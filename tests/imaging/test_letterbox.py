@@ -71,3 +71,11 @@ def test_shrinking_takes_the_mean_of_what_it_covers():
 def test_the_same_size_changes_nothing(corners):
     np.testing.assert_array_equal(letterbox.resize(corners(7, 5), 7, 5), corners(7, 5))
     np.testing.assert_array_equal(letterbox.letterbox(corners(9, 9), (9, 9), 0), corners(9, 9))
+
+
+def test_a_picture_of_reduced_scale_lies_where_the_whole_one_would(corners):
+    # 1001 x 749 in 64 x 64: 47.89 rows, so 48; its eighth, rounded up, 126 x 94: 47.75, also 48. 1001 x 743: 47.50
+    # becomes 48, its eighth, 126 x 93, 47.24 becomes 47.
+    assert letterbox.place(1001, 743, (64, 64)).height == 48 and letterbox.place(126, 93, (64, 64)).height == 47
+    found = letterbox.letterbox(corners(126, 93), (64, 64), 9, (1001, 743))
+    assert (found[:8] == 9).all() and (found[56:] == 9).all() and (found[8:56] != 9).any(axis=(1, 2)).all()

@@ -4,7 +4,7 @@ from stages.imaging import thresholds
 from stages.imaging.selection import NOTHING, Candidates, CropParams
 from stages.imaging.thresholds import Seen
 
-RULE = CropParams("car", ("car",), 0.1, 0.01, 0.9, 4.5, 0.9, 0.0, "whole")
+RULE = CropParams("car", ("car",), 0.1, 0.01, 0.9, 4.5, 0.9, 0.0, "whole", 1024)
 
 
 def seen(*rows, true_box=None):

@@ -30,8 +30,22 @@ def test_masks_are_cut_at_half():
 
 
 def test_a_mask_of_another_size_than_its_window_is_refused():
-    with pytest.raises(ValueError, match=r"3 x 4 \(H x W\), found \(4, 3\)"):
-        truth.mask_iou(np.zeros((4, 3), np.uint8), (3, 2, 7, 5), np.zeros((6, 8), np.uint8))
+    for shape in [(4, 3), (6, 8), (2, 4), (3, 3)]:
+        with pytest.raises(ValueError, match=rf"3 x 4 \(H x W\) or as much smaller, found \({shape[0]}, {shape[1]}\)"):
+            truth.mask_iou(np.zeros(shape, np.uint8), (3, 2, 7, 5), np.zeros((6, 8), np.uint8))
+
+
+def test_the_mask_of_a_crop_that_was_shrunk_counts_at_the_size_of_its_window():
+    known = np.zeros((10, 12), np.uint8)
+    known[2:8, 1:5] = 255  # the left half of the window at columns 1..9, rows 2..8
+    mask = np.zeros((3, 4), np.uint8)
+    mask[:, :2] = 255
+    before = mask.copy()
+    assert truth.mask_iou(mask, (1, 2, 9, 8), known) == 1
+    mask[2, 0] = 0  # a fourth of 2 x 2 pixels and, mixed with its neighbours, no more than those
+    assert 20 / 24 <= truth.mask_iou(mask, (1, 2, 9, 8), known) < 1
+    mask[2, 0] = 255
+    np.testing.assert_array_equal(mask, before)
 
 
 def test_the_summary_by_hand():
