@@ -73,9 +73,9 @@ class Preparation:
         if self.settings.crop.region == "photo":
             return None, ""
         size_wh = (photo.shape[1], photo.shape[0])
-        inputs = detection.prepare(photo, self.detector.size)[None]
+        inputs = detection.prepare(photo, self.detector)[None]
         (found,) = detection.detect(inputs, [size_wh], self.detect, self.detector, self.settings.detect)
-        names = np.array([self.detector.vehicles[number] for number in found.classes.tolist()])
+        names = np.array([self.detector.classes[number] for number in found.classes.tolist()])
         choice = selection.choose(Candidates(*detection.rounded(found), names), size_wh, self.settings.crop)
         return (None if choice.index is None else detection.rounded(found)[0][choice.index]), choice.reason
 

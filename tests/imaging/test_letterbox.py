@@ -71,3 +71,30 @@ def test_shrinking_takes_the_mean_of_what_it_covers():
 def test_the_same_size_changes_nothing(corners):
     np.testing.assert_array_equal(letterbox.resize(corners(7, 5), 7, 5), corners(7, 5))
     np.testing.assert_array_equal(letterbox.letterbox(corners(9, 9), (9, 9), 0), corners(9, 9))
+
+
+def test_a_warp_puts_pixels_at_their_corners_without_averaging():
+    row = np.array([[10, 200, 30, 40]], np.uint8)
+    # Half the size: column 0 of the input is column 0 of the picture, column 1 is column 2; one row of the four.
+    found = letterbox.warp(np.repeat(row, 4, axis=0), (2, 2), 7)
+    assert found.tolist() == [[10, 30], [10, 30]]
+
+
+def test_a_warped_place_is_not_rounded():
+    assert letterbox.place_unrounded(640, 427, (512, 512)) == pytest.approx((512, 341.6, 0, 85.2))
+    assert letterbox.place_unrounded(1, 4, (8, 8)) == (2, 8, 3, 0)
+
+
+def test_a_warped_picture_lies_in_the_middle_of_the_fill(corners):
+    picture = corners(8, 4)
+    before = picture.copy()
+    found = letterbox.warp(picture, (16, 16), 9)
+    assert found.shape == (16, 16, 3) and (found[:3] == 9).all() and (found[12:] == 9).all()
+    assert found[5, 2].tolist() == [255, 0, 0] and found[5, 12].tolist() == [0, 255, 0]
+    assert found[9, 2].tolist() == [0, 0, 255] and found[9, 12].tolist() == [255, 255, 0]
+    np.testing.assert_array_equal(picture, before)
+
+
+def test_a_picture_longer_than_opencv_warps_is_halved_first():
+    found = letterbox.warp(np.full((2, 40_000, 3), 90, np.uint8), (16, 16), 0)
+    assert found.shape == (16, 16, 3) and found.max() <= 90
