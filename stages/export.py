@@ -19,12 +19,12 @@ class ExportError(RuntimeError):
     """The network could not be exported."""
 
 
-def export(network: str, weights: Path, python: Path, out: Path) -> None:
+def export(network: str, size: int, weights: Path, python: Path, out: Path) -> None:
     """Let `python` export `network`, such as `gluoncv/center_net_resnet50_v1b_voc`, and write it to `out`.
 
-    `weights` is the folder looked into before a server is asked. Raises ExportError.
+    `size` is the side of its input in pixels, `weights` the folder looked into before a server is asked.
+    Raises ExportError.
     """
-    size = DETECTORS[network].size
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder) / "network.onnx"
         words = {"network": network.removeprefix("gluoncv/"), "weights": weights, "size": size, "out": raw}
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     python = environment.ensure(arguments.environment, arguments.requirements)
-    export(arguments.network, arguments.weights, python, arguments.out)
+    export(arguments.network, DETECTORS[arguments.network].size, arguments.weights, python, arguments.out)
     progress.summary(f"export {arguments.network}", bytes=arguments.out.stat().st_size)
 
 

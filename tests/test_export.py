@@ -35,7 +35,7 @@ np.savez(f"{sys.argv[2]}/found.npz", photo=photo, classes=classes, scores=scores
 
 def test_a_script_that_fails_leaves_no_network(tmp_path):
     with pytest.raises(export.ExportError, match=f"gluoncv/{NAME}: expected stages.foreign.*exit code 1"):
-        export.export(f"gluoncv/{NAME}", tmp_path, Path("false"), tmp_path / "net.onnx")
+        export.export(f"gluoncv/{NAME}", 512, tmp_path, Path("false"), tmp_path / "net.onnx")
     assert not list(tmp_path.iterdir())
 
 
@@ -46,12 +46,12 @@ def exported(tmp_path_factory):
         pytest.skip("needs .venv-gluoncv, which `python -m stages.export` makes")
     folder = tmp_path_factory.mktemp("gluoncv")
     subprocess.run([PYTHON, "-c", RANDOM, NAME, folder], cwd=PYTHON.parents[2], check=True)
-    export.export(f"gluoncv/{NAME}", folder, PYTHON, folder / "net.onnx")
+    export.export(f"gluoncv/{NAME}", 512, folder, PYTHON, folder / "net.onnx")
     return folder
 
 
 def test_a_network_exported_again_is_the_same_file_and_states_its_inputs_alone(exported):
-    export.export(f"gluoncv/{NAME}", exported, PYTHON, exported / "again.onnx")
+    export.export(f"gluoncv/{NAME}", 512, exported, PYTHON, exported / "again.onnx")
     assert (exported / "again.onnx").read_bytes() == (exported / "net.onnx").read_bytes()
     model = onnx.load(exported / "net.onnx")
     onnx.checker.check_model(model)

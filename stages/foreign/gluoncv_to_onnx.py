@@ -33,6 +33,7 @@ _MEAN = 255 * np.array([0.485, 0.456, 0.406], np.float32)
 _STD = 255 * np.array([0.229, 0.224, 0.225], np.float32)
 # mxnet's exporter writes operators of opset 13 whatever it says; IR 4 and later keep weights out of the inputs.
 _OPSET, _IR = 13, 8
+_VEHICLES = ("car", "bus", "truck")
 
 
 def load(name: str, weights: Path, **options: object) -> mx.gluon.HybridBlock:
@@ -43,6 +44,18 @@ def load(name: str, weights: Path, **options: object) -> mx.gluon.HybridBlock:
     except (AssertionError, ValueError, mx.MXNetError) as error:
         raise checkpoints.CheckpointError(f"{weights}: expected weights of {name}, found: {error}") from None
     return net
+
+
+def vehicle_probability(net: mx.gluon.HybridBlock) -> mx.sym.Symbol:
+    """A segmentation network whose one output is how probable car, bus and truck are together at each pixel.
+
+    In: `picture` (N, 3, size, size) float32 RGB, normalised. Out: `mask` (N, 1, size, size) in 0..1. Classes that the
+    network's data set does not have are left out of the sum.
+    """
+    numbers = [number for number, name in enumerate(net.classes) if name in _VEHICLES]
+    probabilities = mx.sym.softmax(net(mx.sym.var("picture"))[0], axis=1)
+    planes = [mx.sym.slice_axis(probabilities, axis=1, begin=number, end=number + 1) for number in numbers]
+    return mx.sym.add_n(*planes, name="mask")
 
 
 def heads(net: mx.gluon.HybridBlock) -> tuple[mx.sym.Symbol, dict[str, mx.nd.NDArray]]:
@@ -98,9 +111,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = checkpoints.obtain(published, arguments.weights, server, Path(folder))
         net = load(arguments.network, path)
-    symbol, constants = heads(net)
-    weights = constants | {name: value.data() for name, value in net.collect_params().items()}
-    export(symbol, weights, (1, arguments.size, arguments.size, 3), arguments.out)
+    weights = {name: value.data() for name, value in net.collect_params().items()}
+    if arguments.network.startswith("center_net_"):
+        symbol, constants = heads(net)
+        export(symbol, constants | weights, (1, arguments.size, arguments.size, 3), arguments.out)
+    else:
+        export(vehicle_probability(net), weights, (1, 3, arguments.size, arguments.size), arguments.out)
 
 
 if __name__ == "__main__":
