@@ -93,11 +93,11 @@ def main() -> None:
     mx.random.seed(0)
     np.random.seed(0)  # noqa: NPY002, GluonCV's transform draws from it
     weights = arguments.out / f"{arguments.network}.params"
-    net = gluoncv_to_onnx.model_zoo.get_model(arguments.network, pretrained=False, pretrained_base=False)
+    net = gluoncv_to_onnx.build(arguments.network, arguments.size)
     cars = Cars(read(arguments.train), arguments.photos, arguments.size, list(net.classes))
     train(net, cars, arguments.epochs, arguments.batch_size)
     net.save_parameters(str(weights))
-    net = gluoncv_to_onnx.load(arguments.network, weights)
+    net = gluoncv_to_onnx.load(arguments.network, arguments.size, weights)
     found = [find(net, arguments.photos / row["path"], arguments.size) for row in read(arguments.test)]
     np.savez(arguments.out / "found.npz", *found)
 

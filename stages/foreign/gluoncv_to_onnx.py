@@ -36,9 +36,20 @@ _OPSET, _IR = 13, 8
 _VEHICLES = ("car", "bus", "truck")
 
 
-def load(name: str, weights: Path, **options: object) -> mx.gluon.HybridBlock:
-    """The network `name` of GluonCV's zoo with the weights of a file. Raises CheckpointError when they do not fit."""
-    net = model_zoo.get_model(name, pretrained=False, pretrained_base=False, **options)
+def build(name: str, size: int) -> mx.gluon.HybridBlock:
+    """The network `name` of GluonCV's zoo without weights, for inputs of `size` pixels."""
+    options = {} if is_detector(name) else {"crop_size": size}
+    return model_zoo.get_model(name, pretrained=False, pretrained_base=False, **options)
+
+
+def is_detector(name: str) -> bool:
+    """Whether the network is a CenterNet; all others here draw masks."""
+    return name.startswith("center_net_")
+
+
+def load(name: str, size: int, weights: Path) -> mx.gluon.HybridBlock:
+    """The network `name` with the weights of a file. Raises CheckpointError when they do not fit."""
+    net = build(name, size)
     try:
         net.load_parameters(str(weights))
     except (AssertionError, ValueError, mx.MXNetError) as error:
@@ -52,7 +63,8 @@ def vehicle_probability(net: mx.gluon.HybridBlock) -> mx.sym.Symbol:
     In: `picture` (N, 3, size, size) float32 RGB, normalised. Out: `mask` (N, 1, size, size) in 0..1. Classes that the
     network's data set does not have are left out of the sum.
     """
-    numbers = [number for number, name in enumerate(net.classes) if name in _VEHICLES]
+    # ADE20K gives synonyms after a comma.
+    numbers = [number for number, name in enumerate(net.classes) if name.split(",")[0] in _VEHICLES]
     probabilities = mx.sym.softmax(net(mx.sym.var("picture"))[0], axis=1)
     planes = [mx.sym.slice_axis(probabilities, axis=1, begin=number, end=number + 1) for number in numbers]
     return mx.sym.add_n(*planes, name="mask")
@@ -110,13 +122,13 @@ def main() -> None:
     server = os.environ.get("MXNET_GLUON_REPO") or model_store.apache_repo_url
     with tempfile.TemporaryDirectory() as folder:
         path = checkpoints.obtain(published, arguments.weights, server, Path(folder))
-        net = load(arguments.network, path)
-    weights = {name: value.data() for name, value in net.collect_params().items()}
-    if arguments.network.startswith("center_net_"):
+        net = load(arguments.network, arguments.size, path)
+    weights, size = {name: value.data() for name, value in net.collect_params().items()}, arguments.size
+    if is_detector(arguments.network):
         symbol, constants = heads(net)
-        export(symbol, constants | weights, (1, arguments.size, arguments.size, 3), arguments.out)
+        export(symbol, constants | weights, (1, size, size, 3), arguments.out)
     else:
-        export(vehicle_probability(net), weights, (1, 3, arguments.size, arguments.size), arguments.out)
+        export(vehicle_probability(net), weights, (1, 3, size, size), arguments.out)
 
 
 if __name__ == "__main__":
