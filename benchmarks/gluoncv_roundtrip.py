@@ -6,7 +6,6 @@ input, heads and boxes fit together. Four of five of the sample's photos train, 
 
 import argparse
 import subprocess
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from stages.imaging.boxes import COLUMNS as CORNERS
 from stages.imaging.centernet import Detections
 from stages.imaging.detection import DetectParams
 from stages.imaging.networks import DETECTORS
-from stages.imaging.selection import CropParams
+from stages.imaging.selection import Candidates, CropParams
 from stages.records import environment, params
 
 # Below it a list of a hundred boxes may end elsewhere, or one box rise above the limit in one list alone.
@@ -70,7 +69,7 @@ def overlaps(found: list[Detections], names: tuple[str, ...], truth: pd.DataFram
     scores = []
     for detections, box, size_wh in zip(found, truth[CORNERS].to_numpy(float), truth[["width", "height"]].to_numpy()):
         named = np.array([names[number] for number in detections.classes], dtype=str)
-        choice = selection.choose(detections.boxes, detections.scores, named, tuple(size_wh), rule)
+        choice = selection.choose(Candidates(detections.boxes, detections.scores, named), tuple(size_wh), rule)
         scores.append(0.0 if choice.index is None else float(boxes.iou(detections.boxes[choice.index], box)))
     return np.array(scores)
 
@@ -124,12 +123,13 @@ def main() -> None:
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--environment", type=Path, default=Path(".venv-gluoncv"), help="made on demand")
     parser.add_argument("--requirements", type=Path, default=Path("requirements-gluoncv.lock"))
-    parser.add_argument("--size", type=int, default=160, help="side of the input in pixels, a multiple of 32")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--out", type=Path, default=Path("logs/gluoncv"), help="folder for weights and findings")
+    parser.add_argument("--size", type=int, default=128, help="side of the input in pixels, a multiple of 32")
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--batch-size", type=int, default=16)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        figures = compare(arguments, Path(folder))
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    figures = compare(arguments, arguments.out)
     timing.show(pd.DataFrame({"": figures}), f"{arguments.network} at {arguments.size} px, {arguments.epochs} epochs")
 
 

@@ -1,7 +1,7 @@
 """GluonCV's own tools for `gluoncv_roundtrip.py`, in GluonCV's environment: train a CenterNet, and find cars with it.
 
-Nothing of this project takes part: GluonCV's training transform, losses and network, its evaluation transform and its
-decoder. The weights start at random, since the published ones may not be had.
+Nothing of this project takes part: GluonCV's network, targets and losses, its evaluation transform and its decoder. The
+weights start at random, since the published ones may not be had.
 """
 
 import argparse
@@ -15,54 +15,48 @@ from stages.foreign import gluoncv_to_onnx
 import mxnet as mx  # isort: skip
 import numpy as np
 from gluoncv import loss as losses
-from gluoncv.data.transforms.presets.center_net import (
-    CenterNetDefaultTrainTransform,
-    CenterNetDefaultValTransform,
-    get_post_transform,
-)
+from gluoncv.data.transforms.presets.center_net import CenterNetDefaultValTransform, get_post_transform
+from gluoncv.model_zoo.center_net.target_generator import CenterNetTargetGenerator
 from mxnet import autograd, gluon
 
 _STRIDE = 4
 
 
-class Cars(gluon.data.Dataset):
-    """Photos with the one box that is known of each: GluonCV's training targets for an input of `size` pixels."""
-
-    def __init__(self, rows: list[dict[str, str]], folder: Path, size: int, classes: list[str]) -> None:
-        self._rows, self._folder, self._number = rows, folder, classes.index("car")
-        self._transform = CenterNetDefaultTrainTransform(size, size, len(classes), _STRIDE)
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, place: int) -> tuple[mx.nd.NDArray, ...]:
-        """Input, heat map, sizes and their mask, offsets and their mask of one photo, augmented."""
-        row = self._rows[place]
-        corners = [float(row[name]) for name in ("x_min", "y_min", "x_max", "y_max")]
-        photo = mx.image.imread(str(self._folder / row["path"]))
-        return tuple(self._transform(photo, np.array([[*corners, self._number]], np.float32)))
+def targets(row: dict[str, str], folder: Path, size: int, classes: list[str]) -> list[np.ndarray]:
+    """Input, heat map, sizes and their mask, offsets and their mask of one photo with its one known box."""
+    corners = [float(row[name]) for name in ("x_min", "y_min", "x_max", "y_max")]
+    photo = mx.image.imread(str(folder / row["path"]))
+    inputs, boxes = CenterNetDefaultValTransform(size, size)(photo, np.array([corners], np.float32))
+    draw = CenterNetTargetGenerator(len(classes), size // _STRIDE, size // _STRIDE)
+    maps = draw(boxes / _STRIDE, [classes.index("car")])
+    return [inputs.asnumpy(), *(plane.asnumpy() for plane in maps)]
 
 
-def train(net: gluon.HybridBlock, cars: Cars, epochs: int, batch_size: int) -> None:
-    """Fit `net` with GluonCV's losses and their usual weights; Adam, the rate falling on a cosine."""
-    loader = gluon.data.DataLoader(cars, batch_size, shuffle=True, last_batch="discard")
-    steps = epochs * len(loader)
-    schedule = mx.lr_scheduler.CosineScheduler(steps, base_lr=1e-3, final_lr=1e-5, warmup_steps=steps // 20)
+def train(net: gluon.HybridBlock, cars: list[np.ndarray], epochs: int, batch_size: int) -> None:
+    """Fit `net` to inputs and targets `(N, ...)` with GluonCV's losses and their usual weights; Adam on a cosine."""
+    steps = len(cars[0]) // batch_size
+    schedule = mx.lr_scheduler.CosineScheduler(epochs * steps, base_lr=1e-3, final_lr=1e-5, warmup_steps=steps // 2)
     trainer = gluon.Trainer(net.collect_params(), "adam", {"lr_scheduler": schedule})
     heat_loss, masked_loss = losses.HeatmapFocalLoss(from_logits=True), losses.MaskedL1Loss()
     net.hybridize(static_alloc=True)
+    random = np.random.default_rng(0)
     for epoch in range(epochs):
-        started, total = time.perf_counter(), 0.0
-        for inputs, heat, size, size_mask, offset, offset_mask in loader:
+        started, totals = time.perf_counter(), np.zeros(3)
+        for rows in random.permutation(len(cars[0]))[: steps * batch_size].reshape(steps, batch_size):
+            inputs, heat, size, size_mask, offset, offset_mask = (mx.nd.array(values[rows]) for values in cars)
             with autograd.record():
                 heat_found, size_found, offset_found = net(inputs)
-                loss = heat_loss(heat_found, heat) + masked_loss(offset_found, offset, offset_mask)
-                loss = loss + 0.1 * masked_loss(size_found, size, size_mask)
+                parts = (
+                    heat_loss(heat_found, heat),
+                    0.1 * masked_loss(size_found, size, size_mask),
+                    masked_loss(offset_found, offset, offset_mask),
+                )
+                loss = sum(parts)
             loss.backward()
             trainer.step(1)
-            total += float(loss.mean().asscalar())
-        seconds = time.perf_counter() - started
-        print(f"epoch {epoch + 1}/{epochs}: loss {total / len(loader):.3f}, {seconds:.0f} s", flush=True)
+            totals += [float(part.mean().asscalar()) for part in parts]
+        means = ", ".join(f"{name} {mean:.3f}" for name, mean in zip(("heat", "size", "offset"), totals / steps))
+        print(f"epoch {epoch + 1}/{epochs}: {means}; {time.perf_counter() - started:.0f} s", flush=True)
 
 
 def find(net: gluon.HybridBlock, path: Path, size: int) -> np.ndarray:
@@ -91,11 +85,11 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, required=True)
     arguments = parser.parse_args()
     mx.random.seed(0)
-    np.random.seed(0)  # noqa: NPY002, GluonCV's transform draws from it
     weights = arguments.out / f"{arguments.network}.params"
     net = gluoncv_to_onnx.build(arguments.network, arguments.size)
-    cars = Cars(read(arguments.train), arguments.photos, arguments.size, list(net.classes))
-    train(net, cars, arguments.epochs, arguments.batch_size)
+    rows, classes = read(arguments.train), list(net.classes)
+    cars = [targets(row, arguments.photos, arguments.size, classes) for row in rows]
+    train(net, [np.stack(values) for values in zip(*cars)], arguments.epochs, arguments.batch_size)
     net.save_parameters(str(weights))
     net = gluoncv_to_onnx.load(arguments.network, arguments.size, weights)
     found = [find(net, arguments.photos / row["path"], arguments.size) for row in read(arguments.test)]

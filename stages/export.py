@@ -8,11 +8,14 @@ from pathlib import Path
 import onnx
 
 from stages.imaging import onnx_graph
-from stages.imaging.networks import DETECTORS
+from stages.imaging.networks import DETECTORS, SEGMENTERS
 from stages.records import atomic, environment, progress
 
 # Runs in that environment, where mxnet is; it imports nothing of the project but its own folder.
 _SCRIPT = "stages.foreign.gluoncv_to_onnx"
+# The networks that it can be asked for, and the sides of their square inputs in pixels.
+_SIDES = {name: spec.size for name, spec in DETECTORS.items() if name.startswith("gluoncv/")}
+_SIDES |= {name: spec.size for name, spec in SEGMENTERS.items() if name.startswith("gluoncv/")}
 
 
 class ExportError(RuntimeError):
@@ -39,14 +42,14 @@ def export(network: str, size: int, weights: Path, python: Path, out: Path) -> N
 def main() -> None:
     """Export one network named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--network", required=True, choices=[name for name in DETECTORS if name.startswith("gluoncv/")])
+    parser.add_argument("--network", required=True, choices=list(_SIDES))
     parser.add_argument("--weights", type=Path, required=True, help="folder that may hold NAME.params")
     parser.add_argument("--environment", type=Path, required=True, help="made on demand, kept for the next network")
     parser.add_argument("--requirements", type=Path, required=True, help="lock file of that environment")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     python = environment.ensure(arguments.environment, arguments.requirements)
-    export(arguments.network, DETECTORS[arguments.network].size, arguments.weights, python, arguments.out)
+    export(arguments.network, _SIDES[arguments.network], arguments.weights, python, arguments.out)
     progress.summary(f"export {arguments.network}", bytes=arguments.out.stat().st_size)
 
 

@@ -67,6 +67,18 @@ _GLUONCV_BASES = (
     "mobilenetv3_small_duc",
 )
 
+# Those of its segmentation networks that know cars and have published weights; PSP cannot be exported.
+_GLUONCV_SEGMENTERS = (
+    "fcn_resnet101_voc",
+    "fcn_resnet101_coco",
+    "fcn_resnet101_ade",
+    "deeplab_resnet101_voc",
+    "deeplab_resnet101_coco",
+    "deeplab_resnet101_ade",
+    "deeplab_resnet152_voc",
+    "deeplab_resnet152_coco",
+)
+
 
 def _gluoncv(name: str, classes: tuple[str, ...]) -> Detector:
     return Detector(f"{name}.onnx", size=512, outputs=("heatmap", "extents"), stride=4, classes=classes, fit="warp")
@@ -106,6 +118,18 @@ SEGMENTERS = {
         std=(1.0, 1.0, 1.0),
         is_relative=False,
     ),
+    # How probable car, bus and truck are together; sizes are written into these graphs.
+    **{
+        f"gluoncv/{name}": Segmenter(
+            file=f"gluoncv/{name}.onnx",
+            size=480,
+            output="mask",
+            mean=(0.485, 0.456, 0.406),
+            std=(0.229, 0.224, 0.225),
+            is_relative=False,
+        )
+        for name in _GLUONCV_SEGMENTERS
+    },
 }
 
 # Of all that any of the detectors can find.
