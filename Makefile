@@ -28,14 +28,9 @@ format: .venv/ready
 	ruff format
 	ruff check --fix
 
-# After a change of pyproject.toml. No index is named in the file, so that any mirror serves it.
+# After a change of pyproject.toml or requirements-gluoncv.in. No index is named in the files, so that any mirror
+# serves them.
+LOCK := --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade --quiet
 lock:
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header --no-annotate --upgrade --quiet -o requirements.lock
-
-# GluonCV and mxnet, which need an older NumPy than everything else: for benchmarks alone.
-.venv-gluoncv: requirements-gluoncv.lock
-	rm -rf $@
-	python3.11 -m venv $@
-	$@/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	touch $@
+	uv pip compile pyproject.toml --extra dev --universal $(LOCK) -o requirements.lock
+	uv pip compile requirements-gluoncv.in $(LOCK) -o requirements-gluoncv.lock

@@ -46,7 +46,7 @@ def choose_boxes(photos: pd.DataFrame, folder: Path, networks: Path, settings: P
     spec = DETECTORS[detect.network]
     network = runtime.load(networks / spec.file, list(spec.outputs), detect.runtime)
     rows = list(zip(photos["image_id"], photos["path"]))
-    found = [to_rows(name, boxes, spec.vehicles) for name, boxes in detect_all(rows, folder, network, spec, detect)]
+    found = [to_rows(name, boxes, spec.classes) for name, boxes in detect_all(rows, folder, network, spec, detect)]
     return choose_all(photos, pd.concat(found, ignore_index=True), params.read(settings, "crop", CropParams))
 
 

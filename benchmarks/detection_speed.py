@@ -16,7 +16,7 @@ from stages.imaging import images, runtime
 from stages.imaging.detection import DetectParams, detect, prepare
 from stages.imaging.networks import DETECTORS
 from stages.imaging.runtime import RuntimeParams
-from stages.records import params
+from stages.records import environment, params
 
 _SIZE_WH = (640, 480)
 _WORKER = Path(__file__).with_name("gluoncv_worker.py")
@@ -52,7 +52,7 @@ def one_by_one(photos: list[Path], networks: Path, settings: DetectParams) -> Ca
 
     def work() -> None:
         for path in photos:
-            picture, size_wh = prepare(path.read_bytes(), spec.size)
+            picture, size_wh = prepare(path.read_bytes(), spec)
             detect(picture[None], [size_wh], network, spec, settings)
 
     return work
@@ -65,8 +65,8 @@ def gluoncv(python: Path, photos: list[Path], is_tuned: bool) -> Iterator[Callab
     As a user has it, or `is_tuned`: with a thread per core and memory kept from call to call.
     """
     command = [str(python), str(_WORKER), *(["--static"] if is_tuned else []), *map(str, photos)]
-    environment = os.environ | ({"OMP_NUM_THREADS": str(os.cpu_count())} if is_tuned else {})
-    pipe = partial(subprocess.Popen, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    variables = os.environ | ({"OMP_NUM_THREADS": str(os.cpu_count())} if is_tuned else {})
+    pipe = partial(subprocess.Popen, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=variables)
     with pipe(command) as process:
 
         def run() -> float:
@@ -76,9 +76,7 @@ def gluoncv(python: Path, photos: list[Path], is_tuned: bool) -> Iterator[Callab
             process.stdin.flush()
             answer = process.stdout.readline()
             if not answer:
-                raise RuntimeError(
-                    f"{python}: the worker ended; expected the environment that `make .venv-gluoncv` makes"
-                )
+                raise RuntimeError(f"{python}: expected the worker to go on, found that it ended; why stands above")
             return float(answer)
 
         yield run
@@ -91,7 +89,8 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, default=Path("data/sample/photos"))
     parser.add_argument("--networks", type=Path, default=Path("models/pretrained"))
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    parser.add_argument("--gluoncv-python", type=Path, default=Path(".venv-gluoncv/bin/python"))
+    parser.add_argument("--environment", type=Path, default=Path(".venv-gluoncv"), help="made on demand")
+    parser.add_argument("--requirements", type=Path, default=Path("requirements-gluoncv.lock"))
     parser.add_argument("--limit", type=int, default=32, help="photos in each round")
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
@@ -108,7 +107,8 @@ def contenders(
     stack: ExitStack, photos: list[Path], arguments: argparse.Namespace, settings: DetectParams
 ) -> dict[str, Callable[[], float]]:
     """All that are compared, by name; the workers live as long as `stack`."""
-    python, networks = arguments.gluoncv_python, arguments.networks
+    python = environment.ensure(arguments.environment, arguments.requirements)
+    networks = arguments.networks
     return {
         "pipeline": timing.stopwatch(pipeline(photos, networks, settings)),
         "ONNX Runtime, batch 1": timing.stopwatch(one_by_one(photos, networks, settings)),

@@ -27,7 +27,7 @@ from stages.records import params, progress
 
 Precision = Literal["f32", "bf16"]
 Engine = Literal["openvino", "onnxruntime"]
-# A picture `(size, size, 3)` uint8 RGB in, its vehicles in pixels of that picture out.
+# A picture `(size, size, 3)` uint8 RGB in, its objects in pixels of that picture out.
 Detect = Callable[[np.ndarray], Detections]
 _SAME_IOU = 0.5
 
@@ -41,7 +41,7 @@ class Pairing(NamedTuple):
     second_alone: np.ndarray
 
 
-def original(graph_json: Path, spec: Detector, min_score: float) -> Detect:
+def original(graph_json: Path, min_score: float) -> Detect:
     """The whole TensorFlow.js graph in TensorFlow; it keeps the best 100 boxes of all 80 classes."""
     graph = tf.Graph()
     with graph.as_default():
@@ -51,7 +51,7 @@ def original(graph_json: Path, spec: Detector, min_score: float) -> Detect:
     def detect(picture: np.ndarray) -> Detections:
         feed = {"tower_0/images:0": picture[None].astype(np.float32)}
         rows = session.run("tower_0/detections:0", feed)[0]
-        kept = rows[(rows[:, 4] >= min_score) & np.isin(rows[:, 5], list(spec.vehicles))]
+        kept = rows[rows[:, 4] >= min_score]
         return Detections(kept[:, :4], kept[:, 4], kept[:, 5].astype(np.int64))
 
     return detect
@@ -80,14 +80,10 @@ def ours(networks: Path, spec: Detector, settings: DetectParams, engine: Engine,
     """This project's route at batch 1: the ONNX file up to the heads, then its own decoder."""
     alone = RuntimeParams(batch_size=1, engine=engine, precision=precision)
     network = runtime.load(networks / spec.file, list(spec.outputs), alone)
-    vehicles = np.array(sorted(spec.vehicles))
 
     def detect(picture: np.ndarray) -> Detections:
         heatmaps, extents = network(picture[None].astype(np.float32))
-        found = centernet.decode(
-            heatmaps[0][..., vehicles], extents[0], spec.stride, settings.max_boxes, settings.min_score
-        )
-        return found._replace(classes=vehicles[found.classes])
+        return centernet.decode(heatmaps[0], extents[0], spec.stride, settings.max_boxes, settings.min_score)
 
     return detect
 
@@ -140,8 +136,8 @@ def main() -> None:
     spec = DETECTORS[settings.network]
     graph = arguments.networks / "downloads" / settings.network / "centernet.json"
     paths = sorted(arguments.folder.rglob("*.jpg"))[: arguments.limit]
-    pictures = [prepare(path.read_bytes(), spec.size)[0] for path in paths]
-    theirs = original(graph, spec, settings.min_score)
+    pictures = [prepare(path.read_bytes(), spec)[0] for path in paths]
+    theirs = original(graph, settings.min_score)
     exact = ours(arguments.networks, spec, settings, "openvino", "f32")
     other = ours(arguments.networks, spec, settings, "onnxruntime", "f32")
     fast = ours(arguments.networks, spec, settings, "openvino", "bf16")

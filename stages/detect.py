@@ -1,4 +1,4 @@
-"""Find every vehicle in every usable photo, down to a low score, so that no later rule needs the network again."""
+"""Find every object in every usable photo, down to a low score, so that no later rule needs the network again."""
 
 import argparse
 from collections.abc import Iterator
@@ -25,11 +25,11 @@ class Prepared(NamedTuple):
     size_wh: tuple[int, int]
 
 
-def read_prepared(root: Path, size: int, row: tuple[str, str]) -> Prepared:
-    """Decode the photo of a manifest row (image id, path) and pad it for the network."""
+def read_prepared(root: Path, spec: Detector, row: tuple[str, str]) -> Prepared:
+    """Decode the photo of a manifest row (image id, path) and bring it into the network's square."""
     image_id, path = row
     try:
-        return Prepared(*prepare(images.load(root / path, image_id), size))
+        return Prepared(*prepare(images.load(root / path, image_id), spec))
     except images.ImageError:
         return Prepared(None, (0, 0))
 
@@ -37,9 +37,9 @@ def read_prepared(root: Path, size: int, row: tuple[str, str]) -> Prepared:
 def detect_all(
     rows: list[tuple[str, str]], root: Path, network: Network, spec: Detector, settings: DetectParams
 ) -> Iterator[tuple[str, Detections]]:
-    """Yield the image id and the vehicles of each (image id, path) that can be read, in order."""
+    """Yield the image id and the objects of each (image id, path) that can be read, in order."""
     batch_size = settings.runtime.batch_size
-    ready = batches.mapped(partial(read_prepared, root, spec.size), rows, ahead=2 * batch_size)
+    ready = batches.mapped(partial(read_prepared, root, spec), rows, ahead=2 * batch_size)
     tracked = progress.track(ready, len(rows), "photo", "detect")
     for group in batches.grouped(tracked, batch_size):
         kept = [(image_id, photo.picture, photo.size_wh) for (image_id, _), photo in group if photo.picture is not None]
@@ -48,7 +48,7 @@ def detect_all(
             yield from zip(image_ids, detect(np.stack(pictures), list(sizes), network, spec, settings))
 
 
-def to_rows(image_id: str, found: Detections, names: dict[int, str]) -> pd.DataFrame:
+def to_rows(image_id: str, found: Detections, names: tuple[str, ...]) -> pd.DataFrame:
     """The detections of one photo as rows of data/detections.csv."""
     corners, scores = rounded(found)
     frame = pd.DataFrame(corners, columns=CORNERS)
@@ -71,14 +71,14 @@ def main() -> None:
     photos = manifest.read(arguments.manifest).query("status == 'ok'")
     pairs = list(zip(photos["image_id"], photos["path"]))
     root = manifest.photo_root(arguments.source)
-    found = (to_rows(i, d, spec.vehicles) for i, d in detect_all(pairs, root, network, spec, settings))
+    found = (to_rows(i, d, spec.classes) for i, d in detect_all(pairs, root, network, spec, settings))
     # A table per photo would weigh more than what is in it.
     frames = [pd.concat(group) for group in batches.grouped(found, 256)]
     table = pd.concat(frames or [pd.DataFrame(columns=list(detections.COLUMNS))])[list(detections.COLUMNS)]
     tables.write(arguments.detections, table)
-    with_vehicle = int(table["image_id"].nunique())
-    atomic.write_json(arguments.metrics, {"photos": len(photos), "with_vehicle": with_vehicle, "boxes": len(table)})
-    progress.summary("detect", photos=len(photos), with_a_vehicle=with_vehicle, boxes=len(table))
+    with_boxes = int(table["image_id"].nunique())
+    atomic.write_json(arguments.metrics, {"photos": len(photos), "with_boxes": with_boxes, "boxes": len(table)})
+    progress.summary("detect", photos=len(photos), with_boxes=with_boxes, boxes=len(table))
 
 
 if __name__ == "__main__":

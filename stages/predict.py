@@ -75,9 +75,9 @@ class Preparation:
         """The main car's box `(4,)` in pixels, or None and the reason."""
         if self.settings.crop.region == "photo":
             return None, ""
-        picture, size_wh = detection.prepare(content, self.detector.size)
+        picture, size_wh = detection.prepare(content, self.detector)
         (found,) = detection.detect(picture[None], [size_wh], self.detect, self.detector, self.settings.detect)
-        names = np.array([self.detector.vehicles[number] for number in found.classes.tolist()])
+        names = np.array([self.detector.classes[number] for number in found.classes.tolist()])
         choice = selection.choose(Candidates(*detection.rounded(found), names), size_wh, self.settings.crop)
         return (None if choice.index is None else detection.rounded(found)[0][choice.index]), choice.reason
 

@@ -47,7 +47,7 @@ def set_to(section, key, value):
         (set_to("ingest", "val_share", 1.5), ("ingest.val_share", "0..1", "1.5")),
         (set_to("ingest", "val_share", 0.9), ("ingest.val_share", "below 1")),
         (set_to("ingest", "near_duplicate_bits", 17), ("ingest.near_duplicate_bits", "0..16")),
-        (set_to("detect", "network", "yolo"), ("detect.network", "'centernet_mobilenetv3'", "'yolo'")),
+        (set_to("detect", "network", "yolo"), ("detect.network", "centernet_mobilenetv3", "'yolo'")),
         (set_to("crop", "classes", ["Car"]), ("crop.classes", "car", "'Car'")),
         (set_to("mask", "weights", {"u2netp": 1}), ("mask.weights", "`u2netp_flipped`")),
         (set_to("mask", "weights", {}), ("mask.weights", "one or more")),

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-PIPELINES = ["dvc.yaml", "data/sample/dvc.yaml", "models/pretrained/dvc.yaml"]
+PIPELINES = ["dvc.yaml", "data/sample/dvc.yaml", "models/pretrained/dvc.yaml", "models/pretrained/gluoncv/dvc.yaml"]
 LAYERS = ("imaging", "learning", "rendering", "reporting", "records")
 
 
@@ -38,14 +38,19 @@ def direct(path):
     return {found for name in named(path) for found in files_of(name)}
 
 
+def started(path):
+    """The files of modules that a module names in a text, to run them in an environment of their own."""
+    return {file for name in re.findall(r"stages\.foreign\.\w+", path.read_text("utf-8")) for file in files_of(name)}
+
+
 def closure(name):
-    """All project files, relative to the root, that `python -m name` can import."""
+    """All project files, relative to the root, that `python -m name` can import or start."""
     seen, pending = set(), files_of(name)
     while pending:
         path = pending.pop()
         if path not in seen:
             seen.add(path)
-            pending.extend(direct(path))
+            pending.extend(direct(path) | started(path))
     return {path.relative_to(ROOT).as_posix() for path in seen}
 
 
@@ -140,6 +145,12 @@ def test_imports_only_go_down(path):
         parts = found.relative_to(ROOT).parts
         is_below = len(parts) == 3 and parts[1] in allowed
         assert is_below or parts == ("stages", "__init__.py"), f"{path.name} imports {'/'.join(parts)}"
+
+
+def test_what_runs_in_another_environment_imports_nothing_but_its_neighbours():
+    paths = modules_of("foreign")
+    assert len(paths) > 1 and all(found.parent == path.parent for path in paths for found in direct(path))
+    assert "stages/foreign/gluoncv_to_onnx.py" in closure("stages.export")
 
 
 def test_geometry_and_tables_do_not_import_tensorflow():

@@ -271,8 +271,8 @@ def test_vanished_and_changed_photos_leave_a_note(project, run):
     lost = [attributes["aria-label"] for attributes in page.of("div") if attributes.get("role") == "img"]
     assert sorted(lost) == sorted(
         [
-            f"Photo {gone['path']} with 2 vehicle boxes: cannot be shown, missing",
-            f"Photo {changed['path']} with 2 vehicle boxes: cannot be shown, changed",
+            f"Photo {gone['path']} with 2 boxes: cannot be shown, missing",
+            f"Photo {changed['path']} with 2 boxes: cannot be shown, changed",
             f"Crop of {gone['path']}: cannot be shown, missing",
             f"Crop of {gone['path']} without its background: cannot be shown, missing",
             f"Crop of {changed['path']} without its background: cannot be shown, missing",

@@ -1,65 +1,73 @@
-"""Photographs through a CenterNet: pictures in, vehicle boxes in the photo's own pixels out."""
+"""Photographs through a CenterNet: pictures in, boxes of every class in the photo's own pixels out."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from stages.imaging import boxes, centernet, images, letterbox
-from stages.imaging.networks import Detector
+from stages.imaging.networks import DETECTORS, Detector
 from stages.imaging.runtime import Network, RuntimeParams
 from stages.records import params
 
-# The grey that fills what a photo leaves free of the square input; between dark and light, so it makes no edge.
-_FILL = 114
+# What fills the part of the square input that a photo leaves free: a grey between dark and light, which makes no edge,
+# or the black that warped photos had around them in training.
+_FILLS = {"letterbox": 114, "warp": 0}
 # A photo is decoded no smaller than this times the input, so that what shrinks it the rest of the way is the same
-# for all photos: the average of areas.
+# for all photos.
 _OVERSAMPLING = 2
 
 
 @dataclass(frozen=True)
 class DetectParams:
-    """Which network finds vehicles, and down to which score its boxes are kept."""
+    """Which network finds objects, and down to which score its boxes are kept."""
 
-    network: Literal["centernet_mobilenetv3"]
+    network: str
     min_score: params.Share
     max_boxes: params.Count
     runtime: RuntimeParams
 
+    def __post_init__(self) -> None:
+        """Refuse a network that is not there, and say which are."""
+        if self.network not in DETECTORS:
+            why = "; deformable convolutions (dcnv2) cannot be exported to ONNX" if "_dcnv2" in self.network else ""
+            raise params.ParamError(
+                f"detect.network: expected one of {', '.join(DETECTORS)}, found {self.network!r}{why}"
+            )
 
-def prepare(content: bytes, size: int) -> tuple[np.ndarray, tuple[int, int]]:
-    """Decode a photo, given the bytes of its file, and letterbox it to the network's `(size, size, 3)` uint8 RGB.
+
+def prepare(content: bytes, spec: Detector) -> tuple[np.ndarray, tuple[int, int]]:
+    """Decode a photo, given its file's bytes, into the network's square, `(size, size, 3)` uint8 RGB, as in training.
 
     Also returns the photo's own width and height, which the boxes are in. Raises ImageError as
     `images.decode_photo` does.
     """
-    photo = images.decode_photo(content, images.at_least(_OVERSAMPLING * size))
-    return letterbox.letterbox(photo.picture, (size, size), _FILL, photo.size_wh), photo.size_wh
+    photo = images.decode_photo(content, images.at_least(_OVERSAMPLING * spec.size))
+    bring = letterbox.warp if spec.fit == "warp" else letterbox.letterbox
+    return bring(photo.picture, (spec.size, spec.size), _FILLS[spec.fit], photo.size_wh), photo.size_wh
 
 
 def detect(
     inputs: np.ndarray, sizes_wh: list[tuple[int, int]], network: Network, spec: Detector, settings: DetectParams
 ) -> list[centernet.Detections]:
-    """Vehicle boxes of a batch of prepared photos.
+    """Boxes of every class for a batch of prepared photos.
 
     `inputs` is `(N, size, size, 3)` uint8 RGB, `sizes_wh` the photos' own sizes. Boxes come in pixels of the photo,
-    cut at its edges; classes are the network's own numbers, those of `spec.vehicles` alone.
+    cut at its edges; classes are the numbers of `spec.classes`.
     """
     heatmaps, extents = network(inputs.astype(np.float32))
-    vehicles = np.array(sorted(spec.vehicles))
     results = []
     for heatmap, extent, size_wh in zip(heatmaps, extents, sizes_wh):
-        found = centernet.decode(heatmap[..., vehicles], extent, spec.stride, settings.max_boxes, settings.min_score)
-        corners = to_photo(found.boxes, size_wh, spec.size)
-        results.append(centernet.Detections(corners, found.scores, vehicles[found.classes]))
+        found = centernet.decode(heatmap, extent, spec.stride, settings.max_boxes, settings.min_score)
+        results.append(found._replace(boxes=to_photo(found.boxes, size_wh, spec)))
     return results
 
 
-def to_photo(corners: np.ndarray, size_wh: tuple[int, int], input_size: int) -> np.ndarray:
-    """Bring boxes `(N, 4)` float32 from pixels of the letterboxed input to those of the photo, cut at its edges."""
-    place = letterbox.place(*size_wh, (input_size, input_size))
-    offset = np.array([place.left, place.top] * 2, dtype=np.float32)
-    scale = np.array([size_wh[0] / place.width, size_wh[1] / place.height] * 2, dtype=np.float32)
+def to_photo(corners: np.ndarray, size_wh: tuple[int, int], spec: Detector) -> np.ndarray:
+    """Bring boxes `(N, 4)` float32 from pixels of the network's input to those of the photo, cut at its edges."""
+    place = letterbox.place_unrounded if spec.fit == "warp" else letterbox.place
+    width, height, left, top = place(*size_wh, (spec.size, spec.size))
+    offset = np.array([left, top] * 2, dtype=np.float32)
+    scale = np.array([size_wh[0] / width, size_wh[1] / height] * 2, dtype=np.float32)
     return boxes.clip((corners - offset) * scale, *size_wh)
 
 

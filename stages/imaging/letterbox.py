@@ -5,6 +5,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+_WARP_LIMIT = 2**15 - 2  # the longest side that OpenCV warps
+
 
 class Placement(NamedTuple):
     """Where the picture lies inside the padded one: `width`, `height`, `left`, `top` in pixels of the padded one."""
@@ -49,3 +51,27 @@ def letterbox(
     columns = slice(placement.left, placement.left + placement.width)
     canvas[rows, columns] = resize(image, placement.width, placement.height)
     return canvas
+
+
+def place_unrounded(width: int, height: int, size_wh: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Like `place`, in parts of pixels: width, height, left and top of the picture inside the canvas."""
+    scale = min(size_wh[0] / width, size_wh[1] / height)
+    inner_w, inner_h = scale * width, scale * height
+    return inner_w, inner_h, (size_wh[0] - inner_w) / 2, (size_wh[1] - inner_h) / 2
+
+
+def warp(image: np.ndarray, size_wh: tuple[int, int], fill: int, whole_wh: tuple[int, int] | None = None) -> np.ndarray:
+    """Resize and pad `(H, W[, C])` uint8 to `(size_wh[1], size_wh[0][, C])` by one affine map, bilinear.
+
+    So do CenterNet's authors (arXiv 1904.07850) and GluonCV: the place is not rounded, pixel (0, 0) comes to lie at
+    its corner, and a picture that shrinks is not averaged. `whole_wh` as in `letterbox`.
+    """
+    whole_w, whole_h = whole_wh or (image.shape[1], image.shape[0])
+    while max(image.shape[:2]) > _WARP_LIMIT:
+        image = resize(image, max(1, image.shape[1] // 2), max(1, image.shape[0] // 2))
+    width, height, left, top = place_unrounded(whole_w, whole_h, size_wh)
+    x, y = width / image.shape[1], height / image.shape[0]
+    # A pixel of a reduced picture stands for several, and lies in their middle.
+    left, top = left + (x - width / whole_w) / 2, top + (y - height / whole_h) / 2
+    matrix = np.array([[x, 0, left], [0, y, top]])
+    return cv2.warpAffine(image, matrix, size_wh, flags=cv2.INTER_LINEAR, borderValue=(fill,) * 3)

@@ -1,4 +1,4 @@
-"""data/detections.csv: one row per vehicle box, sorted by image id, best score first."""
+"""data/detections.csv: one row per box, sorted by image id, best score first."""
 
 from pathlib import Path
 

@@ -48,7 +48,7 @@ class Curator:
         """Photos with a chosen car, all boxes drawn."""
         chosen = rows[rows["is_cropped"]]
         cards = tuple(self._photo_card(row) for _, row in self._sample(chosen).iterrows())
-        sentence = "Thick: the box that was chosen. Thin: every other vehicle box, down to the lowest score kept."
+        sentence = "Thick: the box that was chosen. Thin: every other box, down to the lowest score kept."
         return Gallery("Photos with a chosen car", sentence, len(chosen), cards)
 
     def rejects(self, rows: pd.DataFrame) -> list[Gallery]:
@@ -66,7 +66,7 @@ class Curator:
     def _photo_card(self, row: pd.Series) -> Card:
         found = self._found.iloc[self._places.get(row["image_id"], []) if row["is_usable"] else []]
         look = self._album.photo(row["path"], row["image_id"])
-        alt = f"Photo {row['path']} with {len(found)} vehicle boxes"
+        alt = f"Photo {row['path']} with {len(found)} boxes"
         lines = [_labelled(row)]
         if row["is_cropped"]:
             lines.append(f"chosen: {row['class_name']} {row['score']:.2f}")

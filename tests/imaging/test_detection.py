@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -5,8 +7,10 @@ from stages.imaging import boxes, detection, images, letterbox
 from stages.imaging.centernet import Detections
 from stages.imaging.networks import Detector
 from stages.imaging.runtime import RuntimeParams
+from stages.records.params import ParamError
 
-SPEC = Detector(file="x.onnx", size=16, outputs=("heat", "wh"), stride=4, vehicles={7: "truck", 2: "car"})
+SPEC = Detector("x.onnx", size=16, outputs=("heat", "wh"), stride=4, classes=tuple("abcdefghij"), fit="letterbox")
+WARPED = replace(SPEC, fit="warp")
 SETTINGS = detection.DetectParams("centernet_mobilenetv3", 0.1, 5, RuntimeParams(2, "auto", "f32"))
 
 
@@ -29,24 +33,24 @@ def test_boxes_of_the_padded_input_come_back_in_the_photo():
             place.left,
             place.top,
         ]
-        found = detection.to_photo(inside.astype(np.float32), (width, height), 512)
+        found = detection.to_photo(inside.astype(np.float32), (width, height), replace(SPEC, size=512))
         np.testing.assert_allclose(found, corners, atol=1e-3 * max(width, height) / 64)
 
 
 def test_what_reaches_into_the_padding_is_cut_at_the_photo():
-    found = detection.to_photo(np.float32([[-10, 0, 600, 512]]), (640, 480), 512)
+    found = detection.to_photo(np.float32([[-10, 0, 600, 512]]), (640, 480), replace(SPEC, size=512))
     assert found.tolist() == [[0, 0, 640, 480]]
-    assert detection.to_photo(np.empty((0, 4), np.float32), (640, 480), 512).shape == (0, 4)
+    assert detection.to_photo(np.empty((0, 4), np.float32), (640, 480), SPEC).shape == (0, 4)
 
 
-def test_a_batch_gives_vehicles_alone_each_in_its_own_photo():
+def test_a_batch_gives_objects_of_every_class_each_in_its_own_photo():
     asked = []
 
     def network(batch):
         asked.append(batch)
         heat, extents = np.zeros((2, 4, 4, 10), np.float32), np.full((2, 4, 4, 4), 2, np.float32)
-        heat[0, 1, 1, 3] = 0.9  # no vehicle
-        heat[0, 1, 2, 7] = 0.8
+        heat[0, 1, 1, 3] = 0.9
+        heat[0, 1, 2, 7] = 0.8  # beside it, but of another class
         heat[1, 2, 1, 2] = 0.7
         heat[1, 2, 3, 2] = 0.05  # below min_score
         return [heat, extents]
@@ -55,7 +59,7 @@ def test_a_batch_gives_vehicles_alone_each_in_its_own_photo():
     first, second = detection.detect(inputs, [(32, 16), (4, 16)], network, SPEC, SETTINGS)
     assert asked[0].dtype == np.float32 and asked[0].shape == (2, 16, 16, 3)
     # The first photo lies at rows 4..12, halved; the second at columns 6..10, at its own size.
-    assert first.classes.tolist() == [7] and first.boxes.tolist() == [[12, 0, 20, 4]]
+    assert first.classes.tolist() == [3, 7] and first.boxes.tolist() == [[4, 0, 12, 4], [12, 0, 20, 4]]
     assert second.classes.tolist() == [2] and second.boxes.tolist() == [[0, 6, 0, 10]]
     np.testing.assert_array_equal(second.scores, np.float32([0.7]))
 
@@ -69,7 +73,7 @@ def test_at_most_max_boxes_the_best_ones():
 
 
 def test_a_photo_is_padded_with_grey(corners):
-    found, size_wh = detection.prepare(images.encode(corners(40, 20), ".png"), 20)
+    found, size_wh = detection.prepare(images.encode(corners(40, 20), ".png"), replace(SPEC, size=20))
     assert found.shape == (20, 20, 3) and (found[:5] == 114).all() and (found[15:] == 114).all()
     np.testing.assert_array_equal(found[5:15], corners(20, 10))
     assert size_wh == (40, 20)
@@ -78,7 +82,7 @@ def test_a_photo_is_padded_with_grey(corners):
 def test_a_large_photo_is_padded_as_the_same_photo_decoded_in_full():
     drawn = letterbox.resize(np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8), 1003, 743)
     content = images.encode(drawn, ".jpg")
-    found, size_wh = detection.prepare(content, 64)
+    found, size_wh = detection.prepare(content, replace(SPEC, size=64))
     assert images.decode_photo(content, images.at_least(128)).picture.shape == (186, 251, 3)
     expected = letterbox.letterbox(images.decode(content), (64, 64), 114)
     assert size_wh == (1003, 743) and np.abs(found.astype(int) - expected).max() <= 6
@@ -93,8 +97,24 @@ def test_tables_keep_hundredths_of_a_pixel_and_sides_in_order():
     assert (boxes.area(corners) >= 0).all()
 
 
-@pytest.mark.parametrize("name", ["car", "bus", "truck"])
-def test_each_detector_names_the_vehicles(name):
-    from stages.imaging.networks import DETECTORS
+def test_a_warped_photo_lies_on_black_and_its_boxes_come_back():
+    found, _ = detection.prepare(images.encode(np.full((10, 20, 3), 200, np.uint8), ".png"), WARPED)
+    assert found.shape == (16, 16, 3) and (found[:3] == 0).all() and (found[4:11, :15] == 200).all()
+    # At 0.8 the photo is 16 x 8, below 4 rows of black: (5, 5) of the input is 5/0.8, 1/0.8 of the photo.
+    corners = detection.to_photo(np.float32([[5, 5, 9, 9], [-3, 0, 40, 16]]), (20, 10), WARPED)
+    np.testing.assert_allclose(corners, [[6.25, 1.25, 11.25, 6.25], [0, 0, 20, 10]], atol=1e-5)
 
-    assert all(name in spec.vehicles.values() for spec in DETECTORS.values())
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("yolo", ("detect.network", "centernet_mobilenetv3", "gluoncv/center_net_resnet50_v1b_voc", "'yolo'")),
+        ("center_net_resnet50_v1b_voc", ("gluoncv/center_net_resnet50_v1b_voc", "found 'center_net_resnet50_v1b_voc'")),
+        ("gluoncv/center_net_resnet18_v1b_dcnv2_coco", ("dcnv2", "cannot be exported")),
+    ],
+)
+def test_a_network_that_is_not_there_is_refused_naming_those_that_are(name, parts):
+    with pytest.raises(ParamError) as caught:
+        replace(SETTINGS, network=name)
+    for part in parts:
+        assert part in str(caught.value)

@@ -73,9 +73,46 @@ def test_the_same_size_changes_nothing(corners):
     np.testing.assert_array_equal(letterbox.letterbox(corners(9, 9), (9, 9), 0), corners(9, 9))
 
 
+def test_a_warp_puts_pixels_at_their_corners_without_averaging():
+    row = np.array([[10, 200, 30, 40]], np.uint8)
+    # Half the size: column 0 of the input is column 0 of the picture, column 1 is column 2; one row of the four.
+    found = letterbox.warp(np.repeat(row, 4, axis=0), (2, 2), 7)
+    assert found.tolist() == [[10, 30], [10, 30]]
+
+
+def test_a_warped_place_is_not_rounded():
+    assert letterbox.place_unrounded(640, 427, (512, 512)) == pytest.approx((512, 341.6, 0, 85.2))
+    assert letterbox.place_unrounded(1, 4, (8, 8)) == (2, 8, 3, 0)
+
+
+def test_a_warped_picture_lies_in_the_middle_of_the_fill(corners):
+    picture = corners(8, 4)
+    before = picture.copy()
+    found = letterbox.warp(picture, (16, 16), 9)
+    assert found.shape == (16, 16, 3) and (found[:3] == 9).all() and (found[12:] == 9).all()
+    assert found[5, 2].tolist() == [255, 0, 0] and found[5, 12].tolist() == [0, 255, 0]
+    assert found[9, 2].tolist() == [0, 0, 255] and found[9, 12].tolist() == [255, 255, 0]
+    np.testing.assert_array_equal(picture, before)
+
+
+def test_a_picture_longer_than_opencv_warps_is_halved_first():
+    found = letterbox.warp(np.full((2, 40_000, 3), 90, np.uint8), (16, 16), 0)
+    assert found.shape == (16, 16, 3) and found.max() <= 90
+
+
 def test_a_picture_of_reduced_scale_lies_where_the_whole_one_would(corners):
     # 1001 x 749 in 64 x 64: 47.89 rows, so 48; its eighth, rounded up, 126 x 94: 47.75, also 48. 1001 x 743: 47.50
     # becomes 48, its eighth, 126 x 93, 47.24 becomes 47.
     assert letterbox.place(1001, 743, (64, 64)).height == 48 and letterbox.place(126, 93, (64, 64)).height == 47
     found = letterbox.letterbox(corners(126, 93), (64, 64), 9, (1001, 743))
     assert (found[:8] == 9).all() and (found[56:] == 9).all() and (found[8:56] != 9).any(axis=(1, 2)).all()
+
+
+def test_a_warped_picture_of_reduced_scale_lies_where_the_whole_one_would():
+    ramp = np.add.outer(np.arange(0, 100, 0.5), np.arange(0, 150, 0.5))[..., None].repeat(3, axis=2)
+    whole = ramp.astype(np.uint8)  # 300 x 200, one grey in two pixels
+    reduced = letterbox.resize(whole, 75, 50)
+    expected = letterbox.warp(whole, (32, 32), 9).astype(int)
+    found = letterbox.warp(reduced, (32, 32), 9, (300, 200)).astype(int)
+    assert np.abs(found - expected)[6:26, 1:31].max() <= 1
+    np.testing.assert_array_equal(letterbox.warp(whole, (32, 32), 9, (300, 200)), expected)

@@ -1,0 +1,62 @@
+"""GluonCV's segmentation networks, exported, beside mxnet on the same random weights: maps and seconds."""
+
+import argparse
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import timing
+from stages import export
+from stages.imaging import images, runtime
+from stages.imaging.runtime import RuntimeParams
+from stages.imaging.segmentation import SegmenterParams, prepare
+from stages.records import environment
+
+_RUNTIME = RuntimeParams(batch_size=1, engine="openvino", precision="f32")
+
+
+def compare(name: str, photos: list[Path], python: Path, out: Path) -> dict[str, float]:
+    """The largest difference of the maps of one network from mxnet's, and the seconds of both; files go into `out`."""
+    view = SegmenterParams(network=f"gluoncv/{name}")
+    pictures = np.stack([prepare(images.read(path), view) for path in photos])
+    np.save(out / "pictures.npy", pictures)
+    options = ["--network", name, "--pictures", str(out / "pictures.npy"), "--out", str(out)]
+    subprocess.run([str(python), "-m", "benchmarks.gluoncv_random", *options], check=True)
+    export.export(view.network, view.side, out, python, out / "network.onnx")
+    network = runtime.load(out / "network.onnx", [view.spec.output], _RUNTIME)
+    network(pictures[:1])
+    started = time.perf_counter()
+    maps = network(pictures)[0][:, 0]
+    seconds = (time.perf_counter() - started) / len(pictures)
+    with np.load(out / "found.npz") as theirs:
+        return {
+            "lowest": float(maps.min()),
+            "highest": float(maps.max()),
+            "largest difference": float(np.abs(maps - theirs["maps"]).max()),
+            "s, OpenVINO f32": seconds,
+            "s, mxnet": float(theirs["seconds"]),
+        }
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("networks", nargs="*", default=["fcn_resnet101_voc", "deeplab_resnet101_coco"])
+    parser.add_argument("--photos", type=Path, default=Path("data/sample/photos"))
+    parser.add_argument("--limit", type=int, default=4, help="pictures")
+    parser.add_argument("--environment", type=Path, default=Path(".venv-gluoncv"), help="made on demand")
+    parser.add_argument("--requirements", type=Path, default=Path("requirements-gluoncv.lock"))
+    parser.add_argument("--out", type=Path, default=Path("logs/gluoncv"), help="folder for weights and maps")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    photos = sorted(arguments.photos.rglob("*.jpg"))[: arguments.limit]
+    python = environment.ensure(arguments.environment, arguments.requirements)
+    table = pd.DataFrame({name: compare(name, photos, python, arguments.out) for name in arguments.networks})
+    timing.show(table, f"{len(photos)} pictures; OpenVINO works on one a core, mxnet on one after the other")
+
+
+if __name__ == "__main__":
+    main()
