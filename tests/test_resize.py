@@ -84,7 +84,8 @@ def rows(*states):
         split = "val" if status != "rejected" else ""
         manifest_status = status if status == "rejected" else "ok"
         photos.append((image_id, f"{image_id}.jpg", "None", manifest_status, "", 5, 4, "0", image_id, split))
-        masked.append((image_id, f"{image_id}.jpg", status, "", 0.5, is_masked, "" if is_masked else "mask_too_small"))
+        why = "" if is_masked else "mask_too_small"
+        masked.append((image_id, f"{image_id}.jpg", status, "", 0.5, 0.9, 1, is_masked, why))
     return photos, masked
 
 
