@@ -15,7 +15,8 @@ from stages.imaging.runtime import RuntimeParams
 from stages.imaging.segmentation import SegmenterParams, prepare
 from stages.records import environment
 
-_RUNTIME = RuntimeParams(batch_size=1, engine="openvino", precision="f32")
+_OPENVINO = RuntimeParams(batch_size=1, engine="openvino", precision="f32")
+_ONNXRUNTIME = RuntimeParams(batch_size=1, engine="onnxruntime", precision="f32")
 
 
 def compare(name: str, photos: list[Path], python: Path, out: Path) -> dict[str, float]:
@@ -26,16 +27,19 @@ def compare(name: str, photos: list[Path], python: Path, out: Path) -> dict[str,
     options = ["--network", name, "--pictures", str(out / "pictures.npy"), "--out", str(out)]
     subprocess.run([str(python), "-m", "benchmarks.gluoncv_random", *options], check=True)
     export.export(view.network, view.side, out, python, out / "network.onnx")
-    network = runtime.load(out / "network.onnx", [view.spec.output], _RUNTIME)
+    network = runtime.load(out / "network.onnx", [view.spec.output], _OPENVINO)
     network(pictures[:1])
     started = time.perf_counter()
     maps = network(pictures)[0][:, 0]
     seconds = (time.perf_counter() - started) / len(pictures)
+    again = runtime.load(out / "network.onnx", [view.spec.output], _ONNXRUNTIME)(pictures)[0][:, 0]
     with np.load(out / "found.npz") as theirs:
         return {
             "lowest": float(maps.min()),
             "highest": float(maps.max()),
-            "largest difference": float(np.abs(maps - theirs["maps"]).max()),
+            "largest difference, OpenVINO and mxnet": float(np.abs(maps - theirs["maps"]).max()),
+            "largest difference, ONNX Runtime and mxnet": float(np.abs(again - theirs["maps"]).max()),
+            "largest difference, OpenVINO and ONNX Runtime": float(np.abs(maps - again).max()),
             "s, OpenVINO f32": seconds,
             "s, mxnet": float(theirs["seconds"]),
         }
