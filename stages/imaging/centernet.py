@@ -56,3 +56,13 @@ def decode(heatmap: np.ndarray, extents: np.ndarray, stride: int, top_k: int, th
     # The head is linear: where it is unsure an extent may fall below zero and turn the box inside out.
     corners[:, 2:] = np.maximum(corners[:, 2:], corners[:, :2])
     return Detections(corners, heatmap[rows, columns, classes], classes)
+
+
+def unmirrored(extents: np.ndarray, stride: int) -> np.ndarray:
+    """The extents `(..., columns, 4)` that a mirrored picture's own stand for in the picture itself.
+
+    Left and right change places. So do the cells; but a cell's corner is its left one in either picture, so that
+    the two corners lie one cell apart.
+    """
+    left, top, right, bottom = np.moveaxis(extents[..., ::-1, :], -1, 0)
+    return np.stack([right - stride, top, left + stride, bottom], axis=-1)

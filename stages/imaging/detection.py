@@ -19,12 +19,16 @@ _OVERSAMPLING = 2
 
 @dataclass(frozen=True)
 class DetectParams:
-    """Which network finds objects, and down to which score its boxes are kept."""
+    """Which network finds objects, and down to which score its boxes are kept.
+
+    `flip` also shows it every photo mirrored, at twice the cost, and decodes the mean of both answers.
+    """
 
     network: str
     min_score: params.Share
     max_boxes: params.Count
     runtime: RuntimeParams
+    flip: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a network that is not there, and say which are."""
@@ -54,12 +58,25 @@ def detect(
     `inputs` is `(N, size, size, 3)` uint8 RGB, `sizes_wh` the photos' own sizes. Boxes come in pixels of the photo,
     cut at its edges; classes are the numbers of `spec.classes`.
     """
-    heatmaps, extents = network(inputs.astype(np.float32))
+    heatmaps, extents = answer(inputs, network, spec, settings.flip)
     results = []
     for heatmap, extent, size_wh in zip(heatmaps, extents, sizes_wh):
         found = centernet.decode(heatmap, extent, spec.stride, settings.max_boxes, settings.min_score)
         results.append(found._replace(boxes=to_photo(found.boxes, size_wh, spec)))
     return results
+
+
+def answer(inputs: np.ndarray, network: Network, spec: Detector, is_flipped: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The heads of a batch: heat maps `(N, rows, columns, C)` and extents `(N, rows, columns, 4)`, float32.
+
+    Where asked, the mean of those of the pictures and of their mirror images (arXiv 1904.07850, section 5).
+    """
+    heatmaps, extents = network(inputs.astype(np.float32))
+    if not is_flipped:
+        return heatmaps, extents
+    mirrored_heatmaps, mirrored_extents = network(inputs[:, :, ::-1].astype(np.float32))
+    unmirrored = centernet.unmirrored(mirrored_extents, spec.stride)
+    return (heatmaps + mirrored_heatmaps[:, :, ::-1]) / 2, (extents + unmirrored) / 2
 
 
 def to_photo(corners: np.ndarray, size_wh: tuple[int, int], spec: Detector) -> np.ndarray:

@@ -68,3 +68,14 @@ def test_extents_below_zero_never_turn_a_box_inside_out():
     heatmap[1, 3, 1], extents[1, 3] = 0.9, (-6, 2, 1, -9)
     (found,) = centernet.decode(heatmap, extents, 4, 10, 0.1).boxes
     assert found[2] >= found[0] and found[3] >= found[1]
+
+
+def test_extents_of_a_mirrored_picture_give_the_same_box():
+    # 4 columns of 4 px. The box 3..11 x 1..7 seen from cell 1, whose corner is at 4, and in the mirror image, where
+    # it is 5..13, from cell 2, whose corner is at 8.
+    plain, mirrored = np.zeros((4, 4, 4), np.float32), np.zeros((4, 4, 4), np.float32)
+    plain[0, 1], mirrored[0, 2] = (1, -1, 7, 7), (3, -1, 5, 7)
+    before = mirrored.copy()
+    np.testing.assert_array_equal(centernet.unmirrored(mirrored, 4)[0, 1], plain[0, 1])
+    np.testing.assert_array_equal(mirrored, before)
+    assert centernet.unmirrored(mirrored, 4).dtype == np.float32

@@ -118,3 +118,22 @@ def test_a_network_that_is_not_there_is_refused_naming_those_that_are(name, part
         replace(SETTINGS, network=name)
     for part in parts:
         assert part in str(caught.value)
+
+
+def test_the_mirror_image_gives_the_same_boxes_and_half_a_say():
+    heat, extents = np.zeros((1, 4, 4, 10), np.float32), np.zeros((1, 4, 4, 4), np.float32)
+    heat[0, 0, 1, 3], extents[0, 0, 1] = 0.5, (1, -1, 7, 7)
+    asked = []
+
+    def network(batch):
+        asked.append(batch)
+        if len(asked) == 1:
+            return [heat, extents]
+        return [heat[:, :, ::-1] * 1.6, np.broadcast_to(np.float32([3, -1, 5, 7]), extents.shape)]  # 0.8 in cell 2
+
+    picture = np.arange(16 * 16 * 3, dtype=np.uint8).reshape(1, 16, 16, 3)
+    (found,) = detection.detect(picture, [(16, 16)], network, SPEC, replace(SETTINGS, flip=True))
+    np.testing.assert_array_equal(asked[1], asked[0][:, :, ::-1])
+    np.testing.assert_allclose(found.scores, [0.65])
+    assert found.classes.tolist() == [3]
+    np.testing.assert_allclose(found.boxes, [[3, 1, 11, 7]])
