@@ -6,6 +6,7 @@ x_max, y_max; pixels, right and bottom exclusive): one main car a photo.
 
 import argparse
 import tempfile
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,17 +16,21 @@ import pandas as pd
 from scipy.stats import bootstrap
 
 from benchmarks import timing
+from stages import verify
 from stages.crop import choose_all, write_crop
 from stages.detect import detect_all, to_rows
-from stages.imaging import batches, images, runtime, selection, truth
+from stages.imaging import batches, images, runtime, truth
 from stages.imaging.boxes import COLUMNS as CORNERS
 from stages.imaging.detection import DetectParams
-from stages.imaging.networks import DETECTORS, SEGMENTERS
-from stages.imaging.segmentation import SegmentParams
+from stages.imaging.masks import MaskParams
+from stages.imaging.networks import DETECTORS
+from stages.imaging.segmentation import SegmenterParams, SegmentParams
 from stages.imaging.selection import CropParams
 from stages.learning.scores import wilson
+from stages.mask import write_mask
 from stages.records import params, tables
-from stages.segment import segment_all
+from stages.segment import load, segment_all
+from stages.verify import MaskFolders
 
 
 def read_photos(folder: Path) -> pd.DataFrame:
@@ -50,25 +55,36 @@ def choose_boxes(photos: pd.DataFrame, folder: Path, networks: Path, settings: P
     return choose_all(photos, pd.concat(found, ignore_index=True), params.read(settings, "crop", CropParams))
 
 
-def mask_overlaps(chosen: pd.DataFrame, folder: Path, networks: Path, settings: Path) -> np.ndarray:
-    """The overlap `(N,)` of each photo's mask, by the crop and segment stages, with the true one; NaN if none."""
-    rule = params.read(settings, "crop", CropParams)
+def draw_masks(chosen: pd.DataFrame, folder: Path, out: Path, networks: Path, settings: Path) -> dict[str, float]:
+    """Write crops, maps and masks into `out`, by the crop, segment and mask stages; seconds per crop by segmenter."""
+    crop_rule, mask_rule = params.read(settings, "crop", CropParams), params.read(settings, "mask", MaskParams)
     segment = params.read(settings, "segment", SegmentParams)
-    spec = SEGMENTERS[segment.network]
-    network = runtime.load(networks / spec.file, [spec.output], segment.runtime)
     rows = [row for row in chosen.to_dict("records") if row["status"] == "ok"]
-    scores = {}
-    with tempfile.TemporaryDirectory() as crops:
-        for _ in batches.mapped(partial(write_crop, folder, Path(crops), rule), rows, ahead=32):
-            pass
-        names = [str(row["image_id"]) for row in rows]
-        drawn = segment_all(names, Path(crops), network, spec, segment.runtime.batch_size)
-        for row, (name, mask, _) in zip(rows, drawn):
-            true = images.read_mask(folder / "masks" / Path(str(row["path"])).with_suffix(".png").name)
-            box = np.array([row[side] for side in CORNERS], dtype=np.float64) if row["is_cropped"] else None
-            window = selection.window(box, (true.shape[1], true.shape[0]), rule.margin)
-            scores[name] = np.nan if mask is None else truth.mask_iou(mask, window, true)
-    return chosen["image_id"].map(scores).to_numpy(dtype=np.float64)
+    names, seconds = [str(row["image_id"]) for row in rows], {}
+    for _ in batches.mapped(partial(write_crop, folder, out / "crops", crop_rule), rows, ahead=32):
+        pass
+    for name in mask_rule.weights:
+        view = params.read(settings, f"segmenters.{name}", SegmenterParams)
+        network, started = load(networks, view, segment), time.perf_counter()
+        for image_id, plane in segment_all(names, out / "crops", network, view, segment.runtime.batch_size):
+            images.write(out / "maps" / name / f"{image_id}.png", plane)
+        seconds[name] = (time.perf_counter() - started) / len(names)
+    for _ in batches.mapped(
+        partial(write_mask, out / "crops", out / "maps", out / "masks", mask_rule), names, ahead=32
+    ):
+        pass
+    return seconds
+
+
+def mask_overlaps(chosen: pd.DataFrame, folder: Path, out: Path, settings: Path) -> pd.DataFrame:
+    """The overlap of each photo's mask with the true one: "" the averaged mask, then each segmenter's alone."""
+    margin, weights = (
+        params.read(settings, "crop", CropParams).margin,
+        params.read(settings, "mask", MaskParams).weights,
+    )
+    folders = MaskFolders(out / "masks", folder / "masks", {name: out / "maps" / name for name in weights})
+    rows = [row | {"path": Path(str(row["path"])).name} for row in chosen.to_dict("records")]
+    return pd.DataFrame([verify.mask_overlaps(margin, folders, row) for row in rows], columns=["", *weights])
 
 
 def share(hits: np.ndarray) -> dict[str, float]:
@@ -108,8 +124,14 @@ def main() -> None:
     photos = read_photos(arguments.folder)
     chosen = choose_boxes(photos, arguments.folder, arguments.networks, arguments.params)
     found = truth.box_scores(chosen[CORNERS].to_numpy(float), photos[[f"true_{side}" for side in CORNERS]].to_numpy())
-    masks = mask_overlaps(chosen, arguments.folder, arguments.networks, arguments.params)
+    with tempfile.TemporaryDirectory() as out:
+        seconds = draw_masks(chosen, arguments.folder, Path(out), arguments.networks, arguments.params)
+        overlaps = mask_overlaps(chosen, arguments.folder, Path(out), arguments.params)
+    masks = overlaps[""].to_numpy(dtype=np.float64)
     timing.show(summarise(found, masks), f"{arguments.folder}: {len(photos)} photos")
+    alone = {name: overlaps[name].to_numpy(dtype=np.float64) for name in seconds}
+    gains = pd.DataFrame(truth.gains(masks, alone)).T.assign(**{"s per crop": pd.Series(seconds)})
+    timing.show(gains, "each segmenter alone; what the averaged mask gains over it, with its 95 % interval")
     worst = pd.DataFrame({"path": photos["path"], "box IoU": found, "mask IoU": masks})
     timing.show(worst.sort_values(["mask IoU", "path"]).head(5), "lowest masks")
 

@@ -1,4 +1,4 @@
-"""Seconds from a crop's file to its mask: this pipeline and plain ONNX Runtime; optionally a quantised network."""
+"""Seconds from a crop's file to its mask: this pipeline and plain ONNX Runtime."""
 
 import argparse
 import os
@@ -37,7 +37,6 @@ def main() -> None:
     parser.add_argument("--crops", type=Path, default=Path("data/crops"))
     parser.add_argument("--networks", type=Path, default=Path("models/pretrained"))
     parser.add_argument("--network", default="u2netp")
-    parser.add_argument("--quantised", type=Path, help="folder that segmentation_int8.py wrote")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--limit", type=int, default=32, help="crops in each round")
     parser.add_argument("--rounds", type=int, default=7)
@@ -51,8 +50,6 @@ def main() -> None:
         "ONNX Runtime, batch 1": timing.stopwatch(one_by_one(crops, arguments.networks, view)),
         "pipeline": timing.stopwatch(pipeline(crops, arguments.networks, view, settings)),
     }
-    if arguments.quantised:
-        contenders["8-bit, not in use"] = timing.stopwatch(pipeline(crops, arguments.quantised, view, settings))
     seconds = timing.interleaved(contenders, arguments.rounds)
     precision = runtime.resolve_precision(settings.runtime.precision)
     title = f"{len(crops)} crops, {len(seconds)} rounds, {os.cpu_count()} cores, OpenVINO {precision}; s per crop"

@@ -4,12 +4,13 @@ import argparse
 from collections.abc import Hashable
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from stages.crop import candidates
-from stages.imaging import batches, images, selection, thresholds, truth
+from stages.imaging import batches, images, masks, selection, thresholds, truth
 from stages.imaging.boxes import COLUMNS as CORNERS
 from stages.imaging.selection import NOTHING, CropParams
 from stages.imaging.thresholds import Seen
@@ -45,31 +46,56 @@ def seen(both: pd.DataFrame, photos: pd.DataFrame, found: pd.DataFrame) -> list[
     ]
 
 
-def mask_overlap(margin: float, mask_folder: Path, true_folder: Path, row: dict[Hashable, object]) -> float:
-    """The overlap of one photo's mask with the true one; NaN where the photo has no mask."""
-    path = mask_folder / f"{row['image_id']}.png"
+class MaskFolders(NamedTuple):
+    """Where masks are: those in use, the true ones, and a folder of maps for each segmenter by name."""
+
+    used: Path
+    true: Path
+    maps: dict[str, Path]
+
+
+def mask_overlaps(margin: float, folders: MaskFolders, row: dict[Hashable, object]) -> dict[str, float]:
+    """The overlap of one photo's mask with the true one under "", and of each segmenter's alone under its name.
+
+    Nothing where the photo has no mask.
+    """
+    path = folders.used / f"{row['image_id']}.png"
     if row["status"] != "ok" or not path.is_file():
-        return float("nan")
-    true = images.read_mask(true_folder / Path(str(row["path"])).with_suffix(".png"))
+        return {}
+    true = images.read_mask(folders.true / Path(str(row["path"])).with_suffix(".png"))
     box = np.array([row[name] for name in CORNERS], dtype=np.float64) if row["is_cropped"] else None
     window = selection.window(box, (true.shape[1], true.shape[0]), margin)
-    return truth.mask_iou(images.read_mask(path), window, true)
+    size_wh = window[2] - window[0], window[3] - window[1]
+    planes = {name: images.read_mask(folder / path.name) for name, folder in folders.maps.items()}
+    alone = {name: (255 * masks.stretched(plane, size_wh)).astype(np.uint8) for name, plane in planes.items()}
+    drawn = {"": images.read_mask(path), **alone}
+    return {name: truth.mask_iou(mask, window, true) for name, mask in drawn.items()}
+
+
+def all_mask_overlaps(both: pd.DataFrame, folders: MaskFolders, margin: float) -> dict[str, np.ndarray]:
+    """`mask_overlaps` of all photos: `(N,)` for each name, NaN where a photo has no mask."""
+    scored = batches.mapped(partial(mask_overlaps, margin, folders), both.to_dict("records"), ahead=32)
+    rows = [scores for _, scores in progress.track(scored, len(both), "photo", "verify")]
+    names = ["", *folders.maps]
+    frame = pd.DataFrame(rows, columns=names, dtype="float64")
+    return {name: frame[name].to_numpy() for name in names}
 
 
 def main() -> None:
     """Write metrics/sample.json, and how recall and rejects move with the rule's thresholds."""
     parser = argparse.ArgumentParser(description=__doc__)
-    names = ("params", "manifest", "detections", "boxes", "masks", "truth", "true-masks", "metrics", "thresholds")
-    for name in names:
+    for name in ("params", "manifest", "detections", "boxes", "maps", "masks"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    for name in ("truth", "true-masks", "metrics", "thresholds"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
     rule = params.read(arguments.params, "crop", CropParams)
     both = pair(crops.read(arguments.boxes), tables.read(arguments.truth, TRUTH_COLUMNS))
-    overlap = partial(mask_overlap, rule.margin, arguments.masks, arguments.true_masks)
-    scored = batches.mapped(overlap, both.to_dict("records"), ahead=32)
-    masks = [score for _, score in progress.track(scored, len(both), "photo", "verify")]
+    names = params.read(arguments.params, "mask", masks.MaskParams).weights
+    folders = MaskFolders(arguments.masks, arguments.true_masks, {name: arguments.maps / name for name in names})
+    overlaps = all_mask_overlaps(both, folders, rule.margin)
     found = truth.box_scores(both[CORNERS].to_numpy(), both[[f"true_{name}" for name in CORNERS]].to_numpy())
-    scores = truth.summarise(found, np.array(masks))
+    scores = truth.summarise(found, overlaps[""]) | {"segmenters": truth.gains(overlaps.pop(""), overlaps)}
     atomic.write_json(arguments.metrics, scores)
     photos, boxes = manifest.read(arguments.manifest), detections.read(arguments.detections)
     for name, moved in thresholds.sweep(seen(both, photos, boxes), rule).items():

@@ -58,3 +58,12 @@ def test_the_summary_by_hand():
 def test_without_any_mask_the_summary_can_still_be_written(masks):
     found = truth.summarise(np.array([0.5]), np.array(masks))
     assert json.loads(json.dumps(found, allow_nan=False))["mask"]["n"] == 0
+
+
+def test_gains_are_paired_photo_by_photo():
+    averaged = np.array([0.9, 0.8, np.nan, 0.7, 0.6])
+    found = truth.gains(averaged, {"a": averaged - 0.1, "b": np.array([0.9, 0.6, 0.1, 0.7, np.nan])})
+    assert found["a"] == {"mean_iou": 0.65, "gain": 0.1, "low": 0.1, "high": 0.1}
+    assert (found["b"]["mean_iou"], found["b"]["gain"]) == (0.7333, 0.0667)
+    assert found["b"]["low"] == 0.0 and found["b"]["high"] == 0.2
+    assert truth.gains(averaged[:1], {"a": averaged[:1]}) == {"a": {}}
