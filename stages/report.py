@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from stages.imaging import background, images, letterbox
@@ -40,7 +41,11 @@ class Folders:
 
     def masked(self, image_id: str) -> Look:
         """The crop where its mask is not 0."""
-        return self._look(lambda: self._masked(image_id))
+        return self._look(lambda: self._masked(image_id, 1.0))
+
+    def tinted(self, image_id: str) -> Look:
+        """The crop, half one colour where its mask is 0."""
+        return self._look(lambda: self._masked(image_id, 0.5))
 
     def padded(self, file: str) -> Look:
         """The picture that the models see."""
@@ -50,9 +55,10 @@ class Folders:
         content = images.load(self.photos / path, image_id or None)
         return images.decode_photo(content, images.at_least(4 * self.side)).picture
 
-    def _masked(self, image_id: str) -> np.ndarray:
+    def _masked(self, image_id: str, strength: float) -> np.ndarray:
         crop = images.read(self.crops / f"{image_id}.jpg")
-        return background.remove(crop, images.read_mask(self.masks / f"{image_id}.png"), _BEHIND)
+        masked = background.remove(crop, images.read_mask(self.masks / f"{image_id}.png"), _BEHIND)
+        return cv2.addWeighted(masked, strength, crop, 1 - strength, 0)
 
     def _look(self, read: Callable[[], np.ndarray]) -> Look:
         try:

@@ -117,6 +117,12 @@ class Project:
         best = {"best_single": {"name": "one", **test}} if n_val else {}
         content = {"test": test, "equal_weights": test, "weights": {"one": 1.0}} | best
         atomic.write_json(metrics / "ensemble.json", content)
+        refused = {"photos": 4, "refused": 1, "reason": {"too_small": 1}}
+        rule = {"by_class": {self.classes[0]: refused}, "uneven": {self.classes[0]: 0.001}}
+        atomic.write_json(metrics / "crop.json", rule)
+        moved = pd.DataFrame({"value": [0.1, 0.2], "is_current": [True, False], "photos": 4, "cropped": [3, 2]})
+        moved = moved.assign(share_cropped=moved["cropped"] / 4, **dict.fromkeys(crops.REFUSALS, 0))
+        tables.write(metrics / "crop" / "thresholds" / "min_score.csv", moved.assign(low_score=[1, 2]))
 
     def render(self, run):
         out, names = self.folder / "out" / "index.html", ("manifest", "detections", "boxes", "masks", "letterbox")
@@ -158,17 +164,19 @@ def test_full_page(project, run):
     assert dict(found) == {
         "files": "8",
         "usable": "7",
-        "with vehicle": "7",
+        "with boxes": "7",
         "cropped": "6",
         "masked": "6",
         "padded": "7",
     }
-    assert page.says("The detector found no vehicle, not even at a low score. Here: 1 used whole.")
+    assert page.says(
+        "The detector found no vehicle, not even at a low score, and nothing else with confidence. Here: 1 used whole."
+    )
     assert page.says("part of the file is lost or damaged. Here: 1 not used.")
     assert page.says("Wrong answers on test 2")
     sure, unsure = page.source.index("87.5%"), page.source.index("81.2%")
     assert sure < unsure
-    assert len([a for a in page.of("svg") if "aria-label" in a]) == 4
+    assert len([a for a in page.of("svg") if "aria-label" in a]) == 4 + 1 + 6  # thresholds, distributions
 
 
 def test_equal_inputs_give_equal_bytes(project, run):
@@ -215,7 +223,7 @@ def test_every_picture_is_told_in_words(project, run):
     project.write(n_wrong=1)
     write_curves(project)
     page = project.render(run)
-    assert len(page.of("img")) == 8 + 2 * 8 + 1  # detections, crops and masks, errors
+    assert len(page.of("img")) == 3 * 8 + 8 + 2 * 8 + 1  # steps, detections, masks, errors
     assert all(attributes["alt"].strip() for attributes in page.of("img"))
     for attributes in page.of("svg"):
         assert attributes.get("aria-hidden") == "true" or attributes["aria-label"].strip()
@@ -235,9 +243,9 @@ def test_galleries_are_sampled_and_counts_are_not(tmp_path, run):
     project = Project(tmp_path, ["test"] * 8, per_gallery=3)
     project.write(n_wrong=5)
     page = project.render(run)
-    assert page.says("Photos with a chosen car 8") and page.says("3 of 8 are shown, drawn at random.")
-    assert page.says("Wrong answers on test 5") and page.says("3 of 5 are shown, drawn at random.")
-    assert len(page.of("img")) == 3 + 2 * 3 + 3
+    assert page.says("Photos with a chosen car 8") and page.says("3 of 8 are shown, drawn by lot with seed 1.")
+    assert page.says("Wrong answers on test 5") and page.says("3 of 5 are shown, drawn by lot with seed 1.")
+    assert len(page.of("img")) == 3 * 3 + 3 + 2 * 3 + 3  # steps, detections, masks, errors
 
 
 def test_no_test_and_no_val_photos(tmp_path, run):
@@ -269,15 +277,16 @@ def test_vanished_and_changed_photos_leave_a_note(project, run):
     images.write(project.folder / "photos" / changed["path"], photo_of(99))
     page = project.render(run)
     lost = [attributes["aria-label"] for attributes in page.of("div") if attributes.get("role") == "img"]
-    assert sorted(lost) == sorted(
-        [
-            f"Photo {gone['path']} with 2 boxes: cannot be shown, missing",
-            f"Photo {changed['path']} with 2 boxes: cannot be shown, changed",
-            f"Crop of {gone['path']}: cannot be shown, missing",
-            f"Crop of {gone['path']} without its background: cannot be shown, missing",
-            f"Crop of {changed['path']} without its background: cannot be shown, missing",
-        ]
-    )
+    twice = [
+        f"Photo {gone['path']} with 2 boxes: cannot be shown, missing",
+        f"Photo {changed['path']} with 2 boxes: cannot be shown, changed",
+    ]
+    once = [f"Crop of {gone['path']}: cannot be shown, missing"] + [
+        f"Crop of {row['path']}{treatment}: cannot be shown, missing"
+        for row in (gone, changed)
+        for treatment in (", its background tinted", " without its background")
+    ]
+    assert sorted(lost) == sorted([*twice, *twice, *once])
 
 
 def test_only_shown_photos_are_read(tmp_path, run, monkeypatch):
@@ -287,7 +296,7 @@ def test_only_shown_photos_are_read(tmp_path, run, monkeypatch):
     load = images.load
     monkeypatch.setattr(images, "load", lambda path, *rest: paths.append(path) or load(path, *rest))
     project.render(run)
-    assert len(paths) == 2 + 2 * 2
+    assert len(paths) == 3 * 2 + 2 + 2 * 2  # steps, detections, masks
 
 
 def test_boxes_lie_over_the_thumbnail(tmp_path, run):
@@ -296,7 +305,7 @@ def test_boxes_lie_over_the_thumbnail(tmp_path, run):
     page = project.render(run)
     chosen = [attributes for attributes in page.of("rect") if attributes.get("class") == "chosen"]
     # 40 x 30 pixels at 32 x 24.
-    assert chosen == [{"class": "chosen", "x": "3.2", "y": "2.4", "width": "25.6", "height": "19.2"}] * 2
+    assert chosen == [{"class": "chosen", "x": "3.2", "y": "2.4", "width": "25.6", "height": "19.2"}] * 4
     picture = base64.b64decode(page.of("img")[0]["src"].split(",")[1])
     assert cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR).shape == (24, 32, 3)
 
@@ -327,3 +336,24 @@ def test_shrunk_keeps_the_aspect_ratio_and_never_enlarges():
     assert report.shrunk(photo_of(0), 20).shape == (15, 20, 3)
     assert report.shrunk(photo_of(0), 40).shape == (30, 40, 3)
     assert np.array_equal(wide, before)
+
+
+def test_what_the_rule_refuses_is_counted_by_class_and_an_uneven_rule_is_told(project, run):
+    project.write()
+    page = project.render(run)
+    assert page.says("1 of 4") and page.says("25.0 %") and page.says("too_small 1")
+    assert page.says("once in 1,000 cases")
+    for label in ("crop.min_score (score, 0 to 1)", "share of photos (0 to 1)", "mask (share of the crop, 0 to 1)"):
+        assert f">{label}</text>" in page.source
+
+
+def test_near_duplicates_stand_side_by_side_those_of_two_classes_first(tmp_path, run):
+    project = Project(tmp_path, ["train"] * 6)
+    for group, members in (("g1", (0, 2)), ("g2", (1, 4))):  # labels alternate: g1 has one, g2 two
+        for place in members:
+            project.rows[place]["group"] = group
+    project.write()
+    page = project.render(run)
+    assert page.says("Near-duplicates 2") and page.says("2 photos different labels")
+    section = page.source[page.source.index('id="duplicates"') : page.source.index('id="steps"')]
+    assert section.index("different labels</span>") < section.index("2 photos</p>") and section.count("<img") == 4

@@ -14,9 +14,6 @@ _SAME_VEHICLE_IOU = 0.6
 # A box that ends within this share of the photo's side from its edge touches it: detectors miss edges by a little.
 _TOUCHING = 0.01
 
-# Why a photo has no main car, in the order in which the rule looks.
-REASONS = ("no_vehicle", "other_class", "low_score", "too_small", "cut_by_frame", "several_cars")
-
 
 @dataclass(frozen=True)
 class CropParams:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from stages.imaging import truth
-from stages.imaging.selection import REASONS, Candidates, Choice, CropParams, choose
+from stages.imaging.selection import Candidates, Choice, CropParams, choose
+from stages.records.crops import REFUSALS
 
 # Each threshold is moved over these values while the others stay as the rule has them.
 GRID: dict[str, tuple[float, ...]] = {
@@ -52,7 +53,7 @@ def tally(photos: list[Seen], rule: CropParams) -> dict[str, float | int]:
     reasons = pd.Series([choice.reason for choice in choices], dtype=str).value_counts()
     cropped = sum(choice.index is not None for choice in choices)
     counts = {"photos": len(photos), "cropped": cropped, "share_cropped": _share(cropped, len(photos))}
-    counts |= {reason: int(reasons.get(reason, 0)) for reason in REASONS}
+    counts |= {reason: int(reasons.get(reason, 0)) for reason in REFUSALS}
     if any(photo.true_box is not None for photo in photos):
         right = sum(_is_right(photo, choice) for photo, choice in zip(photos, choices))
         counts |= {"recall_50": _share(right, len(photos)), "precision_50": _share(right, cropped)}

@@ -6,6 +6,8 @@ import pandas as pd
 
 from stages.records import tables
 
+# Why a photo has no main car, in the order in which the rule looks.
+REFUSALS = ("no_vehicle", "other_class", "low_score", "too_small", "cut_by_frame", "several_cars")
 COLUMNS = {
     "image_id": "str",
     "path": "str",

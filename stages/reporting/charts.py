@@ -7,10 +7,11 @@ import warnings
 import numpy as np
 import pandas as pd
 from markupsafe import Markup, escape
-from matplotlib import colors, style
+from matplotlib import colors, style, ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from stages.records.crops import REFUSALS
 from stages.reporting.counts import Stage
 
 # Stands for "the colour of the page's text" while matplotlib draws, light or dark as the page is.
@@ -22,6 +23,13 @@ _MAX_TICK_CHARACTERS = 24
 # With more classes a matrix of names and numbers cannot be read.
 _MAX_NAMED_CLASSES = 40
 _MAX_COUNTED_CLASSES = 25
+_BINS = 30
+_UNITS = {
+    "min_score": "score, 0 to 1",
+    "min_area": "share of the photo",
+    "min_aspect": "width / height",
+    "max_rival": "share of the best rank",
+}
 _STYLE = {
     "svg.fonttype": "none",
     "text.parse_math": False,
@@ -109,6 +117,36 @@ def curves(name: str, tables: dict[str, pd.DataFrame]) -> Markup:
             if axes.lines:
                 axes.legend()
         return _svg(figure, f"curves-{name}", f"Line chart: loss and accuracy of {name} by epoch.")
+
+
+def histogram(name: str, values: pd.Series, label: str, unit: str) -> Markup:
+    """How often which of `values` occurs; missing ones are left out. `label` and `unit` name the axis."""
+    known = values.dropna()
+    with style.context(["default", _STYLE]):
+        figure, axes = _canvas(2.6)
+        axes.hist(known, bins=_BINS, color=_BLUE)
+        axes.set(xlabel=f"{label} ({unit})", ylabel="photos (count)")
+        axes.yaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+        middle = f", the middle one {known.median():.2f}" if len(known) else ""
+        return _svg(figure, f"histogram-{name}", f"Histogram: {label} of {len(known)} photos{middle}.")
+
+
+def threshold(name: str, moved: pd.DataFrame) -> Markup:
+    """The share of photos with a chosen car, and of each reason for none, at each value of one threshold.
+
+    `moved` is a table of metrics/crop/thresholds; the value in force is marked.
+    """
+    reasons = [column for column in REFUSALS if moved[column].any()]
+    current = float(moved.loc[moved["is_current"], "value"].iloc[0])
+    with style.context(["default", _STYLE]):
+        figure, axes = _canvas(3.2)
+        axes.plot(moved["value"], moved["share_cropped"], marker=".", color=_BLUE, label="chosen car")
+        for column in reasons:
+            axes.plot(moved["value"], moved[column] / moved["photos"].clip(lower=1), marker=".", label=column)
+        axes.axvline(current, color=_INK, linestyle=":", label="in force")
+        axes.set(xlabel=f"crop.{name} ({_UNITS[name]})", ylabel="share of photos (0 to 1)", ylim=(-0.03, 1.03))
+        figure.legend(loc="outside right upper", fontsize=9)
+        return _svg(figure, f"threshold-{name}", f"Line chart: photos with a chosen car by {name}, now {current:g}.")
 
 
 def _canvas(height_in: float) -> tuple[Figure, Axes]:

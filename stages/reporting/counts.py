@@ -1,6 +1,6 @@
 """Photos counted: at every stage, by class and split, and right or wrong by class."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ def funnel(rows: pd.DataFrame, detections: pd.DataFrame) -> list[Stage]:
     return [
         Stage("files", len(rows), "every file of the source"),
         Stage("usable", len(usable), "decoded, labelled, not a copy of another file"),
-        Stage("with vehicle", seen, "the detector found a vehicle, at whatever score"),
+        Stage("with boxes", seen, "the detector found something, at whatever score"),
         Stage("cropped", int(rows["is_cropped"].sum()), "the rule chose a main car"),
         Stage("masked", int(rows["is_masked"].sum()), "the mask covers a believable share of the crop"),
         Stage("padded", int((rows["status"] == "ok").sum()), "reached the models, with or without crop and mask"),
@@ -88,3 +88,35 @@ def recalls(matrix: np.ndarray, classes: list[str]) -> list[Recall]:
         times = int(others[worst])
         found.append(Recall(label, int(right), int(row.sum()), classes[worst] if times else "", times))
     return found
+
+
+class Refusal(NamedTuple):
+    """What the rule for the main car refused of one class: `refused` of `photos`, and the count of each reason."""
+
+    label: str
+    refused: int
+    photos: int
+    reasons: dict[str, int]
+
+
+def refusals(rule: dict[str, Any], classes: list[str]) -> list[Refusal]:
+    """The refused photos of each class from the metrics of the crop stage, in the order of `classes`."""
+    by_class = rule["by_class"]
+    found = [(name, by_class[name]) for name in classes if name in by_class]
+    return [Refusal(name, of["refused"], of["photos"], of["reason"]) for name, of in found]
+
+
+def shapes(rows: pd.DataFrame) -> list[tuple[str, pd.Series, str, str]]:
+    """Distributions over the photos: a name, the values, what they are, and their unit."""
+    usable, cropped = rows[rows["is_usable"]], rows[rows["is_cropped"]]
+    width, height = cropped["x_max"] - cropped["x_min"], cropped["y_max"] - cropped["y_min"]
+    megapixels = usable["width"] * usable["height"] / 1e6
+    share = width * height / (cropped["width"] * cropped["height"])
+    return [
+        ("size", megapixels, "size of the photo", "megapixels"),
+        ("photo-aspect", usable["width"] / usable["height"], "shape of the photo", "width / height"),
+        ("share", share, "chosen box", "share of the photo, 0 to 1"),
+        ("aspect", width / height, "shape of the chosen box", "width / height"),
+        ("coverage", rows["coverage"], "mask", "share of the crop, 0 to 1"),
+        ("agreement", rows["agreement"], "agreement of the segmenters", "mean IoU, 0 to 1"),
+    ]

@@ -7,12 +7,15 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from stages.records import crops, detections, letterbox, manifest, masks, predictions, tables
+from stages.records import crops, detections, letterbox, manifest, masks, predictions, tables, thresholds
 from stages.records.predictions import Predictions
 
 CORNERS = ["x_min", "y_min", "x_max", "y_max"]
 # The figures that training logs, each in a file of its own below plots/metrics.
 FIGURES = ("train/loss", "val/log_loss", "val/accuracy")
+
+
+_THRESHOLDS = "crop/thresholds"
 
 
 class Files(NamedTuple):
@@ -34,7 +37,8 @@ class Evidence:
     Columns of `rows`: those of data/manifest.csv; `is_usable`, it is a photo; of the chosen box `is_cropped`,
     corners, `score`, `class_name`; `coverage`, `agreement`, `is_masked`, `mask_reason` of the mask; and as
     data/letterbox.csv ends it, `status`, `reason`, `file`. `models` holds the metrics of each model, `curves` its
-    training: a table with `step` and one value column for each of FIGURES that was logged.
+    training: a table with `step` and one value column for each of FIGURES that was logged. `rule` counts
+    what the rule for the main car refused, `thresholds` holds a table for each of its thresholds.
     """
 
     rows: pd.DataFrame
@@ -43,6 +47,8 @@ class Evidence:
     ensemble: dict[str, Any]
     models: dict[str, dict[str, Any]]
     curves: dict[str, dict[str, pd.DataFrame]]
+    rule: dict[str, Any]
+    thresholds: dict[str, pd.DataFrame]
 
 
 def read(files: Files, classes: list[str]) -> Evidence:
@@ -59,6 +65,8 @@ def read(files: Files, classes: list[str]) -> Evidence:
         predicted=predicted,
         ensemble=ensemble,
         models={n: _read_json(files.metrics / "evaluate" / f"{n}.json", ("val", "test")) for n in names},
+        rule=_read_json(files.metrics / "crop.json", ("by_class", "uneven")),
+        thresholds={path.stem: thresholds.read(path) for path in sorted((files.metrics / _THRESHOLDS).glob("*.csv"))},
         curves={name: _read_curves(files.metrics / "train" / name / "plots" / "metrics") for name in names},
     )
 

@@ -9,6 +9,9 @@ from stages.reporting.pictures import Album, Shot, boxes_of, is_chosen_box, shot
 from stages.reporting.sampling import sample
 from stages.reporting.settings import ReportParams
 
+# Of a group of near-duplicates, so many are shown.
+_PER_GROUP = 4
+
 
 @dataclass(frozen=True)
 class Card:
@@ -40,6 +43,11 @@ class Curator:
         self._places = found.groupby("image_id").indices
         self._album = album
         self._settings = settings
+
+    @property
+    def seed(self) -> int:
+        """What the galleries that cannot show all are drawn with."""
+        return self._settings.seed
 
     def _sample(self, rows: pd.DataFrame) -> pd.DataFrame:
         return sample(rows, self._settings.photos_per_gallery, self._settings.seed)
@@ -78,24 +86,59 @@ class Curator:
         return Card(row["path"], shots, tuple(lines), "", f"all {len(found)} boxes" if listed else "", listed)
 
     def masks(self, rows: pd.DataFrame) -> list[Gallery]:
-        """Masks that are not used, then those that are, each by coverage from the least."""
+        """Masks that are not used, then those that are, each from the one that the segmenters agree on least."""
         drawn = rows[rows["coverage"].notna()]
         unused, used = drawn[~drawn["is_masked"]], drawn[drawn["is_masked"]]
         why = " ".join(reasons.explain(code) for code in sorted(unused["mask_reason"].unique()))
         return [
             self._masks_of(unused, "Masks not used", why or "None."),
-            self._masks_of(used, "Masks used", "What the mask takes away stands in one flat colour."),
+            self._masks_of(
+                used, "Masks used", "The segmenters agree least on the first. What goes is tinted, then gone."
+            ),
         ]
 
     def _masks_of(self, rows: pd.DataFrame, title: str, sentence: str) -> Gallery:
-        ordered = self._sample(rows).sort_values("coverage", kind="stable")
+        ordered = self._sample(rows).sort_values(["agreement", "coverage"], kind="stable")
         return Gallery(title, sentence, len(rows), tuple(self._mask_card(row) for _, row in ordered.iterrows()))
 
     def _mask_card(self, row: pd.Series) -> Card:
-        before = shot(self._album.crop(row["image_id"]), f"Crop of {row['path']}")
+        before = shot(self._album.tinted(row["image_id"]), f"Crop of {row['path']}, its background tinted")
         after = shot(self._album.masked(row["image_id"]), f"Crop of {row['path']} without its background")
-        lines = (_labelled(row), f"coverage {row['coverage']:.1%}")
+        agreement = "" if pd.isna(row["agreement"]) else f", agreement {row['agreement']:.1%}"
+        lines = (_labelled(row), f"coverage {row['coverage']:.1%}{agreement}")
         return Card(row["path"], (before, after), lines, row["mask_reason"])
+
+    def steps(self, rows: pd.DataFrame) -> Gallery:
+        """Some photos that reached the models: the photo, its crop, and what the models see."""
+        used = rows[rows["status"] == "ok"]
+        cards = tuple(self._steps_card(row) for _, row in self._sample(used).iterrows())
+        sentence = "The photo with its boxes, what was cut out, and the padded picture that the models see."
+        return Gallery("Before and after", sentence, len(used), cards)
+
+    def _steps_card(self, row: pd.Series) -> Card:
+        photo = self._photo_card(row)
+        crop = shot(self._album.crop(row["image_id"]), f"Crop of {row['path']}")
+        padded = shot(self._album.padded(row["file"]), f"Picture of {row['path']} as the models see it")
+        return Card(row["path"], (*photo.shots, crop, padded), photo.lines)
+
+    def duplicates(self, rows: pd.DataFrame) -> Gallery:
+        """Groups of near-duplicates, those with several labels first, side by side."""
+        usable = rows[rows["is_usable"]]
+        by_group = usable.groupby("group")["label"].agg(["size", "nunique"])
+        groups = by_group[by_group["size"] > 1].sort_values(["nunique", "size"], ascending=False, kind="stable")
+        shown = groups.index[: self._settings.photos_per_gallery]
+        cards = tuple(self._group_card(usable[usable["group"] == group]) for group in shown)
+        sentence = "Photos nearly alike share a split. Those with different labels come first: one may be wrong."
+        return Gallery("Near-duplicates", sentence, len(groups), cards)
+
+    def _group_card(self, group: pd.DataFrame) -> Card:
+        first = group.head(_PER_GROUP)
+        looks = [self._album.photo(row["path"], row["image_id"]) for _, row in first.iterrows()]
+        shots = tuple(shot(look, f"Photo {path}") for look, path in zip(looks, first["path"]))
+        badge = "different labels" if group["label"].nunique() > 1 else ""
+        return Card(
+            f"{len(group)} photos", shots, tuple(f"{row.path}: {row.label}" for row in first.itertuples()), badge
+        )
 
     def errors(self, judged: pd.DataFrame) -> Gallery:
         """Test photos that the ensemble gets wrong, the surest wrong answer first."""

@@ -16,7 +16,9 @@ def render(evidence: Evidence, curator: Curator) -> str:
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     jinja.filters["percent"] = percent
-    return jinja.get_template("report.html.j2").render(**_tables(evidence), **_galleries(evidence, curator))
+    return jinja.get_template("report.html.j2").render(
+        **_tables(evidence), **_galleries(evidence, curator), seed=curator.seed
+    )
 
 
 def percent(share: float) -> str:
@@ -40,6 +42,10 @@ def _tables(evidence: Evidence) -> dict[str, Any]:
         "split_counts": per_class.sum().to_dict(),
         "confusion_chart": charts.confusion(matrix, classes) if n_test else None,
         "recalls": counts.recalls(matrix, classes) if n_test else [],
+        "refusals": counts.refusals(evidence.rule, classes),
+        "uneven": evidence.rule["uneven"],
+        "threshold_charts": {name: charts.threshold(name, moved) for name, moved in evidence.thresholds.items()},
+        "histograms": [charts.histogram(*shape) for shape in counts.shapes(evidence.rows)],
         "curve_charts": {name: charts.curves(name, tables) for name, tables in evidence.curves.items() if tables},
     }
 
@@ -50,5 +56,7 @@ def _galleries(evidence: Evidence, curator: Curator) -> dict[str, Any]:
         "detections": curator.detections(rows),
         "rejects": curator.rejects(rows),
         "masks": curator.masks(rows),
+        "steps": curator.steps(rows),
+        "duplicates": curator.duplicates(rows),
         "errors": curator.errors(counts.judged(rows, evidence.predicted)),
     }

@@ -31,6 +31,9 @@ class Album(Protocol):
     def crop(self, image_id: str) -> Look:
         """The part of the photo that was cut out."""
 
+    def tinted(self, image_id: str) -> Look:
+        """The crop, half one colour wherever its mask is 0."""
+
     def masked(self, image_id: str) -> Look:
         """The crop with one colour wherever its mask is 0."""
 

@@ -10,12 +10,16 @@ SENTENCES = {
     "duplicate": "Its bytes equal those of another file, which is used instead.",
     "conflicting_labels": "Files with equal bytes carry different labels, so neither label can be trusted.",
     "no_label": "The file lies outside the class folders, or its line in the list names no class.",
-    "no_vehicle": "The detector found no vehicle, not even at a low score.",
-    "other_class": "The detector found vehicles, but none of a class that counts as a car here.",
-    "low_score": "All boxes of cars score below the rule's least score.",
+    "no_vehicle": "The detector found no vehicle, not even at a low score, and nothing else with confidence.",
+    "other_class": "The detector found something with confidence, but nothing of a class that counts as a car here.",
+    "low_score": "There are boxes of cars, but all score below the rule's least score.",
     "too_small": "The best box covers less of the photo than the rule asks for.",
+    "cut_by_frame": "The photo's edge cuts the best box, and what is left is too narrow or too flat for a whole car.",
+    "several_cars": "Another vehicle is nearly as large and as sure as the best one, so none is the main car.",
+    "mask_size": "The mask has another size than the crop; the mask stage has to run again.",
     "mask_too_small": "The mask covers too little of the crop to be the whole car, so the whole crop is used.",
     "mask_too_large": "The mask covers nearly all of the crop, so it cuts nothing away; the whole crop is used.",
+    "masks_disagree": "The segmenters draw different things, so none is believed; the whole crop is used.",
 }
 OUTCOMES = {"ok": "used whole", "dropped": "left out", "failed": "not used", "rejected": "not used"}
 

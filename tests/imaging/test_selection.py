@@ -5,6 +5,7 @@ import pytest
 
 from stages.imaging import images, letterbox, selection
 from stages.imaging.selection import Candidates, Choice, CropParams
+from stages.records.crops import REFUSALS
 
 RULE = CropParams(
     region="car",
@@ -103,7 +104,7 @@ def test_what_the_frame_cuts_must_look_like_a_whole_car(box, reason):
 
 
 def test_every_reason_is_in_the_list():
-    assert selection.REASONS == (
+    assert REFUSALS == (
         "no_vehicle", "other_class", "low_score", "too_small", "cut_by_frame", "several_cars",
     )  # fmt: skip
 

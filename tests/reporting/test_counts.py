@@ -23,7 +23,7 @@ def rows():
 def test_funnel_counts_files_and_copies_once(rows):
     stages = counts.funnel(rows, pd.DataFrame({"image_id": ["1", "1", "2", "4"]}))
     found = {stage.name: stage.files for stage in stages}
-    assert found == {"files": 5, "usable": 4, "with vehicle": 3, "cropped": 2, "masked": 1, "padded": 3}
+    assert found == {"files": 5, "usable": 4, "with boxes": 3, "cropped": 2, "masked": 1, "padded": 3}
 
 
 def test_funnel_of_nothing(rows):
