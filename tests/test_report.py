@@ -1,6 +1,7 @@
 """The whole page, from files to files, on four to eight small photos."""
 
 import base64
+import hashlib
 import html.parser
 import re
 
@@ -189,7 +190,7 @@ def test_equal_inputs_give_equal_bytes(project, run):
 def test_hostile_labels_and_paths_are_only_text(project, run):
     project.write(n_wrong=1)
     page = project.render(run)
-    assert page.of("script") == []
+    assert page.of("script") == [{}]
     assert HOSTILE not in page.source
     assert HOSTILE_ESCAPED in page.source  # as a label, in HTML
     assert "&lt;script&gt;" in page.source[page.source.index("<svg") :]  # as a tick, in a chart
@@ -357,3 +358,12 @@ def test_near_duplicates_stand_side_by_side_those_of_two_classes_first(tmp_path,
     assert page.says("Near-duplicates 2") and page.says("2 photos different labels")
     section = page.source[page.source.index('id="duplicates"') : page.source.index('id="steps"')]
     assert section.index("different labels</span>") < section.index("2 photos</p>") and section.count("<img") == 4
+
+
+def test_the_script_allowed_is_the_script_there(project, run):
+    project.write()
+    page = project.render(run)
+    script = re.search(r"<script>(.*?)</script>", page.source, re.DOTALL).group(1)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = next(a["content"] for a in page.of("meta") if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy == f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"

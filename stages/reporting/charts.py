@@ -24,6 +24,8 @@ _MAX_TICK_CHARACTERS = 24
 _MAX_NAMED_CLASSES = 40
 _MAX_COUNTED_CLASSES = 25
 _BINS = 30
+# Of the largest value: on a narrower axis, rounding would look like a spread.
+_LEAST_SPAN = 0.05
 _UNITS = {
     "min_score": "score, 0 to 1",
     "min_area": "share of the photo",
@@ -124,11 +126,20 @@ def histogram(name: str, values: pd.Series, label: str, unit: str) -> Markup:
     known = values.dropna()
     with style.context(["default", _STYLE]):
         figure, axes = _canvas(2.6)
-        axes.hist(known, bins=_BINS, color=_BLUE)
+        if len(known):
+            axes.hist(known, bins=_BINS, range=_ends(known), color=_BLUE)
         axes.set(xlabel=f"{label} ({unit})", ylabel="photos (count)")
+        axes.xaxis.set_major_locator(ticker.MaxNLocator(nbins=6))
         axes.yaxis.set_major_locator(ticker.MaxNLocator(integer=True))
         middle = f", the middle one {known.median():.2f}" if len(known) else ""
         return _svg(figure, f"histogram-{name}", f"Histogram: {label} of {len(known)} photos{middle}.")
+
+
+def _ends(values: pd.Series) -> tuple[float, float]:
+    """Where the bins begin and end: apart even where all values are nearly the same."""
+    low, high = float(values.min()), float(values.max())
+    apart = _LEAST_SPAN * max(abs(high), 1e-6)
+    return (low, high) if high - low >= apart else (low - apart, high + apart)
 
 
 def threshold(name: str, moved: pd.DataFrame) -> Markup:

@@ -13,8 +13,8 @@ from stages.records.predictions import Predictions
 CORNERS = ["x_min", "y_min", "x_max", "y_max"]
 # The figures that training logs, each in a file of its own below plots/metrics.
 FIGURES = ("train/loss", "val/log_loss", "val/accuracy")
-
-
+# The outcome of a photo that no stage refused anything of.
+OK = "nothing refused"
 _THRESHOLDS = "crop/thresholds"
 
 
@@ -36,7 +36,8 @@ class Evidence:
 
     Columns of `rows`: those of data/manifest.csv; `is_usable`, it is a photo; of the chosen box `is_cropped`,
     corners, `score`, `class_name`; `coverage`, `agreement`, `is_masked`, `mask_reason` of the mask; and as
-    data/letterbox.csv ends it, `status`, `reason`, `file`. `models` holds the metrics of each model, `curves` its
+    data/letterbox.csv ends it, `status`, `reason`, `file`; `outcome` is the reason of the last stage that refused
+    something, or OK. `models` holds the metrics of each model, `curves` its
     training: a table with `step` and one value column for each of FIGURES that was logged. `rule` counts
     what the rule for the main car refused, `thresholds` holds a table for each of its thresholds.
     """
@@ -84,7 +85,9 @@ def _read_rows(files: Files) -> pd.DataFrame:
     rows = photos.assign(is_usable=photos["status"] == "ok", status=padded["status"], reason=padded["reason"])
     rows = rows.join(boxes[["is_cropped", *CORNERS, "score", "class_name"]])
     rows["is_cropped"] &= boxes["status"] == "ok"
-    return rows.join(masked[["coverage", "agreement", "is_masked", "mask_reason"]]).join(padded["file"])
+    rows = rows.join(masked[["coverage", "agreement", "is_masked", "mask_reason"]]).join(padded["file"])
+    outcome = rows["reason"].where(rows["reason"] != "", rows["mask_reason"])
+    return rows.assign(outcome=outcome.where(outcome != "", OK))
 
 
 def _read_ensemble(path: Path, n_test: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The galleries: which photos are shown, in which order, with what beside them."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -13,10 +14,19 @@ from stages.reporting.settings import ReportParams
 _PER_GROUP = 4
 
 
+class Marks(NamedTuple):
+    """What the page filters a card by: class, split and outcome of its photos, one a line."""
+
+    label: str
+    split: str
+    outcome: str
+
+
 @dataclass(frozen=True)
 class Card:
     """One photo of a gallery: `badge` is a short mark, `details` a list that is folded away under `summary`."""
 
+    marks: Marks
     title: str
     shots: tuple[Shot, ...]
     lines: tuple[str, ...]
@@ -83,7 +93,9 @@ class Curator:
             for box, is_chosen in zip(found.itertuples(), is_chosen_box(found, row))
         )
         shots = (shot(look, alt, boxes_of(found, row, look)),)
-        return Card(row["path"], shots, tuple(lines), "", f"all {len(found)} boxes" if listed else "", listed)
+        return Card(
+            _marks(row), row["path"], shots, tuple(lines), "", f"all {len(found)} boxes" if listed else "", listed
+        )
 
     def masks(self, rows: pd.DataFrame) -> list[Gallery]:
         """Masks that are not used, then those that are, each from the one that the segmenters agree on least."""
@@ -106,7 +118,7 @@ class Curator:
         after = shot(self._album.masked(row["image_id"]), f"Crop of {row['path']} without its background")
         agreement = "" if pd.isna(row["agreement"]) else f", agreement {row['agreement']:.1%}"
         lines = (_labelled(row), f"coverage {row['coverage']:.1%}{agreement}")
-        return Card(row["path"], (before, after), lines, row["mask_reason"])
+        return Card(_marks(row), row["path"], (before, after), lines, row["mask_reason"])
 
     def steps(self, rows: pd.DataFrame) -> Gallery:
         """Some photos that reached the models: the photo, its crop, and what the models see."""
@@ -119,7 +131,7 @@ class Curator:
         photo = self._photo_card(row)
         crop = shot(self._album.crop(row["image_id"]), f"Crop of {row['path']}")
         padded = shot(self._album.padded(row["file"]), f"Picture of {row['path']} as the models see it")
-        return Card(row["path"], (*photo.shots, crop, padded), photo.lines)
+        return Card(_marks(row), row["path"], (*photo.shots, crop, padded), photo.lines)
 
     def duplicates(self, rows: pd.DataFrame) -> Gallery:
         """Groups of near-duplicates, those with several labels first, side by side."""
@@ -136,9 +148,9 @@ class Curator:
         looks = [self._album.photo(row["path"], row["image_id"]) for _, row in first.iterrows()]
         shots = tuple(shot(look, f"Photo {path}") for look, path in zip(looks, first["path"]))
         badge = "different labels" if group["label"].nunique() > 1 else ""
-        return Card(
-            f"{len(group)} photos", shots, tuple(f"{row.path}: {row.label}" for row in first.itertuples()), badge
-        )
+        lines = tuple(f"{row.path}: {row.label}" for row in first.itertuples())
+        marks = Marks(*("\n".join(sorted(set(group[name]))) for name in ("label", "split", "outcome")))
+        return Card(marks, f"{len(group)} photos", shots, lines, badge)
 
     def errors(self, judged: pd.DataFrame) -> Gallery:
         """Test photos that the ensemble gets wrong, the surest wrong answer first."""
@@ -153,7 +165,11 @@ class Curator:
             f"said: {row['predicted']}, {row['probability']:.1%}",
             f"true: {row['label']}, {row['true_probability']:.1%}",
         )
-        return Card(row["path"], (shot(self._album.padded(row["file"]), alt),), lines)
+        return Card(_marks(row), row["path"], (shot(self._album.padded(row["file"]), alt),), lines)
+
+
+def _marks(row: pd.Series) -> Marks:
+    return Marks(row["label"], row["split"], row["outcome"])
 
 
 def _labelled(row: pd.Series) -> str:

@@ -1,8 +1,11 @@
 """The page: evidence in, one HTML text out."""
 
+import base64
+import hashlib
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from stages.reporting import charts, counts, results
 from stages.reporting.evidence import Evidence, of_split
@@ -10,15 +13,23 @@ from stages.reporting.galleries import Curator
 
 
 def render(evidence: Evidence, curator: Curator) -> str:
-    """Return the whole page; it names no resource outside itself, and equal evidence gives equal text."""
+    """Return the whole page; it names no resource outside itself, and equal evidence gives equal text.
+
+    Its only script is allowed by its hash.
+    """
     loader = jinja2.PackageLoader("stages.reporting")
     jinja = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     jinja.filters["percent"] = percent
-    return jinja.get_template("report.html.j2").render(
-        **_tables(evidence), **_galleries(evidence, curator), seed=curator.seed
-    )
+    script = loader.get_source(jinja, "filters.js")[0]
+    jinja.globals |= {"seed": curator.seed, "script": Markup(script), "script_hash": _sha256(script)}
+    tables = _tables(evidence) | {"choices": _choices(evidence)}
+    return jinja.get_template("report.html.j2").render(**tables, **_galleries(evidence, curator))
+
+
+def _sha256(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
 
 
 def percent(share: float) -> str:
@@ -48,6 +59,12 @@ def _tables(evidence: Evidence) -> dict[str, Any]:
         "histograms": [charts.histogram(*shape) for shape in counts.shapes(evidence.rows)],
         "curve_charts": {name: charts.curves(name, tables) for name, tables in evidence.curves.items() if tables},
     }
+
+
+def _choices(evidence: Evidence) -> dict[str, list[str]]:
+    """What the filters offer, each in the words of the cards' marks."""
+    names = {"class": "label", "split": "split", "outcome": "outcome"}
+    return {name: sorted(set(evidence.rows[column]) - {""}) for name, column in names.items()}
 
 
 def _galleries(evidence: Evidence, curator: Curator) -> dict[str, Any]:

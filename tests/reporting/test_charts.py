@@ -53,3 +53,17 @@ def test_curves_of_one_epoch():
     found = charts.curves('a"<b>', tables)
     assert "accuracy on val" in texts(found)
     assert 'a"<b>' not in found
+
+
+def test_a_hair_s_breadth_is_no_spread():
+    found = texts(charts.histogram("s", pd.Series([1.0, 1.0001]), "shape", "width / height"))
+    ticks = found[: found.index("shape (width / height)")]
+    assert len(ticks) >= 3
+    assert sum(0.99 < float(tick) < 1.01 for tick in ticks) <= 2
+
+
+def test_a_histogram_of_nothing_and_of_missing_values():
+    assert "mask (share)" in texts(charts.histogram("s", pd.Series([float("nan")]), "mask", "share"))
+    assert "Histogram: mask of 1 photos, the middle one 0.50." in charts.histogram(
+        "s", pd.Series([0.5, float("nan")]), "mask", "share"
+    )
