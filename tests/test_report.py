@@ -367,3 +367,14 @@ def test_the_script_allowed_is_the_script_there(project, run):
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = next(a["content"] for a in page.of("meta") if a.get("http-equiv") == "Content-Security-Policy")
     assert policy == f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+
+
+def test_all_groups_are_counted_and_those_of_two_classes_shown_before_others(tmp_path, run):
+    project = Project(tmp_path, ["train"] * 8, per_gallery=1)
+    for group, members in (("g1", (0, 2)), ("g2", (4, 6)), ("g3", (1, 3)), ("g4", (5, 7, 0))):
+        for place in members:
+            project.rows[place]["group"] = group
+    project.write()  # of g1 one photo is left, g4 has two classes
+    page = project.render(run)
+    assert page.says("Near-duplicates 3") and page.says("1 of 3 are shown, drawn by lot with seed 1.")
+    assert page.says("3 photos different labels")

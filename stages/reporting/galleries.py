@@ -136,12 +136,14 @@ class Curator:
     def duplicates(self, rows: pd.DataFrame) -> Gallery:
         """Groups of near-duplicates, those with several labels first, side by side."""
         usable = rows[rows["is_usable"]]
-        by_group = usable.groupby("group")["label"].agg(["size", "nunique"])
-        groups = by_group[by_group["size"] > 1].sort_values(["nunique", "size"], ascending=False, kind="stable")
-        shown = groups.index[: self._settings.photos_per_gallery]
-        cards = tuple(self._group_card(usable[usable["group"] == group]) for group in shown)
+        by_group = usable.groupby("group")
+        members, firsts = by_group.indices, usable[by_group["image_id"].transform("size") > 1].drop_duplicates("group")
+        is_mixed = firsts["group"].map(by_group["label"].nunique()) > 1
+        mixed = self._sample(firsts[is_mixed])
+        rest = self._sample(firsts[~is_mixed]).head(self._settings.photos_per_gallery - len(mixed))
+        cards = tuple(self._group_card(usable.iloc[members[group]]) for group in (*mixed["group"], *rest["group"]))
         sentence = "Photos nearly alike share a split. Those with different labels come first: one may be wrong."
-        return Gallery("Near-duplicates", sentence, len(groups), cards)
+        return Gallery("Near-duplicates", sentence, len(firsts), cards)
 
     def _group_card(self, group: pd.DataFrame) -> Card:
         first = group.head(_PER_GROUP)

@@ -100,6 +100,18 @@ def test_the_address_sets_the_filters(page, tmp_path):
     assert found.says("1 of the 6 shown here match the filter.")
 
 
+def test_folds_open_for_what_matches(run, tmp_path):
+    many = Project(tmp_path / "many", ["train"] * 14)
+    many.write()
+    many.render(run)
+    address = (tmp_path / "many" / "out" / "index.html").as_uri()
+    plain, _ = visit(address, tmp_path / "profile")
+    filtered, console = visit(f"{address}#class=a", tmp_path / "profile")
+    # Boxes, masks and steps hold 14 cards each, two of them folded; the other folds are the lists of boxes.
+    assert [len([a for a in found.of("details") if "open" in a]) for found in (plain, filtered)] == [0, 3]
+    assert console == []
+
+
 def test_an_address_of_no_known_class_filters_nothing(page, tmp_path):
     found, console = visit((page / "index.html").as_uri() + "#class=%3Cb%3E", tmp_path / "profile")
     assert console == []

@@ -1,5 +1,6 @@
 "use strict";
 // The galleries show the cards of the chosen class, split and outcome; the address keeps the choice, to share it.
+// Folds open while a filter is set, so that nothing that matches stays out of sight.
 const form = document.querySelector(".filters");
 const selects = [...form.querySelectorAll("select")];
 
@@ -12,6 +13,10 @@ function apply() {
   for (const gallery of document.querySelectorAll(".gallery")) {
     const cards = [...gallery.querySelectorAll("li[data-class]")];
     for (const card of cards) card.hidden = !matches(card);
+    for (const fold of gallery.querySelectorAll(":scope > details")) {
+      fold.open = isFiltered;
+      fold.hidden = !fold.querySelector("li[data-class]:not([hidden])");
+    }
     const note = gallery.querySelector(".matching");
     note.hidden = !isFiltered;
     note.textContent = `${cards.filter((card) => !card.hidden).length} of the ${cards.length} shown here match the filter.`;

@@ -1,0 +1,115 @@
+"""The report of many photos: the seconds it takes and the size of its page.
+
+`python -m benchmarks.report_size [PHOTOS]` repeats the tables of this project, as `dvc repro` left them, until they
+tell of 100,000 photos. The pictures are this project's own, so that thumbnails have the size of true ones.
+"""
+
+import argparse
+import json
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from stages import report
+from stages.learning import photos
+from stages.records import atomic, crops, detections, letterbox, manifest, masks, params, predictions, tables
+from stages.records.predictions import Predictions
+from stages.reporting import evidence, page
+from stages.reporting.evidence import Files
+from stages.reporting.galleries import Curator
+from stages.reporting.pictures import Album, Look
+from stages.reporting.settings import ReportParams
+
+# Between the name of a photo and the number of its copy.
+_COPY = "~"
+_TABLES = {"manifest": manifest, "detections": detections, "boxes": crops, "masks": masks, "letterbox": letterbox}
+
+
+@dataclass(frozen=True)
+class Copies:
+    """An album in which a copy looks like its original."""
+
+    album: Album
+
+    def photo(self, path: str, image_id: str) -> Look:
+        """The whole photo."""
+        return self.album.photo(_original(path), _original(image_id))
+
+    def crop(self, image_id: str) -> Look:
+        """The crop."""
+        return self.album.crop(_original(image_id))
+
+    def tinted(self, image_id: str) -> Look:
+        """The crop with its background tinted."""
+        return self.album.tinted(_original(image_id))
+
+    def masked(self, image_id: str) -> Look:
+        """The crop without its background."""
+        return self.album.masked(_original(image_id))
+
+    def padded(self, file: str) -> Look:
+        """The picture that the models see."""
+        return self.album.padded(_original(file))
+
+
+def _original(name: str) -> str:
+    return name.split(_COPY)[0]
+
+
+def repeated(table: pd.DataFrame, times: int) -> pd.DataFrame:
+    """The table `times` over, each time with other ids, paths, groups and files."""
+    names = [name for name in ("image_id", "path", "group", "file") if name in table]
+    copies = []
+    for number in range(times):
+        marked = {name: table[name].where(table[name] == "", table[name] + f"{_COPY}{number}") for name in names}
+        copies.append(table.assign(**marked))
+    return pd.concat(copies, ignore_index=True)
+
+
+def write(folder: Path, classes: list[str], times: int) -> Files:
+    """Write all tables, repeated, and the metrics that go with them, to `folder`."""
+    for name, module in _TABLES.items():
+        tables.write(folder / f"{name}.csv", repeated(module.read(Path(f"data/{name}.csv")), times))
+    one = predictions.read(Path("data/ensemble_predictions.csv"), classes)
+    ids = [f"{image_id}{_COPY}{number}" for number in range(times) for image_id in one.image_ids]
+    predictions.write(
+        folder / "predictions.csv", Predictions(ids, np.tile(one.probabilities, (times, 1)), list(classes))
+    )
+    shutil.copytree("metrics", folder / "metrics")
+    path = folder / "metrics" / "ensemble.json"
+    ensemble = json.loads(path.read_text(encoding="utf-8"))
+    ensemble["test"]["n"] *= times
+    atomic.write_json(path, ensemble)
+    return Files(**{name: folder / f"{name}.csv" for name in (*_TABLES, "predictions")}, metrics=folder / "metrics")
+
+
+def main() -> None:
+    """Print photos, rows of boxes, seconds to read and to draw, and the size of the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("photos", type=int, nargs="?", default=100_000)
+    wanted = parser.parse_args().photos
+    classes = photos.read_classes(Path("data/classes.txt"))
+    settings = params.read(Path("params.yaml"), "report", ReportParams)
+    source = Path(yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))["ingest"]["source"])
+    album = report.Folders(
+        manifest.photo_root(source), Path("data/crops"), Path("data/masks"), Path("data/letterbox"), settings.thumbnail
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        files = write(Path(folder), classes, -(-wanted // len(manifest.read(Path("data/manifest.csv")))))
+        start = time.perf_counter()
+        found = evidence.read(files, classes)
+        read = time.perf_counter()
+        html = page.render(found, Curator(found.detections, Copies(album), settings))
+        drawn = time.perf_counter()
+    print(f"{len(found.rows)} photos, {len(found.detections)} boxes: read in {read - start:.1f} s, ", end="")
+    print(f"drawn in {drawn - read:.1f} s, a page of {len(html.encode()) / 2**20:.1f} MiB")
+
+
+if __name__ == "__main__":
+    main()
