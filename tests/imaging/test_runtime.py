@@ -86,3 +86,20 @@ def test_auto_takes_what_the_machine_has(monkeypatch):
     assert runtime.resolve_engine("auto") == "onnxruntime" and runtime.resolve_engine("openvino") == "openvino"
     assert runtime.resolve_precision("auto") in ("f32", "bf16")
     assert [runtime.resolve_precision(name) for name in ("f32", "bf16")] == ["f32", "bf16"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("side", [6, 9])
+def test_a_picture_network_takes_another_side_than_its_file_says(tmp_path, engine, side):
+    shapes = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ("n", 1, 4, 4)) for name in "xy"]
+    # A sum over 3 x 3 neighbours, so that a border in the wrong place would be seen.
+    kernel = numpy_helper.from_array(np.ones((1, 1, 3, 3), np.float32), "w")
+    node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])
+    graph = helper.make_graph([node], "graph", shapes[:1], shapes[1:], [kernel])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "n.onnx")
+    batch = np.zeros((2, 1, side, side), np.float32)
+    batch[1, 0, 0, side - 1] = 5  # the upper right corner
+    (found,) = runtime.load(tmp_path / "n.onnx", ["y"], RuntimeParams(2, engine, "f32"), side)(batch)
+    expected = np.zeros((2, 1, side, side), np.float32)
+    expected[1, 0, :2, side - 2 :] = 5
+    np.testing.assert_array_equal(found, expected)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 
 from stages.imaging import thresholds
@@ -37,8 +39,6 @@ def test_each_threshold_is_moved_alone_and_the_current_one_is_marked():
 
 
 def test_a_value_of_the_rule_that_the_grid_lacks_is_in_the_table():
-    from dataclasses import replace
-
     table = thresholds.sweep([SURE], replace(RULE, min_score=0.33))["min_score"]
     assert table.loc[table["is_current"], "value"].tolist() == [0.33]
 
