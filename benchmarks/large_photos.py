@@ -25,6 +25,8 @@ from PIL import Image
 
 from benchmarks import timing
 from stages.imaging import images, letterbox, runtime
+from stages.imaging.detection import DetectParams
+from stages.imaging.networks import DETECTORS
 from stages.imaging.selection import CropParams
 from stages.records import params
 
@@ -58,6 +60,7 @@ def steps(path: Path, folder: Path) -> dict[str, Callable[[], object]]:
     """What ingest, detect and crop each do with one photo, whose car covers the middle three fifths each way."""
     ingest, detect, crop = (import_module(f"stages.{name}") for name in _STEPS)
     rule = params.read(_SETTINGS, "crop", CropParams)
+    detector = DETECTORS[params.read(_SETTINGS, "detect", DetectParams).network]
     name = images.image_id(path.read_bytes())
     with Image.open(path) as picture:
         height, width = picture.size  # it lies on its side
@@ -65,7 +68,7 @@ def steps(path: Path, folder: Path) -> dict[str, Callable[[], object]]:
     row = {"image_id": name, "path": path.name, "is_cropped": True, **corners}
     return {
         "ingest": partial(ingest.look, path.parent, path.name),
-        "detect": partial(detect.read_prepared, path.parent, 512, (name, path.name)),
+        "detect": partial(detect.read_prepared, path.parent, detector, (name, path.name)),
         "crop": partial(crop.write_crop, path.parent, folder, rule, row),
     }
 

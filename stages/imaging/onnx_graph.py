@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
+from onnx import numpy_helper, shape_inference
 
 
 def free_batch(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -71,6 +71,31 @@ def _swap(
     for name, scaled in zip(clip.input[1:], bounds):
         graph.initializer.append(numpy_helper.from_array(numbers[name] * numbers[factor], scaled))
     clip.input[:], clip.output[:] = [clipped, *bounds], [result]
+
+
+def without_idle_reshapes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a copy of `model` without those Reshape nodes that give back the shape they get, batch dimension aside.
+
+    tf2onnx leaves some of them, and which ones differs from one conversion to the next.
+    """
+    slim = shape_inference.infer_shapes(model)
+    graph = slim.graph
+    shapes = {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in [*graph.input, *graph.value_info]
+    }
+    targets = {tensor.name: numpy_helper.to_array(tensor).tolist() for tensor in graph.initializer if tensor.dims}
+    outputs = {value.name for value in graph.output}
+    for node in [node for node in graph.node if node.op_type == "Reshape" and node.output[0] not in outputs]:
+        (source, target), result = node.input, node.output[0]
+        known = shapes.get(source, [])[1:]
+        if all(known) and targets.get(target) == [-1, *known]:
+            graph.node.remove(node)
+            for reader in graph.node:
+                reader.input[:] = [source if name == result else name for name in reader.input]
+            shapes[result] = shapes[source]
+    del graph.value_info[:]
+    return slim
 
 
 def canonical(model: onnx.ModelProto) -> onnx.ModelProto:

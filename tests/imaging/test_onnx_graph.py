@@ -151,3 +151,36 @@ def test_openvino_multiplies_by_the_stored_factor_and_not_by_one_sixth():
     network = openvino.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     (found,) = network(np.array([[-4, 0, 2, 9]], np.float32)).values()
     assert found[0] == pytest.approx(np.array([0, 3, 5, 6]) * stored, abs=1e-6)
+
+
+def reshaping(target, shape=("batch", 3, 1, 1)):
+    """y = relu(reshape(relu(x))) with a target shape for the reshape in the middle."""
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"]),
+        helper.make_node("Reshape", ["a", "target"], ["b"]),
+        helper.make_node("Relu", ["b"], ["y"]),
+    ]
+    model = build(nodes, {}, shape=shape)
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    model.graph.initializer.append(numpy_helper.from_array(np.asarray(target, np.int64), "target"))
+    return model
+
+
+def test_a_reshape_to_the_shape_there_already_is_goes_and_the_results_stay():
+    model = reshaping([-1, 3, 1, 1])
+    before = model.SerializeToString()
+    slim = onnx_graph.without_idle_reshapes(model)
+    assert [node.op_type for node in slim.graph.node] == ["Relu", "Relu"] and model.SerializeToString() == before
+    batch = np.arange(-6, 6).reshape(4, 3, 1, 1)
+    np.testing.assert_array_equal(run(slim, batch), run(model, batch))
+
+
+@pytest.mark.parametrize("target", [[-1, 3], [-1, 1, 3, 1], [1, 12, 1, 1], [-1, 1, 1, 1]])
+def test_a_reshape_that_changes_anything_stays(target):
+    slim = onnx_graph.without_idle_reshapes(reshaping(target))
+    assert [node.op_type for node in slim.graph.node] == ["Relu", "Reshape", "Relu"]
+
+
+def test_a_reshape_of_what_has_no_known_shape_stays():
+    slim = onnx_graph.without_idle_reshapes(reshaping([-1, 3, 1, 1], shape=("batch", "c", 1, 1)))
+    assert len(slim.graph.node) == 3
