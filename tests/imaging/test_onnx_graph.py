@@ -161,7 +161,6 @@ def reshaping(target, shape=("batch", 3, 1, 1)):
         helper.make_node("Relu", ["b"], ["y"]),
     ]
     model = build(nodes, {}, shape=shape)
-    model.graph.output[0].type.tensor_type.ClearField("shape")
     model.graph.initializer.append(numpy_helper.from_array(np.asarray(target, np.int64), "target"))
     return model
 
