@@ -5,7 +5,7 @@ BIN := .venv/bin
 NETWORKS := centernet_mobilenetv3 u2netp efficientnet_lite0 efficientnet_lite1 efficientnet_lite2
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test format lock
+.PHONY: repro test experiments format lock
 
 repro: .venv/ready
 	dvc repro dvc.yaml data/sample/dvc.yaml
@@ -17,6 +17,10 @@ test: .venv/ready
 	ruff check
 	mypy
 	pytest -n 2
+
+# The questions of experiments/, each arm with each seed; goes on where it was.
+experiments: .venv/ready
+	python -m stages.experiment experiments/*.yaml --jobs 2
 
 # The environment: exactly the locked packages, each checked against its hash.
 .venv/ready: requirements.lock

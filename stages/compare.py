@@ -12,8 +12,11 @@ import dvc.api
 import numpy as np
 import pandas as pd
 
-_ROUNDS = 10_000
+from stages.reporting import paired
+
 WORKSPACE = "workspace"
+# Keeps the logarithm finite for a class that a model holds impossible.
+_FLOOR = 1e-12
 
 
 @dataclass(frozen=True)
@@ -33,19 +36,12 @@ class Difference:
 def difference(right_a: np.ndarray, right_b: np.ndarray, groups: np.ndarray, seed: int = 0) -> Difference:
     """Compare two classifiers on the same photos, `(N,)` bool each: whether they are right.
 
-    The interval is a paired bootstrap over groups `(N,)` of near-duplicates (Efron, Tibshirani: An Introduction to
-    the Bootstrap, chapter 13): the percentiles of the mean difference when whole groups are drawn again.
+    The interval is that of `paired.gap` over groups `(N,)` of near-duplicates.
     """
-    if len(right_a) == 0:
-        raise ValueError("expected photos that both experiments predicted, found none")
     gains = right_b.astype(int) - right_a.astype(int)
-    by_group = pd.DataFrame({"gain": gains, "size": 1}).groupby(groups).sum().to_numpy()
-    draws = np.random.default_rng(seed).integers(0, len(by_group), (_ROUNDS, len(by_group)))
-    sums = by_group[draws].sum(axis=1)
-    low, high = np.percentile(sums[:, 0] / sums[:, 1], [2.5, 97.5])
+    found = paired.gap(gains, groups, seed)
     only_a, only_b = int((gains < 0).sum()), int((gains > 0).sum())
-    accuracies = float(right_a.mean()), float(right_b.mean())
-    return Difference(len(gains), *accuracies, float(gains.mean()), float(low), float(high), only_a, only_b)
+    return Difference(len(gains), float(right_a.mean()), float(right_b.mean()), *found, only_a, only_b)
 
 
 def read_table(path: str, revision: str) -> pd.DataFrame:
@@ -55,12 +51,21 @@ def read_table(path: str, revision: str) -> pd.DataFrame:
 
 
 def answers(revision: str, predictions: str) -> pd.DataFrame:
-    """Of the test photos of one revision, indexed by image id: `group`, and whether the answer is `right`."""
+    """Of the test photos of one revision, by image id: `group`, whether the answer is `right`, and its `log_loss`."""
     photos = read_table("data/letterbox.csv", revision)
     photos = photos[(photos["split"] == "test") & (photos["status"] == "ok")].set_index("image_id")
     probabilities = read_table(predictions, revision).set_index("image_id").astype(float)
-    predicted = probabilities.idxmax(axis=1).reindex(photos.index)
-    return photos.assign(right=predicted == photos["label"])[["group", "right"]]
+    probabilities = probabilities.reindex(photos.index)
+    of_truth = probabilities.to_numpy()[
+        np.arange(len(photos)), probabilities.columns.get_indexer(pd.Index(photos["label"]))
+    ]
+    return pd.DataFrame(
+        {
+            "group": photos["group"].where(photos["group"] != "", photos.index),
+            "right": probabilities.idxmax(axis=1) == photos["label"],
+            "log_loss": -np.log(np.maximum(of_truth, _FLOOR)),
+        }
+    )
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Take the background away (or blur it, or keep it) and pad every crop to one size, aspect ratio intact."""
+"""Take the background away (or blur it, or keep it) and bring every crop into one square, by default padded."""
 
 import argparse
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 import pandas as pd
 
-from stages.imaging import background, batches, images, letterbox
+from stages.imaging import background, batches, images, letterbox, square
 from stages.records import atomic, manifest, masks, params, progress, tables
 from stages.records import letterbox as letterbox_table
 
@@ -21,8 +21,9 @@ Row = dict[str, object]
 class ResizeParams:
     """`size` of the square picture in pixels, what becomes of the background, and the file format.
 
-    `fill` (red, green, blue) is the colour of the padding and of a removed background. `blur` is the sigma of a
-    blurred one as a share of the crop's longer side. `png` is without loss, `jpg` has quality 95.
+    `fit` says how a crop becomes square (`square.fit`). `fill` (red, green, blue) is the colour of the padding and
+    of a removed background. `blur` is the sigma of a blurred one as a share of the crop's longer side. `png` is
+    without loss, `jpg` has quality 95.
     """
 
     size: Annotated[int, params.Range(16, 2048)]
@@ -30,6 +31,7 @@ class ResizeParams:
     fill: tuple[Channel, Channel, Channel]
     blur: Annotated[float, params.Range(0, 0.5)]
     format: Literal["png", "jpg"]
+    fit: square.Fit = "pad"
 
 
 def treat(crop: np.ndarray, mask: np.ndarray | None, settings: ResizeParams) -> np.ndarray:
@@ -41,13 +43,17 @@ def treat(crop: np.ndarray, mask: np.ndarray | None, settings: ResizeParams) -> 
         crop = background.remove(crop, mask, settings.fill)
     elif mask is not None and settings.background == "blur":
         crop = background.blur(crop, mask, settings.blur)
-    return letterbox.letterbox(crop, (settings.size, settings.size), settings.fill)
+    return square.fit(crop, settings.size, settings.fit, settings.fill)
 
 
 def describe(crop: np.ndarray, has_mask: bool, settings: ResizeParams) -> Row:
-    """Where the crop `(H, W, 3)` lies in the padded picture and what was done to its background."""
-    place = letterbox.place(crop.shape[1], crop.shape[0], (settings.size, settings.size))
-    scale = max(place.width / crop.shape[1], place.height / crop.shape[0])
+    """Where the crop `(H, W, 3)` lies in the square picture and what was done to its background.
+
+    The scale is the larger one of the two sides', which differ by rounding, or by much in a squashed picture.
+    """
+    height, width = crop.shape[:2]
+    place = square.place(width, height, settings.size, settings.fit)
+    scale = max(place.width / width, place.height / height)
     return {
         "background": settings.background if has_mask else "keep",
         "scale": round(scale, 6),

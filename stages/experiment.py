@@ -1,0 +1,155 @@
+"""Answer a question by experiments: every arm of a grid with every seed, and a table of what came out.
+
+Each run is a DVC experiment on the last commit, done in a clone beside the working tree that shares its cache, so
+that nothing here moves meanwhile. Runs that are there already are not done again, so a broken session goes on.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from queue import SimpleQueue
+
+from tqdm import tqdm
+
+from stages import compare
+from stages.records import atomic, grid, progress, tables
+from stages.records.grid import Grid, Run
+from stages.reporting import verdict
+
+_WORKERS = Path(".dvc/tmp/experiments")
+_LOGS = Path("logs/experiments")
+
+
+class ExperimentError(RuntimeError):
+    """Runs cannot begin, or one of them failed."""
+
+
+def command(*words: str | Path, folder: Path = Path()) -> str:
+    """Run a command in `folder` and return what it prints. Raises ExperimentError with its last line of error."""
+    done = subprocess.run([str(word) for word in words], cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
+        raise ExperimentError(f"{' '.join(map(str, words))}: {''.join(last)}")
+    return done.stdout
+
+
+def require_commit() -> None:
+    """Raise ExperimentError unless the last commit holds everything: that is what the runs are made from."""
+    changed = command("git", "status", "--porcelain", "--untracked-files=no").splitlines()
+    if changed:
+        raise ExperimentError(f"expected everything committed, found a change: `{changed[0]}`; commit or stash it")
+
+
+def known() -> set[str]:
+    """The names of the experiments that were made from the last commit."""
+    commit = command("git", "rev-parse", "HEAD").strip()
+    place = f"refs/exps/{commit[:2]}/{commit[2:]}"
+    return set(command("git", "for-each-ref", "--format=%(refname:lstrip=4)", place).split())
+
+
+def make_worker(number: int) -> Path:
+    """Make a clone of the last commit with this tree's DVC cache and whatever of the outputs lies there."""
+    folder = _WORKERS / str(number)
+    if folder.exists():
+        shutil.rmtree(folder)
+    command("git", "clone", "--quiet", "--shared", ".", folder)
+    settings = Path(".dvc/config.local")
+    if settings.is_file():
+        shutil.copy(settings, folder / settings)
+    cache = command(sys.executable, "-m", "dvc", "cache", "dir").strip()
+    command(sys.executable, "-m", "dvc", "cache", "dir", "--local", Path(cache).absolute(), folder=folder)
+    command(sys.executable, "-m", "dvc", "checkout", "--quiet", "--allow-missing", folder=folder)
+    return folder
+
+
+def do(run: Run, target: str, folder: Path) -> None:
+    """Do one run in a worker's folder, fetch the experiment. Raises ExperimentError naming the log of a failed run."""
+    command("git", "reset", "--quiet", "--hard", folder=folder)
+    settings = [word for override in run.overrides for word in ("-S", override)]
+    words = [sys.executable, "-m", "dvc", "exp", "run", "--name", run.name, *settings, target]
+    log = _LOGS / f"{run.name}.log"
+    paths = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    with log.open("w", encoding="utf-8") as stream:
+        done = subprocess.run(
+            words, cwd=folder, env={**os.environ, "PATH": paths}, stdout=stream, stderr=stream, check=False
+        )
+    if done.returncode:
+        raise ExperimentError(f"{run.name}: expected exit code 0, found {done.returncode}; see {log}")
+    command("git", "fetch", "--quiet", folder, "refs/exps/*:refs/exps/*")
+
+
+def do_all(wanted: list[Run], target: str, n_workers: int) -> Iterator[tuple[Run, ExperimentError | None]]:
+    """Do the runs in `n_workers` clones at a time; yield each when it is done, with its error if it failed."""
+    free: SimpleQueue[Path] = SimpleQueue()
+    for number in range(min(n_workers, len(wanted))):
+        free.put(make_worker(number))
+
+    def work(run: Run) -> None:
+        folder = free.get()
+        try:
+            do(run, target, folder)
+        finally:
+            free.put(folder)
+
+    with ThreadPoolExecutor(n_workers) as pool:
+        waiting = {pool.submit(work, run): run for run in wanted}
+        try:
+            for done in as_completed(waiting):
+                error = done.exception()
+                if error is not None and not isinstance(error, ExperimentError):
+                    raise error
+                yield waiting[done], error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def answer(name: str, asked: Grid, out: Path) -> int:
+    """Write the table of the runs that are there as `<name>.csv` and `<name>.md`; return how many runs it tells of."""
+    done = known()
+    present = [run for run in grid.runs(name, asked) if run.name in done]
+    answers = {(run.arm, run.seed): compare.answers(run.name, asked.predictions) for run in present}
+    table = verdict.table(answers, asked)
+    tables.write(out / f"{name}.csv", table)
+    atomic.write_text(out / f"{name}.md", verdict.markdown(table, asked, name))
+    return len(present)
+
+
+def ask(path: Path, jobs: int, out: Path) -> list[ExperimentError]:
+    """Do what is missing of one grid and write its table; return the errors of the runs that failed."""
+    name, asked = path.stem, grid.read(path)
+    done, errors = known(), []
+    wanted = [run for run in grid.runs(name, asked) if run.name not in done]
+    bar = tqdm(do_all(wanted, asked.target, jobs), total=len(wanted), unit="run", desc=name)
+    for run, error in bar:
+        bar.write(str(error) if error else f"{run.name}: done", file=sys.stderr)
+        errors += [error] if error else []
+    progress.summary(f"experiment {name}", runs=answer(name, asked, out), failed=len(errors))
+    return errors
+
+
+def main() -> None:
+    """Ask the questions of all grids named; exit with 1 if a run failed, with 130 if stopped from the keyboard."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("grids", type=Path, nargs="+", metavar="GRID", help="YAML files such as those in experiments/")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time; `train.threads` are each run's own")
+    parser.add_argument("--out", type=Path, default=Path("metrics/experiments"))
+    arguments = parser.parse_args()
+    _LOGS.mkdir(parents=True, exist_ok=True)
+    try:
+        require_commit()
+        errors = [error for path in arguments.grids for error in ask(path, arguments.jobs, arguments.out)]
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on with what is missing", file=sys.stderr)
+        sys.exit(130)
+    except (ExperimentError, grid.params.ParamError) as error:
+        sys.exit(f"experiment: {error}")
+    sys.exit(1 if errors else 0)
+
+
+if __name__ == "__main__":
+    main()
