@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 import pandas as pd
 
-from stages.imaging import background, batches, images, letterbox, square
+from stages.imaging import background, batches, images, square
 from stages.records import atomic, manifest, masks, params, progress, tables
 from stages.records import letterbox as letterbox_table
 

@@ -16,9 +16,9 @@ Seed = Annotated[int, params.Range(0, 2**31 - 1)]
 class Grid:
     """One file of `experiments/`.
 
-    `arms` holds by name the `parameter=value` overrides of each arm, `common` those of all. Every arm is run up to the
-    DVC stage `target` with every one of `seeds` as `train.seed`, and judged by the test photos of the table
-    `predictions` against the arm `baseline`.
+    `arms` holds by name the `parameter=value` overrides of each arm, `common` those of all arms that do not set the
+    same parameter. Every arm is run up to the DVC stage `target` with every one of `seeds` as `train.seed`, and judged
+    by the test photos of the table `predictions` against the arm `baseline`.
     """
 
     question: str
@@ -52,16 +52,21 @@ def read(path: Path) -> Grid:
         raise params.ParamError(f"{path}: expected one seed or more, all different, found {list(grid.seeds)}")
     for arm, overrides in grid.arms.items():
         _NAME.check(f"{path}: arms", arm)
-        _require_each_once(f"{path}: arms.{arm}", (*grid.common, *overrides))
+        _require_each_once(f"{path}: arms.{arm}", overrides)
+    _require_each_once(f"{path}: common", grid.common)
     return grid
 
 
 def _require_each_once(name: str, overrides: tuple[str, ...]) -> None:
-    keys = [override.split("=")[0] for override in overrides]
+    keys = [_key(override) for override in overrides]
     for key in keys:
         if keys.count(key) > 1 or key == "train.seed":
-            found = "set by the grid's seeds" if key == "train.seed" else "set twice"
+            found = "that the grid's seeds set" if key == "train.seed" else "twice"
             raise params.ParamError(f"{name}: expected every parameter once, found {key} {found}")
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0]
 
 
 def runs(name: str, grid: Grid) -> list[Run]:
@@ -70,7 +75,12 @@ def runs(name: str, grid: Grid) -> list[Run]:
     So arms work out the pictures that their own seeds share before those seeds need them.
     """
     return [
-        Run(f"{name}-{arm}-{seed}".replace("_", "-"), arm, seed, (*grid.common, *own, f"train.seed={seed}"))
+        Run(f"{name}-{arm}-{seed}".replace("_", "-"), arm, seed, _overrides(grid, arm, seed))
         for seed in grid.seeds
-        for arm, own in grid.arms.items()
+        for arm in grid.arms
     ]
+
+
+def _overrides(grid: Grid, arm: str, seed: int) -> tuple[str, ...]:
+    chosen = {_key(override): override for override in (*grid.common, *grid.arms[arm])}
+    return (*chosen.values(), f"train.seed={seed}")
