@@ -50,7 +50,7 @@ def _alone(found: list[pd.DataFrame]) -> dict[str, float | int]:
 def _against(mean: pd.DataFrame, means: dict[str, pd.DataFrame], grid: Grid) -> dict[str, float]:
     if grid.baseline not in means:
         return {}
-    both = mean.join(means[grid.baseline], how="inner", rsuffix="_of_baseline")
+    both = mean.join(means[grid.baseline].add_suffix("_of_baseline"), how="inner")
     gaps = {
         name: paired.gap((both[name] - both[f"{name}_of_baseline"]).to_numpy(), both["group"].to_numpy())
         for name in _FIGURES
