@@ -1,6 +1,7 @@
 """Train one model of `params.yaml` on the letterboxed photos and keep its best state."""
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from stages.learning import backbones, fit, keras_file, photos, runtime
 from stages.learning.backbones import Network, Shape
+from stages.learning.checkpoint import Checkpoint, fingerprint
 from stages.learning.curves import Curves
 from stages.learning.dataset import Source
 from stages.learning.engine import keras, tf
@@ -24,25 +26,32 @@ class Result(NamedTuple):
     best: fit.Epoch
 
 
-def train(model: ModelParams, recipe: TrainParams, splits: fit.Splits, setting: "Setting", curves: Curves) -> Result:
-    """Train `model` and return it in float32, whatever the arithmetic of the training was."""
-    backbone = backbones.find(model.backbone)
-    side = splits.train.side_px
-    shape = Shape(side, model.input_px or side, setting.n_classes, recipe.dropout)
-    network = backbones.build(backbone, shape, runtime.policy(setting.precision))
-    if setting.tensors is not None:
-        backbone.load(network.pooled, setting.tensors)
-        backbones.freeze(network.pooled, recipe.frozen_share)
-    best = fit.fit(network, splits, recipe, lambda epoch: curves.log(*epoch))
-    return Result(_in_float32(backbone, shape, network), shape, best)
-
-
 class Setting(NamedTuple):
-    """Pretrained tensors by name (or None), number of classes, arithmetic."""
+    """Pretrained tensors by name (or None), number of classes, arithmetic, and where an unfinished state is kept."""
 
     tensors: dict[str, np.ndarray] | None
     n_classes: int
     precision: str
+    checkpoint: Checkpoint
+
+
+def train(model: ModelParams, recipe: TrainParams, splits: fit.Splits, setting: Setting, curves: Curves) -> Result:
+    """Train `model` and return it in float32, whatever the arithmetic of the training was."""
+    backbone = backbones.find(model.backbone)
+    side = splits.train.side_px
+    shape = Shape(side, model.input_px or side, setting.n_classes, recipe.dropout, recipe.seed)
+
+    def build(input_px: int | None) -> Network:
+        shaped = shape._replace(input_px=input_px or shape.input_px)
+        network = backbones.build(backbone, shaped, runtime.policy(setting.precision))
+        if setting.tensors is not None:
+            backbone.load(network.pooled, setting.tensors)
+        return network
+
+    task = fit.Task(build, splits, recipe, is_fresh=setting.tensors is None)
+    training = fit.Training(task, setting.checkpoint, lambda epoch: curves.log(*epoch))
+    best = training.run()
+    return Result(_in_float32(backbone, shape, training.network), shape, best)
 
 
 def _in_float32(backbone: backbones.Backbone, shape: Shape, network: Network) -> keras.Model:
@@ -67,7 +76,7 @@ def describe(result: Result, recipe: TrainParams, system: Runtime) -> dict[str, 
     return {
         "best_epoch": result.best.number,
         "figures": result.best.figures,
-        "epochs": recipe.epochs,
+        "phases": [dataclasses.asdict(phase) for phase in recipe.phases()],
         "seed": recipe.seed,
         "photo_px": result.shape.photo_px,
         "input_px": result.shape.input_px,
@@ -97,12 +106,16 @@ def main() -> None:
     classes = photos.read_classes(args.classes)
     system = runtime.configure(recipe.seed, recipe.threads, recipe.precision)
     splits = read_splits(args.table, args.photos, classes)
-    setting = Setting(read_tensors(args.pretrained, model), len(classes), system.precision)
+    weights = [args.pretrained / model.weights] if model.weights else []
+    decisive = [args.table, *weights, *splits.train.files, *splits.val.files]
+    kept = Checkpoint(args.logs / "checkpoint.npz", fingerprint((model, recipe, system, classes), decisive))
+    setting = Setting(read_tensors(args.pretrained, model), len(classes), system.precision, kept)
     with Curves(args.curves, args.logs) as curves:
         result = train(model, recipe, splits, setting, curves)
     keras_file.save(result.model, args.out / "model.keras")
     facts = {"name": args.model, "backbone": model.backbone, "weights": model.weights, "classes": classes}
     atomic.write_json(args.out / "model.json", facts | describe(result, recipe, system))
+    kept.remove()
     progress.summary(f"train {args.model}", photos=len(splits.train.files), best_epoch=result.best.number)
 
 

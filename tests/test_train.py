@@ -1,6 +1,7 @@
 """The whole stage with a backbone of one convolution, in processes of its own, and what it leaves behind."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -34,7 +35,25 @@ def load(model, tensors):
     model.get_layer("first").set_weights([tensors["kernel"], tensors["bias"]])
 
 backbones.BACKBONES["one_convolution"] = backbones.Backbone(features, load)
+KILL = ""
 train.main()
+"""
+# Dies as by `kill -9` before a step, or where a file is written, which no handler can see coming.
+DIES = """
+import os, signal
+from stages.learning import fit
+from stages.records import atomic
+step, replacing, left = fit._train_step, atomic.replacing, [{left}]
+
+def count(work):
+    def counted(*given):
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left[0] -= 1
+        return work(*given)
+    return counted
+
+fit._train_step, atomic.replacing = count(step), count(replacing)
 """
 SPLITS = ["train"] * 5 + ["val"] * 2
 
@@ -54,12 +73,17 @@ def prepare(folder, splits=SPLITS):
     return folder
 
 
-def run(folder, out):
+def start(folder, out, dies_after=None):
     given = {"params": "params.yaml", "table": "letterbox.csv", "photos": "photos", "classes": "classes.txt"}
     given |= {"pretrained": ".", "out": f"{out}/model", "curves": f"{out}/curves", "logs": f"logs_{out}"}
     arguments = [part for name, path in given.items() for part in (f"--{name}", str(folder / path))]
-    command = [sys.executable, "-c", PROGRAM, "--model", "tiny", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    program = PROGRAM if dies_after is None else PROGRAM.replace('KILL = ""', DIES.format(left=dies_after))
+    command = [sys.executable, "-c", program, "--model", "tiny", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def run(folder, out):
+    done = start(folder, out)
     assert done.returncode == 0, done.stderr
     return done, {p.relative_to(folder / out): p.read_bytes() for p in (folder / out).rglob("*") if p.is_file()}
 
@@ -78,6 +102,18 @@ def test_two_processes_write_the_same_bytes(tmp_path):
     assert facts["precision"] == "float32" or facts["device"] != "CPU"
     model = inference.load(folder / "one/model/model.keras", 3)
     assert inference.predict(model, np.zeros((2, 40, 40, 3), np.uint8)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("dies_after", [0, 2, 4, 6])
+def test_killed_at_any_moment_and_started_again_it_writes_the_bytes_of_a_run_never_broken(tmp_path, dies_after):
+    folder = prepare(tmp_path / "data")
+    (folder / "params.yaml").write_text(PARAMS.replace("patience: null", "patience: null, checkpoint_minutes: 1.0e-9"))
+    _, whole = run(folder, "whole")
+    killed = start(folder, "broken", dies_after)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    _, again = run(folder, "broken")
+    assert {path: content for path, content in again.items() if not path.name.startswith(".")} == whole
+    assert [path.name.split(".")[0] for path in (folder / "logs_broken").iterdir()] == ["events"]
 
 
 def test_one_photo_and_no_val_is_enough(tmp_path):

@@ -25,12 +25,15 @@ class Backbone:
 
 
 class Shape(NamedTuple):
-    """Sides of the photos given and of the picture that the network sees, in pixels; number of classes."""
+    """Sides of the photos given and of the picture that the network sees, in pixels; number of classes; `seed` is that
+    of the dropout.
+    """
 
     photo_px: int
     input_px: int
     n_classes: int
     dropout: float = 0.0
+    seed: int = 0
 
 
 class Network(NamedTuple):
@@ -81,7 +84,7 @@ def _build(backbone: Backbone, shape: Shape) -> Network:
         side = shape.input_px
         image = layers.Resizing(side, side, antialias=True, name="resize")(image)
     pooled = layers.GlobalAveragePooling2D(dtype="float32", name="pool")(backbone.features(image))
-    dropped = layers.Dropout(shape.dropout, dtype="float32", name="dropout")(pooled)
+    dropped = layers.Dropout(shape.dropout, seed=shape.seed, dtype="float32", name="dropout")(pooled)
     logits = layers.Dense(shape.n_classes, dtype="float32", name=HEAD)(dropped)
     probabilities = layers.Softmax(dtype="float32", name="probabilities")(logits)
     outputs = {"pooled": pooled, "logits": logits, "probabilities": probabilities}
@@ -89,7 +92,7 @@ def _build(backbone: Backbone, shape: Shape) -> Network:
 
 
 def freeze(model: keras.Model, share: float) -> None:
-    """Keep the first `share` (0..1) of the layers, and batch normalisation everywhere, at their pretrained state.
+    """Keep the first `share` (0..1) of the layers, and batch normalisation everywhere, as they are; train the rest.
 
     What the first layers see is much the same for all photographs (Yosinski et al. 2014, arXiv:1411.1792), and
     training them is dear, because they work at the highest resolution.
@@ -98,5 +101,4 @@ def freeze(model: keras.Model, share: float) -> None:
     """
     n_first = round(share * len(model.layers))
     for number, layer in enumerate(model.layers):
-        if number < n_first or isinstance(layer, layers.BatchNormalization):
-            layer.trainable = False
+        layer.trainable = number >= n_first and not isinstance(layer, layers.BatchNormalization)

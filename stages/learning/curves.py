@@ -24,6 +24,9 @@ class Curves:
             raise RuntimeError(
                 f"{Path.cwd()}: expected a Git repository with a commit, found: {error}; run `git commit` once"
             ) from error
+        # What a broken run left there would be drawn beside the same epochs of this one.
+        for stale in logs.glob("events.*"):
+            stale.unlink()
         self._board = tf.summary.create_file_writer(str(logs))
 
     def __enter__(self) -> "Curves":

@@ -24,14 +24,17 @@ class Source(NamedTuple):
     side_px: int
 
 
-def training(source: Source, params: TrainParams) -> tf.data.Dataset:
-    """Yield `params.epochs` x `steps_per_epoch` batches: photos (B, H, W, 3) RGB uint8, labels (B,) int64.
+def training(source: Source, params: TrainParams, first_step: int = 0) -> tf.data.Dataset:
+    """Yield the batches of all steps from `first_step` on: photos (B, H, W, 3) RGB uint8, labels (B,) int64.
 
-    Each pass over the photos is shuffled by (seed, pass), each photo varied by (seed, pass, its index). A
-    batch that the end of a pass cuts short is filled up from the next pass, so that all batches have the same
-    shape.
+    There are `steps_per_epoch` in each epoch of all phases, and what is in one depends on its number alone. Each
+    pass over the photos is shuffled by (seed, pass), each photo varied by (seed, pass, its index). A batch that the
+    end of a pass cuts short is filled up from the next pass, so that all batches have the same shape.
     """
-    n_photos, total = len(source.files), params.epochs * steps_per_epoch(len(source.files), params.batch_size)
+    n_photos, size = len(source.files), params.batch_size
+    per_epoch = size * steps_per_epoch(n_photos, size)
+    total = params.n_epochs() * per_epoch
+    phase_strengths = tf.constant([phase.strength for phase in params.phases() for _ in range(phase.epochs)])
     load = _loader(source, params.cache_mb)
     labels = tf.constant(source.labels)
     seed = tf.constant(params.seed, tf.int32)
@@ -41,11 +44,11 @@ def training(source: Source, params: TrainParams) -> tf.data.Dataset:
         own = tf.stack([seed, turn])
         index = tf.random.experimental.index_shuffle(position % n_photos, own, n_photos - 1)
         own = tf.random.fold_in(own, tf.cast(index, tf.int32))
-        strength = augment.strength(position / (total * params.batch_size), params.augment)
+        strength = augment.strength(position / total, params.augment) * phase_strengths[position // per_epoch]
         return augment.augment(load(index), own, strength, params.augment), labels[index]
 
-    data = tf.data.Dataset.range(total * params.batch_size).map(sample, num_parallel_calls=params.threads)
-    return data.batch(params.batch_size, drop_remainder=True).prefetch(2)
+    data = tf.data.Dataset.range(first_step * size, total).map(sample, num_parallel_calls=params.threads)
+    return data.batch(size, drop_remainder=True).prefetch(2)
 
 
 def steps_per_epoch(n_photos: int, batch_size: int) -> int:

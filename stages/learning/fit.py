@@ -1,20 +1,25 @@
-"""The training of one classifier: its head first, then the whole network, the best state on val kept."""
+"""The training of one classifier: its head first, then phase by phase, the best state on val kept.
 
-import itertools
+What a step does depends on its number alone, so a training that is broken off goes on from its last checkpoint to the
+same end.
+"""
+
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from stages.learning import backbones, dataset, inference, probe, scores
+from stages.learning import backbones, dataset, inference, probe, schedule, scores
 from stages.learning.backbones import Network
 from stages.learning.blend import normalised
+from stages.learning.checkpoint import Checkpoint
 from stages.learning.dataset import Source
 from stages.learning.engine import keras, tf
 from stages.learning.recipe import TrainParams
+from stages.learning.schedule import Stretch
 
 
 class Splits(NamedTuple):
@@ -32,53 +37,144 @@ class Epoch(NamedTuple):
     rates: dict[str, float]
 
 
-def fit(network: Network, splits: Splits, params: TrainParams, observe: Callable[[Epoch], None]) -> Epoch:
-    """Train `network` in place, tell `observe` of every epoch, and return the epoch whose state was kept.
+class Task(NamedTuple):
+    """What is trained on what, and how.
 
-    That is the one with the least log loss on val, or the last one where there is no val photo.
+    `build` makes the network that sees photos at a side, None for the side at which it will be used in the end; every
+    one of the same weights. `is_fresh` networks begin with random weights, so none of their layers is frozen.
     """
-    best, best_weights = Epoch(-1, {"val/log_loss": math.inf}, {}), network.logits.get_weights()
-    for epoch in _epochs(network, splits, params):
-        observe(epoch)
-        if _badness(epoch) < _badness(best):
-            best, best_weights = epoch, network.logits.get_weights()
-        if params.patience is not None and splits.val.files and epoch.number - best.number >= params.patience:
-            break
-    network.logits.set_weights(best_weights)
-    return best
+
+    build: Callable[[int | None], Network]
+    splits: Splits
+    params: TrainParams
+    is_fresh: bool = False
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The number of batches of each epoch."""
+        return dataset.steps_per_epoch(len(self.splits.train.files), self.params.batch_size)
 
 
-def _badness(epoch: Epoch) -> float:
-    return epoch.figures.get("val/log_loss", -epoch.number)
+class Training:
+    """A training under way; `network` holds what it has learned so far, at its final side."""
+
+    def __init__(self, task: Task, checkpoint: Checkpoint, observe: Callable[[Epoch], None]) -> None:
+        self.task, self.checkpoint, self.observe = task, checkpoint, observe
+        self.network = task.build(None)
+        self.step, self.losses, self.seconds = 0, list[float](), 0.0
+        self.history: list[Epoch] = []
+        self.best_weights: list[np.ndarray] = []
+        self.running: dict[str, list[np.ndarray]] = {}
+
+    @property
+    def best(self) -> Epoch:
+        """The epoch with the least log loss on val, the last one where there is no val photo."""
+        return min(self.history, key=lambda epoch: epoch.figures.get("val/log_loss", -epoch.number))
+
+    def run(self) -> Epoch:
+        """Train to the end, tell `observe` of every epoch from the first on; return the one whose state is kept."""
+        if not self._resumed():
+            fit_head(self.network, self.task.splits.train, self.task.params)
+            self._close_epoch({})
+        for stretch in schedule.stretches(self.task.params, self.task.steps_per_epoch):
+            if self.step < stretch.end_step and not self._is_out_of_patience():
+                self._run_stretch(stretch)
+        self.network.logits.set_weights(self.best_weights)
+        return self.best
+
+    def _run_stretch(self, stretch: Stretch) -> None:
+        model = self._prepared(stretch)
+        batches = iter(dataset.training(self.task.splits.train, self.task.params, self.step))
+        started = saved = time.perf_counter()
+        with self._bar() as bar:
+            while self.step < stretch.end_step and not self._is_out_of_patience():
+                self.losses.append(_train_step(model, *next(batches)))
+                self.step += 1
+                bar.update(self.task.params.batch_size)
+                now = time.perf_counter()
+                if self.step % self.task.steps_per_epoch == 0:
+                    self.seconds += now - started
+                    self.network.logits.set_weights(model.get_weights())
+                    self._close_epoch(self._rates(), model)
+                    bar.set_postfix_str(_told(self.history[-1]))
+                    started = saved = time.perf_counter()
+                elif now - saved > 60 * self.task.params.checkpoint_minutes:
+                    self._save(model)
+                    saved = time.perf_counter()
+
+    def _prepared(self, stretch: Stretch) -> keras.Model:
+        """The network of a phase, compiled, in the state in which the training has come to it."""
+        params, phase = self.task.params, stretch.phase
+        network = self.task.build(phase.input_px)
+        network.logits.set_weights(self.network.logits.get_weights())
+        share = params.frozen_share if phase.frozen_share is None else phase.frozen_share
+        if not self.task.is_fresh:
+            backbones.freeze(network.pooled, share)
+        rule = schedule.optimizer(params, stretch, self.task.steps_per_epoch)
+        network.logits.compile(rule, weighted_loss(params, self.task.splits.train.labels, network.logits))
+        network.logits.optimizer.build(network.logits.trainable_variables)
+        if self.running and stretch.first_step < self.step:
+            _assign(network.logits.variables, self.running["model"])
+            _assign(network.logits.optimizer.variables, self.running["optimizer"])
+        return network.logits
+
+    def _close_epoch(self, rates: dict[str, float], model: keras.Model | None = None) -> None:
+        losses = {"train/loss": float(np.mean(self.losses))} if self.losses else {}
+        figures = losses | evaluate(self.network, self.task.splits.val, self.task.params)
+        self.history.append(Epoch(len(self.history), figures, rates))
+        if self.best is self.history[-1]:
+            self.best_weights = self.network.logits.get_weights()
+        self.losses, self.seconds = [], 0.0
+        self.observe(self.history[-1])
+        self._save(model)
+
+    def _is_out_of_patience(self) -> bool:
+        patience = self.task.params.patience
+        is_watched = bool(self.task.splits.val.files) and patience is not None
+        return is_watched and self.history[-1].number - self.best.number >= (patience or 0)
+
+    def _rates(self) -> dict[str, float]:
+        return {"photos_per_second": self.task.steps_per_epoch * self.task.params.batch_size / self.seconds}
+
+    def _bar(self) -> Any:
+        size, n_steps = self.task.params.batch_size, self.task.params.n_epochs() * self.task.steps_per_epoch
+        return tqdm(total=n_steps * size, initial=self.step * size, unit="photo", desc="train", mininterval=0.5)
+
+    def _save(self, model: keras.Model | None) -> None:
+        running = {} if model is None else {"model": model.variables, "optimizer": model.optimizer.variables}
+        arrays = {name: [np.asarray(variable) for variable in found] for name, found in running.items()}
+        arrays |= {"weights": self.network.logits.get_weights(), "best": self.best_weights}
+        self.checkpoint.save(arrays, {"step": self.step, "losses": self.losses, "history": self.history})
+
+    def _resumed(self) -> bool:
+        found = self.checkpoint.load()
+        if found is None:
+            return False
+        arrays, facts = found
+        self.step, self.losses = facts["step"], facts["losses"]
+        self.history = [Epoch(*epoch) for epoch in facts["history"]]
+        self.network.logits.set_weights(arrays.pop("weights"))
+        self.best_weights, self.running = arrays.pop("best"), arrays
+        for epoch in self.history:
+            self.observe(epoch)
+        return True
 
 
-def _epochs(network: Network, splits: Splits, params: TrainParams) -> Iterator[Epoch]:
-    fit_head(network, splits.train, params)
-    yield Epoch(0, evaluate(network, splits.val, params), {})
-    if not params.epochs:
-        return
-    n_steps = dataset.steps_per_epoch(len(splits.train.files), params.batch_size)
-    network.logits.compile(optimizer(params, n_steps), smoothed_loss(params.label_smoothing))
-    batches = iter(dataset.training(splits.train, params))
-    for number in range(1, params.epochs + 1):
-        start = time.perf_counter()
-        loss = _train_epoch(network.logits, batches, n_steps, f"epoch {number}/{params.epochs}")
-        rate = n_steps * params.batch_size / (time.perf_counter() - start)
-        figures = {"train/loss": loss, **evaluate(network, splits.val, params)}
-        yield Epoch(number, figures, {"photos_per_second": rate})
+def _told(epoch: Epoch) -> str:
+    return ", ".join([f"epoch {epoch.number}", *(f"{name} {value:.3f}" for name, value in epoch.figures.items())])
 
 
-def _train_epoch(model: keras.Model, batches: Iterator[Any], n_steps: int, title: str) -> float:
-    losses = []
-    with tqdm(total=0, unit="photo", desc=title, mininterval=0.5) as bar:
-        for photos, labels in itertools.islice(batches, n_steps):
-            bar.total = n_steps * len(photos)
-            model.reset_metrics()
-            losses.append(float(model.train_on_batch(photos, labels)))
-            bar.update(len(photos))
-    if not math.isfinite(losses[-1]):
-        raise FloatingPointError(f"{title}: the loss is {losses[-1]}; lower train.learning_rate")
-    return float(np.mean(losses))
+def _assign(variables: list[Any], values: list[np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _train_step(model: keras.Model, photos: Any, labels: Any) -> float:
+    model.reset_metrics()
+    loss = float(model.train_on_batch(photos, labels))
+    if not math.isfinite(loss):
+        raise FloatingPointError(f"the loss is {loss}; lower train.learning_rate")
+    return loss
 
 
 def fit_head(network: Network, source: Source, params: TrainParams) -> None:
@@ -100,29 +196,35 @@ def evaluate(network: Network, source: Source, params: TrainParams) -> dict[str,
     return {"val/log_loss": scores.log_loss(source.labels, probabilities), "val/accuracy": accuracy}
 
 
-def optimizer(params: TrainParams, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    """AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101), linear warm-up, then a cosine down to zero.
+def weighted_loss(params: TrainParams, labels: np.ndarray, model: keras.Model) -> Callable[[Any, Any], Any]:
+    """Return the loss of `model` on photos of whose kind `labels` (N,) are, classes weighted as `params` say."""
+    n_classes = model.output_shape[-1]
+    weights = balanced(labels, n_classes) if params.class_weights == "balanced" else np.ones(n_classes)
+    return smoothed_loss(params.label_smoothing, weights)
 
-    Offsets and the scales of normalisation are not decayed.
+
+def balanced(labels: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return weights (C,) inverse to how often each class comes in `labels` (N,), one on average over the photos.
+
+    A class without a photo gets weight 0.
     """
-    n_steps = params.epochs * steps_per_epoch
-    n_warmup = min(round(params.warmup_epochs * steps_per_epoch), n_steps - 1)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0 if n_warmup else params.learning_rate,
-        max(1, n_steps - n_warmup),
-        warmup_target=params.learning_rate if n_warmup else None,
-        warmup_steps=n_warmup,
-    )
-    chosen = keras.optimizers.AdamW(schedule, weight_decay=params.weight_decay)
-    chosen.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return chosen
+    counts = np.bincount(labels, minlength=n_classes)
+    present = (counts > 0).sum()
+    return np.divide(len(labels), present * counts, out=np.zeros(n_classes), where=counts > 0)
 
 
-def smoothed_loss(label_smoothing: float) -> Callable[[Any, Any], Any]:
-    """Return the cross-entropy of labels (B,) and logits (B, C), smoothed (Szegedy et al. 2016)."""
+def smoothed_loss(label_smoothing: float, class_weights: np.ndarray) -> Callable[[Any, Any], Any]:
+    """Return the cross-entropy of labels (B,) and logits (B, C), smoothed (Szegedy et al. 2016, arXiv:1512.00567,
+    section 7), times the weight (C,) of the true class.
+    """
+    weights = tf.constant(class_weights, tf.float32)
 
     def loss(labels: Any, logits: Any) -> Any:
-        one_hot = tf.one_hot(tf.reshape(tf.cast(labels, tf.int32), [-1]), tf.shape(logits)[-1])
-        return keras.losses.categorical_crossentropy(one_hot, logits, from_logits=True, label_smoothing=label_smoothing)
+        labels = tf.reshape(tf.cast(labels, tf.int32), [-1])
+        one_hot = tf.one_hot(labels, tf.shape(logits)[-1])
+        entropy = keras.losses.categorical_crossentropy(
+            one_hot, logits, from_logits=True, label_smoothing=label_smoothing
+        )
+        return entropy * tf.gather(weights, labels)
 
     return loss

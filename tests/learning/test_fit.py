@@ -6,9 +6,10 @@ import pytest
 
 from stages.learning import fit
 from stages.learning.backbones import Network
+from stages.learning.checkpoint import Checkpoint
 from stages.learning.dataset import Source
 from stages.learning.engine import keras, tf
-from stages.learning.recipe import AugmentParams, TrainParams
+from stages.learning.recipe import AugmentParams, Phase, TrainParams
 
 # Keras 3.15 on NumPy 2.4 warns when it copies a variable out of TensorFlow.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -43,13 +44,22 @@ def network():
     return Network(*(keras.Model(photo, out) for out in outputs))
 
 
-def nothing(_epoch):
-    pass
+@pytest.fixture
+def train(tmp_path, splits):
+    """A function that trains, with parameters changed, and gives the training, its best epoch and all it told of."""
+
+    def call(made=network, val=None, **changes):
+        watched = splits if val is None else fit.Splits(splits.train, val)
+        seen, task = [], fit.Task(lambda _: made(), watched, replace(PARAMS, **changes), is_fresh=True)
+        training = fit.Training(task, Checkpoint(tmp_path / "kept.npz", "mark"), seen.append)
+        return training, training.run(), seen
+
+    yield call
+    Checkpoint(tmp_path / "kept.npz", "mark").remove()
 
 
-def test_epochs_are_observed_from_the_fitted_head_on(splits):
-    seen = []
-    best = fit.fit(network(), splits, PARAMS, seen.append)
+def test_epochs_are_observed_from_the_fitted_head_on(train):
+    _, best, seen = train()
     assert [epoch.number for epoch in seen] == [0, 1, 2, 3]
     assert set(seen[0].figures) == {"val/log_loss", "val/accuracy"}
     assert set(seen[1].figures) == {"train/loss", "val/log_loss", "val/accuracy"}
@@ -57,31 +67,98 @@ def test_epochs_are_observed_from_the_fitted_head_on(splits):
     assert best == min(seen, key=lambda epoch: epoch.figures["val/log_loss"])
 
 
-def test_the_state_kept_is_that_of_the_best_epoch(splits):
+def test_the_state_kept_is_that_of_the_best_epoch(train, splits):
     # So high a rate spoils what the fitted head knew: the best epoch is the one before training.
-    made = network()
-    best = fit.fit(made, splits, replace(PARAMS, learning_rate=5.0, warmup_epochs=0), nothing)
+    training, best, _ = train(learning_rate=5.0, warmup_epochs=0)
     assert best.number == 0
-    assert fit.evaluate(made, splits.val, PARAMS) == best.figures
+    assert fit.evaluate(training.network, splits.val, PARAMS) == best.figures
 
 
-def test_patience_ends_the_training(splits):
-    seen = []
-    spoiled = replace(PARAMS, learning_rate=5.0, warmup_epochs=0, epochs=9, patience=2)
-    fit.fit(network(), splits, spoiled, seen.append)
+def test_patience_ends_the_training(train):
+    _, _, seen = train(learning_rate=5.0, warmup_epochs=0, epochs=9, patience=2)
     assert [epoch.number for epoch in seen] == [0, 1, 2]
 
 
-def test_without_val_photos_the_last_epoch_is_kept(splits):
-    seen, made = [], network()
-    empty = Source([], np.zeros(0, np.int64), SIDE)
-    best = fit.fit(made, fit.Splits(splits.train, empty), replace(PARAMS, patience=1), seen.append)
+def test_without_val_photos_the_last_epoch_is_kept(train):
+    _, best, seen = train(val=Source([], np.zeros(0, np.int64), SIDE), patience=1)
     assert best.number == 3 and len(seen) == 4
     assert set(best.figures) == {"train/loss"} and seen[0].figures == {}
 
 
-def test_no_epochs_leave_the_fitted_head(splits):
-    assert fit.fit(network(), splits, replace(PARAMS, epochs=0), nothing).number == 0
+def test_no_epochs_leave_the_fitted_head(train):
+    assert train(epochs=0)[1].number == 0
+
+
+def test_phases_follow_one_another_each_with_its_own_network(tmp_path, splits):
+    sides, rates = [], []
+
+    def build(side):
+        sides.append(side)
+        return network()
+
+    phases = (Phase(1, input_px=32), Phase(2, learning_rate=0.005))
+    task = fit.Task(build, splits, replace(PARAMS, unfreeze=phases), is_fresh=True)
+    training = fit.Training(task, Checkpoint(tmp_path / "kept.npz", "mark"), lambda epoch: rates.append(epoch.number))
+    training.run()
+    assert sides == [None, 32, None] and rates == [0, 1, 2, 3]
+
+
+def test_a_frozen_phase_leaves_the_first_layers_as_they_are_and_a_later_one_does_not(tmp_path, splits):
+    kernels = []
+
+    def seen(_epoch):
+        kernels.append(training.network.logits.layers[2].get_weights()[0].copy())
+
+    phases = (Phase(1, frozen_share=1.0), Phase(1, frozen_share=0.0))
+    task = fit.Task(lambda _: network(), splits, replace(PARAMS, unfreeze=phases, warmup_epochs=0))
+    training = fit.Training(task, Checkpoint(tmp_path / "kept.npz", "mark"), seen)
+    training.run()
+    np.testing.assert_array_equal(kernels[0], kernels[1])
+    assert np.abs(kernels[2] - kernels[1]).max() > 0
+
+
+class Broken(Exception):
+    pass
+
+
+@pytest.mark.parametrize("unfreeze", ["all", (Phase(1, input_px=32), Phase(2))])
+@pytest.mark.parametrize("last_step", [0, 1, 2, 3, 5])
+def test_a_broken_training_ends_as_one_never_broken(train, monkeypatch, unfreeze, last_step):
+    changes = {"unfreeze": unfreeze, "checkpoint_minutes": 1e-12, "optimizer": "adamw" if last_step % 2 else "sgd"}
+    whole, best, seen = train(made=dropping, **changes)
+    whole.checkpoint.remove()
+    step, taken = fit._train_step, []
+
+    def break_off(*given):
+        if len(taken) == last_step:
+            raise Broken
+        taken.append(step(*given))
+        return taken[-1]
+
+    monkeypatch.setattr(fit, "_train_step", break_off)
+    with pytest.raises(Broken):
+        train(made=dropping, **changes)
+    monkeypatch.setattr(fit, "_train_step", step)
+    again, best_again, seen_again = train(made=dropping, **changes)
+    assert best_again[:2] == best[:2] and [epoch[:2] for epoch in seen_again] == [epoch[:2] for epoch in seen]
+    for first, second in zip(whole.network.logits.get_weights(), again.network.logits.get_weights(), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def dropping():
+    """The network with a dropout, whose generator is part of the state too."""
+    keras.utils.set_random_seed(0)
+    photo = keras.Input((SIDE, SIDE, 3), dtype="uint8")
+    x = keras.layers.Rescaling(1 / 255)(photo)
+    pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3, activation="relu")(x))
+    logits = keras.layers.Dense(3, name="head")(keras.layers.Dropout(0.5, seed=3)(pooled))
+    outputs = pooled, logits, keras.layers.Softmax()(logits)
+    return Network(*(keras.Model(photo, out) for out in outputs))
+
+
+def test_rare_classes_weigh_more_and_absent_ones_nothing():
+    found = fit.balanced(np.array([0, 0, 0, 2]), 3)
+    assert found.tolist() == pytest.approx([4 / 6, 0, 2]) and found[[0, 0, 0, 2]].mean() == pytest.approx(1)
 
 
 def test_the_head_is_fitted_on_the_features(splits):
@@ -98,38 +175,36 @@ def test_figures_of_val_do_not_depend_on_the_variation(splits):
     assert found[0] == found[1]
 
 
-def test_two_trainings_give_the_same_bits(splits):
+def test_two_trainings_give_the_same_bits(train):
     tf.config.experimental.enable_op_determinism()
-    made = [network(), network()]
-    for each in made:
-        fit.fit(each, splits, PARAMS, nothing)
-    for first, second in zip(made[0].logits.get_weights(), made[1].logits.get_weights()):
+    made = []
+    for _ in range(2):
+        training, _, _ = train()
+        training.checkpoint.remove()
+        made.append(training.network.logits.get_weights())
+    for first, second in zip(*made, strict=True):
         np.testing.assert_array_equal(first, second)
 
 
-def test_a_loss_that_is_no_number_stops_the_training(splits):
-    with pytest.raises(FloatingPointError, match="epoch 1/3: the loss is nan; lower"):
+def test_a_loss_that_is_no_number_stops_the_training():
+    def spoiled():
         made = network()
         made.logits.set_weights([np.full(w.shape, np.nan) for w in made.logits.weights])
-        fit._train_epoch(*compiled(made, splits), 1, "epoch 1/3")
+        return made
+
+    with pytest.raises(FloatingPointError, match="the loss is nan; lower"):
+        fit._train_step(*compiled(spoiled()))
 
 
-def compiled(made, splits):
-    made.logits.compile("sgd", fit.smoothed_loss(0))
-    return made.logits, iter(fit.dataset.training(splits.train, PARAMS))
-
-
-def test_the_rate_warms_up_and_falls_to_zero():
-    params = replace(PARAMS, epochs=10, warmup_epochs=2, learning_rate=0.5)
-    schedule = fit.optimizer(params, steps_per_epoch=3)._learning_rate
-    found = [float(schedule(step)) for step in (0, 3, 6, 18, 30)]
-    assert found == pytest.approx([0, 0.25, 0.5, 0.25, 0], abs=1e-6)
-    flat = fit.optimizer(replace(params, warmup_epochs=0), 3)._learning_rate
-    assert float(flat(0)) == 0.5
+def compiled(made):
+    made.logits.compile("sgd", fit.smoothed_loss(0, np.ones(3)))
+    return made.logits, np.zeros((4, SIDE, SIDE, 3), np.uint8), np.zeros(4, np.int64)
 
 
 def test_smoothed_loss_by_hand():
     logits = tf.math.log(tf.constant([[0.5, 0.25, 0.25]]))
     # Smoothing of 0.3 over three classes: 0.8 on the truth, 0.1 on the others.
     expected = 0.8 * np.log(2) + 0.2 * np.log(4)
-    assert float(fit.smoothed_loss(0.3)(tf.constant([0]), logits)[0]) == pytest.approx(expected, rel=1e-6)
+    for weight in (1.0, 2.5):
+        loss = fit.smoothed_loss(0.3, np.array([weight, 7, 7]))
+        assert float(loss(tf.constant([0]), logits)[0]) == pytest.approx(weight * expected, rel=1e-6)
