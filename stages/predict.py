@@ -15,7 +15,8 @@ from stages.imaging.masks import MaskParams
 from stages.imaging.networks import DETECTORS
 from stages.imaging.segmentation import SegmenterParams, SegmentParams
 from stages.imaging.selection import Candidates, CropParams
-from stages.learning import blend, inference, photos
+from stages.learning import blend, inference, photos, tta
+from stages.learning.tta import TtaParams
 from stages.records import params, progress
 from stages.resize import ResizeParams
 
@@ -90,14 +91,21 @@ class Preparation:
         return masks.combine(maps, (crop.shape[1], crop.shape[0]), self.settings.mask)
 
 
-def load_ensemble(path: Path, models: Path, classes: list[str]) -> Classify:
+def load_ensemble(path: Path, models: Path, classes: list[str], rule: TtaParams) -> Classify:
     """The trained ensemble as a function of `(N, H, W, 3)` uint8 pictures that gives `(N, C)` probabilities."""
-    used = {name: weight for name, weight in blend.read_weights(path, classes).items() if weight > 0}
+    weights, temperature = blend.read(path, classes)
+    used = {name: weight for name, weight in weights.items() if weight > 0}
+    mix = blend.Mix(np.array(list(used.values())), temperature)
     loaded = [inference.load(models / name / "model.keras", len(classes)) for name in used]
 
     def classify(pictures: np.ndarray) -> np.ndarray:
-        answers = np.stack([inference.predict(model, pictures) for model in loaded])
-        return blend.blend(answers, np.array(list(used.values())))
+        return mix(np.stack([look(model, pictures) for model in loaded]))
+
+    def look(model: inference.keras.Model, pictures: np.ndarray) -> np.ndarray:
+        def ask(number: int, chosen: np.ndarray) -> np.ndarray:
+            return inference.predict(model, tta.look(pictures[chosen], tta.VIEWS[number]))
+
+        return tta.answer(ask, len(pictures), rule).probabilities
 
     return classify
 
@@ -126,7 +134,8 @@ def main() -> None:
     arguments = parser.parse_args()
     classes = photos.read_classes(arguments.classes)
     prepare = Preparation(Settings.read(arguments.params), arguments.models / "pretrained")
-    classify = load_ensemble(arguments.models / "ensemble.json", arguments.models, classes)
+    rule = params.read(arguments.params, "tta", TtaParams)
+    classify = load_ensemble(arguments.models / "ensemble.json", arguments.models, classes, rule)
     print(predict(arguments.photos, prepare, classify, classes).to_csv(index=False), end="")
 
 

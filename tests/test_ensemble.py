@@ -11,7 +11,7 @@ from stages.records.predictions import Predictions
 from stages.records.tables import TableError
 
 CLASSES = ["sedan", "pickup"]
-PARAMS = "models: {b: {backbone: x}, a: {backbone: x}}\nensemble: {min_val: 2}\n"
+PARAMS = "models: {b: {backbone: x}, a: {backbone: x}}\nensemble: {min_val: 2, shrink: 0, calibrate: false}\n"
 OUTPUTS = ("ensemble", "metrics", "blended", "submission")
 # Model a is sure and right on val, b undecided; on test they differ on photo t2.
 ROWS_A = {"v1": 0.9, "v2": 0.1, "t1": 0.8, "t2": 0.4}
@@ -75,6 +75,39 @@ def test_the_tables_written(folder, monkeypatch):
     assert rows["label"].tolist() == ["sedan", "pickup"]
     assert rows["second_label"].tolist() == ["pickup", "sedan"]
     np.testing.assert_allclose(rows["probability"], [0.8, 0.6], atol=1e-5)
+
+
+def test_what_fitting_gains_is_told_out_of_sample_and_in_pairs(folder, monkeypatch):
+    metrics, record = run(folder, monkeypatch)
+    # The best single model is a, which is all of the blend: nothing is gained, for certain.
+    assert set(metrics["gain"].values()) == {0.0} and metrics["optimality_gap"] < 1e-6
+    assert record["temperature"] == metrics["temperature"] == 1.0 and metrics["shrink"] == 0.0
+    # Each val photo is told by weights from the other one, which both give all weight to a.
+    assert metrics["val"]["fitted"]["log_loss"] == pytest.approx(-np.log(0.9), abs=1e-5)
+    assert metrics["val"]["equal"]["log_loss"] == pytest.approx(-np.log(0.7), abs=1e-5)
+    assert metrics["val"]["n"] == 2 and metrics["val"]["shrunk"] == metrics["val"]["fitted"]
+
+
+def test_a_temperature_is_kept_with_the_weights_and_applied(folder, monkeypatch):
+    (folder / "params.yaml").write_text(PARAMS.replace("calibrate: false", "calibrate: true"))
+    metrics, record = run(folder, monkeypatch)
+    # Both val photos are told rightly, so no answer can be too sure: the coldest temperature there is.
+    assert record["temperature"] == pytest.approx(0.1, abs=1e-3)
+    blended = predictions.read(folder / "out/blended", CLASSES)
+    assert blended.probabilities[0, 0] == pytest.approx(0.8**10 / (0.8**10 + 0.2**10), abs=1e-4)
+    assert metrics["before_tempering"]["log_loss"] < metrics["test"]["log_loss"]
+
+
+def test_weights_given_by_hand_are_scaled_shown_and_never_used(folder, monkeypatch, capsys):
+    (folder / "params.yaml").write_text(PARAMS.replace("min_val: 2", "min_val: 2, hand: {a: 0.2, b: 1.1}"))
+    metrics, record = run(folder, monkeypatch)
+    mixed = (0.2 * np.array([0.8, 0.4]) + 1.1 * np.array([0.6, 0.9])) / 1.3
+    assert metrics["hand"]["log_loss"] == pytest.approx(-np.log(mixed).mean())
+    assert record["weights"]["a"] == pytest.approx(1)
+    assert "expected weights that sum to one, found 1.3" in capsys.readouterr().err
+    (folder / "params.yaml").write_text(PARAMS.replace("min_val: 2", "min_val: 2, hand: {a: 1.0}"))
+    with pytest.raises(ValueError, match=r"ensemble\.hand: expected a weight for each of a, b"):
+        run(folder, monkeypatch)
 
 
 def test_equal_bytes_every_time(folder, monkeypatch):

@@ -29,7 +29,7 @@ def colour_model():
 
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "params.yaml").write_text("train: {batch_size: 2}\n")
+    (tmp_path / "params.yaml").write_text("train: {batch_size: 2}\ntta: {mode: none}\n")
     (tmp_path / "classes.txt").write_text("\n".join(CLASSES) + "\n")
     (tmp_path / "photos").mkdir()
     for image_id, look in LOOKS.items():
@@ -52,6 +52,25 @@ def run(folder, monkeypatch, rows=ROWS):
     monkeypatch.setattr(evaluate.runtime, "configure", lambda *_: None)
     evaluate.main()
     return json.loads((folder / "m.json").read_text())
+
+
+def test_views_are_counted_and_compared(folder, monkeypatch):
+    (folder / "params.yaml").write_text("train: {batch_size: 2}\ntta: {mode: adaptive, first: 2, cap: 4}\n")
+    found = run(folder, monkeypatch)["tta"]
+    # A mean colour is the same in the mirror, so the first two views agree.
+    assert {name: found["test"][name]["views"] for name in found["test"]} == {
+        "none": 1.0, "fixed": 2.0, "adaptive": 2.0, "all": 4.0,
+    }  # fmt: skip
+    assert found["val"]["none"]["accuracy"] == 1.0 and found["test"]["adaptive"]["accuracy"] == pytest.approx(2 / 3)
+
+
+def test_the_temperature_comes_from_val_and_what_it_mends_is_told(folder, monkeypatch):
+    metrics = run(folder, monkeypatch)
+    # The one val photo is told rightly: as sure as may be. On test it makes the wrong answer worse.
+    assert metrics["temperature"] == pytest.approx(0.1, abs=1e-3) and metrics["tta"] == {"val": {}, "test": {}}
+    assert metrics["test"]["log_loss_tempered"] > metrics["test"]["log_loss"]
+    curve = pd.read_csv(folder / "tables" / "reliability.csv")
+    assert curve["model"].unique().tolist() == ["as it is", "tempered"] and curve["photos"].sum() == 6
 
 
 def test_val_and_test_are_scored_apart(folder, monkeypatch, capsys):

@@ -1,38 +1,67 @@
-"""Several models as one: a weighted mean of their probabilities, the weights fitted on photos held back."""
+"""Several models as one: a weighted mean of their probabilities, made as sure as it should be.
+
+Weights and temperature are fitted on photos held back from the models' training.
+"""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from scipy.optimize import LinearConstraint, minimize
+from sklearn.model_selection import GroupKFold
 
-from stages.records.params import Count
+from stages.learning.calibration import fit_temperature, tempered
+from stages.learning.probabilities import log_loss, normalised
+from stages.records.params import Count, Range, Share
 
 # Keeps the logarithm finite for a class that a model holds impossible.
 _FLOOR = 1e-12
 _LEAST_WEIGHT = 1e-6
+_PICKS = 100
+_FOLDS = 5
+SHRINKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True)
 class EnsembleParams:
-    """Section `ensemble`: with fewer than `min_val` photos to fit weights on, all models weigh the same."""
+    """Section `ensemble`: how the models are weighed.
+
+    With fewer than `min_val` photos to fit on, all models weigh the same. `method` `log_loss` minimises that, `greedy`
+    picks models one by one. `shrink` is the share of equal weights mixed into the fitted ones, `auto` the one of
+    `SHRINKS` that does best when fitted and judged on different val photos. `calibrate` fits a temperature. `hand` are
+    weights given by hand, to be shown beside the fitted ones.
+    """
 
     min_val: Count = 30
+    method: Literal["log_loss", "greedy", "equal"] = "log_loss"
+    shrink: Literal["auto"] | Share = "auto"
+    calibrate: bool = True
+    hand: dict[str, Annotated[float, Range(0)]] | None = None
 
 
 class Weights(NamedTuple):
-    """`values` (M,) non-negative, with the sum one; `reason` says why they were not fitted, or is empty."""
+    """`values` (M,) non-negative, with the sum one; `reason` says why they were not fitted, or is empty.
+
+    `gap` bounds how much less than that of these weights the log loss on val could be: nought at the optimum.
+    """
 
     values: np.ndarray
     reason: str
+    gap: float = 0.0
 
 
-def normalised(probabilities: np.ndarray) -> np.ndarray:
-    """Return rows (N, C) as float64 each divided by its sum."""
-    rows = np.asarray(probabilities, dtype=np.float64)
-    return rows / rows.sum(axis=1, keepdims=True)
+class Mix(NamedTuple):
+    """Weights (M,) of the models and the temperature of their blend."""
+
+    weights: np.ndarray
+    temperature: float = 1.0
+
+    def __call__(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return the blend (N, C) of `probabilities` (M, N, C)."""
+        return tempered(blend(probabilities, self.weights), self.temperature)
 
 
 def blend(probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -40,19 +69,26 @@ def blend(probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return normalised(np.einsum("m,mnc->nc", weights, probabilities))
 
 
-def fit_weights(probabilities: np.ndarray, labels: np.ndarray, min_photos: int) -> Weights:
-    """Find the weights that minimise the log loss of the blend of `probabilities` (M, N, C) on `labels` (N,).
+def fit_weights(probabilities: np.ndarray, labels: np.ndarray, min_photos: int, method: str = "log_loss") -> Weights:
+    """Find the weights under which the blend of `probabilities` (M, N, C) fits `labels` (N,) best.
 
-    The loss is convex on the simplex of weights, so the minimum does not depend on the start. Falls back to
-    equal weights, with the reason, on fewer than `min_photos` photos or when the solver gives up.
+    Falls back to equal weights, with the reason, on fewer than `min_photos` photos or when the solver gives up.
     """
     n_models, n_photos = probabilities.shape[:2]
     equal = np.full(n_models, 1 / n_models)
-    if n_models == 1:
-        return Weights(equal, "")
+    if n_models == 1 or method == "equal":
+        return Weights(equal, "" if n_models == 1 else "equal weights: asked for")
     if n_photos < min_photos:
         return Weights(equal, f"equal weights: {n_photos} val photos, {min_photos} needed to fit any")
     of_truth = np.maximum(probabilities[:, np.arange(n_photos), labels], _FLOOR)
+    values, reason = _greedy(of_truth) if method == "greedy" else _least_log_loss(of_truth)
+    return Weights(values, reason, _gap(values, of_truth))
+
+
+def _least_log_loss(of_truth: np.ndarray) -> tuple[np.ndarray, str]:
+    """The weights (M,) of least log loss, by SLSQP; the loss is convex, so the minimum does not depend on the start."""
+    n_models = len(of_truth)
+    equal = np.full(n_models, 1 / n_models)
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         mixed = np.maximum(weights @ of_truth, _FLOOR)
@@ -61,14 +97,87 @@ def fit_weights(probabilities: np.ndarray, labels: np.ndarray, min_photos: int) 
     simplex = LinearConstraint(np.ones((1, n_models)), 1, 1)
     found = minimize(loss, equal, jac=True, method="SLSQP", bounds=[(0, 1)] * n_models, constraints=simplex, tol=1e-12)
     if not found.success:
-        return Weights(equal, f"equal weights: the solver stopped with {found.message!r}")
+        return equal, f"equal weights: the solver stopped with {found.message!r}"
     # What rounding leaves of a weight of nought would keep a model loaded for nothing.
     values = np.where(found.x < _LEAST_WEIGHT, 0.0, found.x)
-    return Weights(values / values.sum(), "")
+    return values / values.sum(), ""
 
 
-def read_weights(path: Path, classes: list[str]) -> dict[str, float]:
-    """Read the weight of each model by name from the record that the ensemble stage wrote.
+def _greedy(of_truth: np.ndarray) -> tuple[np.ndarray, str]:
+    """Pick, again and again, the model that makes the blend of all picks best (Caruana et al. 2004, section 2.1)."""
+    picks, total = np.zeros(len(of_truth)), np.zeros(of_truth.shape[1])
+    for count in range(1, _PICKS + 1):
+        losses = -np.log((total + of_truth) / count).mean(axis=1)
+        best = int(np.argmin(losses))
+        picks[best] += 1
+        total = total + of_truth[best]
+    return picks / _PICKS, ""
+
+
+def _gap(weights: np.ndarray, of_truth: np.ndarray) -> float:
+    """How far the log loss of `weights` can be above the least, by convexity (Jaggi 2013, section 2)."""
+    gradient = -(of_truth / (weights @ of_truth)).mean(axis=1)
+    return float(max(0.0, weights @ gradient - gradient.min()))
+
+
+def fit(probabilities: np.ndarray, labels: np.ndarray, rule: EnsembleParams, shrink: float) -> tuple[Mix, Weights]:
+    """Fit weights, mixed with `shrink` x equal ones, and the temperature of the blend; return the fitted ones too."""
+    fitted = fit_weights(probabilities, labels, rule.min_val, rule.method)
+    weights = (1 - shrink) * fitted.values + shrink / len(fitted.values)
+    return temper(weights, probabilities, labels, rule), fitted
+
+
+def temper(weights: np.ndarray, probabilities: np.ndarray, labels: np.ndarray, rule: EnsembleParams) -> Mix:
+    """Give the blend of `probabilities` (M, N, C) by `weights` (M,) a temperature, 1 with too little to fit it on."""
+    if not rule.calibrate or len(labels) < rule.min_val:
+        return Mix(weights)
+    return Mix(weights, fit_temperature(blend(probabilities, weights), labels))
+
+
+def cross_fitted(
+    probabilities: np.ndarray, labels: np.ndarray, groups: Sequence[str], rule: EnsembleParams, shrink: float
+) -> np.ndarray:
+    """Return the blend (N, C) of each photo by weights and a temperature fitted on the others, 5 folds of groups.
+
+    What it scores is out of sample, unlike the same photos under weights fitted to all of them.
+    """
+    found = np.zeros(probabilities.shape[1:])
+    rule = replace(rule, min_val=1)
+    for fitted, held in GroupKFold(min(_FOLDS, len(set(groups)))).split(labels, groups=groups):
+        mix, _ = fit(probabilities[:, fitted], labels[fitted], rule, shrink)
+        found[held] = mix(probabilities[:, held])
+    return found
+
+
+def choose_shrink(probabilities: np.ndarray, labels: np.ndarray, groups: Sequence[str], rule: EnsembleParams) -> float:
+    """Return the share of equal weights: the one given, or that of the least cross-fitted log loss.
+
+    1, equal weights, where there is too little to judge by. The larger one of two that do equally well.
+    """
+    if rule.shrink != "auto":
+        return rule.shrink
+    if len(labels) < rule.min_val or len(set(groups)) < 2:
+        return 1.0
+    losses = {shrink: log_loss(labels, cross_fitted(probabilities, labels, groups, rule, shrink)) for shrink in SHRINKS}
+    return min(losses, key=lambda shrink: (losses[shrink], -shrink))
+
+
+def by_hand(given: Mapping[str, float], names: Sequence[str]) -> np.ndarray:
+    """Return weights (M,) given by name in the order of `names`, scaled to sum to one.
+
+    Raises ValueError unless exactly these models have one and some of them are more than nought.
+    """
+    strange = sorted(set(given) ^ set(names))
+    if strange or not sum(given.values()):
+        raise ValueError(
+            f"ensemble.hand: expected a weight for each of {', '.join(names)}, not all nought, found {dict(given)}"
+        )
+    values = np.array([given[name] for name in names])
+    return values / values.sum()
+
+
+def read(path: Path, classes: list[str]) -> tuple[dict[str, float], float]:
+    """Read the record of the ensemble stage: the weight of each model by name, and the temperature of their blend.
 
     Raises FileNotFoundError when there is none, ValueError when it is about other `classes`.
     """
@@ -77,4 +186,4 @@ def read_weights(path: Path, classes: list[str]) -> dict[str, float]:
     record = json.loads(path.read_text(encoding="utf-8"))
     if record["classes"] != classes:
         raise ValueError(f"{path}: expected the classes {classes}, found {record['classes']}; run `dvc repro`")
-    return dict(record["weights"])
+    return dict(record["weights"]), float(record["temperature"])

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from stages.learning import backbones, dataset, inference, probe, schedule, scores
+from stages.learning import backbones, dataset, inference, probe, schedule
 from stages.learning.backbones import Network
-from stages.learning.blend import normalised
 from stages.learning.checkpoint import Checkpoint
 from stages.learning.dataset import Source
 from stages.learning.engine import keras, tf
+from stages.learning.probabilities import log_loss, normalised
 from stages.learning.recipe import TrainParams
 from stages.learning.schedule import Stretch
 
@@ -193,7 +193,7 @@ def evaluate(network: Network, source: Source, params: TrainParams) -> dict[str,
     batches = dataset.in_order(source, params.batch_size, params.threads)
     probabilities = normalised(inference.apply(network.probabilities, batches, len(source.files)))
     accuracy = float((probabilities.argmax(axis=1) == source.labels).mean())
-    return {"val/log_loss": scores.log_loss(source.labels, probabilities), "val/accuracy": accuracy}
+    return {"val/log_loss": log_loss(source.labels, probabilities), "val/accuracy": accuracy}
 
 
 def weighted_loss(params: TrainParams, labels: np.ndarray, model: keras.Model) -> Callable[[Any, Any], Any]:

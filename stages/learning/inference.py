@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.learning.blend import normalised
 from stages.learning.engine import keras
+from stages.learning.probabilities import normalised
 
 
 def load(path: Path, n_classes: int) -> keras.Model:

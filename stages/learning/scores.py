@@ -7,6 +7,9 @@ import numpy as np
 import pandas as pd
 from sklearn import metrics
 
+from stages.learning import calibration
+from stages.learning.probabilities import log_loss
+
 _Z_95 = 1.959963984540054
 
 
@@ -28,7 +31,8 @@ def summary(labels: np.ndarray, probabilities: np.ndarray, groups: Sequence[str]
 
     The interval counts each group of near-duplicates as one trial: they are right or wrong together, and
     taking them for independent photos would make the interval too narrow. macro_f1 is the mean over classes
-    present.
+    present; top3 the share of photos whose class is among the three likeliest; ece the expected calibration error,
+    ece_by_chance what perfect probabilities of this kind would show for so few photos.
     """
     if not len(labels):
         return {"n": 0}
@@ -42,13 +46,17 @@ def summary(labels: np.ndarray, probabilities: np.ndarray, groups: Sequence[str]
         "accuracy_low": low,
         "accuracy_high": high,
         "macro_f1": float(metrics.f1_score(labels, predicted, labels=present, average="macro", zero_division=0)),
+        "top3": top_k(labels, probabilities, 3),
         "log_loss": log_loss(labels, probabilities),
+        "ece": calibration.expected_error(labels, probabilities),
+        "ece_by_chance": calibration.error_by_chance(probabilities),
     }
 
 
-def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Return the mean negative natural logarithm of the probability of the true class."""
-    return float(metrics.log_loss(labels, probabilities, labels=np.arange(probabilities.shape[1])))
+def top_k(labels: np.ndarray, probabilities: np.ndarray, k: int) -> float:
+    """Return the share of photos whose class is among the `k` likeliest; ties go to the lower class number."""
+    ranked = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
+    return float((ranked == labels[:, None]).any(axis=1).mean())
 
 
 def confusion(labels: np.ndarray, probabilities: np.ndarray, classes: list[str]) -> pd.DataFrame:

@@ -57,7 +57,3 @@ def test_per_class_keeps_classes_without_photos():
     np.testing.assert_allclose(table["recall"], [0.5, 1, 0])
     np.testing.assert_allclose(table["f1"], [2 / 3, 0.8, 0])
     assert table["support"].tolist() == [2, 2, 0]
-
-
-def test_classes_that_test_lacks_do_not_break_the_log_loss():
-    assert scores.log_loss(np.array([2]), np.array([[0.25, 0.25, 0.5]])) == pytest.approx(math.log(2))
