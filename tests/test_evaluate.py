@@ -66,8 +66,8 @@ def test_views_are_counted_and_compared(folder, monkeypatch):
 
 def test_the_temperature_comes_from_val_and_what_it_mends_is_told(folder, monkeypatch):
     metrics = run(folder, monkeypatch)
-    # The one val photo is told rightly: as sure as may be. On test it makes the wrong answer worse.
-    assert metrics["temperature"] == pytest.approx(0.1, abs=1e-3) and metrics["tta"] == {"val": {}, "test": {}}
+    # The one val photo is told rightly, so answers may be surer. On test that makes the wrong answer worse.
+    assert metrics["temperature"] < 0.5 and metrics["tta"] == {"val": {}, "test": {}}
     assert metrics["test"]["log_loss_tempered"] > metrics["test"]["log_loss"]
     curve = pd.read_csv(folder / "tables" / "reliability.csv")
     assert curve["model"].unique().tolist() == ["as it is", "tempered"] and curve["photos"].sum() == 6
