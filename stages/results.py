@@ -29,15 +29,29 @@ def line(name: str, scores: dict[str, Any], weight: float | None) -> dict[str, s
 
 
 def table(folder: Path) -> pd.DataFrame:
-    """The results in the metrics folder `folder`, one row per model, then equal weights and the ensemble."""
+    """The results in the metrics folder `folder`: a row per model, the best one tempered, then the blends."""
     ensemble = json.loads((folder / "ensemble.json").read_text(encoding="utf-8"))
     rows = []
     for name, weight in ensemble["weights"].items():
         scores = json.loads((folder / "evaluate" / f"{name}.json").read_text(encoding="utf-8"))
         rows.append(line(name, scores, weight))
+    if "best_single" in ensemble:
+        rows.append(line(f"{ensemble['best_single']['name']}, tempered", {"test": ensemble["best_single"]}, None))
     rows.append(line("equal weights", {"test": ensemble["equal_weights"]}, None))
     rows.append(line("ensemble", {"test": ensemble["test"]}, None))
     return pd.DataFrame(rows)
+
+
+def gained(ensemble: dict[str, Any]) -> str:
+    """A line on what the ensemble has before the best single model; empty where nothing was judged."""
+    if "gain" not in ensemble:
+        return ""
+    gain, name = ensemble["gain"], ensemble["best_single"]["name"]
+    return (
+        f"ensemble minus {name}: log loss {gain['log_loss']:+.3f} ({gain['low']:+.3f} to {gain['high']:+.3f}), "
+        f"accuracy {100 * gain['accuracy']:+.1f} points ({100 * gain['accuracy_low']:+.1f} to "
+        f"{100 * gain['accuracy_high']:+.1f}), paired, 95 %\n"
+    )
 
 
 def main() -> None:
@@ -46,6 +60,7 @@ def main() -> None:
     parser.add_argument("--metrics", type=Path, default=Path("metrics"))
     arguments = parser.parse_args()
     print(table(arguments.metrics).to_string(index=False))
+    print(gained(json.loads((arguments.metrics / "ensemble.json").read_text(encoding="utf-8"))), end="")
     print(f"report: {arguments.metrics / 'report' / 'index.html'}")
 
 

@@ -114,16 +114,30 @@ class Project:
         n_val, n_test = (int((scored["split"] == split).sum()) for split in ("val", "test"))
         val, test = figures(n_val, 0), figures(n_test, n_wrong)
         metrics = self.folder / "metrics"
-        atomic.write_json(metrics / "evaluate" / "one.json", {"val": val, "test": test})
+        self.write_models(val, test)
         best = {"best_single": {"name": "one", **test}} if n_val else {}
-        content = {"test": test, "equal_weights": test, "weights": {"one": 1.0}} | best
-        atomic.write_json(metrics / "ensemble.json", content)
+        atomic.write_json(metrics / "ensemble.json", BLEND | {"test": test, "equal_weights": test} | best)
         refused = {"photos": 4, "refused": 1, "reason": {"too_small": 1}}
         rule = {"by_class": {self.classes[0]: refused}, "uneven": {self.classes[0]: 0.001}}
         atomic.write_json(metrics / "crop.json", rule)
         moved = pd.DataFrame({"value": [0.1, 0.2], "is_current": [True, False], "photos": 4, "cropped": [3, 2]})
         moved = moved.assign(share_cropped=moved["cropped"] / 4, **dict.fromkeys(crops.REFUSALS, 0))
         tables.write(metrics / "crop" / "thresholds" / "min_score.csv", moved.assign(low_score=[1, 2]))
+
+    def write_models(self, val, test):
+        looked = {
+            way: {"accuracy": 0.5, "log_loss": 0.25, "views": n + 1} for n, way in enumerate(("none", "adaptive"))
+        }
+        content = {"val": val, "test": test, "tta": {"val": looked, "test": looked if test["n"] else {}}}
+        atomic.write_json(self.folder / "metrics" / "evaluate" / "one.json", content)
+        bins = {
+            "confidence": [0.4, 0.9] * 2,
+            "accuracy": [0.5, 1.0] * 2,
+            "photos": 2,
+            "model": ["as it is", "tempered"] * 2,
+        }
+        table = pd.DataFrame(bins)[: 4 if test["n"] else 0]
+        tables.write(self.folder / "metrics" / "evaluate" / "one" / "reliability.csv", table)
 
     def render(self, run):
         out, names = self.folder / "out" / "index.html", ("manifest", "detections", "boxes", "masks", "letterbox")
@@ -134,12 +148,25 @@ class Project:
         return Page(out.read_text(encoding="utf-8"))
 
 
+BLEND = {
+    "weights": {"one": 1.0},
+    "fitted_weights": {"one": 1.0},
+    "shrink": 0.0,
+    "temperature": 0.5,
+    "before_tempering": {"ece": 0.25, "log_loss": 0.75},
+    "gain": dict.fromkeys(("log_loss", "low", "high", "accuracy", "accuracy_low", "accuracy_high"), -0.125),
+    "val": {"n": 2, **{key: {"log_loss": 0.875, "accuracy": 0.5} for key in ("fitted", "shrunk", "equal")}},
+}
+
+
 def figures(n_photos, n_wrong):
     if not n_photos:
         return {"n": 0}
     share = (n_photos - n_wrong) / n_photos
     return {"n": n_photos, "accuracy": share, "accuracy_low": 0.5, "accuracy_high": 1.0, "macro_f1": 0.625} | {
-        "log_loss": 0.375
+        "log_loss": 0.375,
+        "ece": 0.125,
+        "ece_by_chance": 0.0625,
     }
 
 
@@ -160,6 +187,9 @@ def test_full_page(project, run):
     project.write(n_wrong=2)
     write_curves(project)
     page = project.render(run)
+    assert page.says("the ensemble has -0.125 log loss") and page.says("log loss 0.875 with weights as fitted")
+    assert page.says("error on test is 0.125; 0.250 before a temperature of 0.50") and page.says("0.062 by chance")
+    assert page.says("more where those disagree") and "Scatter chart: accuracy of one on test" in page.source
     assert page.says("Of 4 test photos the ensemble names 50.0 % rightly, out of 2 classes")
     found = re.findall(r'<th scope="row">([a-z ]+)</th><td data-name="files">(\d+)</td>', page.source)
     assert dict(found) == {
@@ -177,7 +207,7 @@ def test_full_page(project, run):
     assert page.says("Wrong answers on test 2")
     sure, unsure = page.source.index("87.5%"), page.source.index("81.2%")
     assert sure < unsure
-    assert len([a for a in page.of("svg") if "aria-label" in a]) == 4 + 1 + 6  # thresholds, distributions
+    assert len([a for a in page.of("svg") if "aria-label" in a]) == 5 + 1 + 6  # thresholds, distributions
 
 
 def test_equal_inputs_give_equal_bytes(project, run):
@@ -314,7 +344,7 @@ def test_boxes_lie_over_the_thumbnail(tmp_path, run):
 def test_figures_of_other_photos_are_refused(project, run):
     project.write()
     path = project.folder / "metrics" / "ensemble.json"
-    atomic.write_json(path, {"test": {"n": 3}, "equal_weights": {"n": 3}, "weights": {"one": 1.0}})
+    atomic.write_json(path, BLEND | {"test": {"n": 3}, "equal_weights": {"n": 3}})
     with pytest.raises(tables.TableError, match=r"ensemble\.json: expected figures of 4 test photos, found 3"):
         project.render(run)
 

@@ -121,6 +121,19 @@ def curves(name: str, tables: dict[str, pd.DataFrame]) -> Markup:
         return _svg(figure, f"curves-{name}", f"Line chart: loss and accuracy of {name} by epoch.")
 
 
+def reliability(name: str, table: pd.DataFrame) -> Markup:
+    """Accuracy against mean confidence in bins, before and after tempering; dots are as large as bins have photos."""
+    with style.context(["default", _STYLE]):
+        figure, axes = _canvas(3.4)
+        axes.plot([0, 1], [0, 1], color=_INK, linewidth=0.8, linestyle=":")
+        for (title, found), colour in zip(table.groupby("model", sort=False), (_ORANGE, _BLUE)):
+            sizes = 400 * found["photos"] / found["photos"].sum()
+            axes.scatter(found["confidence"], found["accuracy"], s=sizes, color=colour, alpha=0.75, label=title)
+        axes.set(xlabel="mean confidence, 0 to 1", ylabel="share that is right, 0 to 1", xlim=(0, 1.05), ylim=(0, 1.05))
+        axes.legend(loc="upper left", markerscale=0.5)
+        return _svg(figure, f"reliability-{name}", f"Scatter chart: accuracy of {name} on test by its confidence.")
+
+
 def histogram(name: str, values: pd.Series, label: str, unit: str) -> Markup:
     """How often which of `values` occurs; missing ones are left out. `label` and `unit` name the axis."""
     known = values.dropna()

@@ -16,6 +16,7 @@ FIGURES = ("train/loss", "val/log_loss", "val/accuracy")
 # The outcome of a photo that no stage refused anything of.
 OK = "nothing refused"
 _THRESHOLDS = "crop/thresholds"
+_RELIABILITY = {"confidence": "float", "accuracy": "float", "photos": "int", "model": "str"}
 
 
 class Files(NamedTuple):
@@ -38,7 +39,8 @@ class Evidence:
     corners, `score`, `class_name`; `coverage`, `agreement`, `is_masked`, `mask_reason` of the mask; and as
     data/letterbox.csv ends it, `status`, `reason`, `file`; `outcome` is the reason of the last stage that refused
     something, or OK. `models` holds the metrics of each model, `curves` its
-    training: a table with `step` and one value column for each of FIGURES that was logged. `rule` counts
+    training: a table with `step` and one value column for each of FIGURES that was logged. `reliability` holds for each
+    model accuracy against confidence on test. `rule` counts
     what the rule for the main car refused, `thresholds` holds a table for each of its thresholds.
     """
 
@@ -48,6 +50,7 @@ class Evidence:
     ensemble: dict[str, Any]
     models: dict[str, dict[str, Any]]
     curves: dict[str, dict[str, pd.DataFrame]]
+    reliability: dict[str, pd.DataFrame]
     rule: dict[str, Any]
     thresholds: dict[str, pd.DataFrame]
 
@@ -68,6 +71,7 @@ def read(files: Files, classes: list[str]) -> Evidence:
         models={n: _read_json(files.metrics / "evaluate" / f"{n}.json", ("val", "test")) for n in names},
         rule=_read_json(files.metrics / "crop.json", ("by_class", "uneven")),
         thresholds={path.stem: thresholds.read(path) for path in sorted((files.metrics / _THRESHOLDS).glob("*.csv"))},
+        reliability={n: tables.read(files.metrics / "evaluate" / n / "reliability.csv", _RELIABILITY) for n in names},
         curves={name: _read_curves(files.metrics / "train" / name / "plots" / "metrics") for name in names},
     )
 
@@ -91,7 +95,7 @@ def _read_rows(files: Files) -> pd.DataFrame:
 
 
 def _read_ensemble(path: Path, n_test: int) -> dict[str, Any]:
-    ensemble = _read_json(path, ("test", "equal_weights", "weights"))
+    ensemble = _read_json(path, ("test", "equal_weights", "weights", "fitted_weights", "shrink"))
     if ensemble["test"]["n"] != n_test:
         raise tables.TableError(
             f"{path}: expected figures of {n_test} test photos, found {ensemble['test']['n']}; run `dvc repro`"

@@ -45,6 +45,9 @@ def _tables(evidence: Evidence) -> dict[str, Any]:
     per_class = counts.per_class(evidence.rows, classes)
     return {
         "results": results.headline(evidence.ensemble, evidence.models),
+        "blend": evidence.ensemble,
+        "views": results.views(evidence.models),
+        "reliability_charts": {n: charts.reliability(n, t) for n, t in evidence.reliability.items() if len(t)},
         "n_val": n_val,
         "n_test": n_test,
         "stages": stages,
