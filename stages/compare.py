@@ -44,17 +44,18 @@ def difference(right_a: np.ndarray, right_b: np.ndarray, groups: np.ndarray, see
     return Difference(len(gains), float(right_a.mean()), float(right_b.mean()), *found, only_a, only_b)
 
 
-def read_table(path: str, revision: str) -> pd.DataFrame:
-    """Read a table as it was in a Git revision or DVC experiment, or as it is for `workspace`."""
-    text = dvc.api.read(path, rev=None if revision == WORKSPACE else revision)
+def read_table(files: dvc.api.DVCFileSystem, path: str) -> pd.DataFrame:
+    """Read a table as it is in one state of the project."""
+    text = files.read_text(path, encoding="utf-8")
     return pd.read_csv(io.StringIO(text), dtype={"image_id": str, "label": str, "group": str}, keep_default_na=False)
 
 
 def answers(revision: str, predictions: str) -> pd.DataFrame:
     """Of the test photos of one revision, by image id: `group`, whether the answer is `right`, and its `log_loss`."""
-    photos = read_table("data/letterbox.csv", revision)
+    files = dvc.api.DVCFileSystem(rev=None if revision == WORKSPACE else revision)
+    photos = read_table(files, "data/letterbox.csv")
     photos = photos[(photos["split"] == "test") & (photos["status"] == "ok")].set_index("image_id")
-    probabilities = read_table(predictions, revision).set_index("image_id").astype(float)
+    probabilities = read_table(files, predictions).set_index("image_id").astype(float)
     probabilities = probabilities.reindex(photos.index)
     of_truth = probabilities.to_numpy()[
         np.arange(len(photos)), probabilities.columns.get_indexer(pd.Index(photos["label"]))

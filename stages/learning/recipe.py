@@ -69,7 +69,7 @@ class TrainParams:
     epochs: Annotated[int, Range(0)] = 10
     batch_size: Count = 32
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: Positive = 1e-3
+    learning_rate: Positive = 5e-4
     momentum: Share = 0.9
     warmup_epochs: NotNegative = 1.0
     weight_decay: NotNegative = 1e-3
