@@ -19,14 +19,14 @@ Row = dict[str, object]
 
 @dataclass(frozen=True)
 class ResizeParams:
-    """`size` of the square picture in pixels, what becomes of the background, and the file format.
+    """`side_px` of the square picture, what becomes of the background, and the file format.
 
     `fit` says how a crop becomes square (`square.fit`). `fill` (red, green, blue) is the colour of the padding and
     of a removed background. `blur` is the sigma of a blurred one as a share of the crop's longer side. `png` is
     without loss, `jpg` has quality 95.
     """
 
-    size: Annotated[int, params.Range(16, 2048)]
+    side_px: Annotated[int, params.Range(16, 2048)]
     background: Literal["remove", "blur", "keep"]
     fill: tuple[Channel, Channel, Channel]
     blur: Annotated[float, params.Range(0, 0.5)]
@@ -35,7 +35,7 @@ class ResizeParams:
 
 
 def treat(crop: np.ndarray, mask: np.ndarray | None, settings: ResizeParams) -> np.ndarray:
-    """Turn a crop `(H, W, 3)` and its mask `(H, W)`, both uint8, into `(size, size, 3)` uint8 RGB.
+    """Turn a crop `(H, W, 3)` and its mask `(H, W)`, both uint8, into `(side_px, side_px, 3)` uint8 RGB.
 
     Without a mask the background stays.
     """
@@ -43,7 +43,7 @@ def treat(crop: np.ndarray, mask: np.ndarray | None, settings: ResizeParams) -> 
         crop = background.remove(crop, mask, settings.fill)
     elif mask is not None and settings.background == "blur":
         crop = background.blur(crop, mask, settings.blur)
-    return square.fit(crop, settings.size, settings.fit, settings.fill)
+    return square.fit(crop, settings.side_px, settings.fit, settings.fill)
 
 
 def describe(crop: np.ndarray, has_mask: bool, settings: ResizeParams) -> Row:
@@ -52,7 +52,7 @@ def describe(crop: np.ndarray, has_mask: bool, settings: ResizeParams) -> Row:
     The scale is the larger one of the two sides', which differ by rounding, or by much in a squashed picture.
     """
     height, width = crop.shape[:2]
-    place = square.place(width, height, settings.size, settings.fit)
+    place = square.place(width, height, settings.side_px, settings.fit)
     scale = max(place.width / width, place.height / height)
     return {
         "background": settings.background if has_mask else "keep",

@@ -13,7 +13,7 @@ from stages.resize import ResizeParams
 
 def settings(**changes):
     return ResizeParams(
-        **{"size": 16, "background": "remove", "fill": (1, 2, 3), "blur": 0.1, "format": "png", **changes}
+        **{"side_px": 16, "background": "remove", "fill": (1, 2, 3), "blur": 0.1, "format": "png", **changes}
     )
 
 

@@ -136,3 +136,15 @@ def test_named_values_are_read_and_checked_one_by_one(tmp_path):
     refused(tmp_path, text.replace("0.5", "x"), "train.weights.7", "a number")
     refused(tmp_path, text.replace("{b: 2, 7: 0.5}", "[1]"), "train.weights", "`name: value`")
     refused(tmp_path, text.replace("{b: 2, 7: 0.5}", "{}"), "train.weights", "one or more")
+
+
+def test_no_parameter_has_a_name_that_the_run_cache_overlooks():
+    # DVC 3.67 leaves keys called `size` and `nfiles` out of the hash by which it finds a stage's former runs, those of
+    # parameters too: with such a name, another value would bring back the outputs of the first.
+    def names(node):
+        for key, value in node.items() if isinstance(node, dict) else ():
+            yield str(key)
+            yield from names(value)
+
+    found = set(names(params.load(Path(__file__).parents[2] / "params.yaml")))
+    assert len(found) > 50 and not found & {"size", "nfiles"}
