@@ -61,7 +61,7 @@ class Preparation:
         }
 
     def __call__(self, content: bytes) -> tuple[np.ndarray, str]:
-        """Turn a file's bytes into `(size, size, 3)` uint8 RGB, and a note where the car was not cut out.
+        """Turn a file's bytes into `(side_px, side_px, 3)` uint8 RGB, and a note where the car was not cut out.
 
         Raises ImageError as `images.decode_photo` does.
         """
