@@ -13,7 +13,7 @@ from stages.learning.checkpoint import Checkpoint, fingerprint
 from stages.learning.curves import Curves
 from stages.learning.dataset import Source
 from stages.learning.engine import keras, tf
-from stages.learning.recipe import ModelParams, TrainParams, resolve
+from stages.learning.recipe import RANDOM, ModelParams, TrainParams, resolve
 from stages.learning.runtime import Runtime
 from stages.records import atomic, params, progress
 
@@ -39,7 +39,9 @@ def train(model: ModelParams, recipe: TrainParams, splits: fit.Splits, setting: 
     """Train `model` and return it in float32, whatever the arithmetic of the training was."""
     backbone = backbones.find(model.backbone)
     side = splits.train.side_px
-    shape = Shape(side, model.input_px or side, setting.n_classes, recipe.dropout, recipe.seed)
+    shape = Shape(
+        side, model.input_px or side, setting.n_classes, recipe.dropout, recipe.seed, model.pooling, model.embedding
+    )
 
     def build(input_px: int | None) -> Network:
         shaped = shape._replace(input_px=input_px or shape.input_px)
@@ -49,7 +51,14 @@ def train(model: ModelParams, recipe: TrainParams, splits: fit.Splits, setting: 
         return network
 
     task = fit.Task(build, splits, recipe, is_fresh=setting.tensors is None)
-    training = fit.Training(task, setting.checkpoint, lambda epoch: curves.log(*epoch))
+
+    def observe(epoch: fit.Epoch) -> None:
+        curves.log(*epoch)
+        # A training that goes on tells of its earlier epochs again, but has the weights of the last one alone.
+        if epoch is training.history[-1]:
+            curves.spread(epoch.number, {weight.path: np.asarray(weight) for weight in training.network.logits.weights})
+
+    training = fit.Training(task, setting.checkpoint, observe)
     best = training.run()
     return Result(_in_float32(backbone, shape, training.network), shape, best)
 
@@ -62,7 +71,7 @@ def _in_float32(backbone: backbones.Backbone, shape: Shape, network: Network) ->
 
 def read_tensors(folder: Path, model: ModelParams) -> dict[str, np.ndarray] | None:
     """Read the pretrained tensors of `model`, None where it starts from random weights."""
-    if model.weights is None:
+    if model.weights == RANDOM:
         return None
     path = folder / model.weights
     if not path.is_file():
@@ -106,8 +115,7 @@ def main() -> None:
     classes = photos.read_classes(args.classes)
     system = runtime.configure(recipe.seed, recipe.threads, recipe.precision)
     splits = read_splits(args.table, args.photos, classes)
-    weights = [args.pretrained / model.weights] if model.weights else []
-    decisive = [args.table, *weights, *splits.train.files, *splits.val.files]
+    decisive = [args.table, args.pretrained / model.weights, *splits.train.files, *splits.val.files]
     kept = Checkpoint(args.logs / "checkpoint.npz", fingerprint((model, recipe, system, classes), decisive))
     setting = Setting(read_tensors(args.pretrained, model), len(classes), system.precision, kept)
     with Curves(args.curves, args.logs) as curves:

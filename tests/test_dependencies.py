@@ -10,7 +10,13 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-PIPELINES = ["dvc.yaml", "data/sample/dvc.yaml", "models/pretrained/dvc.yaml", "models/pretrained/gluoncv/dvc.yaml"]
+PIPELINES = [
+    "dvc.yaml",
+    "data/sample/dvc.yaml",
+    "models/pretrained/dvc.yaml",
+    "models/pretrained/gluoncv/dvc.yaml",
+    "models/pretrained/keras/dvc.yaml",
+]
 LAYERS = ("imaging", "learning", "rendering", "reporting", "records")
 
 

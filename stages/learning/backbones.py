@@ -6,12 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stages.learning import efficientnet_lite
+from stages.learning import applications, efficientnet_lite
 from stages.learning.engine import keras
 
 layers = keras.layers
 
 HEAD = "head"
+_POOLING = {"average": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,9 @@ class Backbone:
 
 
 class Shape(NamedTuple):
-    """Sides of the photos given and of the picture that the network sees, in pixels; number of classes; `seed` is that
-    of the dropout.
+    """Sides of the photos given and of the picture that the network sees, in pixels; number of classes; how features
+    become classes: `pooling` average, max or both, an `embedding` of so many features before the classes (0: none),
+    dropout and its `seed`.
     """
 
     photo_px: int
@@ -34,6 +36,8 @@ class Shape(NamedTuple):
     n_classes: int
     dropout: float = 0.0
     seed: int = 0
+    pooling: str = "average"
+    embedding: int = 0
 
 
 class Network(NamedTuple):
@@ -54,7 +58,12 @@ def _efficientnet_lite(scale: efficientnet_lite.Scale) -> Backbone:
     return Backbone(features, efficientnet_lite.load)
 
 
+def _application(application: applications.Application) -> Backbone:
+    return Backbone(applications.features(application), applications.load)
+
+
 BACKBONES = {name: _efficientnet_lite(scale) for name, scale in efficientnet_lite.SCALES.items()}
+BACKBONES |= {name: _application(application) for name, application in applications.APPLICATIONS.items()}
 
 
 def find(name: str) -> Backbone:
@@ -83,7 +92,7 @@ def _build(backbone: Backbone, shape: Shape) -> Network:
     if shape.input_px != shape.photo_px:
         side = shape.input_px
         image = layers.Resizing(side, side, antialias=True, name="resize")(image)
-    pooled = layers.GlobalAveragePooling2D(dtype="float32", name="pool")(backbone.features(image))
+    pooled = _pool(backbone.features(image), shape)
     dropped = layers.Dropout(shape.dropout, seed=shape.seed, dtype="float32", name="dropout")(pooled)
     logits = layers.Dense(shape.n_classes, dtype="float32", name=HEAD)(dropped)
     probabilities = layers.Softmax(dtype="float32", name="probabilities")(logits)
@@ -91,14 +100,25 @@ def _build(backbone: Backbone, shape: Shape) -> Network:
     return Network(**{name: keras.Model(photo, out, name=name) for name, out in outputs.items()})
 
 
-def freeze(model: keras.Model, share: float) -> None:
-    """Keep the first `share` (0..1) of the layers, and batch normalisation everywhere, as they are; train the rest.
+def _pool(features: Any, shape: Shape) -> Any:
+    """Bring a feature map (N, h, w, D) to (N, D), (N, 2 D) for both kinds of pooling, or (N, embedding)."""
+    kinds = ("average", "max") if shape.pooling == "both" else (shape.pooling,)
+    pooled = [_POOLING[kind](dtype="float32", name=f"pool_{kind}")(features) for kind in kinds]
+    joined = layers.Concatenate(dtype="float32", name="pool")(pooled) if len(pooled) > 1 else pooled[0]
+    if not shape.embedding:
+        return joined
+    return layers.Dense(shape.embedding, "relu", dtype="float32", name=applications.EMBEDDING)(joined)
+
+
+def freeze(model: keras.Model, share: float, batch_norm: str) -> None:
+    """Keep the first `share` (0..1) of the layers as they are; train the rest.
 
     What the first layers see is much the same for all photographs (Yosinski et al. 2014, arXiv:1411.1792), and
-    training them is dear, because they work at the highest resolution.
-    A few hundred photos in small batches estimate statistics worse than ImageNet has (the practice of
-    fine-tuned detectors since He et al. 2016, arXiv:1512.03385, appendix A).
+    training them is dear, because they work at the highest resolution. Batch normalisation of the others normalises
+    by each batch where `batch_norm` is `trained`; `frozen`, it keeps ImageNet's statistics (the practice of
+    fine-tuned detectors since He et al. 2016, arXiv:1512.03385, appendix A), its scales and its offsets.
     """
     n_first = round(share * len(model.layers))
     for number, layer in enumerate(model.layers):
-        layer.trainable = number >= n_first and not isinstance(layer, layers.BatchNormalization)
+        is_kept = batch_norm == "frozen" and isinstance(layer, layers.BatchNormalization)
+        layer.trainable = number >= n_first and not is_kept

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
 from dvclive import Live
 from scmrepo.exceptions import SCMError
 
@@ -46,3 +47,9 @@ class Curves:
         with self._board.as_default(step=epoch):
             for name, value in {**figures, **untracked}.items():
                 tf.summary.scalar(name, value)
+
+    def spread(self, epoch: int, weights: Mapping[str, np.ndarray]) -> None:
+        """Log histograms of weights by name, for TensorBoard alone: layers that die or run away show there first."""
+        with self._board.as_default(step=epoch):
+            for name, values in weights.items():
+                tf.summary.histogram(name, values)

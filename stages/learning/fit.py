@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from stages.learning import backbones, dataset, inference, probe, schedule
+from stages.learning import backbones, batch_norm, dataset, inference, probe, schedule
 from stages.learning.backbones import Network
 from stages.learning.checkpoint import Checkpoint
 from stages.learning.dataset import Source
@@ -69,7 +69,7 @@ class Training:
     @property
     def best(self) -> Epoch:
         """The epoch with the least log loss on val, the last one where there is no val photo."""
-        return min(self.history, key=lambda epoch: epoch.figures.get("val/log_loss", -epoch.number))
+        return _best(self.history)
 
     def run(self) -> Epoch:
         """Train to the end, tell `observe` of every epoch from the first on; return the one whose state is kept."""
@@ -84,7 +84,8 @@ class Training:
 
     def _run_stretch(self, stretch: Stretch) -> None:
         model = self._prepared(stretch)
-        batches = iter(dataset.training(self.task.splits.train, self.task.params, self.step))
+        n_classes = model.output_shape[-1]
+        batches = iter(dataset.training(self.task.splits.train, self.task.params, n_classes, self.step))
         started = saved = time.perf_counter()
         with self._bar() as bar:
             while self.step < stretch.end_step and not self._is_out_of_patience():
@@ -94,7 +95,8 @@ class Training:
                 now = time.perf_counter()
                 if self.step % self.task.steps_per_epoch == 0:
                     self.seconds += now - started
-                    self.network.logits.set_weights(model.get_weights())
+                    self.network.logits.set_weights(_averaged(model, self.task.params))
+                    self._settle_statistics()
                     self._close_epoch(self._rates(), model)
                     bar.set_postfix_str(_told(self.history[-1]))
                     started = saved = time.perf_counter()
@@ -109,7 +111,7 @@ class Training:
         network.logits.set_weights(self.network.logits.get_weights())
         share = params.frozen_share if phase.frozen_share is None else phase.frozen_share
         if not self.task.is_fresh:
-            backbones.freeze(network.pooled, share)
+            backbones.freeze(network.pooled, share, params.batch_norm)
         rule = schedule.optimizer(params, stretch, self.task.steps_per_epoch)
         network.logits.compile(rule, weighted_loss(params, self.task.splits.train.labels, network.logits))
         network.logits.optimizer.build(network.logits.trainable_variables)
@@ -118,9 +120,13 @@ class Training:
             _assign(network.logits.optimizer.variables, self.running["optimizer"])
         return network.logits
 
+    def _settle_statistics(self) -> None:
+        if self.task.is_fresh or self.task.params.batch_norm == "trained":
+            batches = dataset.full_batches(self.task.splits.train, self.task.params)
+            batch_norm.reestimate(self.network.pooled, batches)
+
     def _close_epoch(self, rates: dict[str, float], model: keras.Model | None = None) -> None:
-        losses = {"train/loss": float(np.mean(self.losses))} if self.losses else {}
-        figures = losses | evaluate(self.network, self.task.splits.val, self.task.params)
+        figures = self._of_training() | evaluate(self.network, self.task.splits.val, self.task.params)
         self.history.append(Epoch(len(self.history), figures, rates))
         if self.best is self.history[-1]:
             self.best_weights = self.network.logits.get_weights()
@@ -128,10 +134,20 @@ class Training:
         self.observe(self.history[-1])
         self._save(model)
 
+    def _of_training(self) -> dict[str, float]:
+        """The mean loss of the epoch's batches, and how strongly the last of them was varied; nothing before any."""
+        if not self.losses:
+            return {}
+        source, params = self.task.splits.train, self.task.params
+        strength = float(dataset.strength(source, params)(self.step * params.batch_size - 1))
+        return {"train/loss": float(np.mean(self.losses)), "train/strength": strength}
+
     def _is_out_of_patience(self) -> bool:
-        patience = self.task.params.patience
-        is_watched = bool(self.task.splits.val.files) and patience is not None
-        return is_watched and self.history[-1].number - self.best.number >= (patience or 0)
+        """Whether no epoch of late was the best. The fitted head does not count: training first makes it worse."""
+        patience, trained = self.task.params.patience, self.history[1:]
+        if patience is None or not self.task.splits.val.files or not trained:
+            return False
+        return trained[-1].number - _best(trained).number >= patience
 
     def _rates(self) -> dict[str, float]:
         return {"photos_per_second": self.task.steps_per_epoch * self.task.params.batch_size / self.seconds}
@@ -160,6 +176,10 @@ class Training:
         return True
 
 
+def _best(epochs: list[Epoch]) -> Epoch:
+    return min(epochs, key=lambda epoch: epoch.figures.get("val/log_loss", -epoch.number))
+
+
 def _told(epoch: Epoch) -> str:
     return ", ".join([f"epoch {epoch.number}", *(f"{name} {value:.3f}" for name, value in epoch.figures.items())])
 
@@ -169,9 +189,21 @@ def _assign(variables: list[Any], values: list[np.ndarray]) -> None:
         variable.assign(value)
 
 
-def _train_step(model: keras.Model, photos: Any, labels: Any) -> float:
+def _averaged(model: keras.Model, params: TrainParams) -> list[np.ndarray]:
+    """The weights of `model`, averaged over its last steps if `params` say so (Polyak & Juditsky 1992)."""
+    if not params.ema:
+        return model.get_weights()
+    swap = keras.callbacks.SwapEMAWeights()
+    swap.set_model(model)
+    swap.on_test_begin()
+    weights = model.get_weights()
+    swap.on_test_end()
+    return weights
+
+
+def _train_step(model: keras.Model, photos: Any, targets: Any) -> float:
     model.reset_metrics()
-    loss = float(model.train_on_batch(photos, labels))
+    loss = float(model.train_on_batch(photos, targets))
     if not math.isfinite(loss):
         raise FloatingPointError(f"the loss is {loss}; lower train.learning_rate")
     return loss
@@ -214,17 +246,15 @@ def balanced(labels: np.ndarray, n_classes: int) -> np.ndarray:
 
 
 def smoothed_loss(label_smoothing: float, class_weights: np.ndarray) -> Callable[[Any, Any], Any]:
-    """Return the cross-entropy of labels (B,) and logits (B, C), smoothed (Szegedy et al. 2016, arXiv:1512.00567,
-    section 7), times the weight (C,) of the true class.
+    """Return the cross-entropy of targets (B, C) and logits (B, C), smoothed (Szegedy et al. 2016, arXiv:1512.00567,
+    section 7), times the mean weight (C,) of the classes that a target has a share of.
     """
     weights = tf.constant(class_weights, tf.float32)
 
-    def loss(labels: Any, logits: Any) -> Any:
-        labels = tf.reshape(tf.cast(labels, tf.int32), [-1])
-        one_hot = tf.one_hot(labels, tf.shape(logits)[-1])
+    def loss(targets: Any, logits: Any) -> Any:
         entropy = keras.losses.categorical_crossentropy(
-            one_hot, logits, from_logits=True, label_smoothing=label_smoothing
+            targets, logits, from_logits=True, label_smoothing=label_smoothing
         )
-        return entropy * tf.gather(weights, labels)
+        return entropy * tf.linalg.matvec(targets, weights)
 
     return loss

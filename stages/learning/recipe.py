@@ -7,16 +7,21 @@ from typing import Annotated, Literal
 
 from stages.records.params import Count, ParamError, Range, Share
 
+# Of a model: random weights. A file of this name lies in the folder of pretrained networks, for DVC to depend on.
+RANDOM = "none"
+
 Positive = Annotated[float, Range(1e-12)]
 NotNegative = Annotated[float, Range(0)]
+Dropout = Annotated[float, Range(0, 0.9)]
 Side = Annotated[int, Range(32)]
 
 
 @dataclass(frozen=True)
 class AugmentParams:
-    """How training photos are varied: `flip`, `affine`, `colour`, `cutout` are probabilities, the rest sizes.
+    """How training photos are varied: `flip`, `affine`, `colour`, `blur`, `cutout`, `mixup` and `cutmix` are
+    probabilities, `blur_px` is the largest standard deviation in pixels, the rest sizes.
 
-    The last three probabilities are multiplied by a strength that is one at first, falls in a straight line
+    All probabilities but the first are multiplied by a strength that is one at first, falls in a straight line
     after `full_share` of the training, and ends at `final_strength`: the end is learned on photos as they
     are. A mirrored car is as likely a photo as the first, so the flip goes on.
     """
@@ -30,8 +35,13 @@ class AugmentParams:
     brightness: Share = 0.25
     contrast: Share = 0.25
     saturation: Share = 0.4
+    blur: Share = 0.0
+    blur_px: Annotated[float, Range(0, 16)] = 1.5
     cutout: Share = 0.5
     cutout_side: Share = 0.35
+    mixup: Share = 0.0
+    cutmix: Share = 0.0
+    mix_alpha: Positive = 0.4
     full_share: Share = 0.6
     final_strength: Share = 0.0
 
@@ -59,7 +69,8 @@ class TrainParams:
     unfreezing (Howard & Ruder 2018, arXiv:1801.06146, section 3.3), which count their epochs themselves.
     `warmup_epochs` and `patience` count epochs (patience null: no early stopping), `frozen_share` is the share
     of the layers, counted from the photo on, that keep their pretrained weights, `momentum` is SGD's,
-    `class_weights` `balanced` weighs photos of rare classes more, `probe_l2` is the penalty on the squared weights of
+    `batch_norm` `trained` normalises each batch by itself, `ema` is the momentum of an average of the weights that is
+    judged and kept in place of the last ones (0: none), `class_weights` `balanced` weighs photos of rare classes more, `probe_l2` is the penalty on the squared weights of
     the first, linear fit of the head, `cache_mb` the memory allowed for decoded photos. The state is kept on disk after
     every epoch, and within one every `checkpoint_minutes`.
     """
@@ -67,17 +78,19 @@ class TrainParams:
     seed: Annotated[int, Range(0, 2**31 - 1)] = 0
     unfreeze: Literal["all"] | tuple[Phase, ...] = "all"
     epochs: Annotated[int, Range(0)] = 10
-    batch_size: Count = 32
+    batch_size: Count = 16
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: Positive = 5e-4
+    learning_rate: Positive = 1e-3
     momentum: Share = 0.9
     warmup_epochs: NotNegative = 1.0
     weight_decay: NotNegative = 1e-3
     label_smoothing: Annotated[float, Range(0, 0.9)] = 0.1
     class_weights: Literal["none", "balanced"] = "none"
     frozen_share: Share = 0.25
-    dropout: Annotated[float, Range(0, 0.9)] = 0.2
-    probe_l2: Positive = 1e-3
+    batch_norm: Literal["frozen", "trained"] = "frozen"
+    ema: Annotated[float, Range(0, 0.9999)] = 0.0
+    dropout: Dropout = 0.2
+    probe_l2: Positive = 0.03
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     threads: Count = 2
     patience: Count | None = 6
@@ -100,13 +113,17 @@ class TrainParams:
 class ModelParams:
     """Section `models.<name>`: a backbone and what it wants otherwise than section `train`.
 
-    `weights` is a file in the folder of pretrained networks, null starts from random weights. `input_px` is
-    the side to which the network itself resizes the photos, null keeps the side that they have.
+    `weights` is a file in the folder of pretrained networks, `none` starts from random weights. `input_px` is the
+    side to which the network itself resizes the photos, null keeps the side that they have. `pooling` brings the
+    feature map to features, `embedding` puts so many of their own before the classes (0: none).
     """
 
     backbone: str
-    weights: str | None = None
+    weights: str
     input_px: Side | None = None
+    pooling: Literal["average", "max", "both"] = "average"
+    embedding: Annotated[int, Range(0)] = 0
+    dropout: Dropout | None = None
     learning_rate: Positive | None = None
     epochs: Annotated[int, Range(0)] | None = None
 
@@ -118,7 +135,7 @@ def resolve(train: TrainParams, model: ModelParams, name: str) -> TrainParams:
     """
     if model.epochs is not None and train.unfreeze != "all":
         raise ParamError(f"models.{name}.epochs: expected none beside phases in train.unfreeze, found {model.epochs}")
-    overrides = {key: getattr(model, key) for key in ("learning_rate", "epochs")}
+    overrides = {key: getattr(model, key) for key in ("learning_rate", "epochs", "dropout")}
     given = {key: value for key, value in overrides.items() if value is not None}
     return dataclasses.replace(train, seed=seed_of(train.seed, name), **given)
 

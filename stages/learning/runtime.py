@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from stages.learning.engine import keras, tf
 
-_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
 
 class Runtime(NamedTuple):
@@ -22,7 +22,7 @@ def configure(seed: int, threads: int, precision: str = "float32") -> Runtime:
     times slower, and on an NVIDIA card bfloat16 where there are units for it (compute capability 8.0), else
     float16. Raises RuntimeError when TensorFlow has already started with another number of threads.
     """
-    _pin_threads(threads)
+    pin_threads(threads)
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(seed)
     cards = tf.config.list_physical_devices("GPU")
@@ -34,10 +34,11 @@ def configure(seed: int, threads: int, precision: str = "float32") -> Runtime:
 
 def policy(precision: str) -> str:
     """Return the Keras dtype policy of a precision; variables are float32 under each of them."""
-    return _POLICIES[precision]
+    return POLICIES[precision]
 
 
-def _pin_threads(threads: int) -> None:
+def pin_threads(threads: int) -> None:
+    """Make TensorFlow work in so many threads. Raises RuntimeError when it has already started with others."""
     for name in ("intra_op", "inter_op"):
         if getattr(tf.config.threading, f"get_{name}_parallelism_threads")() != threads:
             getattr(tf.config.threading, f"set_{name}_parallelism_threads")(threads)

@@ -57,9 +57,10 @@ def optimizer(params: TrainParams, stretch: Stretch, steps_per_epoch: int) -> ke
     n_warmup = min(round(params.warmup_epochs * steps_per_epoch), n_steps - 1)
     peak = stretch.phase.learning_rate or params.learning_rate
     rate = Envelope(peak, n_warmup, n_steps, stretch.first_step)
+    shared: Any = {"weight_decay": params.weight_decay, "use_ema": params.ema > 0, "ema_momentum": params.ema}
     if params.optimizer == "sgd":
-        chosen = keras.optimizers.SGD(rate, momentum=params.momentum, nesterov=True, weight_decay=params.weight_decay)
+        chosen = keras.optimizers.SGD(rate, momentum=params.momentum, nesterov=True, **shared)
     else:
-        chosen = keras.optimizers.AdamW(rate, weight_decay=params.weight_decay)
+        chosen = keras.optimizers.AdamW(rate, **shared)
     chosen.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return chosen

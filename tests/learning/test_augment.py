@@ -6,7 +6,7 @@ from stages.learning.engine import tf
 from stages.learning.recipe import AugmentParams
 
 NONE = AugmentParams(flip=0, affine=0, colour=0, cutout=0)
-ALL = AugmentParams(flip=1, affine=1, colour=1, cutout=1)
+ALL = AugmentParams(flip=1, affine=1, colour=1, blur=1, cutout=1)
 SEED = tf.constant([3, 4])
 
 
@@ -120,6 +120,57 @@ def test_cutout_paints_one_square_of_its_size(monkeypatch):
     monkeypatch.setattr(augment, "_uniform", lambda *_: tf.constant([0.0, 0.0]))
     corner = augment.cutout(image, SEED, AugmentParams(cutout_side=0.3)).numpy()
     assert (corner[:3, :3] == 127).all() and (corner == 127).sum() == 3 * 3 * 3
+
+
+def test_blur_by_hand(monkeypatch):
+    image = np.zeros((5, 7, 3))
+    image[0, 3], image[3, 6] = 90, 60
+    monkeypatch.setattr(augment, "_uniform", lambda *_: tf.constant(1.0))
+    found = augment.blur(floats(image), SEED, AugmentParams(blur_px=1.0)).numpy()
+    line = np.exp(-(np.array([2, 1, 0, 1, 2]) ** 2) / 2)
+    # Along the row all five taps see the picture; down the column only three of them do, at the upper edge.
+    assert found[0, 3, 0] == pytest.approx(90 * line[2] / line.sum() * line[2] / line[2:].sum(), rel=1e-5)
+    assert found[3, 6, 1] == pytest.approx(60 / line[:3].sum() / line[:4].sum(), rel=1e-5)
+    np.testing.assert_allclose(augment.blur(floats(np.full((5, 7, 3), 8.0)), SEED, ALL), 8, rtol=1e-5)
+
+
+@pytest.fixture
+def batch():
+    photos = np.stack([np.full((10, 20, 3), value, np.uint8) for value in (0, 100, 200)])
+    return tf.constant(photos), tf.constant(np.eye(3, dtype=np.float32))
+
+
+def test_mixup_adds_each_photo_to_the_one_before_it(batch):
+    photos, targets = (part.numpy() for part in augment.mix(*batch, SEED, 1.0, AugmentParams(mixup=1)))
+    shares = np.diag(targets)
+    assert len(set(shares)) == 3 and ((shares > 0) & (shares < 1)).all()
+    for number, before in enumerate((2, 0, 1)):
+        assert targets[number, before] == pytest.approx(1 - shares[number])
+        expected = shares[number] * 100 * number + (1 - shares[number]) * 100 * before
+        np.testing.assert_allclose(photos[number], expected, atol=0.51)
+
+
+def test_cutmix_pastes_a_rectangle_and_counts_its_pixels(batch, monkeypatch):
+    monkeypatch.setattr(tf.random, "stateless_gamma", lambda *_: tf.constant([3.0, 3.0, 3.0]))
+    monkeypatch.setattr(augment, "_uniform", lambda _, shape, *__: tf.fill(shape, 0.5))
+    photos, targets = (part.numpy() for part in augment.mix(*batch, SEED, 1.0, AugmentParams(cutmix=1)))
+    # Shares of a half: sides of 0.707, so 7.07 of 10 rows and 14.1 of 20 columns; pixels within are 8 by 14.
+    expected = np.full((10, 20), 100)
+    expected[1:9, 3:17] = 0
+    np.testing.assert_array_equal(photos[1, ..., 0], expected)
+    assert targets[1].tolist() == pytest.approx([8 * 14 / 200, 1 - 8 * 14 / 200, 0])
+
+
+@pytest.mark.parametrize(("strength", "share"), [(0.0, 0.0), (0.5, 0.3)])
+def test_mixing_keeps_to_its_probability_and_the_strength(batch, strength, share):
+    params, n_mixed = AugmentParams(mixup=0.4, cutmix=0.2), 0
+    for number in range(300):
+        photos, targets = augment.mix(*batch, tf.constant([number, 1]), strength, params)
+        is_mixed = np.diag(targets) < 1
+        n_mixed += is_mixed.sum()
+        np.testing.assert_array_equal(photos.numpy()[~is_mixed], batch[0].numpy()[~is_mixed])
+    # Five standard deviations at most: 5 x sqrt(0.3 x 0.7 / 900) = 0.076; tiny windows may hold no pixel.
+    assert n_mixed / 900 == pytest.approx(share, abs=0.08)
 
 
 def test_strength_falls_in_a_line():

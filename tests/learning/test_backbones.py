@@ -92,7 +92,7 @@ def test_other_tensors_are_refused_by_name(lite0, name, value, message):
 
 def test_freezing_keeps_the_first_layers_and_all_normalisation():
     network = backbones.build(backbones.find("efficientnet_lite0"), SHAPE)
-    backbones.freeze(network.pooled, 0.5)
+    backbones.freeze(network.pooled, 0.5, "frozen")
     names = {weight.path.split("/")[0] for weight in network.logits.trainable_weights}
     assert "head" in names and "_conv_head" in names and "_conv_stem" not in names
     assert not any("_bn" in name for name in names)
@@ -109,3 +109,22 @@ def test_sixteen_bit_arithmetic_keeps_float32_weights_and_results():
     assert network.pooled.get_layer("_conv_stem").compute_dtype == "bfloat16"
     assert network.probabilities.predict_on_batch(np.zeros((1, 40, 40, 3), np.uint8)).dtype == np.float32
     assert keras.config.dtype_policy().name == "float32"
+
+
+@pytest.mark.parametrize(
+    ("pooling", "embedding", "expected"),
+    [("average", 0, [2.5, 25]), ("max", 0, [4, 40]), ("both", 0, [2.5, 25, 4, 40]), ("max", 7, None)],
+)
+def test_feature_maps_are_pooled(pooling, embedding, expected):
+    maps = keras.Input((2, 2, 2))
+    found = keras.Model(maps, backbones._pool(maps, SHAPE._replace(pooling=pooling, embedding=embedding)))
+    values = np.array([[[1, 10], [2, 20]], [[3, 30], [4, 40]]], np.float32)[None]
+    (row,) = found.predict_on_batch(values)
+    assert row.shape == (7,) if embedding else row.tolist() == expected
+
+
+def test_normalisation_is_trained_where_asked():
+    network = backbones.build(backbones.find("efficientnet_lite0"), SHAPE)
+    backbones.freeze(network.pooled, 0.5, "trained")
+    names = {weight.path.split("/")[0] for weight in network.logits.trainable_weights}
+    assert "_bn1" in names and "_bn0" not in names

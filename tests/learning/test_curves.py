@@ -1,9 +1,11 @@
 import json
 import subprocess
 
+import numpy as np
 import pytest
 
 from stages.learning.curves import Curves
+from stages.learning.engine import tf
 
 
 def record(folder, speed):
@@ -37,3 +39,15 @@ def test_a_repository_without_a_commit_is_explained(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RuntimeError, match="expected a Git repository with a commit"):
         Curves(tmp_path / "curves", tmp_path / "logs")
+
+
+def test_histograms_of_weights_go_to_the_board_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with Curves(tmp_path / "curves", tmp_path / "logs") as curves:
+        curves.spread(3, {"head/kernel": np.array([[0.0, 1.0], [1.0, 1.0]])})
+    (events,) = (tmp_path / "logs").iterdir()
+    found = [value for event in tf.compat.v1.train.summary_iterator(str(events)) for value in event.summary.value]
+    (histogram,) = [value for value in found if value.tag == "head/kernel"]
+    # Rows of left edge, right edge, count.
+    assert tf.make_ndarray(histogram.tensor)[:, 2].sum() == 4
+    assert not list((tmp_path / "curves").rglob("*.tsv"))

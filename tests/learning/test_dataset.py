@@ -25,8 +25,12 @@ def source(tmp_path):
 
 
 def read(source, params):
-    batches = [(photos.numpy(), labels.numpy()) for photos, labels in dataset.training(source, params)]
-    return np.stack([photos for photos, _ in batches]), np.concatenate([labels for _, labels in batches])
+    """Photos and labels, which the targets must name wholly."""
+    batches = [(photos.numpy(), targets.numpy()) for photos, targets in dataset.training(source, params, 107)]
+    targets = np.concatenate([targets for _, targets in batches])
+    assert targets.shape[1] == 107 and targets.dtype == np.float32
+    np.testing.assert_array_equal(np.sort(targets, axis=1)[:, -2:], [[0, 1]] * len(targets))
+    return np.stack([photos for photos, _ in batches]), targets.argmax(axis=1)
 
 
 def test_training_batches_are_full_shuffled_and_labelled_right(source):
@@ -52,6 +56,27 @@ def test_a_photo_varies_from_pass_to_pass(source):
     photos, labels = read(source, replace(PARAMS, epochs=4, augment=AugmentParams(colour=1, full_share=1)))
     reds = photos[..., 0, 0, 0].ravel()[labels == 106]
     assert len(set(reds.tolist())) > 1
+
+
+def test_mixed_targets_tell_what_was_mixed(source):
+    """Photos of one colour: the red that comes out is that of the photos, weighed by their target."""
+    mixed = replace(PARAMS, epochs=4, augment=replace(PLAIN, mixup=0.5, cutmix=0.5, full_share=1.0))
+    n_mixed = 0
+    for photos, targets in dataset.training(source, mixed, 107):
+        reds = photos.numpy()[..., 0].mean(axis=(1, 2))
+        np.testing.assert_allclose(reds, targets.numpy() @ (np.arange(107) - 100) * 10, atol=0.6)
+        n_mixed += int((targets.numpy().max(axis=1) < 1).sum())
+    assert n_mixed > 8
+    again = [targets.numpy() for _, targets in dataset.training(source, mixed, 107, first_step=3)]
+    whole = [targets.numpy() for _, targets in dataset.training(source, mixed, 107)]
+    np.testing.assert_array_equal(np.stack(again), np.stack(whole[3:]))
+
+
+def test_full_batches_hold_photos_alone(source):
+    batches = list(dataset.full_batches(source, PARAMS))
+    assert [batch[:, 0, 0, 0].tolist() for batch in batches] == [[0, 10, 20, 30], [40, 50, 60, 0]]
+    (single,) = dataset.full_batches(Source(source.files[:3], source.labels[:3], SIDE), PARAMS)
+    assert single[:, 0, 0, 0].tolist() == [0, 10, 20, 0]
 
 
 @pytest.mark.parametrize("n_photos", [1, 3])

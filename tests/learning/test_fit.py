@@ -62,7 +62,10 @@ def test_epochs_are_observed_from_the_fitted_head_on(train):
     _, best, seen = train()
     assert [epoch.number for epoch in seen] == [0, 1, 2, 3]
     assert set(seen[0].figures) == {"val/log_loss", "val/accuracy"}
-    assert set(seen[1].figures) == {"train/loss", "val/log_loss", "val/accuracy"}
+    assert set(seen[1].figures) == {"train/loss", "train/strength", "val/log_loss", "val/accuracy"}
+    # Full for 0.6 of 3 epochs of 2 batches of 4, then falling to nothing: photos 7, 15 and 23 of 24 end the epochs.
+    strengths = [epoch.figures["train/strength"] for epoch in seen[1:]]
+    assert strengths == pytest.approx([1, 1 - (15 / 24 - 0.6) / 0.4, 1 - (23 / 24 - 0.6) / 0.4], abs=1e-6)
     assert seen[1].rates["photos_per_second"] > 0 and not seen[0].rates
     assert best == min(seen, key=lambda epoch: epoch.figures["val/log_loss"])
 
@@ -74,15 +77,17 @@ def test_the_state_kept_is_that_of_the_best_epoch(train, splits):
     assert fit.evaluate(training.network, splits.val, PARAMS) == best.figures
 
 
-def test_patience_ends_the_training(train):
-    _, _, seen = train(learning_rate=5.0, warmup_epochs=0, epochs=9, patience=2)
-    assert [epoch.number for epoch in seen] == [0, 1, 2]
+def test_patience_ends_the_training_and_does_not_count_the_fitted_head(train, monkeypatch):
+    losses = iter([0.5, 0.9, 0.8, 0.85, 0.81, 0.7])
+    monkeypatch.setattr(fit, "evaluate", lambda *_: {"val/log_loss": next(losses)})
+    _, best, seen = train(epochs=9, patience=2)
+    assert [epoch.number for epoch in seen] == [0, 1, 2, 3, 4] and best.number == 0
 
 
 def test_without_val_photos_the_last_epoch_is_kept(train):
     _, best, seen = train(val=Source([], np.zeros(0, np.int64), SIDE), patience=1)
     assert best.number == 3 and len(seen) == 4
-    assert set(best.figures) == {"train/loss"} and seen[0].figures == {}
+    assert set(best.figures) == {"train/loss", "train/strength"} and seen[0].figures == {}
 
 
 def test_no_epochs_leave_the_fitted_head(train):
@@ -125,6 +130,7 @@ class Broken(Exception):
 @pytest.mark.parametrize("last_step", [0, 1, 2, 3, 5])
 def test_a_broken_training_ends_as_one_never_broken(train, monkeypatch, unfreeze, last_step):
     changes = {"unfreeze": unfreeze, "checkpoint_minutes": 1e-12, "optimizer": "adamw" if last_step % 2 else "sgd"}
+    changes["ema"] = 0.5 if last_step > 2 else 0.0
     whole, best, seen = train(made=dropping, **changes)
     whole.checkpoint.remove()
     step, taken = fit._train_step, []
@@ -196,9 +202,9 @@ def test_a_loss_that_is_no_number_stops_the_training():
         fit._train_step(*compiled(spoiled()))
 
 
-def compiled(made):
-    made.logits.compile("sgd", fit.smoothed_loss(0, np.ones(3)))
-    return made.logits, np.zeros((4, SIDE, SIDE, 3), np.uint8), np.zeros(4, np.int64)
+def compiled(made, rule="sgd"):
+    made.logits.compile(rule, fit.smoothed_loss(0, np.ones(3)))
+    return made.logits, np.zeros((4, SIDE, SIDE, 3), np.uint8), np.eye(3, dtype=np.float32)[[0, 0, 0, 0]]
 
 
 def test_smoothed_loss_by_hand():
@@ -207,4 +213,22 @@ def test_smoothed_loss_by_hand():
     expected = 0.8 * np.log(2) + 0.2 * np.log(4)
     for weight in (1.0, 2.5):
         loss = fit.smoothed_loss(0.3, np.array([weight, 7, 7]))
-        assert float(loss(tf.constant([0]), logits)[0]) == pytest.approx(weight * expected, rel=1e-6)
+        assert float(loss(tf.constant([[1.0, 0, 0]]), logits)[0]) == pytest.approx(weight * expected, rel=1e-6)
+    # A target of two classes: the loss and the weight of either, by their shares.
+    loss = fit.smoothed_loss(0.0, np.array([2.0, 6, 7]))
+    mixed = float(loss(tf.constant([[0.25, 0.75, 0]]), logits)[0])
+    assert mixed == pytest.approx((0.25 * np.log(2) + 0.75 * np.log(4)) * 5, rel=1e-6)
+
+
+def test_averaged_weights_by_hand():
+    made = compiled(network(), keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.75))
+    path = []
+    for _ in range(3):
+        fit._train_step(*made)
+        path.append(made[0].get_weights()[0])
+    average = path[0]
+    for later in path[1:]:
+        average = 0.75 * average + 0.25 * later
+    np.testing.assert_allclose(fit._averaged(made[0], replace(PARAMS, ema=0.75))[0], average, rtol=1e-6)
+    np.testing.assert_array_equal(made[0].get_weights()[0], path[2])
+    np.testing.assert_array_equal(fit._averaged(made[0], PARAMS)[0], path[2])

@@ -15,18 +15,18 @@ def test_seeds_follow_from_names_alone():
 
 def test_a_model_overrides_what_it_names_and_nothing_else():
     train = TrainParams(epochs=7, learning_rate=1e-3)
-    model = ModelParams("efficientnet_lite0", learning_rate=2e-3)
+    model = ModelParams("efficientnet_lite0", "w.npz", learning_rate=2e-3)
     assert resolve(train, model, "a") == replace(train, learning_rate=2e-3, seed=seed_of(0, "a"))
-    no_epochs = resolve(train, ModelParams("efficientnet_lite0", epochs=0), "a")
+    no_epochs = resolve(train, ModelParams("efficientnet_lite0", "w.npz", epochs=0), "a")
     assert no_epochs.epochs == 0
 
 
 def test_the_sections_are_read_with_their_nested_one(tmp_path):
     path = tmp_path / "params.yaml"
-    path.write_text("train: {epochs: 3, augment: {flip: 0}}\nmodels: {a: {backbone: b, input_px: 160}}\n")
+    path.write_text("train: {epochs: 3, augment: {flip: 0}}\nmodels: {a: {backbone: b, weights: w, input_px: 160}}\n")
     train = params.read(path, "train", TrainParams)
     assert (train.epochs, train.augment.flip, train.augment.affine) == (3, 0.0, TrainParams().augment.affine)
-    assert params.read(path, "models.a", ModelParams) == ModelParams("b", input_px=160)
+    assert params.read(path, "models.a", ModelParams) == ModelParams("b", "w", input_px=160)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,76 @@
+"""Seconds a photo: a training step in each arithmetic, with and without XLA, and the input pipeline alone.
+
+Repeatable kernels are not asked for here, as training does: Keras has no XLA beside them.
+"""
+
+import argparse
+import collections
+import itertools
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks import timing
+from stages import train
+from stages.learning import backbones, dataset, fit, photos, runtime, schedule
+from stages.learning.backbones import Shape
+from stages.learning.dataset import Source
+from stages.learning.recipe import ModelParams, TrainParams
+from stages.learning.schedule import Stretch
+from stages.records import params
+
+
+def steps(model: ModelParams, source: Source, recipe: TrainParams, way: tuple[str, bool]) -> Callable[[Any], float]:
+    """A training step of `model` on a batch, compiled as training compiles it; `way` is arithmetic and use of XLA."""
+    precision, is_compiled = way
+    n_classes = int(source.labels.max()) + 1
+    shape = Shape(source.side_px, model.input_px or source.side_px, n_classes, recipe.dropout, recipe.seed)
+    network = backbones.build(backbones.find(model.backbone), shape, runtime.policy(precision))
+    backbones.freeze(network.pooled, recipe.frozen_share, recipe.batch_norm)
+    rule = schedule.optimizer(recipe, Stretch(recipe.phases()[0], 0, 1), 1)
+    loss = fit.weighted_loss(recipe, source.labels, network.logits)
+    network.logits.compile(rule, loss, jit_compile=is_compiled)
+    return lambda batch: float(network.logits.train_on_batch(*batch))
+
+
+def main() -> None:
+    """Print the table of seconds per photo; the pipeline alone comes last."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="lite0")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    parser.add_argument("--table", type=Path, default=Path("data/letterbox.csv"))
+    parser.add_argument("--photos", type=Path, default=Path("data/letterbox"))
+    parser.add_argument("--classes", type=Path, default=Path("data/classes.txt"))
+    parser.add_argument("--steps", type=int, default=4, help="in each round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--arithmetic", nargs="+", default=["float32", "bfloat16"], choices=list(runtime.POLICIES))
+    arguments = parser.parse_args()
+    recipe = replace(params.read(arguments.params, "train", TrainParams), unfreeze="all", epochs=1000)
+    model = params.read(arguments.params, f"models.{arguments.model}", ModelParams)
+    runtime.pin_threads(recipe.threads)
+    source = train.read_splits(arguments.table, arguments.photos, photos.read_classes(arguments.classes)).train
+    n_classes = int(source.labels.max()) + 1
+    batches = iter(dataset.training(source, recipe, n_classes))
+    kept = list(itertools.islice(batches, arguments.steps))
+
+    def train_steps(step: Callable[[Any], float]) -> Callable[[], object]:
+        return lambda: [step(batch) for batch in kept]
+
+    ways = {f"{name}{', XLA' if xla else ''}": (name, xla) for name in arguments.arithmetic for xla in (False, True)}
+    contenders = {name: timing.stopwatch(train_steps(steps(model, source, recipe, way))) for name, way in ways.items()}
+    # Long enough for what was prepared while the others ran not to count.
+    n_alone = 50 * arguments.steps
+    alone = timing.stopwatch(lambda: collections.deque(itertools.islice(batches, n_alone), maxlen=0))
+    contenders["input pipeline alone"] = lambda: alone() * arguments.steps / n_alone
+    seconds = timing.interleaved(contenders, arguments.rounds)
+    title = (
+        f"{arguments.model} at {source.side_px} px, batches of {recipe.batch_size}, {len(seconds)} rounds, "
+        f"{os.cpu_count()} cores; s per photo"
+    )
+    timing.show(timing.compare(seconds, arguments.steps * recipe.batch_size, next(iter(ways))), title)
+
+
+if __name__ == "__main__":
+    main()
