@@ -109,9 +109,14 @@ def do_all(wanted: list[Run], target: str, n_workers: int) -> Iterator[tuple[Run
 
 
 def answer(name: str, asked: Grid, out: Path) -> int:
-    """Write the table of the runs that are there as `<name>.csv` and `<name>.md`; return how many runs it tells of."""
+    """Write the table of the runs that are there as `<name>.csv` and `<name>.md`; return how many runs it tells of.
+
+    Without any, nothing is written.
+    """
     done = known()
     present = [run for run in grid.runs(name, asked) if run.name in done]
+    if not present:
+        return 0
     answers = {(run.arm, run.seed): compare.answers(run.name, asked.predictions) for run in present}
     table = verdict.table(answers, asked)
     tables.write(out / f"{name}.csv", table)

@@ -113,6 +113,13 @@ def test_a_run_that_fails_is_named_and_the_others_go_on(project, monkeypatch, ca
     assert "too clever" in (project / "logs/experiments/skill-rash-0.log").read_text()
 
 
+def test_where_every_run_fails_there_is_no_table(project, monkeypatch, capfd):
+    (project / "skill.yaml").write_text(GRID.replace("common: []", "common: [train.skull=2]"))
+    git("commit", "-q", "-a", "-m", "misspelt")
+    assert ask(monkeypatch) == 1 and not (project / "metrics").exists()
+    assert "0 runs, 4 failed" in capfd.readouterr().out
+
+
 def test_what_is_not_committed_is_refused_before_any_work(project, monkeypatch):
     (project / "params.yaml").write_text("train: {skill: 0.5, seed: 0}\n")
     message = ask(monkeypatch)
