@@ -18,7 +18,7 @@ import yaml
 
 from stages import report
 from stages.learning import photos
-from stages.records import atomic, crops, detections, letterbox, manifest, masks, params, predictions, tables
+from stages.records import atomic, crops, detections, letterbox, manifest, masks, params, predictions, suspects, tables
 from stages.records.predictions import Predictions
 from stages.reporting import evidence, page
 from stages.reporting.evidence import Files
@@ -82,11 +82,17 @@ def write(folder: Path, classes: list[str], times: int) -> Files:
         folder / "predictions.csv", Predictions(ids, np.tile(one.probabilities, (times, 1)), list(classes))
     )
     shutil.copytree("metrics", folder / "metrics")
+    found = folder / "suspects.csv"
+    tables.write(found, repeated(suspects.read(Path("data/suspects.csv")), times))
     path = folder / "metrics" / "ensemble.json"
     ensemble = json.loads(path.read_text(encoding="utf-8"))
     ensemble["test"]["n"] *= times
     atomic.write_json(path, ensemble)
-    return Files(**{name: folder / f"{name}.csv" for name in (*_TABLES, "predictions")}, metrics=folder / "metrics")
+    return Files(
+        **{name: folder / f"{name}.csv" for name in (*_TABLES, "predictions")},
+        suspects=found,
+        metrics=folder / "metrics",
+    )
 
 
 def main() -> None:

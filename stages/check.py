@@ -13,7 +13,7 @@ from stages.imaging.segmentation import SegmenterParams, SegmentParams
 from stages.imaging.selection import CropParams
 from stages.ingest import IngestParams, list_files
 from stages.learning.blend import EnsembleParams
-from stages.learning.recipe import ModelParams, TrainParams
+from stages.learning.recipe import ModelParams, ProbeParams, TrainParams
 from stages.learning.tta import TtaParams
 from stages.mask import check_segmenters
 from stages.records import atomic, params, progress
@@ -30,6 +30,7 @@ SECTIONS: dict[str, type] = {
     "mask": MaskParams,
     "resize": ResizeParams,
     "train": TrainParams,
+    "probe": ProbeParams,
     "tta": TtaParams,
     "ensemble": EnsembleParams,
     "report": ReportParams,

@@ -79,7 +79,7 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--predictions", type=Path, required=True, help="the table of the ensemble")
-    for name in ("params", "manifest", "detections", "boxes", "masks", "letterbox", "metrics", "classes"):
+    for name in ("params", "manifest", "detections", "boxes", "masks", "letterbox", "suspects", "metrics", "classes"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     for name in ("source", "crops", "mask-pictures", "pictures", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)

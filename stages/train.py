@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stages.learning import backbones, fit, keras_file, photos, runtime
+from stages.learning import fit, keras_file, photos, pretrained, runtime
 from stages.learning.backbones import Network, Shape
 from stages.learning.checkpoint import Checkpoint, fingerprint
 from stages.learning.curves import Curves
 from stages.learning.dataset import Source
 from stages.learning.engine import keras, tf
-from stages.learning.recipe import RANDOM, ModelParams, TrainParams, resolve
+from stages.learning.recipe import ModelParams, TrainParams, resolve
 from stages.learning.runtime import Runtime
 from stages.records import atomic, params, progress
 
@@ -37,18 +37,12 @@ class Setting(NamedTuple):
 
 def train(model: ModelParams, recipe: TrainParams, splits: fit.Splits, setting: Setting, curves: Curves) -> Result:
     """Train `model` and return it in float32, whatever the arithmetic of the training was."""
-    backbone = backbones.find(model.backbone)
     side = splits.train.side_px
-    shape = Shape(
-        side, model.input_px or side, setting.n_classes, recipe.dropout, recipe.seed, model.pooling, model.embedding
-    )
+    shape = pretrained.shape(model, recipe, side, setting.n_classes)
+    policy = runtime.policy(setting.precision)
 
     def build(input_px: int | None) -> Network:
-        shaped = shape._replace(input_px=input_px or shape.input_px)
-        network = backbones.build(backbone, shaped, runtime.policy(setting.precision))
-        if setting.tensors is not None:
-            backbone.load(network.pooled, setting.tensors)
-        return network
+        return pretrained.network(model, shape._replace(input_px=input_px or shape.input_px), setting.tensors, policy)
 
     task = fit.Task(build, splits, recipe, is_fresh=setting.tensors is None)
 
@@ -60,24 +54,9 @@ def train(model: ModelParams, recipe: TrainParams, splits: fit.Splits, setting: 
 
     training = fit.Training(task, setting.checkpoint, observe)
     best = training.run()
-    return Result(_in_float32(backbone, shape, training.network), shape, best)
-
-
-def _in_float32(backbone: backbones.Backbone, shape: Shape, network: Network) -> keras.Model:
-    plain = backbones.build(backbone, shape).probabilities
-    plain.set_weights(network.probabilities.get_weights())
-    return plain
-
-
-def read_tensors(folder: Path, model: ModelParams) -> dict[str, np.ndarray] | None:
-    """Read the pretrained tensors of `model`, None where it starts from random weights."""
-    if model.weights == RANDOM:
-        return None
-    path = folder / model.weights
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: expected pretrained weights, found none; run `dvc repro` in {folder}")
-    with np.load(path, allow_pickle=False) as archive:
-        return dict(archive)
+    plain = pretrained.network(model, shape, None).probabilities
+    plain.set_weights(training.network.probabilities.get_weights())
+    return Result(plain, shape, best)
 
 
 def describe(result: Result, recipe: TrainParams, system: Runtime) -> dict[str, Any]:
@@ -117,7 +96,7 @@ def main() -> None:
     splits = read_splits(args.table, args.photos, classes)
     decisive = [args.table, args.pretrained / model.weights, *splits.train.files, *splits.val.files]
     kept = Checkpoint(args.logs / "checkpoint.npz", fingerprint((model, recipe, system, classes), decisive))
-    setting = Setting(read_tensors(args.pretrained, model), len(classes), system.precision, kept)
+    setting = Setting(pretrained.read(args.pretrained, model), len(classes), system.precision, kept)
     with Curves(args.curves, args.logs) as curves:
         result = train(model, recipe, splits, setting, curves)
     keras_file.save(result.model, args.out / "model.keras")

@@ -12,7 +12,7 @@ import pytest
 
 from stages import report
 from stages.imaging import images
-from stages.records import atomic, crops, detections, letterbox, manifest, masks, predictions, tables
+from stages.records import atomic, crops, detections, letterbox, manifest, masks, predictions, suspects, tables
 from stages.records.predictions import Predictions
 
 HOSTILE = '<script>alert("x")</script>'
@@ -53,6 +53,7 @@ class Project:
         self.folder, self.rows, self.boxes = folder, [], []
         for number, split in enumerate(splits):
             self.add_photo(number, split)
+        self.suspects, self.audit = [], {"flags": [], "usual_suspects": []}
         self.settings = f"report: {{photos_per_gallery: {per_gallery}, thumbnail: 32, seed: 1}}\n"
 
     def add_photo(self, number, split):
@@ -120,6 +121,9 @@ class Project:
         refused = {"photos": 4, "refused": 1, "reason": {"too_small": 1}}
         rule = {"by_class": {self.classes[0]: refused}, "uneven": {self.classes[0]: 0.001}}
         atomic.write_json(metrics / "crop.json", rule)
+        atomic.write_json(metrics / "audit.json", self.audit)
+        doubtful = pd.DataFrame(self.suspects, columns=list(suspects.COLUMNS))
+        tables.write(self.folder / "suspects.csv", doubtful)
         moved = pd.DataFrame({"value": [0.1, 0.2], "is_current": [True, False], "photos": 4, "cropped": [3, 2]})
         moved = moved.assign(share_cropped=moved["cropped"] / 4, **dict.fromkeys(crops.REFUSALS, 0))
         tables.write(metrics / "crop" / "thresholds" / "min_score.csv", moved.assign(low_score=[1, 2]))
@@ -130,6 +134,7 @@ class Project:
         }
         content = {"val": val, "test": test, "tta": {"val": looked, "test": looked if test["n"] else {}}}
         atomic.write_json(self.folder / "metrics" / "evaluate" / "one.json", content)
+        atomic.write_json(self.folder / "metrics" / "probe" / "one.json", {"val": val, "test": test})
         bins = {
             "confidence": [0.4, 0.9] * 2,
             "accuracy": [0.5, 1.0] * 2,
@@ -141,7 +146,7 @@ class Project:
 
     def render(self, run):
         out, names = self.folder / "out" / "index.html", ("manifest", "detections", "boxes", "masks", "letterbox")
-        files = {name: self.folder / f"{name}.csv" for name in (*names, "predictions")}
+        files = {name: self.folder / f"{name}.csv" for name in (*names, "predictions", "suspects")}
         folders = {name: self.folder / name for name in ("crops", "mask_pictures", "pictures", "metrics")}
         files |= {"params": self.folder / "params.yaml", "classes": self.folder / "classes.txt", "out": out}
         run(report, **files, **folders, source=self.folder / "photos")
@@ -179,6 +184,26 @@ def write_curves(project):
     folder = project.folder / "metrics" / "train" / "one" / "plots" / "metrics"
     atomic.write_text(folder / "val" / "log_loss.tsv", "step\tlog_loss\n0\t2.0\n1\t1.0\n")
     atomic.write_text(folder / "train" / "loss.tsv", "step\tloss\n1\t3.0\n")
+
+
+def test_suspects_and_flags_are_shown(project, run):
+    first, second, third = project.rows[:3]
+    project.reject(2, "no_vehicle", "rejected")
+    for row, kind, suggested, score in ((first, "label_error", HOSTILE, 0.03125), (second, "outlier", "", 2.25)):
+        project.suspects.append([row["image_id"], row["path"], row["split"], row["label"], kind, suggested, score])
+    # A suspect whose picture never reached the models is left out.
+    project.suspects.append([third["image_id"], third["path"], third["split"], "a", "outlier", "", 9.0])
+    project.audit = {"flags": [{"says": "one is no better than a guess"}], "usual_suspects": ["this", "that"]}
+    project.write()
+    page = project.render(run)
+    assert page.says("A fault is likely: one is no better than a guess.") and page.says("Look for: this; that.")
+    assert page.says("its linear probe: 100.0 % on val")
+    assert page.says("label: a, 3.1%") and f"networks say: {HOSTILE_ESCAPED}" in page.source
+    assert page.says("distance: 2.2") and not page.says("distance: 9.0")
+    project.suspects, project.audit = [], {"flags": [], "usual_suspects": []}
+    project.write()
+    page = project.render(run)
+    assert page.says("None: no label is contradicted") and not page.says("A fault is likely")
 
 
 def test_full_page(project, run):

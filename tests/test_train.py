@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from stages import train
-from stages.learning import inference
+from stages.learning import inference, pretrained
 from stages.learning.recipe import ModelParams
 from stages.records.tables import TableError
 
@@ -131,8 +131,8 @@ def test_no_training_photos_are_refused(tmp_path):
 
 def test_pretrained_tensors_are_read_by_name(tmp_path):
     np.savez(tmp_path / "w.npz", **{"_fc.bias": np.ones(2, np.float32)})
-    assert train.read_tensors(tmp_path, ModelParams("x", "none")) is None
-    found = train.read_tensors(tmp_path, ModelParams("x", weights="w.npz"))
+    assert pretrained.read(tmp_path, ModelParams("x", "none")) is None
+    found = pretrained.read(tmp_path, ModelParams("x", weights="w.npz"))
     assert list(found) == ["_fc.bias"] and found["_fc.bias"].tolist() == [1, 1]
     with pytest.raises(FileNotFoundError, match=r"other\.npz: expected pretrained weights"):
-        train.read_tensors(tmp_path, ModelParams("x", weights="other.npz"))
+        pretrained.read(tmp_path, ModelParams("x", weights="other.npz"))

@@ -5,12 +5,17 @@ epoch they also lag far behind. Both make a network worse where it is used than 
 2019, arXiv:1906.06423, section 3.2; Wu & Johnson 2021, arXiv:2105.07576, section 3).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from stages.learning.engine import keras, tf
+
+
+def forward(model: keras.Model) -> Callable[[Any], Any]:
+    """Return what shows a batch to `model` as training does, for `reestimate`; it is compiled once, so keep it."""
+    return tf.function(lambda photos: model(photos, training=True))
 
 
 def normalisers(model: keras.Model) -> list[keras.layers.BatchNormalization]:
@@ -19,15 +24,13 @@ def normalisers(model: keras.Model) -> list[keras.layers.BatchNormalization]:
     return [layer for layer in found if layer.trainable]
 
 
-def reestimate(model: keras.Model, batches: Iterable[np.ndarray]) -> None:
+def reestimate(model: keras.Model, show: Callable[[Any], Any], batches: Iterable[np.ndarray]) -> None:
     """Set mean and variance of every trainable batch normalisation to those of all `batches`, of one shape.
 
-    `batches` (B, H, W, 3) RGB uint8 hold photos alone, none that fill up; without a batch nothing changes.
+    `show` is the `forward` of `model`. `batches` (B, H, W, 3) RGB uint8 hold photos alone, none that fill up; without
+    a batch nothing changes.
     """
     layers = normalisers(model)
-    if not layers:
-        return
-    forward = tf.function(lambda photos: model(photos, training=True))
     momenta = [layer.momentum for layer in layers]
     moments = []
     try:
@@ -35,7 +38,7 @@ def reestimate(model: keras.Model, batches: Iterable[np.ndarray]) -> None:
             # The running averages then are the statistics of the last batch.
             layer.momentum = 0.0
         for photos in batches:
-            forward(photos)
+            show(photos)
             moments.append([_moments(layer) for layer in layers])
     finally:
         for layer, momentum in zip(layers, momenta):

@@ -61,6 +61,7 @@ class Training:
     def __init__(self, task: Task, checkpoint: Checkpoint, observe: Callable[[Epoch], None]) -> None:
         self.task, self.checkpoint, self.observe = task, checkpoint, observe
         self.network = task.build(None)
+        self.show = batch_norm.forward(self.network.pooled)
         self.step, self.losses, self.seconds = 0, list[float](), 0.0
         self.history: list[Epoch] = []
         self.best_weights: list[np.ndarray] = []
@@ -123,7 +124,7 @@ class Training:
     def _settle_statistics(self) -> None:
         if self.task.is_fresh or self.task.params.batch_norm == "trained":
             batches = dataset.full_batches(self.task.splits.train, self.task.params)
-            batch_norm.reestimate(self.network.pooled, batches)
+            batch_norm.reestimate(self.network.pooled, self.show, batches)
 
     def _close_epoch(self, rates: dict[str, float], model: keras.Model | None = None) -> None:
         figures = self._of_training() | evaluate(self.network, self.task.splits.val, self.task.params)

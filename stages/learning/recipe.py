@@ -70,9 +70,9 @@ class TrainParams:
     `warmup_epochs` and `patience` count epochs (patience null: no early stopping), `frozen_share` is the share
     of the layers, counted from the photo on, that keep their pretrained weights, `momentum` is SGD's,
     `batch_norm` `trained` normalises each batch by itself, `ema` is the momentum of an average of the weights that is
-    judged and kept in place of the last ones (0: none), `class_weights` `balanced` weighs photos of rare classes more, `probe_l2` is the penalty on the squared weights of
-    the first, linear fit of the head, `cache_mb` the memory allowed for decoded photos. The state is kept on disk after
-    every epoch, and within one every `checkpoint_minutes`.
+    judged and kept in place of the last ones (0: none), `class_weights` `balanced` weighs photos of rare classes more,
+    `probe_l2` is the penalty on the squared weights of the first, linear fit of the head, `cache_mb` the memory allowed
+    for decoded photos. The state is kept on disk after every epoch, and within one every `checkpoint_minutes`.
     """
 
     seed: Annotated[int, Range(0, 2**31 - 1)] = 0
@@ -126,6 +126,17 @@ class ModelParams:
     dropout: Dropout | None = None
     learning_rate: Positive | None = None
     epochs: Annotated[int, Range(0)] | None = None
+
+
+@dataclass(frozen=True)
+class ProbeParams:
+    """Section `probe`: penalties to choose from out of fold, by so many `folds`, and the neighbours that tell how far
+    a photo is from the others.
+    """
+
+    l2: tuple[Positive, ...] = (0.003, 0.01, 0.03, 0.1)
+    folds: Annotated[int, Range(2)] = 5
+    neighbours: Count = 5
 
 
 def resolve(train: TrainParams, model: ModelParams, name: str) -> TrainParams:

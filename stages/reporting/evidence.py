@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from stages.records import crops, detections, letterbox, manifest, masks, predictions, tables, thresholds
+from stages.records import crops, detections, letterbox, manifest, masks, predictions, suspects, tables, thresholds
 from stages.records.predictions import Predictions
 
 CORNERS = ["x_min", "y_min", "x_max", "y_max"]
@@ -28,6 +28,7 @@ class Files(NamedTuple):
     masks: Path
     letterbox: Path
     predictions: Path
+    suspects: Path
     metrics: Path
 
 
@@ -38,10 +39,11 @@ class Evidence:
     Columns of `rows`: those of data/manifest.csv; `is_usable`, it is a photo; of the chosen box `is_cropped`,
     corners, `score`, `class_name`; `coverage`, `agreement`, `is_masked`, `mask_reason` of the mask; and as
     data/letterbox.csv ends it, `status`, `reason`, `file`; `outcome` is the reason of the last stage that refused
-    something, or OK. `models` holds the metrics of each model, `curves` its
-    training: a table with `step` and one value column for each of FIGURES that was logged. `reliability` holds for each
-    model accuracy against confidence on test. `rule` counts
-    what the rule for the main car refused, `thresholds` holds a table for each of its thresholds.
+    something, or OK. `models` holds the metrics of each model, `probes` those of a linear classifier on its network
+    before training, `curves` its training: a table with `step` and one value column for each of FIGURES that was
+    logged. `reliability` holds for each model accuracy against confidence on test. `suspects` are photos to look at,
+    `audit` what was found weak. `rule` counts what the rule for the main car refused, `thresholds` holds a table for
+    each of its thresholds.
     """
 
     rows: pd.DataFrame
@@ -49,6 +51,9 @@ class Evidence:
     predicted: Predictions
     ensemble: dict[str, Any]
     models: dict[str, dict[str, Any]]
+    probes: dict[str, dict[str, Any]]
+    suspects: pd.DataFrame
+    audit: dict[str, Any]
     curves: dict[str, dict[str, pd.DataFrame]]
     reliability: dict[str, pd.DataFrame]
     rule: dict[str, Any]
@@ -69,6 +74,9 @@ def read(files: Files, classes: list[str]) -> Evidence:
         predicted=predicted,
         ensemble=ensemble,
         models={n: _read_json(files.metrics / "evaluate" / f"{n}.json", ("val", "test")) for n in names},
+        probes={n: _read_json(files.metrics / "probe" / f"{n}.json", ("val", "test")) for n in names},
+        suspects=suspects.read(files.suspects),
+        audit=_read_json(files.metrics / "audit.json", ("flags", "usual_suspects")),
         rule=_read_json(files.metrics / "crop.json", ("by_class", "uneven")),
         thresholds={path.stem: thresholds.read(path) for path in sorted((files.metrics / _THRESHOLDS).glob("*.csv"))},
         reliability={n: tables.read(files.metrics / "evaluate" / n / "reliability.csv", _RELIABILITY) for n in names},

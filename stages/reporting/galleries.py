@@ -169,6 +169,31 @@ class Curator:
         )
         return Card(_marks(row), row["path"], (shot(self._album.padded(row["file"]), alt),), lines)
 
+    def suspects(self, rows: pd.DataFrame, suspects: pd.DataFrame) -> list[Gallery]:
+        """Photos whose label the networks contradict, then photos unlike all others, the most doubtful first."""
+        chosen = rows[rows["status"] == "ok"].set_index("image_id", drop=False)[["image_id", "file", "outcome"]]
+        found = suspects.merge(chosen.reset_index(drop=True), on="image_id", how="inner")
+        wrong, far = (found[found["kind"] == kind] for kind in ("label_error", "outlier"))
+        by_probability = "Networks that did not learn from the photo give its label the probability shown."
+        by_distance = "Their distance from the nearest photos of train, in multiples of one that is already far."
+        galleries = [
+            Gallery("Labels in doubt", by_probability, len(wrong), self._suspect_cards(wrong)),
+            Gallery("Unlike all others", by_distance, len(far), self._suspect_cards(far)),
+        ]
+        return [gallery for gallery in galleries if gallery.total]
+
+    def _suspect_cards(self, found: pd.DataFrame) -> tuple[Card, ...]:
+        first = found.head(self._settings.photos_per_gallery)
+        return tuple(self._suspect_card(row) for _, row in first.iterrows())
+
+    def _suspect_card(self, row: pd.Series) -> Card:
+        alt = f"Picture of {row['path']} as the models see it"
+        is_outlier = row["kind"] == "outlier"
+        says = f"distance: {row['score']:.1f}" if is_outlier else f"networks say: {row['suggested']}"
+        given = f"label: {row['label']}" + ("" if is_outlier else f", {row['score']:.1%}")
+        shots = (shot(self._album.padded(row["file"]), alt),)
+        return Card(_marks(row), row["path"], shots, (given, says, row["split"]))
+
 
 def _marks(row: pd.Series) -> Marks:
     return Marks(row["label"], row["split"], row["outcome"])

@@ -45,6 +45,9 @@ def _tables(evidence: Evidence) -> dict[str, Any]:
     per_class = counts.per_class(evidence.rows, classes)
     return {
         "results": results.headline(evidence.ensemble, evidence.models),
+        "probes": evidence.probes,
+        "flags": evidence.audit["flags"],
+        "usual_suspects": evidence.audit["usual_suspects"],
         "blend": evidence.ensemble,
         "views": results.views(evidence.models),
         "reliability_charts": {n: charts.reliability(n, t) for n, t in evidence.reliability.items() if len(t)},
@@ -78,5 +81,6 @@ def _galleries(evidence: Evidence, curator: Curator) -> dict[str, Any]:
         "masks": curator.masks(rows),
         "steps": curator.steps(rows),
         "duplicates": curator.duplicates(rows),
+        "suspects": curator.suspects(rows, evidence.suspects),
         "errors": curator.errors(counts.judged(rows, evidence.predicted)),
     }

@@ -22,7 +22,7 @@ def batches():
 
 def test_statistics_become_those_of_all_batches(model):
     given = batches()
-    batch_norm.reestimate(model, given)
+    batch_norm.reestimate(model, batch_norm.forward(model), given)
     pixels = 2.0 * np.concatenate(given).reshape(-1, 3)
     first = model.get_layer("first")
     np.testing.assert_allclose(first.moving_mean, pixels.mean(axis=0), rtol=1e-5)
@@ -34,18 +34,26 @@ def test_statistics_become_those_of_all_batches(model):
     np.testing.assert_allclose(first.gamma, 1)
 
 
+def test_the_same_function_serves_again(model):
+    show = batch_norm.forward(model)
+    for given in (batches()[:1], batches()[1:]):
+        batch_norm.reestimate(model, show, given)
+        pixels = 2.0 * given[0].reshape(-1, 3)
+        np.testing.assert_allclose(model.get_layer("first").moving_mean, pixels.mean(axis=0), rtol=1e-5)
+
+
 def test_what_is_frozen_stays(model):
     model.get_layer("first").trainable = False
-    batch_norm.reestimate(model, batches())
+    batch_norm.reestimate(model, batch_norm.forward(model), batches())
     np.testing.assert_array_equal(model.get_layer("first").moving_mean, 0)
     assert float(model.get_layer("second").moving_mean[0]) > 10
     model.trainable = False
     before = model.get_weights()
-    batch_norm.reestimate(model, batches())
+    batch_norm.reestimate(model, batch_norm.forward(model), batches())
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 
 
 def test_without_a_batch_nothing_changes(model):
-    batch_norm.reestimate(model, [])
+    batch_norm.reestimate(model, batch_norm.forward(model), [])
     np.testing.assert_array_equal(model.get_layer("first").moving_variance, 1)

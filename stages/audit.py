@@ -1,0 +1,138 @@
+"""Look for faults: models too weak to be sound, labels that out-of-sample answers contradict, photos unlike all others.
+
+Nothing is removed or changed by it; people look and decide.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from stages.learning import label_errors, photos
+from stages.learning.photos import SPLITS, Photos
+from stages.records import atomic, params, predictions, progress, suspects, tables
+from stages.records.predictions import Predictions
+from stages.reporting import flags
+from stages.reporting.flags import Flag
+
+
+class Answers(NamedTuple):
+    """Probability tables: `models` and `probes` by name, of val and test and of all photos; the blend of the models."""
+
+    models: dict[str, Predictions]
+    probes: dict[str, Predictions]
+    blended: Predictions
+
+
+def rows(found: Predictions, chosen: Photos) -> np.ndarray:
+    """The probabilities (N, C) of the photos chosen, in their order. Raises TableError where one is missing."""
+    place = {image_id: row for row, image_id in enumerate(found.image_ids)}
+    missing = [image_id for image_id in chosen.image_ids if image_id not in place]
+    if missing:
+        raise tables.TableError(f"expected the photo {missing[0]} among the predictions, found none; run `dvc repro`")
+    return found.probabilities[[place[image_id] for image_id in chosen.image_ids]]
+
+
+def weak_models(answers: Answers, val: Photos) -> list[Flag]:
+    """The models to suspect, judged by val alone."""
+    right, right_probes = (
+        {name: rows(found, val).argmax(axis=1) == val.labels for name, found in named.items()}
+        for named in (answers.models, answers.probes)
+    )
+    return flags.flags(right, right_probes, val.labels, val.groups)
+
+
+def out_of_sample(answers: Answers, splits: dict[str, Photos]) -> dict[str, np.ndarray]:
+    """By split, probabilities from nothing that learned the photo: probes out of fold on train, else the ensemble."""
+    of_train = np.mean([rows(found, splits["train"]) for found in answers.probes.values()], axis=0)
+    return {"train": of_train, **{name: rows(answers.blended, splits[name]) for name in ("val", "test")}}
+
+
+def contradicted(splits: dict[str, Photos], found: dict[str, np.ndarray], classes: list[str]) -> pd.DataFrame:
+    """A row per photo whose label is likely wrong, the likeliest first; train is judged apart from val and test."""
+    judged = [("train",), ("val", "test")]
+    frames = [_contradicted([(splits[n], found[n], n) for n in names], classes) for names in judged]
+    return pd.concat(frames).sort_values(["score", "image_id"])
+
+
+def _contradicted(parts: list[tuple[Photos, np.ndarray, str]], classes: list[str]) -> pd.DataFrame:
+    labels = np.concatenate([chosen.labels for chosen, _, _ in parts])
+    probabilities = np.concatenate([rows for _, rows, _ in parts])
+    names, everyone = np.array(classes, dtype=object), np.arange(len(labels))
+    frame = pd.DataFrame(
+        {
+            "image_id": [image_id for chosen, _, _ in parts for image_id in chosen.image_ids],
+            "path": [path for chosen, _, _ in parts for path in chosen.sources],
+            "split": [name for chosen, _, name in parts for _ in chosen.image_ids],
+            "label": names[labels],
+            "kind": "label_error",
+            "suggested": names[probabilities.argmax(axis=1)],
+            "score": probabilities[everyone, labels].round(6),
+        }
+    )
+    return frame[label_errors.find(labels, probabilities)]
+
+
+def far_out(splits: dict[str, Photos], distances: list[pd.DataFrame], classes: list[str]) -> pd.DataFrame:
+    """A row per photo that lies beyond the fence of every network, the farthest first."""
+    indexed = [frame.set_index("image_id") for frame in distances]
+    ratios = pd.DataFrame({number: frame["distance"] / frame["fence"] for number, frame in enumerate(indexed)})
+    least = ratios.replace(np.inf, np.nan).min(axis=1)
+    frames = []
+    for name in SPLITS:
+        chosen = splits[name]
+        score = least.reindex(chosen.image_ids).to_numpy()
+        frame = pd.DataFrame({"image_id": chosen.image_ids, "path": chosen.sources, "split": name, "score": score})
+        frame["label"] = np.array(classes, dtype=object)[chosen.labels]
+        frames.append(frame[score > 1])
+    found = pd.concat(frames).assign(kind="outlier", suggested="")
+    return found.sort_values(["score", "image_id"], ascending=[False, True])
+
+
+def record(weak: list[Flag], doubtful: pd.DataFrame, splits: dict[str, Photos]) -> dict[str, object]:
+    """Return what `metrics/audit.json` holds: the flags with their figures, and counts of suspects by kind."""
+    counts = {kind: int((doubtful["kind"] == kind).sum()) for kind in suspects.KINDS}
+    flagged = [{"model": one.model, "kind": one.kind, "says": flags.sentence(one), **one.gap._asdict()} for one in weak]
+    look_for = list(flags.USUAL_SUSPECTS) if weak else []
+    n_photos = sum(len(chosen.labels) for chosen in splits.values())
+    return {"photos": n_photos, **counts, "flags": flagged, "usual_suspects": look_for}
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    names = ("params", "table", "classes", "predictions", "blended", "probes", "suspects", "metrics")
+    for name in names:
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Parse, load, look, write, tell."""
+    args = arguments()
+    classes = photos.read_classes(args.classes)
+    splits, names = photos.read(args.table, classes), sorted(params.load(args.params)["models"])
+    of_models, of_probes = (
+        {name: predictions.read(folder / f"{name}.csv", classes) for name in names}
+        for folder in (args.predictions, args.probes)
+    )
+    answers = Answers(of_models, of_probes, predictions.read(args.blended, classes))
+    far = [tables.read(args.probes / f"{name}_distances.csv", suspects.DISTANCES) for name in names]
+    weak = weak_models(answers, splits["val"])
+    wrong = contradicted(splits, out_of_sample(answers, splits), classes)
+    doubtful = pd.concat([wrong, far_out(splits, far, classes)])[list(suspects.COLUMNS)]
+    tables.write(args.suspects, doubtful)
+    found = record(weak, doubtful, splits)
+    atomic.write_json(args.metrics, found)
+    for flag in weak:
+        print(f"audit: {flags.sentence(flag)}", file=sys.stderr)
+    if weak:
+        print(f"audit: look for {'; '.join(flags.USUAL_SUSPECTS)}", file=sys.stderr)
+    progress.summary("audit", photos=found["photos"], **{kind: found[kind] for kind in suspects.KINDS}, flags=len(weak))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+"""Labels that out-of-sample probabilities contradict, found by confident learning.
+
+Northcutt, Jiang & Chuang 2021, arXiv:1911.00068, in cleanlab's own implementation.
+"""
+
+import warnings
+
+import numpy as np
+
+
+def find(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return which of N photos are likely to be labelled wrongly, (N,) bool.
+
+    `probabilities` (N, C) must come from models that did not see the photo while they learned, or its label wins.
+    """
+    if len(np.unique(labels)) < 2:
+        # Nothing to be confused with.
+        return np.zeros(len(labels), dtype=bool)
+    from cleanlab.filter import find_label_issues  # seconds to import, and needed here alone
+
+    with warnings.catch_warnings():
+        # A class without a label has no wrong one either.
+        warnings.filterwarnings("ignore", "May not flag all label issues", UserWarning)
+        return np.asarray(find_label_issues(labels, probabilities, n_jobs=1), dtype=bool)

@@ -1,0 +1,37 @@
+"""The network of a model before any training: its shape, its weights on disk, both put together."""
+
+from pathlib import Path
+
+import numpy as np
+
+from stages.learning import backbones
+from stages.learning.backbones import Network, Shape
+from stages.learning.recipe import RANDOM, ModelParams, TrainParams
+
+Tensors = dict[str, np.ndarray]
+
+
+def read(folder: Path, model: ModelParams) -> Tensors | None:
+    """Read the pretrained tensors of `model`, None where it starts from random weights."""
+    if model.weights == RANDOM:
+        return None
+    path = folder / model.weights
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: expected pretrained weights, found none; run `dvc repro` in {path.parent}")
+    with np.load(path, allow_pickle=False) as archive:
+        return dict(archive)
+
+
+def shape(model: ModelParams, recipe: TrainParams, side_px: int, n_classes: int) -> Shape:
+    """Return the shape of `model` for photos of `side_px`."""
+    input_px = model.input_px or side_px
+    return Shape(side_px, input_px, n_classes, recipe.dropout, recipe.seed, model.pooling, model.embedding)
+
+
+def network(model: ModelParams, wanted: Shape, tensors: Tensors | None, policy: str = "float32") -> Network:
+    """Build the network of `model` in the arithmetic of a Keras dtype `policy`, with its pretrained tensors if any."""
+    backbone = backbones.find(model.backbone)
+    built = backbones.build(backbone, wanted, policy)
+    if tensors is not None:
+        backbone.load(built.pooled, tensors)
+    return built
