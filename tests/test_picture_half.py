@@ -149,6 +149,6 @@ def test_a_large_turned_photo_gives_the_crop_of_its_small_upright_copy(tmp_path,
     )
     # What names new photos goes the same way, to the last pixel.
     prepare = predict.Preparation(predict.Settings.read(tmp_path / "params.yaml"), out)
-    picture, note = prepare((folder / "a" / "large.jpg").read_bytes())
+    ((_, (picture, note)),) = prepare.all([folder / "a" / "large.jpg"])
     np.testing.assert_array_equal(picture, padded)
     assert note == ""

@@ -118,15 +118,25 @@ def test_a_second_run_has_nothing_to_do(project):
     assert (project / "dvc.lock").read_bytes() == before
 
 
-def test_prediction_of_a_photo_is_that_of_the_pipeline(project):
-    photos = pd.read_csv(project / "data" / "letterbox.csv", keep_default_na=False)
-    photo = photos[photos["split"] == "test"].iloc[0]
+def test_predictions_are_those_of_the_pipeline_and_do_not_depend_on_their_neighbours(project):
+    photos = pd.read_csv(project / "data" / "letterbox.csv", keep_default_na=False).set_index("path")
     table = pd.read_csv(project / "data" / "ensemble_predictions.csv").set_index("image_id")
-    text = run(project, "python", "-m", "stages.predict", f"photos/{photo['path']}", "photos/van/nothing.jpg")
-    answers = pd.read_csv(io.StringIO(text), keep_default_na=False)
-    assert answers["label"][0] == table.loc[photo["image_id"]].idxmax()
-    assert float(answers["probability"][0]) == pytest.approx(table.loc[photo["image_id"]].max(), abs=1e-4)
-    assert answers["label"][1] == "" and "empty_file" in answers["note"][1]
+    run(project, "python", "-m", "stages.predict", "photos", "--out", "all.csv", "--submission", "sent.csv")
+    answers = pd.read_csv(project / "all.csv", keep_default_na=False)
+    assert len(answers) == len(list((project / "photos").rglob("*.*")))
+    for row in answers.itertuples():
+        photo = photos.loc[row.path.removeprefix("photos/")]
+        if photo["image_id"] in table.index and photo["split"] == "test":
+            expected = table.loc[photo["image_id"]].sort_values()
+            assert [row.label, row.second_label] == expected.index[[-1, -2]].tolist()
+            assert float(row.probability) == pytest.approx(expected.iloc[-1], abs=1e-4)
+    broken = answers.set_index("path").loc["photos/van/nothing.jpg"]
+    assert broken["label"] == "" and "empty_file" in broken["note"]
+    sent = pd.read_csv(project / "sent.csv", keep_default_na=False)
+    assert sent.columns.tolist() == ["id", "label"] and len(sent) == len(answers) and (sent["label"] != "").all()
+    some = answers.iloc[[3, 0]]
+    text = run(project, "python", "-m", "stages.predict", *some["path"])
+    pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(text), keep_default_na=False), some.reset_index(drop=True))
 
 
 def test_the_detector_and_the_masks_find_drawn_cars(project):
