@@ -14,7 +14,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from stages import crop, detect, ingest, mask, predict, resize, segment
+from stages import assemble, crop, detect, ingest, mask, resize, segment
 from stages.imaging import images, letterbox, runtime
 from stages.learning import photos
 from stages.records import letterbox as letterbox_table
@@ -148,7 +148,7 @@ def test_a_large_turned_photo_gives_the_crop_of_its_small_upright_copy(tmp_path,
         padded[[40, 40, 180, 180], [90, 218, 90, 218]], expected[[0, 0, -1, -1], [0, -1, 0, -1]], atol=8
     )
     # What names new photos goes the same way, to the last pixel.
-    prepare = predict.Preparation(predict.Settings.read(tmp_path / "params.yaml"), out)
+    prepare = assemble.Preparation(assemble.Settings.read(tmp_path / "params.yaml"), out)
     ((_, (picture, note)),) = prepare.all([folder / "a" / "large.jpg"])
     np.testing.assert_array_equal(picture, padded)
     assert note == ""

@@ -139,6 +139,24 @@ def test_predictions_are_those_of_the_pipeline_and_do_not_depend_on_their_neighb
     pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(text), keep_default_na=False), some.reset_index(drop=True))
 
 
+def test_a_bundle_answers_alike_from_another_place_without_tensorflow(project, tmp_path):
+    run(project, "python", "-m", "stages.bundle", "made")
+    (project / "made").rename(tmp_path / "elsewhere")
+    program = "import runpy, sys; runpy.run_module('stages.predict', run_name='__main__'); "
+    words = [program + "assert 'tensorflow' not in sys.modules", "photos", "--model", str(tmp_path / "elsewhere")]
+    run(project, "python", "-m", "stages.predict", "photos", "--out", "keras.csv")
+    run(project, "python", "-c", *words, "--out", "onnx.csv")
+    ours, theirs = (pd.read_csv(project / name, keep_default_na=False) for name in ("keras.csv", "onnx.csv"))
+    names = ["path", "label", "second_label", "note"]
+    pd.testing.assert_frame_equal(ours[names], theirs[names])
+    gaps = pd.to_numeric(ours["probability"]) - pd.to_numeric(theirs["probability"])
+    assert gaps.abs().max() < 2e-4
+    for path in (tmp_path / "elsewhere" / "models").iterdir():
+        path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(subprocess.CalledProcessError):
+        run(project, "python", "-m", "stages.predict", "photos", "--model", str(tmp_path / "elsewhere"))
+
+
 def test_the_detector_and_the_masks_find_drawn_cars(project):
     boxes = pd.read_csv(project / "data" / "boxes.csv")
     masks = pd.read_csv(project / "data" / "masks.csv")

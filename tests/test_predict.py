@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from stages import predict
+from stages.assemble import Ensemble, Prepared
 from stages.ingest import IngestError
-from stages.predict import Prepared
 from stages.records.tables import TableError
 
 CLASSES = ["car", "van", "bus"]
@@ -60,7 +60,7 @@ def test_answers_go_to_their_photos_and_broken_ones_say_why():
         asked.append(len(pictures))
         return np.eye(3)[pictures[:, 0, 0, 0]] * 0.7 + 0.1
 
-    found = predict.predict([Path("x")] * 5, prepared([2, None, None, None, 1]), classify, CLASSES)
+    found = predict.predict([Path("x")] * 5, Ensemble(prepared([2, None, None, None, 1]), classify, CLASSES))
     assert asked == [1, 1]
     assert found["label"].tolist() == ["bus", "", "", "", "van"]
     assert found["note"].tolist() == ["", *["truncated: x"] * 3, ""]

@@ -82,7 +82,7 @@ class TrainParams:
     optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: Positive = 1e-3
     momentum: Share = 0.9
-    warmup_epochs: NotNegative = 1.0
+    warmup_epochs: NotNegative = 3.0
     weight_decay: NotNegative = 1e-3
     label_smoothing: Annotated[float, Range(0, 0.9)] = 0.1
     class_weights: Literal["none", "balanced"] = "none"

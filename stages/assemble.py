@@ -1,0 +1,210 @@
+"""The trained ensemble made ready for new photos, from the project or from a bundle: the functions are the stages'."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+
+from stages import resize, segment
+from stages.imaging import batches, detection, images, masks, runtime, segmentation, selection
+from stages.imaging.detection import DetectParams
+from stages.imaging.masks import MaskParams
+from stages.imaging.networks import DETECTORS
+from stages.imaging.runtime import RuntimeParams
+from stages.imaging.segmentation import SegmenterParams, SegmentParams
+from stages.imaging.selection import Candidates, CropParams
+from stages.learning import blend, photos, tta
+from stages.learning.probabilities import normalised
+from stages.learning.tta import TtaParams
+from stages.records import bundle, params
+from stages.resize import ResizeParams
+
+# Pictures (N, side, side, 3) uint8 RGB to probabilities (N, C).
+Classify = Callable[[np.ndarray], np.ndarray]
+# Of the parameters, what bears on new photos.
+SECTIONS = ("detect", "crop", "segment", "segmenters", "mask", "resize", "tta")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The sections of params.yaml that decide what happens to a photo before a model sees it."""
+
+    detect: DetectParams
+    crop: CropParams
+    segment: SegmentParams
+    segmenters: dict[str, SegmenterParams]
+    mask: MaskParams
+    resize: ResizeParams
+
+    @classmethod
+    def read(cls, path: Path) -> "Settings":
+        """Read the sections, and of the segmenters those that have a weight."""
+        mask = params.read(path, "mask", MaskParams)
+        return cls(
+            detect=params.read(path, "detect", DetectParams),
+            crop=params.read(path, "crop", CropParams),
+            segment=params.read(path, "segment", SegmentParams),
+            segmenters={n: params.read(path, f"segmenters.{n}", SegmenterParams) for n, w in mask.weights.items() if w},
+            mask=mask,
+            resize=params.read(path, "resize", ResizeParams),
+        )
+
+
+class Loaded(NamedTuple):
+    """A photo's bytes, and what the detector is shown of it; `error` says why there is neither."""
+
+    content: bytes
+    picture: np.ndarray | None
+    size_wh: tuple[int, int]
+    error: str = ""
+
+
+class Prepared(NamedTuple):
+    """What the models see, `(side_px, side_px, 3)` uint8 RGB, or None; `note` says why the car was not cut out."""
+
+    picture: np.ndarray | None
+    note: str
+
+
+class Preparation:
+    """The picture half: from the files of photos to what the models were trained on."""
+
+    def __init__(self, settings: Settings, networks: Path) -> None:
+        self.settings = settings
+        self.detector = DETECTORS[settings.detect.network]
+        outputs = list(self.detector.outputs)
+        self.detect = runtime.load(networks / self.detector.file, outputs, settings.detect.runtime)
+        self.segment = {
+            name: segment.load(networks, view, settings.segment) for name, view in settings.segmenters.items()
+        }
+
+    def all(self, paths: list[Path]) -> Iterator[tuple[Path, Prepared]]:
+        """Yield every path with its picture, in order; files are decoded ahead, networks work on batches.
+
+        What becomes of a photo does not depend on the others.
+        """
+        size = self.settings.detect.runtime.batch_size
+        ready = batches.mapped(self._load, paths, ahead=2 * size)
+        for group in batches.grouped(ready, size):
+            yield from zip([path for path, _ in group], self._prepare([loaded for _, loaded in group]))
+
+    def _load(self, path: Path) -> Loaded:
+        try:
+            content = images.load(path)
+            return Loaded(content, *detection.prepare(content, self.detector))
+        except images.ImageError as error:
+            return Loaded(b"", None, (0, 0), str(error))
+
+    def _prepare(self, group: list[Loaded]) -> list[Prepared]:
+        good = [loaded for loaded in group if loaded.picture is not None]
+        chosen = iter(self._choose(good))
+        pieces = [(loaded, *next(chosen)) if loaded.picture is not None else (loaded, None, "") for loaded in group]
+        cut = [crop for _, crop in batches.mapped(self._cut, pieces, ahead=len(pieces))]
+        drawn = iter(self._draw([crop for crop, _ in cut if crop is not None]))
+        return [
+            self._finish(crop, note, next(drawn)) if crop is not None else Prepared(None, note) for crop, note in cut
+        ]
+
+    def _choose(self, group: list[Loaded]) -> list[tuple[np.ndarray | None, str]]:
+        """The main car's box `(4,)` in pixels of each photo, or None and the reason."""
+        if self.settings.crop.region == "photo" or not group:
+            return [(None, "")] * len(group)
+        sizes = [loaded.size_wh for loaded in group]
+        pictures = np.stack([picture for loaded in group if (picture := loaded.picture) is not None])
+        found = detection.detect(pictures, sizes, self.detect, self.detector, self.settings.detect)
+        return [self._choose_one(*one) for one in zip(found, sizes)]
+
+    def _choose_one(
+        self, found: detection.centernet.Detections, size_wh: tuple[int, int]
+    ) -> tuple[np.ndarray | None, str]:
+        corners, scores = detection.rounded(found)
+        names = np.array([self.detector.classes[number] for number in found.classes.tolist()])
+        choice = selection.choose(Candidates(corners, scores, names), size_wh, self.settings.crop)
+        return (None if choice.index is None else corners[choice.index]), choice.reason
+
+    def _cut(self, piece: tuple[Loaded, np.ndarray | None, str]) -> tuple[np.ndarray | None, str]:
+        """The crop `(H, W, 3)` uint8 RGB and the note so far; None for a photo that cannot be read."""
+        loaded, box, note = piece
+        if loaded.error:
+            return None, loaded.error
+        try:
+            cut = selection.cut(loaded.content, box, self.settings.crop)
+        except images.ImageError as error:
+            return None, str(error)
+        # The crop stage writes JPEG files and the later ones read them: the models know pictures that went that way.
+        return images.decode(images.encode(cut, ".jpg")), note
+
+    def _draw(self, crops: list[np.ndarray]) -> list[masks.Mask]:
+        """The masks of crops `(H, W, 3)` uint8 RGB."""
+        if not crops:
+            return []
+        maps = {}
+        for name, view in self.settings.segmenters.items():
+            inputs = np.stack([segmentation.prepare(crop, view) for crop in crops])
+            maps[name] = segmentation.segment(inputs, self.segment[name], view)
+        return [
+            masks.combine({n: drawn[place] for n, drawn in maps.items()}, crop.shape[1::-1], self.settings.mask)
+            for place, crop in enumerate(crops)
+        ]
+
+    def _finish(self, crop: np.ndarray, note: str, mask: masks.Mask) -> Prepared:
+        picture = resize.treat(crop, None if mask.reason else mask.alpha, self.settings.resize)
+        return Prepared(picture, ", ".join(part for part in (note, mask.reason) if part))
+
+
+def ensemble(models: dict[str, Classify], weights: dict[str, float], temperature: float, rule: TtaParams) -> Classify:
+    """Blend `models`, each looking at as many views of a picture as `rule` wants."""
+    mix = blend.Mix(np.array([weights[name] for name in models]), temperature)
+
+    def look(model: Classify, pictures: np.ndarray) -> np.ndarray:
+        def ask(number: int, chosen: np.ndarray) -> np.ndarray:
+            return model(tta.look(pictures[chosen], tta.VIEWS[number]))
+
+        return tta.answer(ask, len(pictures), rule).probabilities
+
+    return lambda pictures: mix(np.stack([look(model, pictures) for model in models.values()]))
+
+
+def load_keras(path: Path, n_classes: int) -> Classify:
+    """A trained model in Keras."""
+    from stages.learning import inference  # TensorFlow: seconds to import, and not needed for a bundle
+
+    return partial(inference.predict, inference.load(path, n_classes))
+
+
+def load_onnx(path: Path) -> Classify:
+    """A model of a bundle, in whatever engine fits the machine."""
+    (output,) = onnx.load(path, load_external_data=False).graph.output
+    network = runtime.load(path, [output.name], RuntimeParams(1, "auto", "f32"))
+    return lambda pictures: normalised(network(pictures)[0])
+
+
+class Ensemble(NamedTuple):
+    """All that names photos."""
+
+    prepare: Preparation
+    classify: Classify
+    classes: list[str]
+
+
+def of_project() -> Ensemble:
+    """The ensemble of the last `dvc repro` in this folder."""
+    settings, classes, models = Path("params.yaml"), photos.read_classes(Path("data/classes.txt")), Path("models")
+    weights, temperature = blend.read(models / "ensemble.json", classes)
+    used = {n: load_keras(models / n / "model.keras", len(classes)) for n, weight in weights.items() if weight > 0}
+    classify = ensemble(used, weights, temperature, params.read(settings, "tta", TtaParams))
+    return Ensemble(Preparation(Settings.read(settings), models / "pretrained"), classify, classes)
+
+
+def of_bundle(folder: Path) -> Ensemble:
+    """The ensemble in a folder that `stages.bundle` made. Raises BundleError unless every file is as it was then."""
+    bundle.verify(folder)
+    settings, classes = folder / "params.yaml", photos.read_classes(folder / "classes.txt")
+    weights, temperature = blend.read(folder / "ensemble.json", classes)
+    used = {name: load_onnx(folder / "models" / f"{name}.onnx") for name, weight in weights.items() if weight > 0}
+    classify = ensemble(used, weights, temperature, params.read(settings, "tta", TtaParams))
+    return Ensemble(Preparation(Settings.read(settings), folder / "networks"), classify, classes)
