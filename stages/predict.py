@@ -91,8 +91,12 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Parse, load, predict, write."""
     args = arguments()
-    paths = find(args.sources)
-    answers = predict(paths, assemble.of_bundle(args.model) if args.model else assemble.of_project())
+    try:
+        paths = find(args.sources)
+        ensemble = assemble.of_bundle(args.model) if args.model else assemble.of_project()
+    except (ValueError, FileNotFoundError) as error:
+        sys.exit(f"predict: {error}")
+    answers = predict(paths, ensemble)
     if args.out:
         tables.write(args.out, answers)
     else:

@@ -80,9 +80,9 @@ class TrainParams:
     epochs: Annotated[int, Range(0)] = 10
     batch_size: Count = 16
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: Positive = 1e-3
+    learning_rate: Positive = 5e-4
     momentum: Share = 0.9
-    warmup_epochs: NotNegative = 3.0
+    warmup_epochs: NotNegative = 2.0
     weight_decay: NotNegative = 1e-3
     label_smoothing: Annotated[float, Range(0, 0.9)] = 0.1
     class_weights: Literal["none", "balanced"] = "none"
