@@ -28,7 +28,7 @@ def export_models(names: list[str], models: Path, n_classes: int, out: Path) -> 
     for name in progress.track(names, len(names), "model", "bundle"):
         graph = keras_to_onnx.convert(inference.load(models / name / "model.keras", n_classes))
         with atomic.replacing(out / f"{name}.onnx") as temporary:
-            onnx.save(onnx_graph.canonical(onnx_graph.without_idle_reshapes(graph)), temporary)
+            onnx.save(onnx_graph.canonical(onnx_graph.without_idle_reshapes(onnx_graph.free_batch(graph))), temporary)
 
 
 def copy_settings(source: Path, out: Path) -> None:
