@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from stages.learning import probe
 
@@ -31,3 +32,16 @@ def test_classes_without_photos_are_held_unlikely(labels):
     np.testing.assert_array_equal((features @ kernel + bias).argmax(axis=1), labels)
     np.testing.assert_array_equal(features, before)
     assert kernel.dtype == bias.dtype == np.float32 and np.isfinite(kernel).all()
+
+
+def test_works_on_one_thread(monkeypatch):
+    seen, minimize = [], probe.minimize
+
+    def watched(*args, **kwargs):
+        seen.extend(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
+        return minimize(*args, **kwargs)
+
+    monkeypatch.setattr(probe, "minimize", watched)
+    with threadpool_limits(2, user_api="blas"):
+        probe.fit(np.eye(4), np.array([0, 1, 0, 1]), 2, l2=0.1)
+    assert set(seen) == {1}
