@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from stages.learning import label_errors, photos
+from stages.learning.label_errors import AuditParams
 from stages.learning.photos import SPLITS, Photos
 from stages.records import atomic, params, predictions, progress, suspects, tables
 from stages.records.predictions import Predictions
@@ -51,14 +52,16 @@ def out_of_sample(answers: Answers, splits: dict[str, Photos]) -> dict[str, np.n
     return {"train": of_train, **{name: rows(answers.blended, splits[name]) for name in ("val", "test")}}
 
 
-def contradicted(splits: dict[str, Photos], found: dict[str, np.ndarray], classes: list[str]) -> pd.DataFrame:
+def contradicted(
+    splits: dict[str, Photos], found: dict[str, np.ndarray], classes: list[str], rule: AuditParams
+) -> pd.DataFrame:
     """A row per photo whose label is likely wrong, the likeliest first; train is judged apart from val and test."""
     judged = [("train",), ("val", "test")]
-    frames = [_contradicted([(splits[n], found[n], n) for n in names], classes) for names in judged]
+    frames = [_contradicted([(splits[n], found[n], n) for n in names], classes, rule) for names in judged]
     return pd.concat(frames).sort_values(["score", "image_id"])
 
 
-def _contradicted(parts: list[tuple[Photos, np.ndarray, str]], classes: list[str]) -> pd.DataFrame:
+def _contradicted(parts: list[tuple[Photos, np.ndarray, str]], classes: list[str], rule: AuditParams) -> pd.DataFrame:
     labels = np.concatenate([chosen.labels for chosen, _, _ in parts])
     probabilities = np.concatenate([rows for _, rows, _ in parts])
     names, everyone = np.array(classes, dtype=object), np.arange(len(labels))
@@ -73,7 +76,7 @@ def _contradicted(parts: list[tuple[Photos, np.ndarray, str]], classes: list[str
             "score": probabilities[everyone, labels].round(6),
         }
     )
-    return frame[label_errors.find(labels, probabilities)]
+    return frame[label_errors.find(labels, probabilities, rule.max_probability)]
 
 
 def far_out(splits: dict[str, Photos], distances: list[pd.DataFrame], classes: list[str]) -> pd.DataFrame:
@@ -113,6 +116,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Parse, load, look, write, tell."""
     args = arguments()
+    rule = params.read(args.params, "audit", AuditParams)
     classes = photos.read_classes(args.classes)
     splits, names = photos.read(args.table, classes), sorted(params.load(args.params)["models"])
     of_models, of_probes = (
@@ -122,7 +126,7 @@ def main() -> None:
     answers = Answers(of_models, of_probes, predictions.read(args.blended, classes))
     far = [tables.read(args.probes / f"{name}_distances.csv", suspects.DISTANCES) for name in names]
     weak = weak_models(answers, splits["val"])
-    wrong = contradicted(splits, out_of_sample(answers, splits), classes)
+    wrong = contradicted(splits, out_of_sample(answers, splits), classes, rule)
     doubtful = pd.concat([wrong, far_out(splits, far, classes)])[list(suspects.COLUMNS)]
     tables.write(args.suspects, doubtful)
     found = record(weak, doubtful, splits)

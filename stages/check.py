@@ -13,6 +13,7 @@ from stages.imaging.segmentation import SegmenterParams, SegmentParams
 from stages.imaging.selection import CropParams
 from stages.ingest import IngestParams, list_files
 from stages.learning.blend import EnsembleParams
+from stages.learning.label_errors import AuditParams
 from stages.learning.recipe import ModelParams, ProbeParams, TrainParams
 from stages.learning.tta import TtaParams
 from stages.mask import check_segmenters
@@ -33,6 +34,7 @@ SECTIONS: dict[str, type] = {
     "probe": ProbeParams,
     "tta": TtaParams,
     "ensemble": EnsembleParams,
+    "audit": AuditParams,
     "report": ReportParams,
 }
 # Sections with any number of entries of one kind, each under a name of the user's choice.

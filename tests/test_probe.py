@@ -19,6 +19,7 @@ CLASSES = ["red", "green", "blue"]
 PARAMS = """
 train: {batch_size: 4, threads: 2}
 probe: {l2: [0.001, 0.01], folds: 3, neighbours: 2}
+audit: {max_probability: 0.5}
 models:
   tiny: {backbone: one_pixel, weights: none}
 """

@@ -4,14 +4,25 @@ Northcutt, Jiang & Chuang 2021, arXiv:1911.00068, in cleanlab's own implementati
 """
 
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 
+from stages.records.params import Share
 
-def find(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+
+@dataclass(frozen=True)
+class AuditParams:
+    """Section `audit`: a label is in doubt only if its probability is `max_probability` or less."""
+
+    max_probability: Share = 0.1
+
+
+def find(labels: np.ndarray, probabilities: np.ndarray, max_probability: float) -> np.ndarray:
     """Return which of N photos are likely to be labelled wrongly, (N,) bool.
 
     `probabilities` (N, C) must come from models that did not see the photo while they learned, or its label wins.
+    Confident learning puts weak models' errors down to the labels; a label of more than `max_probability` is spared.
     """
     if len(np.unique(labels)) < 2:
         # Nothing to be confused with.
@@ -21,4 +32,5 @@ def find(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     with warnings.catch_warnings():
         # A class without a label has no wrong one either.
         warnings.filterwarnings("ignore", "May not flag all label issues", UserWarning)
-        return np.asarray(find_label_issues(labels, probabilities, n_jobs=1), dtype=bool)
+        found = np.asarray(find_label_issues(labels, probabilities, n_jobs=1), dtype=bool)
+    return found & (probabilities[np.arange(len(labels)), labels] <= max_probability)
