@@ -16,7 +16,7 @@ from stages.learning.label_errors import AuditParams
 from stages.learning.photos import SPLITS, Photos
 from stages.records import atomic, params, predictions, progress, suspects, tables
 from stages.records.predictions import Predictions
-from stages.reporting import flags
+from stages.reporting import curves, flags
 from stages.reporting.flags import Flag
 
 
@@ -43,7 +43,14 @@ def weak_models(answers: Answers, val: Photos) -> list[Flag]:
         {name: rows(found, val).argmax(axis=1) == val.labels for name, found in named.items()}
         for named in (answers.models, answers.probes)
     )
-    return flags.flags(right, right_probes, val.labels, val.groups)
+    return flags.weak(right, right_probes, val.labels, val.groups)
+
+
+def losses(folder: Path, names: list[str]) -> dict[str, list[float]]:
+    """By model the log loss on val from epoch 0 on, as far as it was logged in metrics/train, the `folder`."""
+    found = {name: curves.read(folder / name).get("val/log_loss") for name in names}
+    begun = {name: table for name, table in found.items() if table is not None and table["step"].eq(0).any()}
+    return {name: table.sort_values("step").iloc[:, 1].tolist() for name, table in begun.items()}
 
 
 def out_of_sample(answers: Answers, splits: dict[str, Photos]) -> dict[str, np.ndarray]:
@@ -98,16 +105,16 @@ def far_out(splits: dict[str, Photos], distances: list[pd.DataFrame], classes: l
 def record(weak: list[Flag], doubtful: pd.DataFrame, splits: dict[str, Photos]) -> dict[str, object]:
     """Return what `metrics/audit.json` holds: the flags with their figures, and counts of suspects by kind."""
     counts = {kind: int((doubtful["kind"] == kind).sum()) for kind in suspects.KINDS}
-    flagged = [{"model": one.model, "kind": one.kind, "says": flags.sentence(one), **one.gap._asdict()} for one in weak]
-    look_for = list(flags.USUAL_SUSPECTS) if weak else []
+    by_model = flags.as_metrics(weak)
     n_photos = sum(len(chosen.labels) for chosen in splits.values())
-    return {"photos": n_photos, **counts, "flags": flagged, "usual_suspects": look_for}
+    look_for = {"usual_suspects": flags.USUAL_SUSPECTS} if weak else {}
+    return {"photos": n_photos, **counts, "flagged_models": len(by_model), "flags": by_model, **look_for}
 
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    names = ("params", "table", "classes", "predictions", "blended", "probes", "suspects", "metrics")
+    names = ("params", "table", "classes", "predictions", "blended", "probes", "curves", "suspects", "metrics")
     for name in names:
         parser.add_argument(f"--{name}", type=Path, required=True)
     return parser.parse_args()
@@ -125,7 +132,7 @@ def main() -> None:
     )
     answers = Answers(of_models, of_probes, predictions.read(args.blended, classes))
     far = [tables.read(args.probes / f"{name}_distances.csv", suspects.DISTANCES) for name in names]
-    weak = weak_models(answers, splits["val"])
+    weak = flags.stalled(losses(args.curves, names)) + weak_models(answers, splits["val"])
     wrong = contradicted(splits, out_of_sample(answers, splits), classes, rule)
     doubtful = pd.concat([wrong, far_out(splits, far, classes)])[list(suspects.COLUMNS)]
     tables.write(args.suspects, doubtful)

@@ -1,4 +1,4 @@
-"""Print the results of the last run: one line per model and for the ensemble, and where the report is."""
+"""Print the results of the last run: a line per model and for the ensemble, what to doubt, where the report is."""
 
 import argparse
 import json
@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from stages.reporting import flags
+
 
 def percent(value: float | None) -> str:
     """A share of 0..1 as per cent with one digit; a dash where there is none."""
@@ -14,12 +16,13 @@ def percent(value: float | None) -> str:
 
 
 def line(name: str, scores: dict[str, Any], weight: float | None) -> dict[str, str]:
-    """One row of the table from the scores of val and test."""
-    val, test = scores.get("val", {}), scores.get("test", {})
+    """One row of the table from the scores of val and test, and those of the model's linear probe on val."""
+    val, test, probe = (scores.get(name, {}) for name in ("val", "test", "probe"))
     interval = f"{percent(test.get('accuracy_low'))} to {percent(test.get('accuracy_high'))}"
     return {
         "model": name,
         "val accuracy": percent(val.get("accuracy")),
+        "of its probe": percent(probe.get("accuracy")),
         "test accuracy": percent(test.get("accuracy")),
         "95 % interval": interval if "accuracy" in test else "-",
         "n": str(test.get("n", 0)),
@@ -30,11 +33,11 @@ def line(name: str, scores: dict[str, Any], weight: float | None) -> dict[str, s
 
 def table(folder: Path) -> pd.DataFrame:
     """The results in the metrics folder `folder`: a row per model, the best one tempered, then the blends."""
-    ensemble = json.loads((folder / "ensemble.json").read_text(encoding="utf-8"))
+    ensemble = read(folder / "ensemble.json")
     rows = []
     for name, weight in ensemble["weights"].items():
-        scores = json.loads((folder / "evaluate" / f"{name}.json").read_text(encoding="utf-8"))
-        rows.append(line(name, scores, weight))
+        scores, probe = (read(folder / stage / f"{name}.json") for stage in ("evaluate", "probe"))
+        rows.append(line(name, scores | {"probe": probe["val"]}, weight))
     if "best_single" in ensemble:
         rows.append(line(f"{ensemble['best_single']['name']}, tempered", {"test": ensemble["best_single"]}, None))
     rows.append(line("equal weights", {"test": ensemble["equal_weights"]}, None))
@@ -54,13 +57,28 @@ def gained(ensemble: dict[str, Any]) -> str:
     )
 
 
+def doubts(audit: dict[str, Any]) -> str:
+    """A line for each model that a fault is likely in, what to look for, and how many photos are worth a look."""
+    found = flags.from_metrics(audit["flags"])
+    lines = [f"a fault is likely: {flags.sentence(flag)}" for flag in found]
+    lines += [f"look for {'; '.join(flags.USUAL_SUSPECTS)}"] * bool(found)
+    lines.append(f"to look at: {audit['label_error']} labels in doubt, {audit['outlier']} photos unlike all others")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read a file of metrics."""
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
 def main() -> None:
     """Print the table and the report's path."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--metrics", type=Path, default=Path("metrics"))
     arguments = parser.parse_args()
     print(table(arguments.metrics).to_string(index=False))
-    print(gained(json.loads((arguments.metrics / "ensemble.json").read_text(encoding="utf-8"))), end="")
+    print(gained(read(arguments.metrics / "ensemble.json")), end="")
+    print(doubts(read(arguments.metrics / "audit.json")), end="")
     print(f"report: {arguments.metrics / 'report' / 'index.html'}")
 
 

@@ -10,7 +10,7 @@ import pytest
 from stages import audit, probe
 from stages.learning import backbones
 from stages.learning.engine import keras
-from stages.records import predictions, suspects, tables
+from stages.records import atomic, predictions, suspects, tables
 from stages.records.predictions import Predictions
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -87,14 +87,20 @@ def answer(folder, run, right):
     for path in (folder / "predictions" / "tiny.csv", folder / "blended.csv"):
         predictions.write(path, Predictions(judged["image_id"].tolist(), rows, CLASSES))
     names = {"params": "params.yaml", "table": "letterbox.csv", "classes": "classes.txt", "predictions": "predictions"}
-    names |= {"blended": "blended.csv", "probes": "probes", "suspects": "suspects.csv", "metrics": "audit.json"}
+    names |= {
+        "blended": "blended.csv",
+        "probes": "probes",
+        "curves": "train",
+        "suspects": "suspects.csv",
+        "metrics": "audit.json",
+    }
     run(audit, **{name: folder / path for name, path in names.items()})
     return json.loads((folder / "audit.json").read_text()), suspects.read(folder / "suspects.csv")
 
 
 def test_the_wrong_label_and_the_strange_photo_are_suspects(probed, run, capsys):
     found, doubtful = answer(probed, run, right=12)
-    assert (found["label_error"], found["outlier"], found["photos"], found["flags"]) == (1, 1, 42, [])
+    assert (found["label_error"], found["outlier"], found["photos"], found["flags"]) == (1, 1, 42, {})
     first, second = doubtful.to_dict("records")
     assert (first["image_id"], first["split"], first["label"], first["suggested"]) == ("i07", "train", "blue", "green")
     assert first["kind"] == "label_error" and first["score"] < 0.5
@@ -104,9 +110,19 @@ def test_the_wrong_label_and_the_strange_photo_are_suspects(probed, run, capsys)
 
 def test_a_model_worse_than_its_probe_is_flagged(probed, run, capsys):
     found, _ = answer(probed, run, right=2)
-    assert {flag["kind"] for flag in found["flags"]} == {"not_above_probe", "near_chance"}
-    assert found["flags"][0]["mean"] == pytest.approx(-4 / 6) and found["usual_suspects"]
+    assert set(found["flags"]["tiny"]) == {"not_above_probe", "near_chance"} and found["flagged_models"] == 1
+    assert found["flags"]["tiny"]["not_above_probe"]["mean"] == pytest.approx(-4 / 6) and found["usual_suspects"]
     assert "tiny is no better than a linear classifier" in capsys.readouterr().err
+
+
+def test_a_training_that_gained_nothing_is_flagged_by_its_curve(probed, run, capsys):
+    curve = probed / "train" / "tiny" / "plots" / "metrics" / "val" / "log_loss.tsv"
+    atomic.write_text(curve, "step\tlog_loss\n0\t0.5\n1\t0.75\n2\t0.625\n")
+    found, _ = answer(probed, run, right=12)
+    assert found["flags"] == {"tiny": {"head_kept": {"before": 0.5, "least": 0.625}}}
+    assert "look for classes in another order" in capsys.readouterr().err
+    atomic.write_text(curve, "step\tlog_loss\n1\t0.75\n2\t0.875\n")  # how it began is not known
+    assert answer(probed, run, right=12)[0]["flags"] == {}
 
 
 def test_photos_that_are_missing_from_the_predictions_are_named(probed, run):
@@ -125,4 +141,4 @@ def test_without_val_and_test_photos(folder, run):
     run(probe, model="tiny", metrics=folder / "probe.json", **{name: folder / path for name, path in names.items()})
     assert json.loads((folder / "probe.json").read_text())["test"] == {"n": 0}
     found, doubtful = answer(folder, run, right=0)
-    assert found["flags"] == [] and set(doubtful["split"]) <= {"train"}
+    assert found["flags"] == {} and set(doubtful["split"]) <= {"train"}

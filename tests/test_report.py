@@ -53,7 +53,7 @@ class Project:
         self.folder, self.rows, self.boxes = folder, [], []
         for number, split in enumerate(splits):
             self.add_photo(number, split)
-        self.suspects, self.audit = [], {"flags": [], "usual_suspects": []}
+        self.suspects, self.audit = [], {"flags": {}}
         self.settings = f"report: {{photos_per_gallery: {per_gallery}, thumbnail: 32, seed: 1}}\n"
 
     def add_photo(self, number, split):
@@ -193,14 +193,18 @@ def test_suspects_and_flags_are_shown(project, run):
         project.suspects.append([row["image_id"], row["path"], row["split"], row["label"], kind, suggested, score])
     # A suspect whose picture never reached the models is left out.
     project.suspects.append([third["image_id"], third["path"], third["split"], "a", "outlier", "", 9.0])
-    project.audit = {"flags": [{"says": "one is no better than a guess"}], "usual_suspects": ["this", "that"]}
+    project.audit = {"flags": {"one": {"head_kept": {"before": 1.0, "least": 1.25}}}}
     project.write()
     page = project.render(run)
-    assert page.says("A fault is likely: one is no better than a guess.") and page.says("Look for: this; that.")
+    assert page.says(
+        "A fault is likely: one never beat the linear head that its training began with: val log loss 1.000"
+    )
+    assert page.says("Look for: classes in another order than the model's;")
+    assert len([a for a in page.of("span") if a.get("class") == "badge"]) == 1 and page.says("one a fault is likely")
     assert page.says("its linear probe: 100.0 % on val")
     assert page.says("label: a, 3.1%") and f"networks say: {HOSTILE_ESCAPED}" in page.source
     assert page.says("distance: 2.2") and not page.says("distance: 9.0")
-    project.suspects, project.audit = [], {"flags": [], "usual_suspects": []}
+    project.suspects, project.audit = [], {"flags": {}}
     project.write()
     page = project.render(run)
     assert page.says("None: no label is contradicted") and not page.says("A fault is likely")

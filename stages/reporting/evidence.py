@@ -9,10 +9,9 @@ import pandas as pd
 
 from stages.records import crops, detections, letterbox, manifest, masks, predictions, suspects, tables, thresholds
 from stages.records.predictions import Predictions
+from stages.reporting import curves
 
 CORNERS = ["x_min", "y_min", "x_max", "y_max"]
-# The figures that training logs, each in a file of its own below plots/metrics.
-FIGURES = ("train/loss", "val/log_loss", "val/accuracy")
 # The outcome of a photo that no stage refused anything of.
 OK = "nothing refused"
 _THRESHOLDS = "crop/thresholds"
@@ -40,7 +39,7 @@ class Evidence:
     corners, `score`, `class_name`; `coverage`, `agreement`, `is_masked`, `mask_reason` of the mask; and as
     data/letterbox.csv ends it, `status`, `reason`, `file`; `outcome` is the reason of the last stage that refused
     something, or OK. `models` holds the metrics of each model, `probes` those of a linear classifier on its network
-    before training, `curves` its training: a table with `step` and one value column for each of FIGURES that was
+    before training, `curves` its training: a table with `step` and one value column for each of curves.FIGURES that was
     logged. `reliability` holds for each model accuracy against confidence on test. `suspects` are photos to look at,
     `audit` what was found weak. `rule` counts what the rule for the main car refused, `thresholds` holds a table for
     each of its thresholds.
@@ -76,11 +75,11 @@ def read(files: Files, classes: list[str]) -> Evidence:
         models={n: _read_json(files.metrics / "evaluate" / f"{n}.json", ("val", "test")) for n in names},
         probes={n: _read_json(files.metrics / "probe" / f"{n}.json", ("val", "test")) for n in names},
         suspects=suspects.read(files.suspects),
-        audit=_read_json(files.metrics / "audit.json", ("flags", "usual_suspects")),
+        audit=_read_json(files.metrics / "audit.json", ("flags",)),
         rule=_read_json(files.metrics / "crop.json", ("by_class", "uneven")),
         thresholds={path.stem: thresholds.read(path) for path in sorted((files.metrics / _THRESHOLDS).glob("*.csv"))},
         reliability={n: tables.read(files.metrics / "evaluate" / n / "reliability.csv", _RELIABILITY) for n in names},
-        curves={name: _read_curves(files.metrics / "train" / name / "plots" / "metrics") for name in names},
+        curves={name: curves.read(files.metrics / "train" / name) for name in names},
     )
 
 
@@ -122,18 +121,3 @@ def _read_json(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
     if missing:
         raise tables.TableError(f"{path}: expected the key `{missing[0]}`, found {', '.join(content)}")
     return dict(content)
-
-
-def _read_curves(folder: Path) -> dict[str, pd.DataFrame]:
-    paths = {figure: folder / f"{figure}.tsv" for figure in FIGURES}
-    return {figure: _read_curve(path) for figure, path in paths.items() if path.is_file()}
-
-
-def _read_curve(path: Path) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, sep="\t")
-    except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
-        raise tables.TableError(f"{path}: expected a curve, found: {error}") from None
-    if list(table.columns[:1]) != ["step"] or table.shape[1] != 2:
-        raise tables.TableError(f"{path}: expected `step` and one value, found {', '.join(table.columns)}")
-    return table

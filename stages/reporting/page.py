@@ -7,7 +7,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from stages.reporting import charts, counts, results
+from stages.reporting import charts, counts, flags, results
 from stages.reporting.evidence import Evidence, of_split
 from stages.reporting.galleries import Curator
 
@@ -21,7 +21,7 @@ def render(evidence: Evidence, curator: Curator) -> str:
     jinja = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    jinja.filters["percent"] = percent
+    jinja.filters |= {"percent": percent, "sentence": flags.sentence}
     script = loader.get_source(jinja, "filters.js")[0]
     jinja.globals |= {"seed": curator.seed, "script": Markup(script), "script_hash": _sha256(script)}
     tables = _tables(evidence) | {"choices": _choices(evidence)}
@@ -46,8 +46,8 @@ def _tables(evidence: Evidence) -> dict[str, Any]:
     return {
         "results": results.headline(evidence.ensemble, evidence.models),
         "probes": evidence.probes,
-        "flags": evidence.audit["flags"],
-        "usual_suspects": evidence.audit["usual_suspects"],
+        "flags": flags.from_metrics(evidence.audit["flags"]),
+        "usual_suspects": flags.USUAL_SUSPECTS,
         "blend": evidence.ensemble,
         "views": results.views(evidence.models),
         "reliability_charts": {n: charts.reliability(n, t) for n, t in evidence.reliability.items() if len(t)},

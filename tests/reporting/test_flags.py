@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ def right(n_right):
 
 
 def kinds(models, probes):
-    found = flags.flags(models, probes, LABELS, GROUPS)
+    found = flags.weak(models, probes, LABELS, GROUPS)
     return [(flag.model, flag.kind) for flag in found]
 
 
@@ -41,16 +43,40 @@ def test_ten_points_below_the_best_are_far_if_chance_does_not_explain_them():
     assert kinds({"a": right(85), "b": right(75)}, probes) == [("b", "far_below_best")]
     few = np.arange(100) < 10
     models = {name: row[few] for name, row in {"a": right(85), "b": right(75)}.items()}
-    assert [f.kind for f in flags.flags(models, models, LABELS[few], GROUPS[:10])].count("far_below_best") == 0
+    assert [f.kind for f in flags.weak(models, models, LABELS[few], GROUPS[:10])].count("far_below_best") == 0
 
 
 def test_figures_and_words():
-    (flag,) = flags.flags({"a": right(40)}, {"a": right(50)}, LABELS, GROUPS)
-    assert flag.gap.mean == pytest.approx(-0.1) and flag.gap.low < -0.1 < flag.gap.high < 0
+    (flag,) = flags.weak({"a": right(40)}, {"a": right(50)}, LABELS, GROUPS)
+    assert flag.figures["mean"] == pytest.approx(-0.1) and flag.figures["low"] < -0.1 < flag.figures["high"] < 0
     assert flags.sentence(flag).startswith("a is no better than a linear classifier on the network as it was before")
-    assert "-10.0 points of val accuracy (-16" in flags.sentence(flag)
+    assert "-10.0 points of val accuracy (-16" in flags.sentence(flag) and flags.sentence(flag).endswith("n = 100)")
+
+
+def test_a_training_that_never_beats_its_linear_head():
+    curves = {"a": [1.5, 2.3, 1.5], "b": [1.5, 2.3, 1.25], "head_alone": [1.5], "c": [1.0, 1.25]}
+    found = flags.stalled(curves)
+    assert [(flag.model, flag.kind, flag.figures) for flag in found] == [
+        ("a", "head_kept", {"before": 1.5, "least": 1.5}),
+        ("c", "head_kept", {"before": 1.0, "least": 1.25}),
+    ]
+    assert flags.sentence(found[1]) == (
+        "c never beat the linear head that its training began with: val log loss 1.000 before training, 1.250 at best "
+        "after"
+    )
+
+
+def test_metrics_hold_all_of_it():
+    found = flags.stalled({"b": [1.0, 1.25]}) + flags.weak(
+        {"a": right(85), "b": right(25)}, {"a": right(60), "b": right(30)}, LABELS, GROUPS
+    )
+    content = flags.as_metrics(found)
+    assert list(content) == ["b"]
+    assert list(content["b"]) == ["head_kept", "not_above_probe", "near_chance", "far_below_best"]
+    assert flags.from_metrics(json.loads(json.dumps(content))) == found
+    assert flags.as_metrics([]) == {} and flags.from_metrics({}) == []
 
 
 def test_without_val_photos_nothing_is_said():
     empty = np.zeros(0, bool)
-    assert flags.flags({"a": empty}, {"a": empty}, np.zeros(0, np.int64), []) == []
+    assert flags.weak({"a": empty}, {"a": empty}, np.zeros(0, np.int64), []) == []
