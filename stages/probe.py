@@ -77,6 +77,8 @@ def main() -> None:
     classes = photos.read_classes(args.classes)
     runtime.configure(recipe.seed, recipe.threads)
     splits = photos.read(args.table, classes)
+    if not splits["train"].image_ids:
+        raise tables.TableError(f"{args.table}: expected photos with the split `train`, found none")
     side = photos.side_px(photos.files(args.photos, splits["train"])[0])
     shape = pretrained.shape(model, recipe, side, len(classes))
     network = pretrained.network(model, shape, pretrained.read(args.pretrained, model))

@@ -165,3 +165,9 @@ def test_geometry_and_tables_do_not_import_tensorflow():
     assert len(wanted) > 10
     code = f"import sys, {', '.join(wanted)}; sys.exit(sum(n in sys.modules for n in ('tensorflow', 'keras', 'torch')))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_what_takes_seconds_to_import_is_imported_where_it_is_needed():
+    code = "import sys, stages.{}; sys.exit(sum(name in sys.modules for name in ('cleanlab', 'tensorflow')))"
+    for stage in ("audit", "check", "ensemble", "report", "results"):
+        assert subprocess.run([sys.executable, "-c", code.format(stage)], cwd=ROOT, check=False).returncode == 0, stage

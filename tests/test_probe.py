@@ -52,11 +52,16 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture
-def probed(folder, run):
+def look(folder, run):
+    """Run the probe on the photos of `folder`."""
     names = {"params": "params.yaml", "table": "letterbox.csv", "photos": "photos", "classes": "classes.txt"}
     names |= {"pretrained": ".", "predictions": "probes/tiny.csv", "distances": "probes/tiny_distances.csv"}
     run(probe, model="tiny", metrics=folder / "probe.json", **{name: folder / path for name, path in names.items()})
+
+
+@pytest.fixture
+def probed(folder, run):
+    look(folder, run)
     return folder
 
 
@@ -136,9 +141,14 @@ def test_photos_that_are_missing_from_the_predictions_are_named(probed, run):
 def test_without_val_and_test_photos(folder, run):
     text = (folder / "letterbox.csv").read_text().replace(",val,", ",train,").replace(",test,", ",train,")
     (folder / "letterbox.csv").write_text(text)
-    names = {"params": "params.yaml", "table": "letterbox.csv", "photos": "photos", "classes": "classes.txt"}
-    names |= {"pretrained": ".", "predictions": "probes/tiny.csv", "distances": "probes/tiny_distances.csv"}
-    run(probe, model="tiny", metrics=folder / "probe.json", **{name: folder / path for name, path in names.items()})
+    look(folder, run)
     assert json.loads((folder / "probe.json").read_text())["test"] == {"n": 0}
     found, doubtful = answer(folder, run, right=0)
     assert found["flags"] == {} and set(doubtful["split"]) <= {"train"}
+
+
+def test_no_training_photos_are_refused(folder, run):
+    text = (folder / "letterbox.csv").read_text().replace(",train,", ",val,")
+    (folder / "letterbox.csv").write_text(text)
+    with pytest.raises(tables.TableError, match="expected photos with the split `train`, found none"):
+        look(folder, run)

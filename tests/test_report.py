@@ -202,12 +202,25 @@ def test_suspects_and_flags_are_shown(project, run):
     assert page.says("Look for: classes in another order than the model's;")
     assert len([a for a in page.of("span") if a.get("class") == "badge"]) == 1 and page.says("one a fault is likely")
     assert page.says("its linear probe: 100.0 % on val")
-    assert page.says("label: a, 3.1%") and f"networks say: {HOSTILE_ESCAPED}" in page.source
+    assert page.says("given: a, probability 3.1%") and f"suggested: {HOSTILE_ESCAPED}" in page.source
+    assert page.says("nothing was removed or changed")
     assert page.says("distance: 2.2") and not page.says("distance: 9.0")
     project.suspects, project.audit = [], {"flags": {}}
     project.write()
     page = project.render(run)
     assert page.says("None: no label is contradicted") and not page.says("A fault is likely")
+
+
+def test_of_many_suspects_the_most_doubtful_are_shown(tmp_path, run):
+    project = Project(tmp_path, ["train"] * 6, per_gallery=2)
+    for place, score in ((4, 0.01), (1, 0.02), (3, 0.03)):
+        row = project.rows[place]
+        project.suspects.append([row["image_id"], row["path"], "train", row["label"], "label_error", "a", score])
+    project.write()
+    page = project.render(run)
+    section = page.source[page.source.index('id="suspects"') : page.source.index('id="confusion"')]
+    assert re.findall(r"probability ([0-9.]+)%", section) == ["1.0", "2.0"]
+    assert page.says("2 of 3 are shown, the first ones.")
 
 
 def test_full_page(project, run):

@@ -37,12 +37,13 @@ class Card:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Some of `total` photos, under a title, with a sentence about them."""
+    """Some of `total` photos, under a title, with a sentence about them: drawn by lot, or the first if `is_ranked`."""
 
     title: str
     sentence: str
     total: int
     cards: tuple[Card, ...]
+    is_ranked: bool = False
 
 
 class Curator:
@@ -174,11 +175,13 @@ class Curator:
         chosen = rows[rows["status"] == "ok"].set_index("image_id", drop=False)[["image_id", "file", "outcome"]]
         found = suspects.merge(chosen.reset_index(drop=True), on="image_id", how="inner")
         wrong, far = (found[found["kind"] == kind] for kind in ("label_error", "outlier"))
-        by_probability = "Networks that did not learn from the photo give its label the probability shown."
-        by_distance = "Their distance from the nearest photos of train, in multiples of one that is already far."
+        by_probability = "Networks that did not learn from the photo name another class; the least likely label first."
+        by_distance = (
+            "Distance from the nearest photos of train, in multiples of one that is already far; farthest first."
+        )
         galleries = [
-            Gallery("Labels in doubt", by_probability, len(wrong), self._suspect_cards(wrong)),
-            Gallery("Unlike all others", by_distance, len(far), self._suspect_cards(far)),
+            Gallery("Labels in doubt", by_probability, len(wrong), self._suspect_cards(wrong), True),
+            Gallery("Unlike all others", by_distance, len(far), self._suspect_cards(far), True),
         ]
         return [gallery for gallery in galleries if gallery.total]
 
@@ -189,8 +192,8 @@ class Curator:
     def _suspect_card(self, row: pd.Series) -> Card:
         alt = f"Picture of {row['path']} as the models see it"
         is_outlier = row["kind"] == "outlier"
-        says = f"distance: {row['score']:.1f}" if is_outlier else f"networks say: {row['suggested']}"
-        given = f"label: {row['label']}" + ("" if is_outlier else f", {row['score']:.1%}")
+        says = f"distance: {row['score']:.1f}" if is_outlier else f"suggested: {row['suggested']}"
+        given = f"given: {row['label']}" + ("" if is_outlier else f", probability {row['score']:.1%}")
         shots = (shot(self._album.padded(row["file"]), alt),)
         return Card(_marks(row), row["path"], shots, (given, says, row["split"]))
 
