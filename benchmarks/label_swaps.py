@@ -1,0 +1,86 @@
+"""How many wrong labels the audit finds, and how many right ones it doubts: labels of train swapped on purpose.
+
+Swaps go to another class by lot, or to the class that the probes take for it most; probes are fitted to the swapped
+labels and asked about photos that they did not see, as the stages do. Labels that are wrong already count as right.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stages import probe
+from stages.learning import folds, label_errors, photos, pretrained, runtime
+from stages.learning.folds import Features
+from stages.learning.label_errors import AuditParams
+from stages.learning.recipe import ModelParams, ProbeParams, TrainParams, resolve
+from stages.records import params
+
+_SHARE, _DRAWS = 0.05, 4
+
+
+def read(files: argparse.Namespace, classes: list[str]) -> list[Features]:
+    """What each model's untrained network makes of the photos of train."""
+    recipe = params.read(files.params, "train", TrainParams)
+    runtime.configure(recipe.seed, recipe.threads)
+    chosen = photos.read(files.data / "letterbox.csv", classes)["train"]
+    folder = files.data / "letterbox"
+    side = photos.side_px(photos.files(folder, chosen)[0])
+    found = []
+    for name in sorted(params.load(files.params)["models"]):
+        model = params.read(files.params, f"models.{name}", ModelParams)
+        own = resolve(recipe, model, name)
+        shape = pretrained.shape(model, own, side, len(classes))
+        network = pretrained.network(model, shape, pretrained.read(files.pretrained, model))
+        found.append(probe.see(network, chosen, folder, own))
+    return found
+
+
+def ask(seen: list[Features], labels: np.ndarray, n_classes: int, rule: ProbeParams) -> np.ndarray:
+    """The mean probabilities (N, C) of probes fitted to `labels`, each photo's out of fold."""
+    relabelled = [features._replace(labels=labels) for features in seen]
+    return np.mean([folds.fit(one, n_classes, rule.l2, rule.folds).out_of_fold for one in relabelled], axis=0)
+
+
+def swapped(labels: np.ndarray, mistaken_for: np.ndarray | None, n_classes: int, seed: int) -> np.ndarray:
+    """`labels` with a share of them changed, each to the class it is mistaken for, or by lot."""
+    rng = np.random.default_rng(seed)
+    chosen = rng.choice(len(labels), int(_SHARE * len(labels)), replace=False)
+    by_lot = (labels[chosen] + rng.integers(1, n_classes, len(chosen))) % n_classes
+    found = labels.copy()
+    found[chosen] = by_lot if mistaken_for is None else mistaken_for[labels[chosen]]
+    return found
+
+
+def main() -> None:
+    """Print recall and precision for both kinds of swaps, and the doubts without any."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name, default in (("params", "params.yaml"), ("data", "data"), ("pretrained", "models/pretrained")):
+        parser.add_argument(f"--{name}", type=Path, default=Path(default))
+    files = parser.parse_args()
+    classes = photos.read_classes(files.data / "classes.txt")
+    rule, audit = params.read(files.params, "probe", ProbeParams), params.read(files.params, "audit", AuditParams)
+    seen, n_classes = read(files, classes), len(classes)
+    truth = seen[0].labels
+    rows = ask(seen, truth, n_classes, rule)
+    wrong = pd.DataFrame(rows).groupby(truth).mean().reindex(range(n_classes), fill_value=0).to_numpy(copy=True)
+    np.fill_diagonal(wrong, 0)
+    right = (rows.argmax(axis=1) == truth).mean()
+    for limit in (audit.max_probability, 1.0):
+        n_doubts = int(label_errors.find(truth, rows, limit).sum())
+        print(
+            f"limit {limit}: {n_doubts} doubts of {len(truth)} labels as they are; the probes are right on {right:.3f}"
+        )
+    for kind, mistaken_for in {"by lot": None, "to the likeliest": wrong.argmax(axis=1)}.items():
+        draws = [swapped(truth, mistaken_for, n_classes, seed) for seed in range(_DRAWS)]
+        answers = [(labels, ask(seen, labels, n_classes, rule)) for labels in draws]
+        for limit in (audit.max_probability, 1.0):
+            found = np.concatenate([label_errors.find(labels, given, limit) for labels, given in answers])
+            is_swap = np.concatenate([labels != truth for labels, _ in answers])
+            recall, precision = found[is_swap].mean(), is_swap[found].mean()
+            print(f"limit {limit}: {is_swap.sum()} swaps {kind}: recall {recall:.2f}, precision {precision:.2f}")
+
+
+if __name__ == "__main__":
+    main()
