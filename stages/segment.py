@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from stages.imaging import batches, images, runtime, segmentation
 from stages.imaging.runtime import Network
 from stages.imaging.segmentation import SegmenterParams, SegmentParams
 from stages.records import atomic, crops, params, progress
+from stages.records.answers import Answers, digest_of
 
 
 class Prepared(NamedTuple):
@@ -47,24 +49,46 @@ def load(networks: Path, view: SegmenterParams, settings: SegmentParams) -> Netw
     return runtime.load(networks / view.spec.file, [view.spec.output], settings.runtime, view.input_px)
 
 
+def question(networks: Path, view: SegmenterParams, settings: SegmentParams) -> dict[str, object]:
+    """What the map of a crop depends on beside the crop: the network, how it is shown and run, code, machine."""
+    return {
+        "network": digest_of([networks / view.spec.file]),
+        "settings": [asdict(view), asdict(settings)],
+        "code": digest_of([*sorted(Path(images.__file__).parent.glob("*.py")), Path(__file__)]),
+        "system": runtime.identity(settings.runtime),
+    }
+
+
+def digests(image_ids: list[str], folder: Path) -> dict[str, str]:
+    """The SHA-256 of the crop of each photo that has one, by image id: the rule decides what of a photo is cropped."""
+    paths = {name: path for name in image_ids if (path := folder / f"{name}.jpg").is_file()}
+    return dict(batches.mapped(lambda name: digest_of([paths[name]]), paths, ahead=32))
+
+
 def main() -> None:
     """Write the maps of one segmenter and the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--segmenter", required=True, help="name of a section under `segmenters` of the parameters")
-    for name in ("params", "boxes", "crops", "networks", "maps", "metrics"):
+    for name in ("params", "boxes", "crops", "networks", "answers", "maps", "metrics"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
     settings = params.read(arguments.params, "segment", SegmentParams)
     view = params.read(arguments.params, f"segmenters.{arguments.segmenter}", SegmenterParams)
     chosen = crops.read(arguments.boxes).query("status == 'ok'")["image_id"].tolist()
     network = load(arguments.networks, view, settings)
+    keys = digests(chosen, arguments.crops)
+    answers = Answers(arguments.answers, question(arguments.networks, view, settings))
+    unknown = answers.missing(keys.values())
+    new = [name for name, key in keys.items() if key in unknown]
+    asked = segment_all(new, arguments.crops, network, view, settings.runtime.batch_size)
+    answers.keep((keys[name], images.encode(plane, ".png")) for name, plane in asked)
     arguments.maps.mkdir(parents=True, exist_ok=True)
+    maps = ((name, content) for name, key in keys.items() for _, content in answers.all_of([key]))
     drawn = 0
-    for image_id, plane in segment_all(chosen, arguments.crops, network, view, settings.runtime.batch_size):
-        images.write(arguments.maps / f"{image_id}.png", plane)
-        drawn += 1
+    for drawn, (name, content) in enumerate(maps, start=1):
+        atomic.write_bytes(arguments.maps / f"{name}.png", content)
     atomic.write_json(arguments.metrics, {"crops": len(chosen), "maps": drawn})
-    progress.summary(f"segment {arguments.segmenter}", crops=len(chosen), maps=drawn)
+    progress.summary(f"segment {arguments.segmenter}", crops=len(chosen), new=len(new), maps=drawn)
 
 
 if __name__ == "__main__":

@@ -83,11 +83,14 @@ def half(tmp_path, run, monkeypatch):
         common = {"params": settings, "metrics": out / "m.json"}
         run(ingest, **common, manifest=out / "manifest.csv", classes=out / "classes.txt", class_counts=out / "c.csv")
         monkeypatch.setattr(runtime, "load", play)
-        run(detect, **common, manifest=out / "manifest.csv", networks=out, source=source, detections=out / "d.csv")
+        for name in ("centernet_mobilenetv3.onnx", "u2netp.onnx"):
+            (out / name).write_bytes(b"played")
+        run(detect, **common, manifest=out / "manifest.csv", networks=out, answers=out / "answers" / "d",
+            source=source, detections=out / "d.csv")  # fmt: skip
         run(crop, **common, manifest=out / "manifest.csv", detections=out / "d.csv", source=source,
             boxes=out / "boxes.csv", crops=out / "crops", thresholds=out / "thresholds")  # fmt: skip
         run(segment, **common, segmenter="one", boxes=out / "boxes.csv", crops=out / "crops", networks=out,
-            maps=out / "maps" / "one")  # fmt: skip
+            answers=out / "answers" / "s", maps=out / "maps" / "one")  # fmt: skip
         run(mask, **common, boxes=out / "boxes.csv", crops=out / "crops", maps=out / "maps", masks=out / "masks",
             table=out / "masks.csv")  # fmt: skip
         run(resize, **common, manifest=out / "manifest.csv", crops=out / "crops", masks=out / "masks",

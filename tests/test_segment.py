@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -19,32 +20,45 @@ def row(image_id, status="ok"):
 
 @pytest.fixture
 def stage(tmp_path, run, monkeypatch, corners):
-    """A function that runs the stage on three crops with a network that calls red what is bright in red."""
-    seen = []
+    """A function that runs the stage on three crops with a network that calls red what is bright in red.
 
-    def load(path, outputs, _, side=None):
-        seen.append((path.name, outputs, side))
-        return lambda batch: [batch[:, :1]]
+    It returns the metrics, what the network was loaded with, and the sizes of its batches.
+    """
 
-    def call(rows, **view):
-        for name in ("aa", "bb", "cc"):
-            images.write(tmp_path / "crops" / f"{name}.jpg", corners(30, 20))
-        (tmp_path / "crops" / "cc.jpg").write_bytes(b"no picture")
+    def call(rows, content=b"played", **view):
+        loaded, batches = [], []
+
+        def load(path, outputs, _, side=None):
+            loaded.append((path.name, outputs, side))
+            return lambda batch: [batches.append(len(batch)) or batch[:, :1]]
+
+        (tmp_path / "networks").mkdir(exist_ok=True)
+        (tmp_path / "networks" / "u2netp.onnx").write_bytes(content)
         settings = {"segment": {"runtime": {"batch_size": 2, "engine": "auto", "precision": "f32"}}}
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings | {"segmenters": {"one": view}}))
         tables.write(tmp_path / "boxes.csv", pd.DataFrame(rows, columns=list(crops.COLUMNS)))
         monkeypatch.setattr(runtime, "load", load)
-        paths = {name: tmp_path / name for name in ("crops", "networks", "maps")}
+        paths = {name: tmp_path / name for name in ("crops", "networks", "answers", "maps")}
         files = {"params": tmp_path / "params.yaml", "boxes": tmp_path / "boxes.csv", "metrics": tmp_path / "m.json"}
         run(segment, segmenter="one", **paths, **files)
-        return json.loads((tmp_path / "m.json").read_text()), seen
+        return json.loads((tmp_path / "m.json").read_text()), loaded, batches
 
+    for number, name in enumerate(("aa", "bb", "cc")):
+        images.write(tmp_path / "crops" / f"{name}.jpg", corners(30, 20 + number))
+    (tmp_path / "crops" / "cc.jpg").write_bytes(b"no picture")
     return call
+
+
+def maps_of(folder):
+    """The bytes of all maps by name; the folder is emptied, as DVC does before a stage."""
+    found = {path.name: path.read_bytes() for path in sorted((folder / "maps").iterdir())}
+    shutil.rmtree(folder / "maps")
+    return found
 
 
 def test_every_readable_crop_of_a_usable_photo_gets_its_map(tmp_path, stage):
     rows = [row("aa"), row("bb"), row("cc"), row("dd", "failed")]
-    metrics, seen = stage(rows, network="u2netp")
+    metrics, seen, _ = stage(rows, network="u2netp")
     assert metrics == {"crops": 3, "maps": 2} and seen == [("u2netp.onnx", ["1959"], None)]
     assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == ["aa.png", "bb.png"]
     plane = images.read_mask(tmp_path / "maps" / "aa.png")
@@ -56,7 +70,7 @@ def test_every_readable_crop_of_a_usable_photo_gets_its_map(tmp_path, stage):
 
 
 def test_a_flipped_view_of_another_side_gives_its_map_as_the_crop_lies(tmp_path, stage):
-    _, seen = stage([row("aa")], network="u2netp", flip=True, input_px=64)
+    _, seen, _ = stage([row("aa")], network="u2netp", flip=True, input_px=64)
     plane = images.read_mask(tmp_path / "maps" / "aa.png")
     assert plane.shape == (64, 64) and plane[8, 8] > 127 > plane[8, 56] and seen[0][2] == 64
 
@@ -64,3 +78,26 @@ def test_a_flipped_view_of_another_side_gives_its_map_as_the_crop_lies(tmp_path,
 def test_without_a_crop_there_is_an_empty_folder(tmp_path, stage):
     assert stage([], network="u2netp")[0] == {"crops": 0, "maps": 0}
     assert list((tmp_path / "maps").iterdir()) == []
+
+
+def test_maps_that_were_drawn_before_are_not_drawn_again_and_have_the_same_bytes(tmp_path, stage, corners):
+    first, second = row("aa"), row("bb")
+    assert stage([first], network="u2netp")[2] == [1]
+    alone = maps_of(tmp_path)
+    assert stage([first, second], network="u2netp")[2] == [1]
+    both = maps_of(tmp_path)
+    assert both["aa.png"] == alone["aa.png"] and sorted(both) == ["aa.png", "bb.png"]
+    shutil.rmtree(tmp_path / "answers")
+    assert stage([first, second], network="u2netp")[2] == [2]
+    assert maps_of(tmp_path) == both
+    images.write(tmp_path / "crops" / "aa.jpg", corners(26, 14))
+    assert stage([first, second], network="u2netp")[2] == [1]
+
+
+def test_another_network_view_or_arithmetic_is_another_question(tmp_path, stage):
+    view = {"network": "u2netp"}
+    assert stage([row("aa")], **view)[2] == [1] and stage([row("aa")], **view)[2] == []
+    for changes in ({"content": b"another"}, {"flip": True}, {"input_px": 64}):
+        assert stage([row("aa")], **(view | changes))[2] == [1], changes
+        assert stage([row("aa")], **(view | changes))[2] == [], changes
+    assert len(list((tmp_path / "answers").glob("*.sqlite"))) == 3

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
@@ -55,6 +56,18 @@ def resolve_precision(precision: str) -> str:
     """The precision that `auto` stands for on this CPU; any other name is returned as it is."""
     capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return ("bf16" if "BF16" in capabilities else "f32") if precision == "auto" else precision
+
+
+def identity(settings: RuntimeParams) -> dict[str, str]:
+    """What a network's answers depend on beside the network: engine, precision, device and the packages' versions."""
+    engine = resolve_engine(settings.engine)
+    names = ("numpy", "onnxruntime", "opencv-python-headless", "openvino", "pillow", "pi-heif")
+    return {
+        "engine": engine,
+        "precision": resolve_precision(settings.precision) if engine == "openvino" else "f32",
+        "device": openvino.Core().get_property("CPU", "FULL_DEVICE_NAME"),
+        **{name: metadata.version(name) for name in names},
+    }
 
 
 def _load_onnxruntime(path: Path, outputs: list[str], side: int | None) -> Network:
