@@ -5,10 +5,11 @@ BIN := .venv/bin
 NETWORKS := centernet_mobilenetv3 u2netp efficientnet_lite0 efficientnet_lite1 efficientnet_lite2
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test experiments format lock
+.PHONY: repro test verify experiments format lock
 
 repro: .venv/ready
 	dvc repro dvc.yaml data/sample/dvc.yaml
+	@python -m stages.provenance
 	@python -m stages.results
 
 test: .venv/ready
@@ -17,6 +18,10 @@ test: .venv/ready
 	ruff check
 	mypy
 	pytest -n 2
+
+# The last commit once more from nothing, in a clone with its own environment and cache, compared with what is committed.
+verify: .venv/ready
+	python -m stages.reproduce
 
 # The questions of experiments/, each arm with each seed; goes on where it was.
 experiments: .venv/ready

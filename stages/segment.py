@@ -65,6 +65,17 @@ def digests(image_ids: list[str], folder: Path) -> dict[str, str]:
     return dict(batches.mapped(lambda name: digest_of([paths[name]]), paths, ahead=32))
 
 
+def write_maps(keys: dict[str, str], answers: Answers, folder: Path) -> int:
+    """Write the map of every photo whose crop has one, from the crops' digests by image id; how many there are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    count = 0
+    for name, key in keys.items():
+        for _, content in answers.all_of([key]):
+            atomic.write_bytes(folder / f"{name}.png", content)
+            count += 1
+    return count
+
+
 def main() -> None:
     """Write the maps of one segmenter and the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -82,11 +93,7 @@ def main() -> None:
     new = [name for name, key in keys.items() if key in unknown]
     asked = segment_all(new, arguments.crops, network, view, settings.runtime.batch_size)
     answers.keep((keys[name], images.encode(plane, ".png")) for name, plane in asked)
-    arguments.maps.mkdir(parents=True, exist_ok=True)
-    maps = ((name, content) for name, key in keys.items() for _, content in answers.all_of([key]))
-    drawn = 0
-    for drawn, (name, content) in enumerate(maps, start=1):
-        atomic.write_bytes(arguments.maps / f"{name}.png", content)
+    drawn = write_maps(keys, answers, arguments.maps)
     atomic.write_json(arguments.metrics, {"crops": len(chosen), "maps": drawn})
     progress.summary(f"segment {arguments.segmenter}", crops=len(chosen), new=len(new), maps=drawn)
 

@@ -2,11 +2,15 @@
 
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 from tqdm import tqdm
 
+from stages.records import provenance
+
 Item = TypeVar("Item")
+_LOCK = Path("requirements.lock")
 
 
 def track(iterable: Iterable[Item], total: int, unit: str, desc: str) -> Iterator[Item]:
@@ -15,5 +19,14 @@ def track(iterable: Iterable[Item], total: int, unit: str, desc: str) -> Iterato
 
 
 def summary(verb: str, **counts: object) -> None:
-    """Print the one closing line of a stage, such as `ingest: 612 photos, 8 unreadable`."""
+    """Print the one closing line of a stage, such as `ingest: 612 photos, 8 unreadable`, and on standard
+    error how many packages have other versions than the lock file says.
+    """
     print(f"{verb}: " + ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in counts.items()))
+    found = provenance.drift_from(_LOCK)
+    if found:
+        others = f"{'; '.join(found[:3])}{' ...' if len(found) > 3 else ''}"
+        print(
+            f"{verb}: {len(found)} packages are not those of {_LOCK} ({others}): results may differ; `make` mends it",
+            file=sys.stderr,
+        )

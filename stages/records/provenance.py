@@ -1,0 +1,59 @@
+"""What results were made with: the packages beside those that are locked, the CPU."""
+
+import platform
+import re
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+# What decides which instructions the engines take, and so the last digits of what they compute.
+_FEATURES = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimd", "bf16")
+
+
+def locked(path: Path) -> dict[str, str]:
+    """The version of every package that a lock file of pip names for this machine, by canonical name."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    stated = [Requirement(line.split(" \\")[0]) for line in lines if re.match(r"[A-Za-z0-9]", line)]
+    meant = [found for found in stated if found.marker is None or found.marker.evaluate()]
+    return {canonicalize_name(found.name): str(found.specifier).removeprefix("==") for found in meant}
+
+
+def installed() -> dict[str, str]:
+    """The version of every package that this interpreter would import, by canonical name."""
+    found = ((item.metadata["Name"], item.version) for item in metadata.distributions())
+    return {canonicalize_name(name): version for name, version in found if name}
+
+
+def drift(wanted: Mapping[str, str], present: Mapping[str, str]) -> list[str]:
+    """What differs of the packages `wanted` from those `present`, one line each, such as `numpy 1.0, locked 2.0`."""
+    return [
+        f"{name} {present.get(name, 'missing')}, locked {version}"
+        for name, version in sorted(wanted.items())
+        if present.get(name) != version
+    ]
+
+
+def drift_from(path: Path) -> list[str]:
+    """What differs of the installed packages from those of a lock file; nothing where there is no such file."""
+    return drift(locked(path), installed()) if path.is_file() else []
+
+
+def cpu(information: str) -> dict[str, object]:
+    """Model and relevant features of the first CPU in the text of `/proc/cpuinfo`, which may be empty."""
+    first = information.partition("\n\n")[0]
+    facts = dict(re.findall(r"^(\w[\w ]*?)\s*: (.*)$", first, re.MULTILINE))
+    flags = (facts.get("flags") or facts.get("Features") or "").split()
+    return {
+        "machine": platform.machine(),
+        "model": facts.get("model name", platform.processor() or "unknown"),
+        "features": [name for name in _FEATURES if name in flags],
+    }
+
+
+def this_cpu() -> dict[str, object]:
+    """Model and relevant features of this machine's CPU."""
+    path = Path("/proc/cpuinfo")
+    return cpu(path.read_text(encoding="utf-8") if path.is_file() else "")

@@ -1,0 +1,55 @@
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from stages.records import progress, provenance
+
+LOCK = """absl-py==2.5.1 \\
+    --hash=sha256:00 \\
+    --hash=sha256:01
+Typing_Extensions==4.16.0 ; python_version >= "3.0" \\
+    --hash=sha256:02
+colorama==0.4.6 ; sys_platform == "win32" \\
+    --hash=sha256:03
+"""
+CPUINFO = "processor\t: 0\nmodel name\t: Fast 9000\nflags\t\t: fpu avx2 avx512f fma\n\nprocessor\t: 1\nflags\t\t: fpu\n"
+
+
+def test_a_lock_file_says_what_is_meant_for_this_machine(tmp_path):
+    (tmp_path / "lock").write_text(LOCK)
+    assert provenance.locked(tmp_path / "lock") == {"absl-py": "2.5.1", "typing-extensions": "4.16.0"}
+
+
+def test_drift_names_what_has_another_version_or_is_missing_and_nothing_else():
+    wanted = {"a": "1", "b": "2", "c": "3"}
+    assert provenance.drift(wanted, {"a": "1", "b": "2.0", "x": "9"}) == ["b 2.0, locked 2", "c missing, locked 3"]
+    assert provenance.drift(wanted, wanted) == provenance.drift({}, wanted) == []
+
+
+def test_the_projects_own_lock_file_can_be_read():
+    found = provenance.locked(Path(__file__).parents[2] / "requirements.lock")
+    assert len(found) > 100 and {"tensorflow", "opencv-python-headless", "numpy"} <= set(found)
+    assert provenance.installed()["numpy"] == metadata.version("numpy")
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_stage_says_so_when_it_ran_under_other_versions(tmp_path, monkeypatch, capsys, is_there):
+    monkeypatch.chdir(tmp_path)
+    if is_there:
+        Path("requirements.lock").write_text(f"numpy=={metadata.version('numpy')}\npandas==0.0.1\n")
+    progress.summary("detect", photos=3, with_boxes=2)
+    told = capsys.readouterr()
+    assert told.out == "detect: 3 photos, 2 with boxes\n"
+    version = metadata.version("pandas")
+    assert (f"detect: 1 packages are not those of requirements.lock (pandas {version}, locked 0.0.1)" in told.err) is (
+        is_there
+    )
+
+
+def test_a_cpu_is_known_by_model_and_by_the_features_that_matter():
+    assert provenance.cpu(CPUINFO) | {"machine": ""} == {
+        "machine": "", "model": "Fast 9000", "features": ["avx2", "fma", "avx512f"],
+    }  # fmt: skip
+    assert provenance.cpu("")["features"] == [] and provenance.cpu("")["model"]
+    assert set(provenance.this_cpu()) == {"machine", "model", "features"}
