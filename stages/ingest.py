@@ -1,9 +1,11 @@
 """Look at every file of the source once: is it a picture, which one, of what class, and what is it for?"""
 
 import argparse
+import sys
+import unicodedata
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, NamedTuple
 
 import pandas as pd
@@ -54,16 +56,17 @@ class Look(NamedTuple):
 
 
 def list_files(source: Path) -> pd.DataFrame:
-    """The columns `path` and `label` of every input file, sorted by path. Raises IngestError naming the source.
+    """The columns `path`, `label`, `reason` of every input file, sorted by path. Raises IngestError naming the source.
 
     In a folder, the first folder of a path is the label; a file beside the class folders has none. Names that
-    begin with a dot are passed over.
+    begin with a dot are passed over. `reason` is empty where the file is to be looked at, else `bad_name`, when the
+    name cannot stand in a list and is shown escaped, or `outside`, when a CSV's path leaves the CSV's folder.
     """
     if source.suffix == ".csv":
         frame = tables.read(source, {"path": "str", "label": "str"})
         tables.require(source, ~frame["path"].duplicated(), frame["path"], "each path once")
     elif source.is_dir():
-        paths = [p.relative_to(source) for p in source.rglob("*") if p.is_file()]
+        paths = [p.relative_to(source) for p in source.rglob("*") if p.is_symlink() or not p.is_dir()]
         visible = [p for p in paths if not any(part.startswith(".") for part in p.parts)]
         rows = [(p.as_posix(), p.parts[0] if len(p.parts) > 1 else "") for p in visible]
         frame = pd.DataFrame(rows, columns=["path", "label"])
@@ -71,9 +74,31 @@ def list_files(source: Path) -> pd.DataFrame:
         raise IngestError(f"{source}: expected a folder of class folders or a CSV of path,label, found neither")
     if frame.empty:
         raise IngestError(f"{source}: expected photos in one folder per class, found no file; set ingest.source")
-    for column in ("path", "label"):
-        tables.require(source, ~frame[column].str.contains(_UNPRINTABLE), frame[column], "a name without line breaks")
-    return frame.sort_values("path", ignore_index=True)
+    return screened(frame).sort_values("path", ignore_index=True)
+
+
+def screened(frame: pd.DataFrame) -> pd.DataFrame:
+    """Add `reason` to the columns `path` and `label`, and escape in both what no list could hold."""
+    parts = frame["path"].map(PurePosixPath)
+    leaves = parts.map(lambda path: path.is_absolute() or ".." in path.parts)
+    is_bad = frame["path"].str.contains(_UNPRINTABLE) | frame["label"].str.contains(_UNPRINTABLE)
+    reason = pd.Series("", frame.index).mask(leaves, "outside").mask(is_bad, "bad_name")
+    path = frame["path"].str.replace(_UNPRINTABLE, lambda found: ascii(found.group())[1:-1], regex=True)
+    label = frame["label"].mask(frame["label"].str.contains(_UNPRINTABLE), "")
+    return pd.DataFrame({"path": path, "label": label, "reason": reason})
+
+
+def alike(labels: "pd.Series[str]") -> list[list[str]]:
+    """Labels that differ in case, Unicode form or spaces alone: perhaps one class under several names."""
+    names = pd.Series(sorted(set(labels) - {""}), dtype=str)
+    plain = names.map(lambda name: "".join(unicodedata.normalize("NFKC", name).casefold().split()))
+    return [group.tolist() for _, group in names.groupby(plain) if len(group) > 1]
+
+
+def look_unless(root: Path, row: tuple[str, str]) -> Look:
+    """Look at the file of (path, reason) below `root`, unless there is a reason against it."""
+    path, reason = row
+    return Look("", reason, 0, 0, "") if reason else look(root, path)
 
 
 def look(root: Path, path: str) -> Look:
@@ -169,9 +194,12 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = params.read(arguments.params, "ingest", IngestParams)
     files = list_files(Path(settings.source))
-    seen = batches.mapped(partial(look, manifest.photo_root(Path(settings.source))), files["path"], ahead=32)
+    look_below = partial(look_unless, manifest.photo_root(Path(settings.source)))
+    seen = batches.mapped(look_below, zip(files["path"], files["reason"]), ahead=32)
     looks = pd.DataFrame([found for _, found in progress.track(seen, len(files), "photo", "ingest")])
-    rows = complete(files.join(looks), settings)
+    rows = complete(files[["path", "label"]].join(looks), settings)
+    for names in alike(rows["label"]):
+        print(f"ingest: {names} are classes of their own; if they are one, give them one name", file=sys.stderr)
     usable = rows[rows["status"] == "ok"]
     tables.write(arguments.manifest, rows)
     atomic.write_text(arguments.classes, "".join(f"{name}\n" for name in sorted(usable["label"].unique())))

@@ -1,5 +1,8 @@
 import json
+import os
+import unicodedata
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -190,8 +193,8 @@ def test_a_csv_names_photos_beside_it_and_the_missing_one_keeps_its_row(source, 
     rows = [f"{name},{'None' if name[0] == 'a' else 'x'}" for name in names]
     (root / "list.csv").write_text("\n".join(["path,label", *rows, "a/none.png,None", "b,x"]) + "\n")
     found, classes, metrics = stage(root / "list.csv")
-    assert len(found) == 8 and classes == ["None", "x"] and metrics["reason"] == {"missing": 2}
-    assert found.loc[found["reason"] == "missing", "image_id"].tolist() == ["", ""]
+    assert len(found) == 8 and classes == ["None", "x"] and metrics["reason"] == {"missing": 1, "not_a_file": 1}
+    assert found.loc[found["reason"] != "", "image_id"].tolist() == ["", ""]
 
 
 @pytest.mark.parametrize("text", ["path,label\n", "path,label\na.png,x\na.png,y\n", "file,label\na.png,x\n", ""])
@@ -202,18 +205,76 @@ def test_a_csv_without_photos_with_one_twice_or_of_other_columns_is_refused(tmp_
 
 
 @pytest.mark.parametrize("name", ["two\nlines", "carriage\rreturn", "line\u2028separator", "not\udcff text"])
-def test_names_that_no_list_can_hold_are_refused_before_any_work(tmp_path, name):
-    (tmp_path / "photos" / name).mkdir(parents=True)
-    (tmp_path / "photos" / name / "1.png").write_bytes(b"")
-    with pytest.raises(TableError, match="line breaks"):
-        ingest.list_files(tmp_path / "photos")
+def test_names_that_no_list_can_hold_are_escaped_with_a_reason_and_disturb_no_other(source, stage, name):
+    root = source(a=3, b=3)
+    content = images.encode(picture(70), ".png")
+    (root / name).mkdir()
+    for path in (root / name / "1.png", root / "a" / f"{name}.png", root / "a" / "è.png"):
+        path.write_bytes(content)
+    found, classes, metrics = stage(root)
+    assert classes == ["a", "b"] and metrics["reason"] == {"bad_name": 2}
+    shown = ascii(name)[1:-1]
+    bad = found[found["reason"] == "bad_name"]
+    assert sorted(zip(bad["path"], bad["label"])) == sorted([(f"{shown}/1.png", ""), (f"a/{shown}.png", "a")])
+    assert found.set_index("path").loc["a/è.png", "status"] == "ok"
+
+
+def test_paths_that_leave_the_folder_of_the_list_are_not_read(source, stage, tmp_path):
+    root = source(a=3, b=3)
+    images.write(tmp_path / "elsewhere.png", picture(71))
+    names = [f"{label}/{i:02d}.png" for label in "ab" for i in range(3)]
+    outside = ["../elsewhere.png", "a/../../elsewhere.png", str(tmp_path / "elsewhere.png")]
+    (root / "list.csv").write_text("path,label\n" + "".join(f"{name},{name[0]}\n" for name in names))
+    with (root / "list.csv").open("a") as stream:
+        stream.writelines(f"{name},a\n" for name in outside)
+    found, _, metrics = stage(root / "list.csv")
+    assert metrics["reason"] == {"outside": 3} and sorted(found.loc[found["reason"] == "outside", "path"]) == sorted(
+        outside
+    )
+
+
+def test_labels_that_differ_in_case_form_or_spaces_alone_are_told_of(source, stage, capsys):
+    composed, parted = unicodedata.normalize("NFC", "Käfer"), unicodedata.normalize("NFD", "Käfer")
+    stage(source(**{"VW Golf": 3, "vw golf": 3, "vwGolf ": 3, composed: 3, parted: 3, "Van": 3}))
+    told = capsys.readouterr().err
+    assert f"{['VW Golf', 'vw golf', 'vwGolf ']} are classes of their own" in told
+    assert f"{sorted([composed, parted])} are classes" in told and "Van" not in told
+
+
+def test_what_is_no_file_is_a_row_with_its_reason_and_is_never_waited_for(source, stage):
+    root = source(a=4, b=3)
+    os.mkfifo(root / "a" / "pipe.jpg")
+    (root / "a" / "loop").symlink_to(root)
+    (root / "a" / "itself.jpg").symlink_to(root / "a" / "itself.jpg")
+    (root / "a" / "gone.jpg").symlink_to("nowhere.jpg")
+    (root / "b" / "linked.png").symlink_to(root / "a" / "00.png")
+    found, *_ = stage(root)
+    reasons = found.set_index("path")["reason"].loc[lambda reason: reason != ""].to_dict()
+    assert reasons == {
+        "a/pipe.jpg": "not_a_file", "a/loop": "not_a_file", "a/itself.jpg": "unreadable", "a/gone.jpg": "missing",
+        "a/00.png": "conflicting_labels", "b/linked.png": "conflicting_labels",
+    }  # fmt: skip
+
+
+def test_a_file_that_the_system_does_not_open_is_unreadable(source, stage, monkeypatch):
+    root, read_bytes = source(a=3, b=3), Path.read_bytes
+
+    def refuse(path):
+        if path.name == "closed.png":
+            raise PermissionError(13, "Permission denied")
+        return read_bytes(path)
+
+    (root / "a" / "closed.png").write_bytes(b"secret")
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert stage(root)[2]["reason"] == {"unreadable": 1}
 
 
 def test_the_label_is_the_first_folder_of_the_path(tmp_path):
     for name in ("a/x/1.png", "a/2.png", "b c/é.png", "b c/.hidden/3.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")
-    assert ingest.list_files(tmp_path).values.tolist() == [["a/2.png", "a"], ["a/x/1.png", "a"], ["b c/é.png", "b c"]]
+    found = ingest.list_files(tmp_path)[["path", "label"]]
+    assert found.values.tolist() == [["a/2.png", "a"], ["a/x/1.png", "a"], ["b c/é.png", "b c"]]
 
 
 def test_a_turned_photo_has_its_upright_size(tmp_path):

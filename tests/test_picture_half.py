@@ -19,6 +19,7 @@ from stages.imaging import images, letterbox, runtime
 from stages.learning import photos
 from stages.records import letterbox as letterbox_table
 from stages.records import manifest
+from tests import hostile
 
 ROOT = Path(__file__).parent.parent
 COMPOSED = unicodedata.normalize("NFC", "Käfer.png")
@@ -155,3 +156,22 @@ def test_a_large_turned_photo_gives_the_crop_of_its_small_upright_copy(tmp_path,
     ((_, (picture, note)),) = prepare.all([folder / "a" / "large.jpg"])
     np.testing.assert_array_equal(picture, padded)
     assert note == ""
+
+
+@pytest.mark.filterwarnings("ignore:::PIL")
+def test_hostile_files_disturb_no_other_on_the_way_through_all_stages(tmp_path, half):
+    folder = tmp_path / "my photos"
+    for number in range(8):
+        draw(folder / "ab"[number % 2] / f"good_{number}.jpg", number)
+    alone = letterbox_table.read(half() / "letterbox.csv").set_index("path")
+    before = {name: (tmp_path / "out" / "letterbox" / name).read_bytes() for name in alone["file"]}
+    allowed = hostile.make(folder / "a", tmp_path / "outside")
+    out = half()
+    rows = letterbox_table.read(out / "letterbox.csv").set_index("path")
+    assert len(rows) == len(allowed) + 8 and alone.index.isin(rows.index).all()
+    columns = ["image_id", "label", "status", "reason", "file"]
+    pd.testing.assert_frame_equal(rows.loc[alone.index, columns], alone[columns])
+    assert {name: (out / "letterbox" / name).read_bytes() for name in alone["file"]} == before
+    usable = rows[rows["status"] == "ok"]
+    assert len(usable) > 50 and all((out / "letterbox" / name).is_file() for name in usable["file"])
+    assert (rows.loc[rows["status"] == "failed", "reason"] != "").all()

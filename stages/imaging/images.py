@@ -3,6 +3,7 @@
 import hashlib
 import io
 import re
+import stat
 import struct
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -165,15 +166,21 @@ def _strip_to_rgb(strip: Image.Image) -> np.ndarray:
 def load(path: Path, expected_id: str | None = None) -> bytes:
     """Read a file's bytes.
 
-    Raises ImageError with the reason `missing` when there is no file, `too_large` when it has more than MAX_BYTES,
-    and `changed` when its bytes are not those that `expected_id` was made from.
+    Raises ImageError with the reason `missing` when there is none, `not_a_file` for a folder, a pipe and the
+    like, which might be read from for ever, `unreadable` when the system refuses, `too_large` when it has more than
+    MAX_BYTES, and `changed` when its bytes are not those that `expected_id` was made from.
     """
     try:
-        if (size := path.stat().st_size) > MAX_BYTES:
-            raise ImageError("too_large", f"{path}: {size} bytes, at most {MAX_BYTES}")
+        facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode):
+            raise ImageError("not_a_file", f"{path}: a folder, a pipe or a device")
+        if facts.st_size > MAX_BYTES:
+            raise ImageError("too_large", f"{path}: {facts.st_size} bytes, at most {MAX_BYTES}")
         content = path.read_bytes()
-    except OSError as error:
+    except FileNotFoundError as error:
         raise ImageError("missing", f"{path}: {error.strerror}") from None
+    except OSError as error:
+        raise ImageError("unreadable", f"{path}: {error.strerror}") from None
     if expected_id is not None and image_id(content) != expected_id:
         raise ImageError("changed", f"{path}: expected the bytes of {expected_id}; run `dvc repro -f ingest`")
     return content

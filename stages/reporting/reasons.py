@@ -1,7 +1,11 @@
 """What the reason codes of the tables mean, in a sentence each."""
 
 SENTENCES = {
-    "missing": "The file was listed, but it was not there or could not be opened.",
+    "missing": "The file was listed, but it was not there.",
+    "not_a_file": "It is no file but a link to a folder, which is not followed, or a pipe or device.",
+    "unreadable": "The system did not let the file be read: its permissions, a loop of links, or a failing disk.",
+    "bad_name": "Its name has a line break, a control character or bytes that are no text, so no list could hold it.",
+    "outside": "The list gives a path that leaves the list's own folder.",
     "empty_file": "The file has no bytes.",
     "not_an_image": "The bytes are not those of any known picture format.",
     "truncated": "The picture begins well but breaks off: part of the file is lost or damaged.",

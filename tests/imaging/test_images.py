@@ -359,7 +359,7 @@ def test_reading_checks_that_the_bytes_are_those_of_the_id(tmp_path, corners):
     path.write_bytes(content)
     np.testing.assert_array_equal(images.read(path), corners(5, 3))
     np.testing.assert_array_equal(images.read(path, images.image_id(content)), corners(5, 3))
-    for bad, reason in ((path, "changed"), (tmp_path / "none.png", "missing"), (tmp_path, "missing")):
+    for bad, reason in ((path, "changed"), (tmp_path / "none.png", "missing"), (tmp_path, "not_a_file")):
         with pytest.raises(ImageError) as caught:
             images.read(bad, "0" * 16)
         assert caught.value.reason == reason and str(bad) in str(caught.value)
