@@ -14,7 +14,7 @@ import pandas as pd
 from stages.learning import label_errors, photos
 from stages.learning.label_errors import AuditParams
 from stages.learning.photos import SPLITS, Photos
-from stages.records import atomic, params, predictions, progress, suspects, tables
+from stages.records import atomic, command, params, predictions, progress, suspects, tables
 from stages.records.predictions import Predictions
 from stages.reporting import curves, flags
 from stages.reporting.flags import Flag
@@ -146,4 +146,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

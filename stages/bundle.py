@@ -11,7 +11,7 @@ from stages.assemble import SECTIONS, Settings
 from stages.imaging import onnx_graph
 from stages.imaging.networks import DETECTORS
 from stages.learning import blend, inference, keras_to_onnx, photos
-from stages.records import atomic, bundle, params, progress
+from stages.records import atomic, bundle, command, params, progress
 
 NETWORKS, MODELS = "networks", "models"
 
@@ -63,4 +63,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -17,7 +17,7 @@ from stages.learning.label_errors import AuditParams
 from stages.learning.recipe import ModelParams, ProbeParams, TrainParams
 from stages.learning.tta import TtaParams
 from stages.mask import check_segmenters
-from stages.records import atomic, params, progress
+from stages.records import atomic, command, params, progress
 from stages.rendering.sample import SampleParams
 from stages.reporting.settings import ReportParams
 from stages.resize import ResizeParams
@@ -74,4 +74,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

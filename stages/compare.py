@@ -12,6 +12,7 @@ import dvc.api
 import numpy as np
 import pandas as pd
 
+from stages.records import command
 from stages.reporting import paired
 
 WORKSPACE = "workspace"
@@ -86,4 +87,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -8,7 +8,7 @@ import onnx
 
 from stages.imaging import onnx_graph
 from stages.learning import torch_pickle
-from stages.records import atomic, progress
+from stages.records import atomic, command, progress
 
 
 class ConvertError(ValueError):
@@ -52,4 +52,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -13,7 +13,7 @@ from scipy.stats import fisher_exact
 from stages.imaging import batches, boxes, images, thresholds
 from stages.imaging.selection import NOTHING, Candidates, Choice, CropParams, choose, cut
 from stages.imaging.thresholds import Seen
-from stages.records import atomic, crops, detections, manifest, params, progress, tables
+from stages.records import atomic, command, crops, detections, manifest, params, progress, tables
 
 Row = dict[Hashable, object]
 # More photos would not change what a table of thresholds shows.
@@ -149,4 +149,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -16,7 +16,7 @@ from stages.imaging.centernet import Detections
 from stages.imaging.detection import DetectParams, detect, prepare, rounded
 from stages.imaging.networks import DETECTORS, Detector
 from stages.imaging.runtime import Network
-from stages.records import atomic, detections, manifest, params, progress, tables
+from stages.records import atomic, command, detections, manifest, params, progress, tables
 from stages.records.answers import Answers, digest_of
 
 
@@ -109,4 +109,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -1,29 +1,25 @@
 """Get the ImageNet weights of a network of `keras.applications`, as the array file that a model's `weights` names."""
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
 
 from stages.learning import applications
-from stages.records import atomic, progress
+from stages.records import atomic, command, progress
 
 
 def main() -> None:
-    """Write the weights of one network named on the command line; exit with 1 where they cannot be had."""
+    """Write the weights of one network named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backbone", required=True, choices=list(applications.APPLICATIONS))
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    try:
-        tensors = applications.pretrained(applications.APPLICATIONS[arguments.backbone])
-    except ConnectionError as error:
-        sys.exit(f"download: {error}")
+    tensors = applications.pretrained(applications.APPLICATIONS[arguments.backbone])
     with atomic.replacing(arguments.out) as temporary:
         np.savez(temporary, **tensors)  # type: ignore[arg-type]
     progress.summary(f"download {arguments.backbone}", arrays=len(tensors))
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -12,7 +12,7 @@ from stages.learning import blend, calibration, photos, scores
 from stages.learning.blend import EnsembleParams, Mix
 from stages.learning.photos import Photos
 from stages.learning.probabilities import log_loss
-from stages.records import atomic, params, predictions, progress, tables
+from stages.records import atomic, command, params, predictions, progress, tables
 from stages.records.predictions import Predictions
 from stages.reporting import paired
 
@@ -219,4 +219,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -16,7 +16,7 @@ from stages.learning.photos import Photos
 from stages.learning.probabilities import log_loss, normalised
 from stages.learning.recipe import TrainParams
 from stages.learning.tta import TtaParams, View
-from stages.records import atomic, params, predictions, progress, tables
+from stages.records import atomic, command, params, predictions, progress, tables
 from stages.records.predictions import Predictions
 
 _SCORED = ("val", "test")
@@ -139,4 +139,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

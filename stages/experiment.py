@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from tqdm import tqdm
 
 from stages import compare
-from stages.records import atomic, grid, progress, tables
+from stages.records import atomic, command, grid, progress, tables
 from stages.records.grid import Grid, Run
 from stages.reporting import verdict
 
@@ -29,7 +29,7 @@ class ExperimentError(RuntimeError):
     """Runs cannot begin, or one of them failed."""
 
 
-def command(*words: str | Path, folder: Path = Path()) -> str:
+def call(*words: str | Path, folder: Path = Path()) -> str:
     """Run a command in `folder` and return what it prints. Raises ExperimentError with its last line of error."""
     done = subprocess.run([str(word) for word in words], cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -40,16 +40,16 @@ def command(*words: str | Path, folder: Path = Path()) -> str:
 
 def require_commit() -> None:
     """Raise ExperimentError unless the last commit holds everything: that is what the runs are made from."""
-    changed = command("git", "status", "--porcelain", "--untracked-files=no").splitlines()
+    changed = call("git", "status", "--porcelain", "--untracked-files=no").splitlines()
     if changed:
         raise ExperimentError(f"expected everything committed, found a change: `{changed[0]}`; commit or stash it")
 
 
 def known() -> set[str]:
     """The names of the experiments that were made from the last commit."""
-    commit = command("git", "rev-parse", "HEAD").strip()
+    commit = call("git", "rev-parse", "HEAD").strip()
     place = f"refs/exps/{commit[:2]}/{commit[2:]}"
-    return set(command("git", "for-each-ref", "--format=%(refname:lstrip=4)", place).split())
+    return set(call("git", "for-each-ref", "--format=%(refname:lstrip=4)", place).split())
 
 
 def make_worker(number: int) -> Path:
@@ -57,19 +57,19 @@ def make_worker(number: int) -> Path:
     folder = _WORKERS / str(number)
     if folder.exists():
         shutil.rmtree(folder)
-    command("git", "clone", "--quiet", "--shared", ".", folder)
+    call("git", "clone", "--quiet", "--shared", ".", folder)
     settings = Path(".dvc/config.local")
     if settings.is_file():
         shutil.copy(settings, folder / settings)
-    cache = command(sys.executable, "-m", "dvc", "cache", "dir").strip()
-    command(sys.executable, "-m", "dvc", "cache", "dir", "--local", Path(cache).absolute(), folder=folder)
-    command(sys.executable, "-m", "dvc", "checkout", "--quiet", "--allow-missing", folder=folder)
+    cache = call(sys.executable, "-m", "dvc", "cache", "dir").strip()
+    call(sys.executable, "-m", "dvc", "cache", "dir", "--local", Path(cache).absolute(), folder=folder)
+    call(sys.executable, "-m", "dvc", "checkout", "--quiet", "--allow-missing", folder=folder)
     return folder
 
 
 def do(run: Run, target: str, folder: Path) -> None:
     """Do one run in a worker's folder, fetch the experiment. Raises ExperimentError naming the log of a failed run."""
-    command("git", "reset", "--quiet", "--hard", folder=folder)
+    call("git", "reset", "--quiet", "--hard", folder=folder)
     settings = [word for override in run.overrides for word in ("-S", override)]
     words = [sys.executable, "-m", "dvc", "exp", "run", "--name", run.name, *settings, target]
     log = _LOGS / f"{run.name}.log"
@@ -80,7 +80,7 @@ def do(run: Run, target: str, folder: Path) -> None:
         )
     if done.returncode:
         raise ExperimentError(f"{run.name}: expected exit code 0, found {done.returncode}; see {log}")
-    command("git", "fetch", "--quiet", folder, "refs/exps/*:refs/exps/*")
+    call("git", "fetch", "--quiet", folder, "refs/exps/*:refs/exps/*")
 
 
 def do_all(wanted: list[Run], target: str, n_workers: int) -> Iterator[tuple[Run, ExperimentError | None]]:
@@ -138,23 +138,17 @@ def ask(path: Path, jobs: int, out: Path) -> list[ExperimentError]:
 
 
 def main() -> None:
-    """Ask the questions of all grids named; exit with 1 if a run failed, with 130 if stopped from the keyboard."""
+    """Ask the questions of all grids named; exit with 1 if a run failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("grids", type=Path, nargs="+", metavar="GRID", help="YAML files such as those in experiments/")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time; `train.threads` are each run's own")
     parser.add_argument("--out", type=Path, default=Path("metrics/experiments"))
     arguments = parser.parse_args()
     _LOGS.mkdir(parents=True, exist_ok=True)
-    try:
-        require_commit()
-        errors = [error for path in arguments.grids for error in ask(path, arguments.jobs, arguments.out)]
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on with what is missing", file=sys.stderr)
-        sys.exit(130)
-    except (ExperimentError, grid.params.ParamError) as error:
-        sys.exit(f"experiment: {error}")
+    require_commit()
+    errors = [error for path in arguments.grids for error in ask(path, arguments.jobs, arguments.out)]
     sys.exit(1 if errors else 0)
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

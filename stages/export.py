@@ -9,7 +9,7 @@ import onnx
 
 from stages.imaging import onnx_graph
 from stages.imaging.networks import DETECTORS, SEGMENTERS
-from stages.records import atomic, environment, progress
+from stages.records import atomic, command, environment, progress
 
 # Runs in that environment, where mxnet is; it imports nothing of the project but its own folder.
 _SCRIPT = "stages.foreign.gluoncv_to_onnx"
@@ -54,4 +54,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

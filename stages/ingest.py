@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 import pandas as pd
 
 from stages.imaging import batches, duplicates, images
-from stages.records import atomic, manifest, params, progress, splits, tables
+from stages.records import atomic, command, manifest, params, progress, splits, tables
 
 # Characters that end a line somewhere, or are no text: class lists and tables could not be read back.
 _UNPRINTABLE = "[\\x00-\\x1f\\x7f\\x85\\u2028\\u2029\\ud800-\\udfff]"
@@ -209,4 +209,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from stages.imaging import batches, images
 from stages.imaging.masks import Mask, MaskParams, combine
-from stages.records import atomic, crops, masks, params, progress, tables
+from stages.records import atomic, command, crops, masks, params, progress, tables
 
 Row = dict[str, object]
 
@@ -88,4 +88,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -12,7 +12,7 @@ from stages import assemble
 from stages.assemble import Ensemble
 from stages.imaging import batches
 from stages.ingest import list_files
-from stages.records import manifest, progress, tables
+from stages.records import command, manifest, progress, tables
 
 
 def find(sources: list[Path]) -> list[Path]:
@@ -91,11 +91,8 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Parse, load, predict, write."""
     args = arguments()
-    try:
-        paths = find(args.sources)
-        ensemble = assemble.of_bundle(args.model) if args.model else assemble.of_project()
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f"predict: {error}")
+    paths = find(args.sources)
+    ensemble = assemble.of_bundle(args.model) if args.model else assemble.of_project()
     answers = predict(paths, ensemble)
     if args.out:
         tables.write(args.out, answers)
@@ -108,4 +105,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -16,7 +16,7 @@ from stages.learning.dataset import Source
 from stages.learning.folds import Features, Probe
 from stages.learning.photos import SPLITS, Photos
 from stages.learning.recipe import ModelParams, ProbeParams, TrainParams, resolve
-from stages.records import atomic, params, predictions, progress, tables
+from stages.records import atomic, command, params, predictions, progress, tables
 from stages.records.predictions import Predictions
 
 
@@ -92,4 +92,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

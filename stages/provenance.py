@@ -11,7 +11,7 @@ import yaml
 from stages.imaging import runtime
 from stages.imaging.detection import DetectParams
 from stages.imaging.segmentation import SegmentParams
-from stages.records import atomic, params, progress, provenance
+from stages.records import atomic, command, params, progress, provenance
 from stages.records.answers import digest_of
 
 
@@ -66,4 +66,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -10,7 +10,7 @@ import numpy as np
 
 from stages.imaging import background, images, letterbox
 from stages.learning import photos
-from stages.records import atomic, manifest, params, progress
+from stages.records import atomic, command, manifest, params, progress
 from stages.reporting import evidence, page
 from stages.reporting.evidence import Files
 from stages.reporting.galleries import Curator
@@ -100,4 +100,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

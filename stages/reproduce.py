@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from stages.records import provenance
+from stages.records import command, provenance
 from stages.reporting import reproduction
 
 _LOCKS = ("models/pretrained/dvc.lock", "data/sample/dvc.lock", "dvc.lock")
@@ -87,14 +87,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, help="where to work, and to leave everything; else it is removed")
     arguments = parser.parse_args()
-    try:
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = arguments.folder or Path(temporary) / "clone"
-            run("git", "clone", "--quiet", ".", str(folder))
-            run("make", "repro", folder=folder)
-            table = compare(folder)
-    except ReproduceError as error:
-        sys.exit(f"reproduce: {error}")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.folder or Path(temporary) / "clone"
+        run("git", "clone", "--quiet", ".", str(folder))
+        run("make", "repro", folder=folder)
+        table = compare(folder)
     if not is_same_kind(committed(_PROVENANCE)):
         print("another kind of CPU than that of the commit: figures may move as far as `allowed`, bytes may differ")
     print(table.to_string(index=False))
@@ -103,4 +100,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from stages.imaging import background, batches, images, square
-from stages.records import atomic, manifest, masks, params, progress, tables
+from stages.records import atomic, command, manifest, masks, params, progress, tables
 from stages.records import letterbox as letterbox_table
 
 Channel = Annotated[int, params.Range(0, 255)]
@@ -119,4 +119,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

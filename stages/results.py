@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from stages.records import command
 from stages.reporting import flags
 
 
@@ -83,4 +84,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

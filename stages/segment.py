@@ -12,7 +12,7 @@ import numpy as np
 from stages.imaging import batches, images, runtime, segmentation
 from stages.imaging.runtime import Network
 from stages.imaging.segmentation import SegmenterParams, SegmentParams
-from stages.records import atomic, crops, params, progress
+from stages.records import atomic, command, crops, params, progress
 from stages.records.answers import Answers, digest_of
 
 
@@ -99,4 +99,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -15,7 +15,7 @@ from stages.learning.dataset import Source
 from stages.learning.engine import keras, tf
 from stages.learning.recipe import ModelParams, TrainParams, resolve
 from stages.learning.runtime import Runtime
-from stages.records import atomic, params, progress
+from stages.records import atomic, command, params, progress
 
 
 class Result(NamedTuple):
@@ -117,4 +117,4 @@ def read_splits(table: Path, folder: Path, classes: list[str]) -> fit.Splits:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

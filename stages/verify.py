@@ -14,7 +14,7 @@ from stages.imaging import batches, images, masks, selection, thresholds, truth
 from stages.imaging.boxes import COLUMNS as CORNERS
 from stages.imaging.selection import NOTHING, CropParams
 from stages.imaging.thresholds import Seen
-from stages.records import atomic, crops, detections, manifest, params, progress, tables
+from stages.records import atomic, command, crops, detections, manifest, params, progress, tables
 
 TRUTH_COLUMNS = {"path": "str", "kind": "str", **dict.fromkeys(CORNERS, "float")}
 
@@ -104,4 +104,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -97,7 +97,7 @@ def test_a_grid_is_run_judged_and_not_run_again(project, monkeypatch, capfd):
 def test_what_is_missing_is_run_and_nothing_else(monkeypatch):
     assert ask(monkeypatch) == 0
     found = table()
-    refs = experiment.command("git", "for-each-ref", "--format=%(refname)", "refs/exps").split()
+    refs = experiment.call("git", "for-each-ref", "--format=%(refname)", "refs/exps").split()
     git("update-ref", "-d", next(ref for ref in refs if ref.endswith("keen-1")))
     done, do = [], experiment.do
     monkeypatch.setattr(experiment, "do", lambda run, *rest: (done.append(run.name), do(run, *rest)))
@@ -122,18 +122,9 @@ def test_where_every_run_fails_there_is_no_table(project, monkeypatch, capfd):
 
 def test_what_is_not_committed_is_refused_before_any_work(project, monkeypatch):
     (project / "params.yaml").write_text("train: {skill: 0.5, seed: 0}\n")
-    message = ask(monkeypatch)
-    assert "params.yaml" in message and "commit or stash" in message
+    with pytest.raises(experiment.ExperimentError, match=r"params\.yaml.*commit or stash"):
+        ask(monkeypatch)
     assert not (project / ".dvc/tmp/experiments").exists()
-
-
-@pytest.mark.usefixtures("project")
-def test_stopped_from_the_keyboard_it_says_how_to_go_on(monkeypatch, capfd):
-    def stop(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(experiment, "ask", stop)
-    assert ask(monkeypatch) == 130 and "goes on" in capfd.readouterr().err
 
 
 @pytest.mark.usefixtures("project")

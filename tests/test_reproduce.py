@@ -81,7 +81,8 @@ def test_on_another_kind_of_cpu_they_may_move_a_little(project, monkeypatch, cap
     assert json.loads((tmp_path / "kept" / "metrics" / "train.json").read_text()) == {"loss": 0.55}
 
 
-def test_a_second_run_that_fails_is_told_with_its_exit_code(project, monkeypatch, capfd):
+def test_a_second_run_that_fails_is_told_with_its_exit_code(project, monkeypatch):
     project({}, command="exit 3")
-    code, _ = outcome(monkeypatch, capfd)
-    assert code.startswith("reproduce: `make repro` in ") and code.endswith("expected exit code 0, found 2")
+    monkeypatch.setattr(sys, "argv", ["reproduce"])
+    with pytest.raises(reproduce.ReproduceError, match=r"^`make repro` in .*: expected exit code 0, found 2$"):
+        reproduce.main()
