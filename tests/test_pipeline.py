@@ -2,78 +2,24 @@
 
 import io
 import json
-import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
-from stages.rendering import sample
-from stages.rendering.sample import SampleParams, Task
-
-ROOT = Path(__file__).parent.parent
-NETWORKS = ("centernet_mobilenetv3.onnx", "u2netp.onnx", "efficientnet_lite0.npz")
-PER_CLASS = 6
-
-
-def draw(folder: Path) -> None:
-    """Three types of six photos each at a quarter of the size, and three files that cannot be used."""
-    settings = SampleParams(seed=3, photos_per_class=PER_CLASS, width=320, height=240, jpeg_quality=92)
-    for label in ("compact", "pickup", "van"):
-        for number in range(1, PER_CLASS + 1):
-            rendered = sample.make(Task(label, number, None), settings)
-            path = folder / rendered.task.path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(rendered.photo)
-    whole = (folder / "van" / "van_001.jpg").read_bytes()
-    (folder / "van" / "half of 'it' ü.jpg").write_bytes(whole[: len(whole) // 2])
-    (folder / "van" / "nothing.jpg").write_bytes(b"")
-    (folder / "van" / "again.jpg").write_bytes(whole)
-
-
-def small_params(folder: Path) -> None:
-    """The project's own parameters with one small model for two epochs."""
-    content = yaml.safe_load((ROOT / "params.yaml").read_text())
-    content["ingest"] |= {"source": "photos", "near_duplicate_bits": 0, "val_share": 0.34, "test_share": 0.34}
-    content["models"] = {"tiny": {"backbone": "efficientnet_lite0", "weights": NETWORKS[-1], "input_px": 64}}
-    content["train"]["epochs"] = 1
-    content["ensemble"]["min_val"] = 1
-    (folder / "params.yaml").write_text(yaml.safe_dump(content))
-
-
-def run(folder: Path, *command: str) -> str:
-    """Run a command in `folder` with this interpreter first on the path; its standard output."""
-    paths = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = {**os.environ, "PATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
+from tests import small_project
+from tests.small_project import PER_CLASS, run
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the pipeline over drawn photos, run to its end."""
-    missing = [name for name in NETWORKS if not (ROOT / "models" / "pretrained" / name).is_file()]
-    if missing:
-        pytest.skip(f"needs models/pretrained/{missing[0]}: run `dvc repro models/pretrained/dvc.yaml`")
+    if name := small_project.missing_network():
+        pytest.skip(f"needs models/pretrained/{name}: run `dvc repro models/pretrained/dvc.yaml`")
     folder = tmp_path_factory.mktemp("project")
-    shutil.copytree(ROOT / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "dvc.yaml", folder)
-    (folder / "models" / "pretrained").mkdir(parents=True)
-    for name in NETWORKS:
-        shutil.copy(ROOT / "models" / "pretrained" / name, folder / "models" / "pretrained")
-    draw(folder / "photos")
-    small_params(folder)
-    for command in (["git", "init", "-q"], ["dvc", "init", "-q"]):
-        run(folder, *command)
-    identity = ["-c", "user.name=test", "-c", "user.email=test@example.invalid"]
-    run(folder, "git", *identity, "commit", "-q", "-m", "start")
-    run(folder, "dvc", "config", "core.analytics", "false")
+    small_project.make(folder)
     run(folder, "dvc", "repro")
     return folder
 
@@ -116,6 +62,12 @@ def test_a_second_run_has_nothing_to_do(project):
     before = (project / "dvc.lock").read_bytes()
     assert "up to date" in run(project, "dvc", "repro")
     assert (project / "dvc.lock").read_bytes() == before
+
+
+def test_another_machine_pulls_all_of_it_and_has_nothing_to_do(project, tmp_path):
+    small_project.commit(project, "results")
+    small_project.add_remote(project, str(tmp_path / "store"))
+    small_project.check_on_another_machine(project, tmp_path / "second")
 
 
 def test_predictions_are_those_of_the_pipeline_and_do_not_depend_on_their_neighbours(project):
@@ -172,15 +124,9 @@ def test_a_misspelt_parameter_stops_the_run_before_any_stage(project):
     kept = path.read_text()
     path.write_text(kept.replace("epochs: 1", "epoch: 1", 1))
     try:
-        paths = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        done = subprocess.run(
-            ["dvc", "repro"],
-            cwd=project,
-            env={**os.environ, "PATH": paths},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = ["dvc", "repro"]
+        environment = small_project.environment()
+        done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
     finally:
         path.write_text(kept)
     assert done.returncode != 0

@@ -78,4 +78,6 @@ class Answers:
             raise self._unusable(error) from None
 
     def _unusable(self, error: sqlite3.DatabaseError) -> AnswersError:
-        return AnswersError(f"{self.path}: expected answers kept from earlier runs, found: {error}; delete the file")
+        return AnswersError(
+            f"{self.path}: expected answers kept from earlier runs, found: {error}; make room, or delete the file"
+        )

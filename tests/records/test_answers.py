@@ -53,7 +53,7 @@ Answers(Path(sys.argv[1]), {}).keep(asked())
 def test_a_file_that_holds_no_answers_is_named(tmp_path):
     path = Answers(tmp_path, {}).path
     path.write_bytes(b"no database" * 100)
-    with pytest.raises(AnswersError, match=rf"{path.name}: expected answers kept .* delete the file"):
+    with pytest.raises(AnswersError, match=rf"{path.name}: expected answers kept .* or delete the file"):
         Answers(tmp_path, {})
     path.unlink()
     sqlite3.connect(path).executescript("CREATE TABLE answers (key, answer); DROP TABLE answers;")

@@ -1,0 +1,104 @@
+"""Kill the pipeline at random moments, start it again, and see whether it ends as if nothing had happened.
+
+`python -m tests.killing --kills 50` is the long version of what the suite does with a few.
+"""
+
+import argparse
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import yaml
+
+from tests import small_project
+
+_OUTPUTS = ("data", "metrics", "logs", ".dvc/cache", ".dvc/tmp")
+_LONGEST = 40.0  # seconds; a training has to start anew within it
+
+
+def clean(folder: Path) -> None:
+    """Take away all that a run made: outputs, cache, lock file, checkpoints."""
+    for name in _OUTPUTS:
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for path in (folder / "models").iterdir():
+        if path.name != "pretrained":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (folder / "dvc.lock").unlink(missing_ok=True)
+
+
+def attempt(folder: Path, seconds: float | None) -> tuple[bool, str]:
+    """Let `dvc repro` run for so long, or to its end, then kill it with all that it started.
+
+    Whether it had come to its end, and the stage that ran last. Raises RuntimeError when it fails by itself.
+    """
+    log = folder / "repro.log"
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            ["dvc", "repro"],
+            cwd=folder,
+            env=small_project.environment(),
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+    try:
+        code = process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        code = None
+    told = log.read_text(errors="replace")
+    if code:
+        raise RuntimeError(f"dvc repro: expected exit code 0, found {code}:\n{told[-3000:]}")
+    return code == 0, (re.findall(r"Running stage '([^']+)'", told) or ["before any stage"])[-1]
+
+
+def hashes(folder: Path) -> dict[str, object]:
+    """What DVC knows of every stage: its parameters and the hashes of all that it read and wrote."""
+    return dict(yaml.safe_load((folder / "dvc.lock").read_text())["stages"])
+
+
+def survive(folder: Path, kills: int, seed: int) -> tuple[Counter[str], list[bool]]:
+    """Kill the run in `folder` that often, from nothing on again and again whenever it ends.
+
+    How often each stage was killed, and whether each run that ended, the undisturbed last one too, had equal hashes.
+    """
+    rng, killed, equal = random.Random(seed), Counter[str](), list[bool]()
+    clean(folder)
+    attempt(folder, None)
+    expected = hashes(folder)
+    clean(folder)
+    while killed.total() < kills or not equal:
+        has_ended, stage = attempt(folder, rng.uniform(0.5, _LONGEST) if killed.total() < kills else None)
+        killed[stage] += not has_ended
+        if has_ended:
+            equal.append(hashes(folder) == expected)
+            clean(folder)
+    return +killed, equal
+
+
+def main() -> None:
+    """Print where the kills fell and how many runs ended with the hashes of an undisturbed one."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "project"
+        small_project.make(folder)
+        killed, equal = survive(folder, arguments.kills, arguments.seed)
+    for stage, count in killed.most_common():
+        print(f"{count:4d} kills in {stage}")
+    ended = f"{sum(equal)} of {len(equal)} runs ended with equal hashes"
+    print(f"killing: {killed.total()} kills, seed {arguments.seed}; {ended}")
+
+
+if __name__ == "__main__":
+    main()

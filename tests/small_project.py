@@ -1,0 +1,105 @@
+"""The whole pipeline over a few drawn photos, in a folder of its own, for tests that need all of it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from stages.rendering import sample
+from stages.rendering.sample import SampleParams, Task
+
+ROOT = Path(__file__).parent.parent
+NETWORKS = ("centernet_mobilenetv3.onnx", "u2netp.onnx", "efficientnet_lite0.npz")
+PER_CLASS = 6
+
+
+def draw(folder: Path) -> None:
+    """Three types of six photos each at a quarter of the size, and three files that cannot be used."""
+    settings = SampleParams(seed=3, photos_per_class=PER_CLASS, width=320, height=240, jpeg_quality=92)
+    for label in ("compact", "pickup", "van"):
+        for number in range(1, PER_CLASS + 1):
+            rendered = sample.make(Task(label, number, None), settings)
+            path = folder / rendered.task.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(rendered.photo)
+    whole = (folder / "van" / "van_001.jpg").read_bytes()
+    (folder / "van" / "half of 'it' ü.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "van" / "nothing.jpg").write_bytes(b"")
+    (folder / "van" / "again.jpg").write_bytes(whole)
+
+
+def small_params(folder: Path) -> None:
+    """The project's own parameters with one small model for two epochs."""
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content["ingest"] |= {"source": "photos", "near_duplicate_bits": 0, "val_share": 0.34, "test_share": 0.34}
+    content["models"] = {"tiny": {"backbone": "efficientnet_lite0", "weights": NETWORKS[-1], "input_px": 64}}
+    content["train"]["epochs"] = 1
+    content["ensemble"]["min_val"] = 1
+    (folder / "params.yaml").write_text(yaml.safe_dump(content))
+
+
+def environment() -> dict[str, str]:
+    """This process's, with its interpreter first on the path."""
+    paths = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {**os.environ, "PATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def run(folder: Path, *command: str) -> str:
+    """Run a command in `folder` with this interpreter first on the path; its standard output."""
+    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def missing_network() -> str | None:
+    """The first of the networks that are not there; None where all are."""
+    return next((name for name in NETWORKS if not (ROOT / "models" / "pretrained" / name).is_file()), None)
+
+
+def make(folder: Path) -> None:
+    """Make the project in `folder`, ready for `dvc repro`."""
+    shutil.copytree(ROOT / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "dvc.yaml", folder)
+    (folder / "models" / "pretrained").mkdir(parents=True)
+    for name in NETWORKS:
+        shutil.copy(ROOT / "models" / "pretrained" / name, folder / "models" / "pretrained")
+    draw(folder / "photos")
+    small_params(folder)
+    (folder / ".gitignore").write_text("/logs/\n__pycache__/\n")
+    for command in (["git", "init", "-q"], ["dvc", "init", "-q"], ["dvc", "config", "core.analytics", "false"]):
+        run(folder, *command)
+    run(folder, "dvc", "add", "-q", "photos", *(f"models/pretrained/{name}" for name in NETWORKS))
+    commit(folder, "start")
+
+
+def commit(folder: Path, message: str) -> None:
+    """Commit all that git does not ignore."""
+    run(folder, "git", "add", "-A")
+    run(folder, "git", "-c", "user.name=test", "-c", "user.email=test@example.invalid", "commit", "-q", "-m", message)
+
+
+def add_remote(folder: Path, url: str, endpoint: str | None = None) -> None:
+    """Make `url` the store of the project in `folder`."""
+    run(folder, "dvc", "remote", "add", "-d", "store", url)
+    if endpoint:
+        run(folder, "dvc", "remote", "modify", "store", "endpointurl", endpoint)
+    commit(folder, "remote")
+
+
+def check_on_another_machine(first: Path, second: Path) -> None:
+    """Push from the first, clone, pull; the clone has the same files, and `dvc repro` runs nothing."""
+    run(first, "dvc", "push", "-q")
+    run(first.parent, "git", "clone", "-q", str(first), str(second))
+    assert not (second / "out").exists()
+    run(second, "dvc", "pull", "-q")
+    stages = yaml.safe_load((first / "dvc.lock").read_text())["stages"].values()
+    outs = [first / out["path"] for stage in stages for out in stage.get("outs", [])]
+    files = [file for out in outs for file in (out, *out.rglob("*")) if file.is_file()]
+    assert len(files) >= 3
+    for file in files:
+        assert (second / file.relative_to(first)).read_bytes() == file.read_bytes(), file
+    assert "Running stage" not in run(second, "dvc", "repro")
+    assert run(second, "git", "status", "--porcelain", "--untracked-files=no") == ""
