@@ -5,7 +5,7 @@ BIN := .venv/bin
 NETWORKS := centernet_mobilenetv3 u2netp efficientnet_lite0 efficientnet_lite1 efficientnet_lite2
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test verify experiments format lock
+.PHONY: repro test verify coverage audit experiments format lock
 
 repro: .venv/ready
 	dvc repro dvc.yaml data/sample/dvc.yaml
@@ -22,6 +22,16 @@ test: .venv/ready
 # The last commit once more from nothing, in a clone with its own environment and cache, compared with what is committed.
 verify: .venv/ready
 	python -m stages.reproduce
+
+# Lines of stages/ that no test reaches; what runs in processes of its own is counted too.
+coverage: .venv/ready
+	pytest -n 2 --cov=stages --cov-report=term-missing:skip-covered
+
+# Licences that would bind what is built on this project, then known holes in the locked packages (PyPI is asked).
+BINDING := GNU General Public License v3;GNU Affero;AGPL-3.0;GPL-3.0-only;Server Side Public License
+audit: .venv/ready
+	pip-licenses --partial-match --fail-on="$(BINDING)" --summary
+	pip-audit --requirement requirements.lock --disable-pip --no-deps --strict
 
 # The questions of experiments/, each arm with each seed; goes on where it was.
 experiments: .venv/ready

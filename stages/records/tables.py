@@ -18,7 +18,12 @@ class TableError(ValueError):
 
 
 def write(path: Path, frame: pd.DataFrame) -> None:
-    """Write `frame` without its index; floats in the shortest form that reads back to the same value."""
+    """Write `frame` without its index; floats in the shortest form that reads back to the same value.
+
+    Raises TableError on a carriage return, which pandas writes bare and reads as the end of a row.
+    """
+    for name in frame.columns[[pd.api.types.is_string_dtype(kind) for kind in frame.dtypes]]:
+        require(path, ~frame[name].astype(str).str.contains("\r", regex=False), frame[name], "no carriage return")
     with atomic.replacing(path) as temporary:
         frame.to_csv(temporary, index=False, lineterminator="\n")
 

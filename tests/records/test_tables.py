@@ -43,6 +43,12 @@ def test_names_with_line_breaks_come_back_as_they_were(tmp_path, name):
     assert tables.read(tmp_path / "t.csv", {"path": "str", "n": "int"})["path"].tolist() == [name, "b"]
 
 
+def test_a_carriage_return_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(TableError, match=r"t\.csv: column `path`, row 3: expected no carriage return, found 'b\\rc'"):
+        tables.write(tmp_path / "t.csv", pd.DataFrame({"path": ["a", "b\rc"], "n": [1, 2]}))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_floats_come_back_to_the_last_bit_and_equal_tables_are_equal_bytes(tmp_path):
     values = np.random.default_rng(0).standard_normal(2000) * 10.0 ** np.random.default_rng(1).integers(-30, 30, 2000)
     values[:4] = [0.1, 1 / 3, 5e-324, np.nan]
