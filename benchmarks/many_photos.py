@@ -1,0 +1,108 @@
+"""What DVC itself costs with many photos: seconds of `dvc repro` with nothing to do, on the project's own dvc.yaml.
+
+Outputs are played by files of a few bytes, each different, one for each photo where a stage leaves one for each photo.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from benchmarks import timing
+
+_ROOT = Path(__file__).parent.parent
+_PER_PHOTO = {"crops": ".jpg", "letterbox": ".png", "masks": ".png"}
+
+
+def play(path: Path, is_folder: bool, count: int) -> None:
+    """Make what stands for an output: a file, or a folder of `count` files."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not is_folder:
+        path.write_text(f"{path.name}\n", encoding="utf-8")
+        return
+    path.mkdir(exist_ok=True)
+    for number in range(count):
+        (path / f"{number:016x}.png").write_text(f"{path} {number}", encoding="utf-8")
+
+
+def outputs(definition: dict[str, object], models: list[str], segmenters: list[str]) -> dict[str, bool]:
+    """The outputs of a dvc.yaml by path; whether each is a folder of a file for each photo."""
+    found = {}
+    for name, stage in definition["stages"].items():
+        body = stage.get("do", stage)
+        keys = {"segment": segmenters}.get(name, models) if "foreach" in stage else [""]
+        for item in (*body.get("outs", []), *body.get("metrics", []), *body.get("plots", [])):
+            path = next(iter(item)) if isinstance(item, dict) else item
+            for key in keys:
+                place = path.replace("${key}", key)
+                found[place] = Path(place).name in _PER_PHOTO or place.startswith("data/maps/")
+    return found
+
+
+def project(place: Path, count: int) -> None:
+    """The pipeline in `place` with all its outputs played and committed."""
+    environment = command_environment()
+    shutil.copytree(_ROOT / "stages", place / "stages", ignore=shutil.ignore_patterns("__pycache__"))
+    settings = yaml.safe_load((_ROOT / "params.yaml").read_text(encoding="utf-8"))
+    settings["ingest"]["source"] = "photos"
+    (place / "params.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    shutil.copy(_ROOT / "dvc.yaml", place)
+    (place / ".dvcignore").write_text("__pycache__\n", encoding="utf-8")
+    for network in ("centernet_mobilenetv3.onnx", "u2netp.onnx", *(m["weights"] for m in settings["models"].values())):
+        play(place / "models" / "pretrained" / network, False, 0)
+    play(place / "photos", True, count)
+    definition = yaml.safe_load((_ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    for path, is_folder in outputs(definition, list(settings["models"]), list(settings["segmenters"])).items():
+        play(place / path, is_folder, count)
+    for command in (["git", "init", "-q"], ["dvc", "init", "-q"], ["dvc", "commit", "-q", "-f"]):
+        subprocess.run(command, cwd=place, env=environment, check=True)
+
+
+def command_environment() -> dict[str, str]:
+    """This process's environment with its interpreter's folder first on the path."""
+    return {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
+
+
+def idle_seconds(place: Path, rounds: int) -> float:
+    """The median time of `dvc repro` in `place`, which must find nothing to do."""
+    taken = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        done = subprocess.run(
+            ["dvc", "repro"], cwd=place, env=command_environment(), check=True, capture_output=True, text=True
+        )
+        taken.append(time.perf_counter() - started)
+        if "Running stage" in done.stdout:
+            raise RuntimeError(f"{place}: expected nothing to do, found:\n{done.stdout[-1000:]}")
+    return float(np.median(taken))
+
+
+def main() -> None:
+    """Print a row per number of photos."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--counts", type=int, nargs="+", default=[600, 15_000])
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    rows = {}
+    for count in arguments.counts:
+        with tempfile.TemporaryDirectory() as place:
+            started = time.perf_counter()
+            project(Path(place), count)
+            made = time.perf_counter() - started
+            rows[f"{count} photos"] = {
+                "made and hashed, s": made,
+                "nothing to do, s": idle_seconds(Path(place), arguments.rounds),
+            }
+    timing.show(pd.DataFrame(rows).T, "dvc repro with nothing to do")
+
+
+if __name__ == "__main__":
+    main()
