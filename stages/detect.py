@@ -105,7 +105,14 @@ def main() -> None:
     tables.write(arguments.detections, table)
     with_boxes = int(table["image_id"].nunique())
     atomic.write_json(arguments.metrics, {"photos": len(photos), "with_boxes": with_boxes, "boxes": len(table)})
-    progress.summary("detect", photos=len(photos), new=len(new), with_boxes=with_boxes, boxes=len(table))
+    progress.summary(
+        "detect",
+        photos=len(photos),
+        new=len(new),
+        with_boxes=with_boxes,
+        boxes=len(table),
+        engine=runtime.told(settings.runtime),
+    )
 
 
 if __name__ == "__main__":

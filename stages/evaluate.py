@@ -122,7 +122,7 @@ def main() -> None:
     """Parse, load, predict, score, write."""
     args = arguments()
     recipe, rule = params.read(args.params, "train", TrainParams), params.read(args.params, "tta", TtaParams)
-    runtime.configure(recipe.seed, recipe.threads)
+    system = runtime.configure(recipe.seed, recipe.threads)
     classes = photos.read_classes(args.classes)
     splits = photos.read(args.table, classes)
     model = inference.load(args.models / args.model / "model.keras", len(classes))
@@ -135,7 +135,7 @@ def main() -> None:
     tables.write(args.tables / "confusion.csv", found.confusion)
     tables.write(args.tables / "classes.csv", found.per_class)
     tables.write(args.tables / "reliability.csv", found.reliability)
-    progress.summary(f"evaluate {args.model}", **{name: found.metrics[name]["n"] for name in _SCORED})
+    progress.summary(f"evaluate {args.model}", **{name: found.metrics[name]["n"] for name in _SCORED}, device=system)
 
 
 if __name__ == "__main__":

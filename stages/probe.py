@@ -75,7 +75,7 @@ def main() -> None:
     rule = params.read(args.params, "probe", ProbeParams)
     recipe = resolve(params.read(args.params, "train", TrainParams), model, args.model)
     classes = photos.read_classes(args.classes)
-    runtime.configure(recipe.seed, recipe.threads)
+    system = runtime.configure(recipe.seed, recipe.threads)
     splits = photos.read(args.table, classes)
     if not splits["train"].image_ids:
         raise tables.TableError(f"{args.table}: expected photos with the split `train`, found none")
@@ -88,7 +88,7 @@ def main() -> None:
     predictions.write(args.predictions, table(found, splits, classes))
     tables.write(args.distances, strangeness(seen, splits, rule.neighbours))
     atomic.write_json(args.metrics, judge(fitted, found, seen))
-    progress.summary(f"probe {args.model}", **{name: len(splits[name].labels) for name in SPLITS})
+    progress.summary(f"probe {args.model}", **{name: len(splits[name].labels) for name in SPLITS}, device=system)
 
 
 if __name__ == "__main__":

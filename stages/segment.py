@@ -95,7 +95,13 @@ def main() -> None:
     answers.keep((keys[name], images.encode(plane, ".png")) for name, plane in asked)
     drawn = write_maps(keys, answers, arguments.maps)
     atomic.write_json(arguments.metrics, {"crops": len(chosen), "maps": drawn})
-    progress.summary(f"segment {arguments.segmenter}", crops=len(chosen), new=len(new), maps=drawn)
+    progress.summary(
+        f"segment {arguments.segmenter}",
+        crops=len(chosen),
+        new=len(new),
+        maps=drawn,
+        engine=runtime.told(settings.runtime),
+    )
 
 
 if __name__ == "__main__":

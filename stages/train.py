@@ -103,7 +103,9 @@ def main() -> None:
     facts = {"name": args.model, "backbone": model.backbone, "weights": model.weights, "classes": classes}
     atomic.write_json(args.out / "model.json", facts | describe(result, recipe, system))
     kept.remove()
-    progress.summary(f"train {args.model}", photos=len(splits.train.files), best_epoch=result.best.number)
+    progress.summary(
+        f"train {args.model}", photos=len(splits.train.files), best_epoch=result.best.number, device=system
+    )
 
 
 def read_splits(table: Path, folder: Path, classes: list[str]) -> fit.Splits:

@@ -136,3 +136,22 @@ def test_pretrained_tensors_are_read_by_name(tmp_path):
     assert list(found) == ["_fc.bias"] and found["_fc.bias"].tolist() == [1, 1]
     with pytest.raises(FileNotFoundError, match=r"other\.npz: expected pretrained weights"):
         pretrained.read(tmp_path, ModelParams("x", weights="other.npz"))
+
+
+# Two devices of one CPU stand in for two GPUs.
+DEVICES = """
+from stages.learning import runtime
+from stages.learning.engine import tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+runtime.strategy = lambda _: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+"""
+
+
+def test_two_devices_share_every_batch_and_learn_what_one_does(tmp_path, monkeypatch):
+    folder = prepare(tmp_path / "data")
+    _, alone = run(folder, "alone")
+    monkeypatch.setitem(globals(), "PROGRAM", PROGRAM.replace('KILL = ""', DEVICES))
+    done, shared = run(folder, "shared")
+    one, two = (json.loads(files[Path("model/model.json")])["figures"] for files in (alone, shared))
+    assert two == pytest.approx(one, abs=2e-4) and "replica" not in done.stderr.lower()

@@ -70,6 +70,11 @@ def identity(settings: RuntimeParams) -> dict[str, str]:
     }
 
 
+def told(settings: RuntimeParams) -> str:
+    """Engine and precision, for people."""
+    return "{engine} {precision}".format(**identity(settings))
+
+
 def _load_onnxruntime(path: Path, outputs: list[str], side: int | None) -> Network:
     model = onnx_graph.resized(onnx.load(path), side).SerializeToString() if side else path
     session = onnxruntime.InferenceSession(model, providers=onnxruntime.get_available_providers())

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from stages.learning import backbones, batch_norm, dataset, inference, probe, schedule
+from stages.learning import backbones, batch_norm, dataset, inference, probe, runtime, schedule
 from stages.learning.backbones import Network
 from stages.learning.checkpoint import Checkpoint
 from stages.learning.dataset import Source
@@ -60,6 +60,7 @@ class Training:
 
     def __init__(self, task: Task, checkpoint: Checkpoint, observe: Callable[[Epoch], None]) -> None:
         self.task, self.checkpoint, self.observe = task, checkpoint, observe
+        self.strategy = runtime.strategy(task.params.batch_size)
         self.network = task.build(None)
         self.show = batch_norm.forward(self.network.pooled)
         self.step, self.losses, self.seconds = 0, list[float](), 0.0
@@ -86,7 +87,8 @@ class Training:
     def _run_stretch(self, stretch: Stretch) -> None:
         model = self._prepared(stretch)
         n_classes = model.output_shape[-1]
-        batches = iter(dataset.training(self.task.splits.train, self.task.params, n_classes, self.step))
+        photos = dataset.training(self.task.splits.train, self.task.params, n_classes, self.step)
+        batches = iter(self.strategy.experimental_distribute_dataset(photos))
         started = saved = time.perf_counter()
         with self._bar() as bar:
             while self.step < stretch.end_step and not self._is_out_of_patience():
@@ -107,6 +109,14 @@ class Training:
 
     def _prepared(self, stretch: Stretch) -> keras.Model:
         """The network of a phase, compiled, in the state in which the training has come to it."""
+        with self.strategy.scope():
+            network = self._compiled(stretch)
+        if self.running and stretch.first_step < self.step:
+            _assign(network.logits.variables, self.running["model"])
+            _assign(network.logits.optimizer.variables, self.running["optimizer"])
+        return network.logits
+
+    def _compiled(self, stretch: Stretch) -> Network:
         params, phase = self.task.params, stretch.phase
         network = self.task.build(phase.input_px)
         network.logits.set_weights(self.network.logits.get_weights())
@@ -116,10 +126,7 @@ class Training:
         rule = schedule.optimizer(params, stretch, self.task.steps_per_epoch)
         network.logits.compile(rule, weighted_loss(params, self.task.splits.train.labels, network.logits))
         network.logits.optimizer.build(network.logits.trainable_variables)
-        if self.running and stretch.first_step < self.step:
-            _assign(network.logits.variables, self.running["model"])
-            _assign(network.logits.optimizer.variables, self.running["optimizer"])
-        return network.logits
+        return network
 
     def _settle_statistics(self) -> None:
         if self.task.is_fresh or self.task.params.batch_norm == "trained":
@@ -204,7 +211,9 @@ def _averaged(model: keras.Model, params: TrainParams) -> list[np.ndarray]:
 
 def _train_step(model: keras.Model, photos: Any, targets: Any) -> float:
     model.reset_metrics()
-    loss = float(model.train_on_batch(photos, targets))
+    # As `train_on_batch` does, which itself does not take a batch that is shared out over devices.
+    model.make_train_function()
+    loss = float(model.train_function(iter([(photos, targets, None)]))["loss"])
     if not math.isfinite(loss):
         raise FloatingPointError(f"the loss is {loss}; lower train.learning_rate")
     return loss

@@ -18,7 +18,8 @@ def load(path: Path, n_classes: int) -> keras.Model:
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: expected a trained model, found none; run `dvc repro train`")
-    model = keras.saving.load_model(path, compile=False)
+    # Safe mode: a model that brings code of its own (a lambda) is refused.
+    model = keras.saving.load_model(path, compile=False, safe_mode=True)
     if model.output_shape[-1] != n_classes:
         found = model.output_shape[-1]
         raise ValueError(f"{path}: expected {n_classes} classes, found {found}; train it again")

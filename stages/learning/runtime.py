@@ -14,6 +14,10 @@ class Runtime(NamedTuple):
     precision: str
     threads: int
 
+    def __str__(self) -> str:
+        """Device and number format, for people."""
+        return f"{self.device} {self.precision}"
+
 
 def configure(seed: int, threads: int, precision: str = "float32") -> Runtime:
     """Seed every generator and pin what would make two runs differ; call before any other work.
@@ -30,6 +34,19 @@ def configure(seed: int, threads: int, precision: str = "float32") -> Runtime:
     if precision == "auto":
         precision = _fastest(details.get("compute_capability"))
     return Runtime(details.get("device_name", "GPU") if cards else "CPU", precision, threads)
+
+
+def strategy(batch_size: int) -> tf.distribute.Strategy:
+    """Return what spreads a training over all GPUs, each with an equal share of every batch; with one or none, nothing.
+
+    Raises ValueError where the batches cannot be shared out evenly.
+    """
+    n_cards = len(tf.config.list_physical_devices("GPU"))
+    if n_cards < 2:
+        return tf.distribute.get_strategy()
+    if batch_size % n_cards:
+        raise ValueError(f"train.batch_size: expected a multiple of {n_cards}, one share a GPU, found {batch_size}")
+    return tf.distribute.MirroredStrategy()
 
 
 def policy(precision: str) -> str:

@@ -3,6 +3,7 @@ import pytest
 
 from stages.learning import backbones, inference, keras_file
 from stages.learning.backbones import Shape
+from stages.learning.engine import keras
 
 # Keras 3.15 on NumPy 2.4 warns when it copies a variable out of TensorFlow.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -49,3 +50,11 @@ def test_a_model_comes_back_from_its_file(model, photos, tmp_path):
     np.testing.assert_array_equal(inference.predict(loaded, photos), inference.predict(model, photos))
     with pytest.raises(ValueError, match=r"model\.keras: expected 4 classes, found 3"):
         inference.load(path, 4)
+
+
+def test_a_model_with_code_of_its_own_is_refused(tmp_path):
+    image = keras.Input((4, 4, 3), dtype="uint8")
+    output = keras.layers.Lambda(lambda pixels: pixels * 0.5)(keras.layers.Rescaling(1 / 255)(image))
+    keras.Model(image, output).save(tmp_path / "model.keras")
+    with pytest.raises(ValueError, match="lambda"):
+        inference.load(tmp_path / "model.keras", 3)
