@@ -14,13 +14,15 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
+from tqdm import tqdm
 
 from tests import small_project
 
 _OUTPUTS = ("data", "metrics", "logs", ".dvc/cache", ".dvc/tmp")
-_LONGEST = 40.0  # seconds; a training has to start anew within it
+_LONGEST = 10.0  # seconds from the beginning of a stage to its end by force
 
 
 def clean(folder: Path) -> None:
@@ -33,8 +35,15 @@ def clean(folder: Path) -> None:
     (folder / "dvc.lock").unlink(missing_ok=True)
 
 
-def attempt(folder: Path, seconds: float | None) -> tuple[bool, str]:
-    """Let `dvc repro` run for so long, or to its end, then kill it with all that it started.
+class Moment(NamedTuple):
+    """When to kill: so many seconds after the stage began that comes after so many others."""
+
+    stages: int
+    seconds: float
+
+
+def attempt(folder: Path, moment: Moment | None) -> tuple[bool, str]:
+    """Let `dvc repro` run to that moment, then kill it with all that it started; to its end where there is none.
 
     Whether it had come to its end, and the stage that ran last. Raises RuntimeError when it fails by itself.
     """
@@ -48,16 +57,22 @@ def attempt(folder: Path, seconds: float | None) -> tuple[bool, str]:
             stderr=stream,
             start_new_session=True,
         )
+    while process.poll() is None and (moment is None or len(begun(log)) <= moment.stages):
+        time.sleep(0.02)
     try:
-        code = process.wait(seconds)
+        code = process.wait(moment.seconds if moment else None)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         code = None
-    told = log.read_text(errors="replace")
     if code:
-        raise RuntimeError(f"dvc repro: expected exit code 0, found {code}:\n{told[-3000:]}")
-    return code == 0, (re.findall(r"Running stage '([^']+)'", told) or ["before any stage"])[-1]
+        raise RuntimeError(f"dvc repro: expected exit code 0, found {code}:\n{log.read_text(errors='replace')[-3000:]}")
+    return code == 0, (begun(log) or ["before any stage"])[-1]
+
+
+def begun(log: Path) -> list[str]:
+    """The stages that a run began, by its log."""
+    return re.findall(r"Running stage '([^']+)'", log.read_text(errors="replace"))
 
 
 def hashes(folder: Path) -> dict[str, object]:
@@ -75,12 +90,15 @@ def survive(folder: Path, kills: int, seed: int) -> tuple[Counter[str], list[boo
     attempt(folder, None)
     expected = hashes(folder)
     clean(folder)
-    while killed.total() < kills or not equal:
-        has_ended, stage = attempt(folder, rng.uniform(0.5, _LONGEST) if killed.total() < kills else None)
-        killed[stage] += not has_ended
-        if has_ended:
-            equal.append(hashes(folder) == expected)
-            clean(folder)
+    with tqdm(total=kills, unit="kill", desc="killing") as bar:
+        while killed.total() < kills or (folder / "dvc.lock").is_file():
+            moment = Moment(rng.randrange(3), rng.uniform(0, _LONGEST)) if killed.total() < kills else None
+            has_ended, stage = attempt(folder, moment)
+            killed[stage] += not has_ended
+            bar.update(not has_ended)
+            if has_ended:
+                equal.append(hashes(folder) == expected)
+                clean(folder)
     return +killed, equal
 
 
