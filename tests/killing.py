@@ -91,7 +91,7 @@ def survive(folder: Path, kills: int, seed: int) -> tuple[Counter[str], list[boo
     expected = hashes(folder)
     clean(folder)
     with tqdm(total=kills, unit="kill", desc="killing") as bar:
-        while killed.total() < kills or (folder / "dvc.lock").is_file():
+        while killed.total() < kills or not equal or (folder / "dvc.lock").is_file():
             moment = Moment(rng.randrange(3), rng.uniform(0, _LONGEST)) if killed.total() < kills else None
             has_ended, stage = attempt(folder, moment)
             killed[stage] += not has_ended
