@@ -53,7 +53,7 @@ def detect_all(
 def question(networks: Path, settings: DetectParams) -> dict[str, object]:
     """What the boxes of a photo depend on beside the photo: the network, its settings, code, machine."""
     return {
-        "network": digest_of([networks / DETECTORS[settings.network].file]),
+        "network": digest_of([runtime.found(networks / DETECTORS[settings.network].file)]),
         "settings": asdict(settings),
         "code": digest_of([*sorted(Path(images.__file__).parent.glob("*.py")), Path(__file__)]),
         "system": runtime.identity(settings.runtime),
@@ -81,38 +81,40 @@ def to_rows(image_id: str, found: Detections, names: tuple[str, ...]) -> pd.Data
     return frame
 
 
+def ask(new: list[tuple[str, str]], root: Path, networks: Path, settings: DetectParams) -> Iterator[tuple[str, bytes]]:
+    """Yield the packed objects of each (image id, path) that can be read; the network is loaded if there is one."""
+    if new:
+        spec = DETECTORS[settings.network]
+        network = runtime.load(networks / spec.file, list(spec.outputs), settings.runtime)
+        for image_id, found in detect_all(new, root, network, spec, settings):
+            yield image_id, pack(found)
+
+
+def tabulated(found: Iterator[tuple[str, bytes]], names: tuple[str, ...]) -> pd.DataFrame:
+    """The packed objects of all photos as the rows of data/detections.csv."""
+    rows = (to_rows(image_id, unpack(answer), names) for image_id, answer in found)
+    # A table per photo would weigh more than what is in it.
+    frames = [pd.concat(group) for group in batches.grouped(rows, 256)]
+    return pd.concat(frames or [pd.DataFrame(columns=list(detections.COLUMNS))])[list(detections.COLUMNS)]
+
+
 def main() -> None:
     """Write data/detections.csv and the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("params", "manifest", "networks", "answers", "detections", "metrics"):
+    for name in ("params", "manifest", "source", "networks", "answers", "detections", "metrics"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--source", type=Path, required=True)
     arguments = parser.parse_args()
     settings = params.read(arguments.params, "detect", DetectParams)
-    spec = DETECTORS[settings.network]
-    network = runtime.load(arguments.networks / spec.file, list(spec.outputs), settings.runtime)
     photos = manifest.read(arguments.manifest).query("status == 'ok'")
-    pairs = list(zip(photos["image_id"], photos["path"]))
     answers = Answers(arguments.answers, question(arguments.networks, settings))
     unknown = answers.missing(photos["image_id"])
-    new = [pair for pair in pairs if pair[0] in unknown]
-    asked = detect_all(new, manifest.photo_root(arguments.source), network, spec, settings)
-    answers.keep((image_id, pack(boxes)) for image_id, boxes in asked)
-    found = (to_rows(i, unpack(answer), spec.classes) for i, answer in answers.all_of(photos["image_id"]))
-    # A table per photo would weigh more than what is in it.
-    frames = [pd.concat(group) for group in batches.grouped(found, 256)]
-    table = pd.concat(frames or [pd.DataFrame(columns=list(detections.COLUMNS))])[list(detections.COLUMNS)]
+    new = [pair for pair in zip(photos["image_id"], photos["path"]) if pair[0] in unknown]
+    answers.keep(ask(new, manifest.photo_root(arguments.source), arguments.networks, settings))
+    table = tabulated(answers.all_of(photos["image_id"]), DETECTORS[settings.network].classes)
     tables.write(arguments.detections, table)
-    with_boxes = int(table["image_id"].nunique())
-    atomic.write_json(arguments.metrics, {"photos": len(photos), "with_boxes": with_boxes, "boxes": len(table)})
-    progress.summary(
-        "detect",
-        photos=len(photos),
-        new=len(new),
-        with_boxes=with_boxes,
-        boxes=len(table),
-        engine=runtime.told(settings.runtime),
-    )
+    counts = {"photos": len(photos), "with_boxes": int(table["image_id"].nunique()), "boxes": len(table)}
+    atomic.write_json(arguments.metrics, counts)
+    progress.summary("detect", **counts, new_photos=len(new), engine=runtime.told(settings.runtime))
 
 
 if __name__ == "__main__":

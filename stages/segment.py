@@ -86,13 +86,14 @@ def main() -> None:
     settings = params.read(arguments.params, "segment", SegmentParams)
     view = params.read(arguments.params, f"segmenters.{arguments.segmenter}", SegmenterParams)
     chosen = crops.read(arguments.boxes).query("status == 'ok'")["image_id"].tolist()
-    network = load(arguments.networks, view, settings)
     keys = digests(chosen, arguments.crops)
     answers = Answers(arguments.answers, question(arguments.networks, view, settings))
     unknown = answers.missing(keys.values())
     new = [name for name, key in keys.items() if key in unknown]
-    asked = segment_all(new, arguments.crops, network, view, settings.runtime.batch_size)
-    answers.keep((keys[name], images.encode(plane, ".png")) for name, plane in asked)
+    if new:
+        network = load(arguments.networks, view, settings)
+        asked = segment_all(new, arguments.crops, network, view, settings.runtime.batch_size)
+        answers.keep((keys[name], images.encode(plane, ".png")) for name, plane in asked)
     drawn = write_maps(keys, answers, arguments.maps)
     atomic.write_json(arguments.metrics, {"crops": len(chosen), "maps": drawn})
     progress.summary(
