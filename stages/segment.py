@@ -52,7 +52,7 @@ def load(networks: Path, view: SegmenterParams, settings: SegmentParams) -> Netw
 def question(networks: Path, view: SegmenterParams, settings: SegmentParams) -> dict[str, object]:
     """What the map of a crop depends on beside the crop: the network, how it is shown and run, code, machine."""
     return {
-        "network": digest_of([networks / view.spec.file]),
+        "network": digest_of([runtime.found(networks / view.spec.file)]),
         "settings": [asdict(view), asdict(settings)],
         "code": digest_of([*sorted(Path(images.__file__).parent.glob("*.py")), Path(__file__)]),
         "system": runtime.identity(settings.runtime),
@@ -94,15 +94,10 @@ def main() -> None:
         network = load(arguments.networks, view, settings)
         asked = segment_all(new, arguments.crops, network, view, settings.runtime.batch_size)
         answers.keep((keys[name], images.encode(plane, ".png")) for name, plane in asked)
-    drawn = write_maps(keys, answers, arguments.maps)
-    atomic.write_json(arguments.metrics, {"crops": len(chosen), "maps": drawn})
-    progress.summary(
-        f"segment {arguments.segmenter}",
-        crops=len(chosen),
-        new=len(new),
-        maps=drawn,
-        engine=runtime.told(settings.runtime),
-    )
+    counts = {"crops": len(chosen), "maps": write_maps(keys, answers, arguments.maps)}
+    atomic.write_json(arguments.metrics, counts)
+    verb = f"segment {arguments.segmenter}"
+    progress.summary(verb, **counts, new_crops=len(new), engine=runtime.told(settings.runtime))
 
 
 if __name__ == "__main__":

@@ -38,12 +38,18 @@ def load(path: Path, outputs: list[str], settings: RuntimeParams, side: int | No
     `side` is that of the square input `(N, 3, side, side)` in pixels, where it is not the one in the file.
     Raises FileNotFoundError naming the file and the command that makes it.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: expected a network here, found none; run `dvc repro {path}`")
+    found(path)
     engine = resolve_engine(settings.engine)
     if engine == "onnxruntime":
         return _load_onnxruntime(path, outputs, side)
     return _load_openvino(path, outputs, resolve_precision(settings.precision), side)
+
+
+def found(path: Path) -> Path:
+    """`path`, where a network is. Raises FileNotFoundError naming the file and the command that makes it."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: expected a network here, found none; run `dvc repro {path}`")
+    return path
 
 
 def resolve_engine(engine: str) -> str:
