@@ -1,0 +1,88 @@
+"""Do the tests notice? One fault at a time is put into a copy of the code, and the tests meant for it have to fail.
+
+`python -m tests.mutations` runs them all; the suite checks that each fault still fits the code.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+ROOT = Path(__file__).parent.parent
+_COPIED = ("stages", "tests", "pyproject.toml", "params.yaml", "dvc.yaml")
+
+
+class Mutation(NamedTuple):
+    """`old` stands once in `file`, below stages/, and becomes `new`; `tests`, below tests/, have to fail then."""
+
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+MUTATIONS = [
+    Mutation("imaging/boxes.py", "area(a) + area(b) - intersection", "area(a) + area(b)", "imaging/test_boxes.py"),
+    Mutation("imaging/boxes.py", "[-1, -1, 1, 1]", "[-1, -1, 1, 0]", "imaging/test_boxes.py"),
+    Mutation("imaging/boxes.py", "max(x_max, x_min + 1)", "x_max", "imaging/test_boxes.py"),
+    Mutation("imaging/letterbox.py", "(size_wh[0] - inner_w) // 2", "0", "imaging/test_letterbox.py"),
+    Mutation("imaging/letterbox.py", "cv2.INTER_AREA", "cv2.INTER_NEAREST", "imaging/test_letterbox.py"),
+    Mutation("imaging/images.py", "(values / 257)", "(values / 256)", "imaging/test_images.py"),
+    Mutation("imaging/images.py", "6: lambda image: cv2.rotate(image, cv2.ROTATE_90_CLOCKWISE)",
+             "6: lambda image: cv2.rotate(image, cv2.ROTATE_90_COUNTERCLOCKWISE)", "imaging/test_images.py"),
+    Mutation("imaging/images.py", "not stat.S_ISREG(facts.st_mode)", "False", "test_ingest.py"),
+    Mutation("imaging/centernet.py", "-heatmap[rows, columns, classes]", "heatmap[rows, columns, classes]",
+             "imaging/test_centernet.py"),
+    Mutation("imaging/segmentation.py", "_mirrored(maps[:, 0], view.flip)", "maps[:, 0]", "test_segment.py"),
+    Mutation("records/splits.py", "list(sizes.items())[:-1]", "list(sizes.items())", "records/test_splits.py"),
+    Mutation("records/splits.py", "if size <= quota", "if size <= quota + 1", "records/test_splits.py"),
+    Mutation("records/atomic.py", "temporary.unlink(missing_ok=True)", "pass", "records/test_atomic.py"),
+    Mutation("records/answers.py", "[:-_QUESTIONS]", "[:0]", "records/test_answers.py"),
+    Mutation("segment.py", '"network": digest_of([runtime.found(networks / view.spec.file)])', '"network": ""',
+             "test_segment.py"),
+    Mutation("ingest.py", '.mask(leaves, "outside")', "", "test_ingest.py"),
+    Mutation("learning/calibration.py", "_FLOOR)) / temperature", "_FLOOR)) * temperature", "learning/test_calibration.py"),
+    Mutation("learning/calibration.py", "np.ceil(confidence * _N_BINS)", "np.floor(confidence * _N_BINS)",
+             "learning/test_calibration.py"),
+    Mutation("learning/tta.py", "photos[:, :, ::-1]", "photos[:, ::-1]", "learning/test_tta.py"),
+    Mutation("learning/tta.py", "params.agreement * views", "params.agreement", "learning/test_tta.py"),
+    Mutation("learning/schedule.py", "+ self.first_step", "", "learning/test_schedule.py"),
+    Mutation("learning/dataset.py", "-1 - tf.cast(step, tf.int32)", "tf.cast(step, tf.int32)",
+             "learning/test_dataset.py"),
+    Mutation("reporting/reproduction.py", "max(1.0, abs(self.before))", "1.0", "reporting/test_reproduction.py"),
+]  # fmt: skip
+
+
+def is_noticed(mutation: Mutation) -> bool:
+    """Whether the tests fail with the fault in."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        for name in _COPIED:
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(ROOT / name, folder / name)
+        path = folder / "stages" / mutation.file
+        path.write_text(path.read_text(encoding="utf-8").replace(mutation.old, mutation.new), encoding="utf-8")
+        command = [sys.executable, "-m", "pytest", "-x", "-q", f"tests/{mutation.tests}"]
+        code = subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode
+    if code not in (0, 1):
+        raise RuntimeError(f"tests/{mutation.tests}: expected tests to run, found pytest's exit code {code}")
+    return code == 1
+
+
+def main() -> None:
+    """Name the faults that no test noticed; exit with 1 where there is one."""
+    unnoticed = [mutation for mutation in tqdm(MUTATIONS, unit="fault") if not is_noticed(mutation)]
+    for mutation in unnoticed:
+        print(f"stages/{mutation.file}: `{mutation.old}` as `{mutation.new}` is not noticed by tests/{mutation.tests}")
+    print(f"mutations: {len(MUTATIONS) - len(unnoticed)} of {len(MUTATIONS)} faults noticed")
+    sys.exit(bool(unnoticed))
+
+
+if __name__ == "__main__":
+    main()
