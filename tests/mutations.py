@@ -52,7 +52,7 @@ MUTATIONS = [
     Mutation("learning/tta.py", "photos[:, :, ::-1]", "photos[:, ::-1]", "learning/test_tta.py"),
     Mutation("learning/tta.py", "params.agreement * views", "params.agreement", "learning/test_tta.py"),
     Mutation("learning/schedule.py", "+ self.first_step", "", "learning/test_schedule.py"),
-    Mutation("learning/dataset.py", "-1 - tf.cast(step, tf.int32)", "tf.cast(step, tf.int32)",
+    Mutation("learning/dataset.py", "range(first_step * size, total)", "range(first_step, total)",
              "learning/test_dataset.py"),
     Mutation("reporting/reproduction.py", "max(1.0, abs(self.before))", "1.0", "reporting/test_reproduction.py"),
 ]  # fmt: skip

@@ -71,3 +71,9 @@ def test_a_photo_without_others_is_an_empty_answer():
 def test_classes_of_any_name_are_split(label):
     found = splits.assign(photos({label: 10, "other": 10}), 0.1, 0.2, 1)
     assert found.notna().all() and (found[:10] == "test").sum() == 2
+
+
+def test_the_last_group_of_a_class_trains_whatever_the_shares():
+    frame = pd.DataFrame({"label": ["a"] * 4 + ["b"], "group": ["g1", "g2", "g3", "g4", "h"]})
+    chosen = splits.assign(frame, 0.5, 0.5, seed=0)
+    assert sorted(chosen[:4]) == ["test", "test", "train", "val"] and chosen[4] == "train"
