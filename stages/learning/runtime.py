@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from stages.learning.engine import keras, tf
+from stages.records.params import ParamError
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
@@ -39,13 +40,13 @@ def configure(seed: int, threads: int, precision: str = "float32") -> Runtime:
 def strategy(batch_size: int) -> tf.distribute.Strategy:
     """Return what spreads a training over all GPUs, each with an equal share of every batch; with one or none, nothing.
 
-    Raises ValueError where the batches cannot be shared out evenly.
+    Raises ParamError where the batches cannot be shared out evenly.
     """
     n_cards = len(tf.config.list_physical_devices("GPU"))
     if n_cards < 2:
         return tf.distribute.get_strategy()
     if batch_size % n_cards:
-        raise ValueError(f"train.batch_size: expected a multiple of {n_cards}, one share a GPU, found {batch_size}")
+        raise ParamError(f"train.batch_size: expected a multiple of {n_cards}, one share a GPU, found {batch_size}")
     return tf.distribute.MirroredStrategy()
 
 

@@ -4,6 +4,8 @@ import sys
 import pytest
 
 from stages.learning import runtime
+from stages.learning.engine import tf
+from stages.records.params import ParamError
 
 
 @pytest.mark.parametrize(
@@ -34,3 +36,16 @@ def test_configure_pins_threads_and_seeds_in_a_fresh_process():
     )
     assert first == second
     assert first.startswith("('float32', 1)") and first.endswith("\n1\n")
+
+
+def test_batches_are_shared_out_over_several_cards_and_must_go_up(monkeypatch):
+    cards = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: cards)
+    monkeypatch.setattr(tf.distribute, "MirroredStrategy", lambda: "all cards")
+    for count in (0, 1):
+        cards[:] = ["card"] * count
+        assert runtime.strategy(16) is tf.distribute.get_strategy()
+    cards[:] = ["card"] * 3
+    assert runtime.strategy(15) == "all cards"
+    with pytest.raises(ParamError, match=r"train\.batch_size: expected a multiple of 3, one share a GPU, found 16"):
+        runtime.strategy(16)
