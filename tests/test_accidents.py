@@ -16,12 +16,16 @@ SAMPLE = "sample: {seed: 5, photos_per_class: 30, width: 320, height: 240, jpeg_
 INGEST = "seed: 1, val_share: 0.2, test_share: 0.2, near_duplicate_bits: 0, min_photos_per_class: 3"
 
 
+def heed_ctrl_c():
+    """What runs in the background of a shell is told to ignore it, and so are all its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(verb, **options):
     words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     command = [sys.executable, "-m", f"stages.{verb}", *words]
-    return subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=ROOT, start_new_session=True, preexec_fn=heed_ctrl_c, **pipes)
 
 
 def ended(process):

@@ -49,7 +49,7 @@ def run(folder, monkeypatch, rows=ROWS):
     given |= {"classes": "classes.txt", "predictions": "p.csv", "metrics": "m.json", "tables": "tables"}
     arguments = [part for name, path in given.items() for part in (f"--{name}", str(folder / path))]
     monkeypatch.setattr(sys, "argv", ["evaluate", "--model", "a", *arguments])
-    monkeypatch.setattr(evaluate.runtime, "configure", lambda *_: None)
+    monkeypatch.setattr(evaluate.runtime, "configure", lambda *_: evaluate.runtime.Runtime("CPU", "float32", 1))
     evaluate.main()
     return json.loads((folder / "m.json").read_text())
 
@@ -79,7 +79,7 @@ def test_val_and_test_are_scored_apart(folder, monkeypatch, capsys):
     assert (metrics["test"]["n"], metrics["test"]["accuracy"]) == (3, pytest.approx(2 / 3))
     right = -np.log(np.exp(10) / (np.exp(10) + 2))
     assert metrics["test"]["log_loss"] == pytest.approx((2 * right + (10 + right)) / 3, rel=1e-4)
-    assert capsys.readouterr().out == "evaluate a: 1 val, 3 test\n"
+    assert capsys.readouterr().out == "evaluate a: 1 val, 3 test, CPU float32 device\n"
 
 
 def test_the_tables_written(folder, monkeypatch):

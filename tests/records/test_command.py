@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,10 @@ STUB = "import time\nfrom stages.records import command\ndef main():\n    {body}
 def start(tmp_path, body):
     (tmp_path / "work.py").write_text(STUB.format(body=body))
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        [sys.executable, str(tmp_path / "work.py")], env=environment, stderr=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, str(tmp_path / "work.py")]
+    # What runs in the background of a shell is told to ignore Ctrl-C, and so are all its children.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
 
 
 @pytest.mark.parametrize(
