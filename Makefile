@@ -25,7 +25,7 @@ verify: .venv/ready
 
 # Lines of stages/ that no test reaches; what runs in processes of its own is counted too.
 coverage: .venv/ready
-	pytest -n 2 --cov=stages --cov-report=term-missing:skip-covered
+	pytest -n 2 --cov --cov-report=term-missing:skip-covered
 
 # Licences that would bind what is built on this project, then known holes in the locked packages (PyPI is asked).
 BINDING := GNU General Public License v3;GNU Affero;AGPL-3.0;GPL-3.0-only;Server Side Public License

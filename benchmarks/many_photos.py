@@ -19,7 +19,7 @@ import yaml
 from benchmarks import timing
 
 _ROOT = Path(__file__).parent.parent
-_PER_PHOTO = {"crops": ".jpg", "letterbox": ".png", "masks": ".png"}
+_PER_PHOTO = ("data/crops", "data/letterbox", "data/masks", "data/maps/")
 
 
 def play(path: Path, is_folder: bool, count: int) -> None:
@@ -43,7 +43,7 @@ def outputs(definition: dict[str, object], models: list[str], segmenters: list[s
             path = next(iter(item)) if isinstance(item, dict) else item
             for key in keys:
                 place = path.replace("${key}", key)
-                found[place] = Path(place).name in _PER_PHOTO or place.startswith("data/maps/")
+                found[place] = place in _PER_PHOTO or place.startswith(_PER_PHOTO[-1])
     return found
 
 
