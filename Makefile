@@ -37,12 +37,14 @@ audit: .venv/ready
 experiments: .venv/ready
 	python -m stages.experiment experiments/*.yaml --jobs 2
 
-# The environment: exactly the locked packages, each checked against its hash.
+# The environment: exactly the locked packages, each checked against its hash. The lock file names all of them, so
+# pip need not resolve anything; older ones, asked to, take a newer release for `package[extra]` and fail.
 .venv/ready: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "expected Python 3.11 or newer, found $$($(PYTHON) --version); try make PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv --clear .venv || { echo "expected the venv module; try: apt-get install python3-venv"; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip check
 	touch $@
 
 format: .venv/ready
