@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+import stages
 from stages.imaging import runtime
 from stages.imaging.detection import DetectParams
 from stages.imaging.segmentation import SegmentParams
@@ -44,6 +45,7 @@ def describe(requirements: Path, lock: Path, pretrained: Path) -> dict[str, Any]
     """Everything but the commit."""
     return {
         "cpu": provenance.this_cpu(),
+        "arithmetic": stages.arithmetic(),
         "dvc_lock_sha256": digest_of([lock]),
         "requirements_sha256": digest_of([requirements]),
         "drift": provenance.drift(provenance.locked(requirements), provenance.installed()),

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+import stages
 from stages.records import command, provenance
 from stages.reporting import reproduction
 
@@ -61,7 +62,11 @@ def state(texts: dict[str, str]) -> dict[str, Any]:
 
 def is_same_kind(text: str) -> bool:
     """Whether the provenance in the last commit, given as text, tells of a machine such as this one."""
-    return bool(text) and json.loads(text)["cpu"] == provenance.this_cpu()
+    if not text:
+        return False
+    before = json.loads(text)
+    here = provenance.kind(provenance.this_cpu(), stages.arithmetic())
+    return provenance.kind(before["cpu"], before["arithmetic"]) == here
 
 
 def compare(folder: Path) -> pd.DataFrame:

@@ -5,6 +5,10 @@ import sys
 import numpy as np
 import pytest
 
+import stages
+
+assert stages.arithmetic() == stages.PORTABLE, "expected STAGES_ARITHMETIC unset for the tests"
+
 CORNERS = {"top_left": (255, 0, 0), "top_right": (0, 255, 0), "bottom_left": (0, 0, 255), "bottom_right": (255, 255, 0)}
 
 

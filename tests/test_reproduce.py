@@ -33,7 +33,7 @@ def project(tmp_path, monkeypatch):
             LOCKS[1]: lock("render", "photos", "p"),
             LOCKS[2]: lock("train@lite", "metrics/train.json", "t"),
             "metrics/train.json": json.dumps({"loss": 0.5}),
-            "metrics/provenance.json": json.dumps({"cpu": cpu or provenance.this_cpu()}),
+            "metrics/provenance.json": json.dumps({"cpu": cpu or provenance.this_cpu(), "arithmetic": "portable"}),
             "Makefile": f"repro:\n\t{command}\n",
             "again/kept": "",
             **{f"again/{path}": text for path, text in again.items()},
@@ -75,7 +75,7 @@ def test_moved_figures_fail_on_the_same_kind_of_cpu(project, monkeypatch, capfd)
 
 
 def test_on_another_kind_of_cpu_they_may_move_a_little(project, monkeypatch, capfd, tmp_path):
-    project(MOVED, cpu={"model": "another"})
+    project(MOVED, cpu={**provenance.this_cpu(), "vendor": "another"})
     code, told = outcome(monkeypatch, capfd, "--folder", str(tmp_path / "kept"))
     assert code == 0 and "another kind of CPU" in told and "1 stages within" in told and "0 differ" in told
     assert json.loads((tmp_path / "kept" / "metrics" / "train.json").read_text()) == {"loss": 0.55}

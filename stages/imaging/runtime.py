@@ -12,6 +12,7 @@ import onnx
 import onnxruntime
 import openvino
 
+import stages
 from stages.imaging import onnx_graph
 from stages.records import params
 
@@ -24,7 +25,7 @@ class RuntimeParams:
     """How a network is run.
 
     `engine: auto` takes ONNX Runtime where it finds CUDA, OpenVINO elsewhere. `precision: auto` takes bf16
-    where the CPU computes in it, f32 elsewhere; results differ in the last digits between the two.
+    where the CPU computes in it and may (`STAGES_ARITHMETIC=native`), f32 elsewhere; results differ in the last digits.
     """
 
     batch_size: params.Count
@@ -60,17 +61,20 @@ def resolve_engine(engine: str) -> str:
 
 def resolve_precision(precision: str) -> str:
     """The precision that `auto` stands for on this CPU; any other name is returned as it is."""
+    if precision != "auto":
+        return precision
     capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return ("bf16" if "BF16" in capabilities else "f32") if precision == "auto" else precision
+    return "bf16" if "BF16" in capabilities and stages.arithmetic() == stages.NATIVE else "f32"
 
 
 def identity(settings: RuntimeParams) -> dict[str, str]:
-    """What a network's answers depend on beside the network: engine, precision, device and the packages' versions."""
+    """What a network's answers depend on beside the network: engine, arithmetic, device, the packages' versions."""
     engine = resolve_engine(settings.engine)
     names = ("numpy", "onnxruntime", "opencv-python-headless", "openvino", "pillow", "pi-heif")
     return {
         "engine": engine,
         "precision": resolve_precision(settings.precision) if engine == "openvino" else "f32",
+        "arithmetic": stages.arithmetic(),
         "device": openvino.Core().get_property("CPU", "FULL_DEVICE_NAME"),
         **{name: metadata.version(name) for name in names},
     }

@@ -5,9 +5,12 @@ import re
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+import stages
 
 # What decides which instructions the engines take, and so the last digits of what they compute.
 _FEATURES = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimd", "bf16")
@@ -42,18 +45,26 @@ def drift_from(path: Path) -> list[str]:
 
 
 def cpu(information: str) -> dict[str, object]:
-    """Model and relevant features of the first CPU in the text of `/proc/cpuinfo`, which may be empty."""
+    """Maker, model and relevant features of the first CPU in the text of `/proc/cpuinfo`, which may be empty."""
     first = information.partition("\n\n")[0]
     facts = dict(re.findall(r"^(\w[\w ]*?)\s*: (.*)$", first, re.MULTILINE))
     flags = (facts.get("flags") or facts.get("Features") or "").split()
     return {
         "machine": platform.machine(),
+        "vendor": facts.get("vendor_id", ""),
         "model": facts.get("model name", platform.processor() or "unknown"),
         "features": [name for name in _FEATURES if name in flags],
     }
 
 
+def kind(cpu: Mapping[str, Any], arithmetic: str) -> dict[str, object]:
+    """What decides the last digits: of a CPU held to AVX2 its maker, of any other all that `cpu` tells."""
+    is_held = arithmetic == stages.PORTABLE and {"avx2", "fma"} <= set(cpu["features"])
+    facts = {"machine": cpu["machine"], "vendor": cpu["vendor"]} if is_held else cpu
+    return {**facts, "arithmetic": arithmetic}
+
+
 def this_cpu() -> dict[str, object]:
-    """Model and relevant features of this machine's CPU."""
+    """Maker, model and relevant features of this machine's CPU."""
     path = Path("/proc/cpuinfo")
     return cpu(path.read_text(encoding="utf-8") if path.is_file() else "")

@@ -84,6 +84,8 @@ def test_auto_takes_what_the_machine_has(monkeypatch):
     both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: both)
     assert runtime.resolve_engine("auto") == "onnxruntime" and runtime.resolve_engine("openvino") == "openvino"
+    assert runtime.resolve_precision("auto") == "f32"
+    monkeypatch.setenv("STAGES_ARITHMETIC", "native")
     assert runtime.resolve_precision("auto") in ("f32", "bf16")
     assert [runtime.resolve_precision(name) for name in ("f32", "bf16")] == ["f32", "bf16"]
 

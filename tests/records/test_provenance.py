@@ -13,7 +13,14 @@ Typing_Extensions==4.16.0 ; python_version >= "3.0" \\
 colorama==0.4.6 ; sys_platform == "win32" \\
     --hash=sha256:03
 """
-CPUINFO = "processor\t: 0\nmodel name\t: Fast 9000\nflags\t\t: fpu avx2 avx512f fma\n\nprocessor\t: 1\nflags\t\t: fpu\n"
+CPUINFO = """processor\t: 0
+vendor_id\t: Maker
+model name\t: Fast 9000
+flags\t\t: fpu avx2 avx512f fma
+
+processor\t: 1
+flags\t\t: fpu
+"""
 
 
 def test_a_lock_file_says_what_is_meant_for_this_machine(tmp_path):
@@ -49,7 +56,17 @@ def test_a_stage_says_so_when_it_ran_under_other_versions(tmp_path, monkeypatch,
 
 def test_a_cpu_is_known_by_model_and_by_the_features_that_matter():
     assert provenance.cpu(CPUINFO) | {"machine": ""} == {
-        "machine": "", "model": "Fast 9000", "features": ["avx2", "fma", "avx512f"],
+        "machine": "", "vendor": "Maker", "model": "Fast 9000", "features": ["avx2", "fma", "avx512f"],
     }  # fmt: skip
     assert provenance.cpu("")["features"] == [] and provenance.cpu("")["model"]
-    assert set(provenance.this_cpu()) == {"machine", "model", "features"}
+    assert set(provenance.this_cpu()) == {"machine", "vendor", "model", "features"}
+
+
+def test_a_cpu_held_to_avx2_is_like_any_other_of_its_maker_and_no_other_is():
+    wide, narrow = provenance.cpu(CPUINFO), {**provenance.cpu(CPUINFO), "model": "Old 1", "features": ["avx2", "fma"]}
+    assert provenance.kind(wide, "portable") == provenance.kind(narrow, "portable")
+    assert provenance.kind(wide, "native") != provenance.kind(narrow, "native")
+    assert provenance.kind(wide, "portable") != provenance.kind(wide, "native")
+    assert provenance.kind({**narrow, "vendor": "Other"}, "portable") != provenance.kind(narrow, "portable")
+    older = {**narrow, "features": []}
+    assert provenance.kind(older, "portable") != provenance.kind({**older, "model": "Old 2"}, "portable")
