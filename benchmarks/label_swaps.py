@@ -26,12 +26,12 @@ def read(files: argparse.Namespace, classes: list[str]) -> list[Features]:
     runtime.configure(recipe.seed, recipe.threads)
     chosen = photos.read(files.data / "letterbox.csv", classes)["train"]
     folder = files.data / "letterbox"
-    side = photos.side_px(photos.files(folder, chosen)[0])
+    size_hw = photos.size_hw(photos.files(folder, chosen)[0])
     found = []
     for name in sorted(params.load(files.params)["models"]):
         model = params.read(files.params, f"models.{name}", ModelParams)
         own = resolve(recipe, model, name)
-        shape = pretrained.shape(model, own, side, len(classes))
+        shape = pretrained.shape(model, own, size_hw, len(classes))
         network = pretrained.network(model, shape, pretrained.read(files.pretrained, model))
         found.append(probe.see(network, chosen, folder, own))
     return found

@@ -14,8 +14,7 @@ from typing import Any
 
 from benchmarks import timing
 from stages import train
-from stages.learning import backbones, dataset, fit, photos, runtime, schedule
-from stages.learning.backbones import Shape
+from stages.learning import backbones, dataset, fit, photos, pretrained, runtime, schedule
 from stages.learning.dataset import Source
 from stages.learning.recipe import ModelParams, TrainParams
 from stages.learning.schedule import Stretch
@@ -26,7 +25,7 @@ def steps(model: ModelParams, source: Source, recipe: TrainParams, way: tuple[st
     """A training step of `model` on a batch, compiled as training compiles it; `way` is arithmetic and use of XLA."""
     precision, is_compiled = way
     n_classes = int(source.labels.max()) + 1
-    shape = Shape(source.side_px, model.input_px or source.side_px, n_classes, recipe.dropout, recipe.seed)
+    shape = pretrained.shape(model, recipe, source.size_hw, n_classes)
     network = backbones.build(backbones.find(model.backbone), shape, runtime.policy(precision))
     backbones.freeze(network.pooled, recipe.frozen_share, recipe.batch_norm)
     rule = schedule.optimizer(recipe, Stretch(recipe.phases()[0], 0, 1), 1)
@@ -65,8 +64,9 @@ def main() -> None:
     alone = timing.stopwatch(lambda: collections.deque(itertools.islice(batches, n_alone), maxlen=0))
     contenders["input pipeline alone"] = lambda: alone() * arguments.steps / n_alone
     seconds = timing.interleaved(contenders, arguments.rounds)
+    height, width = source.size_hw
     title = (
-        f"{arguments.model} at {source.side_px} px, batches of {recipe.batch_size}, {len(seconds)} rounds, "
+        f"{arguments.model} at {width}x{height} px, batches of {recipe.batch_size}, {len(seconds)} rounds, "
         f"{os.cpu_count()} cores; s per photo"
     )
     timing.show(timing.compare(seconds, arguments.steps * recipe.batch_size, next(iter(ways))), title)

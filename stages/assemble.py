@@ -23,7 +23,7 @@ from stages.learning.tta import TtaParams
 from stages.records import bundle, params
 from stages.resize import ResizeParams
 
-# Pictures (N, side, side, 3) uint8 RGB to probabilities (N, C).
+# Pictures (N, H, W, 3) uint8 RGB to probabilities (N, C).
 Classify = Callable[[np.ndarray], np.ndarray]
 # Of the parameters, what bears on new photos.
 SECTIONS = ("detect", "crop", "segment", "segmenters", "mask", "resize", "tta")
@@ -64,7 +64,7 @@ class Loaded(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """What the models see, `(side_px, side_px, 3)` uint8 RGB, or None; `note` says why the car was not cut out."""
+    """What the models see, `(height, width, 3)` uint8 RGB, or None; `note` says why the car was not cut out."""
 
     picture: np.ndarray | None
     note: str

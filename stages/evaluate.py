@@ -57,10 +57,10 @@ def predict(
     model: keras.Model, splits: dict[str, Photos], folder: Path, params: TrainParams, n_views: int
 ) -> dict[str, np.ndarray]:
     """Return the probabilities (V, N, C) of the first V views of the photos of val and of test, read from `folder`."""
-    side = model.input_shape[1]
+    size_hw = model.input_shape[1:3]
     found = {}
     for name in _SCORED:
-        source = Source(photos.files(folder, splits[name]), splits[name].labels, side)
+        source = Source(photos.files(folder, splits[name]), splits[name].labels, size_hw)
         batches = dataset.in_order(source, params.batch_size, params.threads)
         track = progress.track(batches, -(-len(source.files) // params.batch_size), "batch", name)
         found[name] = apply_views(model, track, len(source.files), tta.VIEWS[:n_views])

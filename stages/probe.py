@@ -22,7 +22,7 @@ from stages.records.predictions import Predictions
 
 def see(network: Network, chosen: Photos, folder: Path, recipe: TrainParams) -> Features:
     """Return what the network makes of photos exactly as they are."""
-    source = Source(photos.files(folder, chosen), chosen.labels, network.pooled.input_shape[1])
+    source = Source(photos.files(folder, chosen), chosen.labels, network.pooled.input_shape[1:3])
     batches = dataset.in_order(source, recipe.batch_size, recipe.threads)
     n_batches = -(-len(source.files) // recipe.batch_size)
     values = inference.apply(network.pooled, progress.track(batches, n_batches, "batch", "probe"), len(source.files))
@@ -79,8 +79,8 @@ def main() -> None:
     splits = photos.read(args.table, classes)
     if not splits["train"].image_ids:
         raise tables.TableError(f"{args.table}: expected photos with the split `train`, found none")
-    side = photos.side_px(photos.files(args.photos, splits["train"])[0])
-    shape = pretrained.shape(model, recipe, side, len(classes))
+    size_hw = photos.size_hw(photos.files(args.photos, splits["train"])[0])
+    shape = pretrained.shape(model, recipe, size_hw, len(classes))
     network = pretrained.network(model, shape, pretrained.read(args.pretrained, model))
     seen = {name: see(network, splits[name], args.photos, recipe) for name in SPLITS}
     fitted = folds.fit(seen["train"], len(classes), rule.l2, rule.folds)

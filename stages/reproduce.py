@@ -60,20 +60,17 @@ def state(texts: dict[str, str]) -> dict[str, Any]:
     return {"lock": {"stages": {name: stage for lock in locks for name, stage in lock.items()}}, "metrics": metrics}
 
 
-def is_same_kind(text: str) -> bool:
-    """Whether the provenance in the last commit, given as text, tells of a machine such as this one."""
-    if not text:
-        return False
-    before = json.loads(text)
-    here = provenance.kind(provenance.this_cpu(), stages.arithmetic())
-    return provenance.kind(before["cpu"], before["arithmetic"]) == here
+def likeness(text: str) -> provenance.Likeness:
+    """How far this machine computes like that of which the last commit's provenance, given as text, tells."""
+    here = {"cpu": provenance.this_cpu(), "arithmetic": stages.arithmetic()}
+    return provenance.likeness(json.loads(text), here) if text else "other"
 
 
 def compare(folder: Path) -> pd.DataFrame:
     """The last commit against what a run in `folder` made of it."""
     paths = [*_LOCKS, *metric_paths()]
     before, after = ({path: read(path) for path in paths} for read in (committed, lambda path: in_folder(folder, path)))
-    return reproduction.table(state(before), state(after), is_same_kind(committed(_PROVENANCE)))
+    return reproduction.table(state(before), state(after), likeness(committed(_PROVENANCE)))
 
 
 def verdict(table: pd.DataFrame) -> str:
@@ -97,8 +94,8 @@ def main() -> None:
         run("git", "clone", "--quiet", ".", str(folder))
         run("make", "repro", folder=folder)
         table = compare(folder)
-    if not is_same_kind(committed(_PROVENANCE)):
-        print("another kind of CPU than that of the commit: figures may move as far as `allowed`, bytes may differ")
+    if likeness(committed(_PROVENANCE)) != "same":
+        print("another CPU than that of the commit: figures may move as far as `allowed`")
     print(table.to_string(index=False))
     print(verdict(table))
     sys.exit(int((table["verdict"] == "differs").any()))

@@ -1,4 +1,4 @@
-"""Take the background away (or blur it, or keep it) and bring every crop into one square, by default padded."""
+"""Take the background away (or blur it, or keep it) and bring every crop into one frame, by default padded."""
 
 import argparse
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 import pandas as pd
 
-from stages.imaging import background, batches, images, square
+from stages.imaging import background, batches, frame, images
 from stages.records import atomic, command, manifest, masks, params, progress, tables
 from stages.records import letterbox as letterbox_table
 
@@ -19,23 +19,29 @@ Row = dict[str, object]
 
 @dataclass(frozen=True)
 class ResizeParams:
-    """`side_px` of the square picture, what becomes of the background, and the file format.
+    """`width` and `height` of the frame in pixels, what becomes of the background, and the file format.
 
-    `fit` says how a crop becomes square (`square.fit`). `fill` (red, green, blue) is the colour of the padding and
+    `fit` says how a crop fills the frame (`frame.fit`). `fill` (red, green, blue) is the colour of the padding and
     of a removed background. `blur` is the sigma of a blurred one as a share of the crop's longer side. `png` is
     without loss, `jpg` has quality 95.
     """
 
-    side_px: Annotated[int, params.Range(16, 2048)]
+    width: Annotated[int, params.Range(16, 2048)]
+    height: Annotated[int, params.Range(16, 2048)]
     background: Literal["remove", "blur", "keep"]
     fill: tuple[Channel, Channel, Channel]
     blur: Annotated[float, params.Range(0, 0.5)]
     format: Literal["png", "jpg"]
-    fit: square.Fit = "pad"
+    fit: frame.Fit = "pad"
+
+    @property
+    def frame_wh(self) -> tuple[int, int]:
+        """The frame's width and height in pixels."""
+        return self.width, self.height
 
 
 def treat(crop: np.ndarray, mask: np.ndarray | None, settings: ResizeParams) -> np.ndarray:
-    """Turn a crop `(H, W, 3)` and its mask `(H, W)`, both uint8, into `(side_px, side_px, 3)` uint8 RGB.
+    """Turn a crop `(H, W, 3)` and its mask `(H, W)`, both uint8, into `(height, width, 3)` uint8 RGB.
 
     Without a mask the background stays.
     """
@@ -43,16 +49,16 @@ def treat(crop: np.ndarray, mask: np.ndarray | None, settings: ResizeParams) -> 
         crop = background.remove(crop, mask, settings.fill)
     elif mask is not None and settings.background == "blur":
         crop = background.blur(crop, mask, settings.blur)
-    return square.fit(crop, settings.side_px, settings.fit, settings.fill)
+    return frame.fit(crop, settings.frame_wh, settings.fit, settings.fill)
 
 
 def describe(crop: np.ndarray, has_mask: bool, settings: ResizeParams) -> Row:
-    """Where the crop `(H, W, 3)` lies in the square picture and what was done to its background.
+    """Where the crop `(H, W, 3)` lies in the frame and what was done to its background.
 
     The scale is the larger one of the two sides', which differ by rounding, or by much in a squashed picture.
     """
     height, width = crop.shape[:2]
-    place = square.place(width, height, settings.side_px, settings.fit)
+    place = frame.place(width, height, settings.frame_wh, settings.fit)
     scale = max(place.width / width, place.height / height)
     return {
         "background": settings.background if has_mask else "keep",

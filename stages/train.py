@@ -37,12 +37,12 @@ class Setting(NamedTuple):
 
 def train(model: ModelParams, recipe: TrainParams, splits: fit.Splits, setting: Setting, curves: Curves) -> Result:
     """Train `model` and return it in float32, whatever the arithmetic of the training was."""
-    side = splits.train.side_px
-    shape = pretrained.shape(model, recipe, side, setting.n_classes)
+    shape = pretrained.shape(model, recipe, splits.train.size_hw, setting.n_classes)
     policy = runtime.policy(setting.precision)
 
     def build(input_px: int | None) -> Network:
-        return pretrained.network(model, shape._replace(input_px=input_px or shape.input_px), setting.tensors, policy)
+        input_hw = pretrained.shrunk(shape.photo_hw, input_px) if input_px else shape.input_hw
+        return pretrained.network(model, shape._replace(input_hw=input_hw), setting.tensors, policy)
 
     task = fit.Task(build, splits, recipe, is_fresh=setting.tensors is None)
 
@@ -66,8 +66,8 @@ def describe(result: Result, recipe: TrainParams, system: Runtime) -> dict[str, 
         "figures": result.best.figures,
         "phases": [dataclasses.asdict(phase) for phase in recipe.phases()],
         "seed": recipe.seed,
-        "photo_px": result.shape.photo_px,
-        "input_px": result.shape.input_px,
+        "photo_hw": result.shape.photo_hw,
+        "input_hw": result.shape.input_hw,
         "n_parameters": result.model.count_params(),
         "device": system.device,
         "precision": system.precision,
@@ -114,8 +114,8 @@ def read_splits(table: Path, folder: Path, classes: list[str]) -> fit.Splits:
     if not found["train"].image_ids:
         raise photos.tables.TableError(f"{table}: expected photos with the split `train`, found none")
     train_files, val_files = (photos.files(folder, found[name]) for name in ("train", "val"))
-    side = photos.side_px(train_files[0])
-    return fit.Splits(Source(train_files, found["train"].labels, side), Source(val_files, found["val"].labels, side))
+    size_hw = photos.size_hw(train_files[0])
+    return fit.Splits(*(Source(f, found[n].labels, size_hw) for n, f in (("train", train_files), ("val", val_files))))
 
 
 if __name__ == "__main__":

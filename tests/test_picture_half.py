@@ -129,7 +129,7 @@ def test_a_large_turned_photo_gives_the_crop_of_its_small_upright_copy(tmp_path,
         (folder / label).mkdir(parents=True)
         picture = Image.fromarray(np.ascontiguousarray(stored if label == "a" else stored[::-1]))
         picture.save(folder / label / "large.jpg", exif=exif, quality=92)
-    out = half(crop={"max_side": 400, "margin": 0.0}, resize={"background": "remove", "side_px": 224})
+    out = half(crop={"max_side": 400, "margin": 0.0}, resize={"background": "remove", "width": 224, "height": 224})
     rows = manifest.read(out / "manifest.csv").set_index("path")
     assert rows.loc["a/large.jpg", ["width", "height"]].tolist() == [3201, 2399]
     box = pd.read_csv(out / "boxes.csv").set_index("path").loc["a/large.jpg", ["x_min", "y_min", "x_max", "y_max"]]

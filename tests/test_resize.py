@@ -13,7 +13,15 @@ from stages.resize import ResizeParams
 
 def settings(**changes):
     return ResizeParams(
-        **{"side_px": 16, "background": "remove", "fill": (1, 2, 3), "blur": 0.1, "format": "png", **changes}
+        **{
+            "width": 16,
+            "height": 16,
+            "background": "remove",
+            "fill": (1, 2, 3),
+            "blur": 0.1,
+            "format": "png",
+            **changes,
+        }
     )
 
 

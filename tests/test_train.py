@@ -98,7 +98,10 @@ def test_two_processes_write_the_same_bytes(tmp_path):
     assert done.stdout.startswith("train tiny: 5 photos, ") and "photo/s" in done.stderr
     assert "cuda" not in done.stderr.lower()
     facts = json.loads(first[Path("model/model.json")])
-    assert facts["classes"] == ["a", "b", "never_seen"] and (facts["photo_px"], facts["input_px"]) == (40, 32)
+    assert facts["classes"] == ["a", "b", "never_seen"] and (facts["photo_hw"], facts["input_hw"]) == (
+        [40, 40],
+        [32, 32],
+    )
     assert facts["precision"] == "float32" or facts["device"] != "CPU"
     model = inference.load(folder / "one/model/model.keras", 3)
     assert inference.predict(model, np.zeros((2, 40, 40, 3), np.uint8)).shape == (2, 3)

@@ -26,13 +26,13 @@ class Backbone:
 
 
 class Shape(NamedTuple):
-    """Sides of the photos given and of the picture that the network sees, in pixels; number of classes; how features
-    become classes: `pooling` average, max or both, an `embedding` of so many features before the classes (0: none),
-    dropout and its `seed`.
+    """Height and width of the photos given and of what the network sees of them, in pixels; number of classes; how
+    features become classes: `pooling` average, max or both, an `embedding` of so many features before the classes (0:
+    none), dropout and its `seed`.
     """
 
-    photo_px: int
-    input_px: int
+    photo_hw: tuple[int, int]
+    input_hw: tuple[int, int]
     n_classes: int
     dropout: float = 0.0
     seed: int = 0
@@ -41,7 +41,7 @@ class Shape(NamedTuple):
 
 
 class Network(NamedTuple):
-    """Three models on the same layers. All take RGB uint8 (N, photo_px, photo_px, 3) and give float32:
+    """Three models on the same layers. All take RGB uint8 (N, H, W, 3) of `photo_hw` and give float32:
     `pooled` features (N, D), `logits` (N, C), `probabilities` (N, C) with rows summing to one.
     """
 
@@ -87,11 +87,10 @@ def build(backbone: Backbone, shape: Shape, policy: str = "float32") -> Network:
 
 
 def _build(backbone: Backbone, shape: Shape) -> Network:
-    photo = keras.Input((shape.photo_px, shape.photo_px, 3), dtype="uint8", name="photo")
+    photo = keras.Input((*shape.photo_hw, 3), dtype="uint8", name="photo")
     image = layers.Rescaling(1.0, name="to_float")(photo)
-    if shape.input_px != shape.photo_px:
-        side = shape.input_px
-        image = layers.Resizing(side, side, antialias=True, name="resize")(image)
+    if shape.input_hw != shape.photo_hw:
+        image = layers.Resizing(*shape.input_hw, antialias=True, name="resize")(image)
     pooled = _pool(backbone.features(image), shape)
     dropped = layers.Dropout(shape.dropout, seed=shape.seed, dtype="float32", name="dropout")(pooled)
     logits = layers.Dense(shape.n_classes, dtype="float32", name=HEAD)(dropped)

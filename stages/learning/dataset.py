@@ -2,6 +2,7 @@
 else.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -17,11 +18,11 @@ class PhotoError(ValueError):
 
 
 class Source(NamedTuple):
-    """Image `files` N, their `labels` (N,) int64, and the side that each photo must have, in pixels."""
+    """Image `files` N, their `labels` (N,) int64, and the height and width that each photo must have, in pixels."""
 
     files: list[str]
     labels: np.ndarray
-    side_px: int
+    size_hw: tuple[int, int]
 
 
 def training(source: Source, params: TrainParams, n_classes: int, first_step: int = 0) -> tf.data.Dataset:
@@ -76,7 +77,7 @@ def full_batches(source: Source, params: TrainParams) -> Iterator[np.ndarray]:
     with black: at the end some photos are left out, or the first ones come again.
     """
     n_photos = params.batch_size * steps_per_epoch(len(source.files), params.batch_size)
-    chosen = Source(np.resize(source.files, n_photos).tolist(), np.resize(source.labels, n_photos), source.side_px)
+    chosen = Source(np.resize(source.files, n_photos).tolist(), np.resize(source.labels, n_photos), source.size_hw)
     return in_order(chosen, params.batch_size, params.threads)
 
 
@@ -88,7 +89,7 @@ def in_order(source: Source, batch_size: int, threads: int) -> Iterator[np.ndarr
     if not source.files:
         return
     data = tf.data.Dataset.from_tensor_slices(source.files)
-    data = data.map(_decoder(source.side_px), num_parallel_calls=threads).batch(batch_size).prefetch(1)
+    data = data.map(_decoder(source.size_hw), num_parallel_calls=threads).batch(batch_size).prefetch(1)
     try:
         for batch in data.as_numpy_iterator():
             yield np.pad(batch, ((0, batch_size - len(batch)), (0, 0), (0, 0), (0, 0)))
@@ -101,16 +102,16 @@ def _raise_first_unreadable(source: Source) -> None:
     """Raise PhotoError for the first bad photo: an error inside a pipeline does not say whose it is."""
     for file in source.files:
         try:
-            _decoder(source.side_px)(file)
+            _decoder(source.size_hw)(file)
         except (tf.errors.InvalidArgumentError, ValueError):
-            side = source.side_px
-            raise PhotoError(f"{file}: expected a readable {side}x{side} photo, found another") from None
+            height, width = source.size_hw
+            raise PhotoError(f"{file}: expected a readable {width}x{height} photo, found another") from None
 
 
 def _loader(source: Source, cache_mb: int) -> Callable[[Any], Any]:
     """Return a function of an index: from memory where all photos fit into `cache_mb`, else from disk."""
-    decode = _decoder(source.side_px)
-    if len(source.files) * source.side_px**2 * 3 > cache_mb * 1e6:
+    decode = _decoder(source.size_hw)
+    if len(source.files) * math.prod(source.size_hw) * 3 > cache_mb * 1e6:
         files = tf.constant(source.files)
         return lambda index: decode(files[index])
     data = tf.data.Dataset.from_tensor_slices(source.files).map(decode, num_parallel_calls=tf.data.AUTOTUNE)
@@ -118,10 +119,9 @@ def _loader(source: Source, cache_mb: int) -> Callable[[Any], Any]:
     return lambda index: photos[index]
 
 
-def _decoder(side_px: int) -> Callable[[Any], Any]:
+def _decoder(size_hw: tuple[int, int]) -> Callable[[Any], Any]:
     def decode(file: Any) -> Any:
-        return tf.ensure_shape(
-            tf.io.decode_image(tf.io.read_file(file), 3, expand_animations=False), (side_px, side_px, 3)
-        )
+        photo = tf.io.decode_image(tf.io.read_file(file), 3, expand_animations=False)
+        return tf.ensure_shape(photo, (*size_hw, 3))
 
     return decode

@@ -12,7 +12,7 @@ _OPSET = 17
 
 
 def convert(model: keras.Model) -> onnx.ModelProto:
-    """Convert a classifier that takes photos (N, side, side, 3) RGB uint8; its input and its one output stay alike.
+    """Convert a classifier that takes photos (N, H, W, 3) RGB uint8; its input and its one output stay alike.
 
     The batch stays free. On the EfficientNet-Lite networks probabilities agree to 2e-6.
     """
@@ -30,25 +30,26 @@ def convert(model: keras.Model) -> onnx.ModelProto:
 
 
 class _Shrink(keras.Layer):
-    """What a smooth `Resizing` of square pictures (N, S, S, C) does, by its matrix (s, S): shrinking is linear.
+    """What a smooth `Resizing` of pictures (N, H, W, C) does, by its matrices (h, H) and (w, W): shrinking is linear.
 
     tf2onnx makes an operation of `Resizing` that no engine knows.
     """
 
-    def __init__(self, matrix: np.ndarray) -> None:
+    def __init__(self, rows: np.ndarray, columns: np.ndarray) -> None:
         super().__init__()
-        self.matrix = matrix
+        self.rows, self.columns = rows, columns
 
     def call(self, pictures: Any) -> Any:
-        return tf.einsum("ah,nhwc,bw->nabc", self.matrix, pictures, self.matrix)
+        return tf.einsum("ah,nhwc,bw->nabc", self.rows, pictures, self.columns)
 
 
 def _exportable(layer: keras.Layer) -> keras.Layer:
-    return _Shrink(_matrix(layer)) if isinstance(layer, keras.layers.Resizing) else layer
+    return _Shrink(*_matrices(layer)) if isinstance(layer, keras.layers.Resizing) else layer
 
 
-def _matrix(layer: keras.layers.Resizing) -> np.ndarray:
-    """Column i tells where row i of a picture goes: pictures that are white in one row alone, resized."""
-    side = layer.input.shape[1]
-    rows = np.eye(side, dtype=np.float32)[:, :, None, None] * np.ones((1, 1, side, 1), np.float32)
-    return np.asarray(layer(rows))[:, :, 0, 0].T
+def _matrices(layer: keras.layers.Resizing) -> tuple[np.ndarray, np.ndarray]:
+    """Column i tells where row i (column i) of a picture goes: pictures that are white there alone, resized."""
+    height, width = layer.input.shape[1:3]
+    rows = np.eye(height, dtype=np.float32)[:, :, None, None] * np.ones((1, 1, width, 1), np.float32)
+    columns = np.eye(width, dtype=np.float32)[:, None, :, None] * np.ones((1, height, 1, 1), np.float32)
+    return np.asarray(layer(rows))[:, :, 0, 0].T, np.asarray(layer(columns))[:, 0, :, 0].T

@@ -65,10 +65,7 @@ def files(folder: Path, photos: Photos) -> list[str]:
     return [str(path) for path in paths]
 
 
-def side_px(file: str) -> int:
-    """Return the side of a square photo. Raises ValueError where it is not square."""
+def size_hw(file: str) -> tuple[int, int]:
+    """Return the height and the width of a photo, in pixels."""
     with Image.open(file) as image:
-        width, height = image.size
-    if width != height:
-        raise ValueError(f"{file}: expected a square photo, found {width}x{height}; run `dvc repro resize`")
-    return width
+        return image.height, image.width

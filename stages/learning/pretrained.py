@@ -22,10 +22,16 @@ def read(folder: Path, model: ModelParams) -> Tensors | None:
         return dict(archive)
 
 
-def shape(model: ModelParams, recipe: TrainParams, side_px: int, n_classes: int) -> Shape:
-    """Return the shape of `model` for photos of `side_px`."""
-    input_px = model.input_px or side_px
-    return Shape(side_px, input_px, n_classes, recipe.dropout, recipe.seed, model.pooling, model.embedding)
+def shape(model: ModelParams, recipe: TrainParams, photo_hw: tuple[int, int], n_classes: int) -> Shape:
+    """Return the shape of `model` for photos of a height and a width in pixels."""
+    input_hw = shrunk(photo_hw, model.input_px) if model.input_px else photo_hw
+    return Shape(photo_hw, input_hw, n_classes, recipe.dropout, recipe.seed, model.pooling, model.embedding)
+
+
+def shrunk(size_hw: tuple[int, int], longer: int) -> tuple[int, int]:
+    """Return the height and the width whose longer side is `longer` pixels, in the proportions of `size_hw`."""
+    height, width = (max(1, round(side * longer / max(size_hw))) for side in size_hw)
+    return height, width
 
 
 def network(model: ModelParams, wanted: Shape, tensors: Tensors | None, policy: str = "float32") -> Network:

@@ -50,7 +50,7 @@ class AugmentParams:
 class Phase:
     """A stretch of the training: `epochs`, and what it does otherwise than section `train`; null is as there.
 
-    `input_px` is the side at which the network sees the photos meanwhile (progressive resolution: Tan & Le 2021,
+    `input_px` is the longer side at which the network sees the photos meanwhile (progressive resolution: Tan & Le 2021,
     arXiv:2104.00298, section 4), `strength` multiplies the strength of the augmentation.
     """
 
@@ -114,8 +114,8 @@ class ModelParams:
     """Section `models.<name>`: a backbone and what it wants otherwise than section `train`.
 
     `weights` is a file in the folder of pretrained networks, `none` starts from random weights. `input_px` is the
-    side to which the network itself resizes the photos, null keeps the side that they have. `pooling` brings the
-    feature map to features, `embedding` puts so many of their own before the classes (0: none).
+    longer side to which the network itself shrinks the photos, null keeps the sides that they have. `pooling` brings
+    the feature map to features, `embedding` puts so many of their own before the classes (0: none).
     """
 
     backbone: str

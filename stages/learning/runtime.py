@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import stages
 from stages.learning.engine import keras, tf
 from stages.records.params import ParamError
 
@@ -25,7 +26,8 @@ def configure(seed: int, threads: int, precision: str = "float32") -> Runtime:
 
     `precision` "auto" takes float32 on a CPU, where TensorFlow's 16-bit depthwise convolutions are several
     times slower, and on an NVIDIA card bfloat16 where there are units for it (compute capability 8.0), else
-    float16. Raises RuntimeError when TensorFlow has already started with another number of threads.
+    float16. Raises RuntimeError when TensorFlow has already started with another number of threads, ParamError where a
+    CPU that is held to AVX2 is asked for bfloat16: TensorFlow takes kernels for it that oneDNN then has not.
     """
     pin_threads(threads)
     tf.config.experimental.enable_op_determinism()
@@ -34,6 +36,11 @@ def configure(seed: int, threads: int, precision: str = "float32") -> Runtime:
     details = tf.config.experimental.get_device_details(cards[0]) if cards else {}
     if precision == "auto":
         precision = _fastest(details.get("compute_capability"))
+    if not cards and precision == "bfloat16" and stages.arithmetic() == stages.PORTABLE:
+        raise ParamError(
+            "train.precision: expected float32 or auto on a CPU that is held to AVX2, found bfloat16; "
+            "STAGES_ARITHMETIC=native in the environment lets go of it"
+        )
     return Runtime(details.get("device_name", "GPU") if cards else "CPU", precision, threads)
 
 

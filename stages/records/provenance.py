@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -14,6 +14,9 @@ import stages
 
 # What decides which instructions the engines take, and so the last digits of what they compute.
 _FEATURES = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimd", "bf16")
+
+
+Likeness = Literal["same", "kernels", "other"]
 
 
 def locked(path: Path) -> dict[str, str]:
@@ -45,26 +48,34 @@ def drift_from(path: Path) -> list[str]:
 
 
 def cpu(information: str) -> dict[str, object]:
-    """Maker, model and relevant features of the first CPU in the text of `/proc/cpuinfo`, which may be empty."""
+    """Maker, family, model, relevant features of the first CPU in the text of `/proc/cpuinfo`, which may be empty."""
     first = information.partition("\n\n")[0]
     facts = dict(re.findall(r"^(\w[\w ]*?)\s*: (.*)$", first, re.MULTILINE))
     flags = (facts.get("flags") or facts.get("Features") or "").split()
     return {
         "machine": platform.machine(),
         "vendor": facts.get("vendor_id", ""),
+        "family": " ".join(facts[name] for name in ("cpu family", "model") if name in facts),
         "model": facts.get("model name", platform.processor() or "unknown"),
         "features": [name for name in _FEATURES if name in flags],
     }
 
 
-def kind(cpu: Mapping[str, Any], arithmetic: str) -> dict[str, object]:
-    """What decides the last digits: of a CPU held to AVX2 its maker, of any other all that `cpu` tells."""
-    is_held = arithmetic == stages.PORTABLE and {"avx2", "fma"} <= set(cpu["features"])
-    facts = {"machine": cpu["machine"], "vendor": cpu["vendor"]} if is_held else cpu
-    return {**facts, "arithmetic": arithmetic}
+def likeness(one: Mapping[str, Any], other: Mapping[str, Any]) -> Likeness:
+    """How far two machines compute alike; each is told by its `cpu` and its `arithmetic`.
+
+    `same`: the same CPU and arithmetic. `kernels`: CPUs of one maker, both held to AVX2. There networks that are asked
+    give the same bytes; training may not, since TensorFlow cuts its work to the sizes of the caches.
+    """
+    if (one["cpu"], one["arithmetic"]) == (other["cpu"], other["arithmetic"]):
+        return "same"
+    both = one, other
+    is_held = all(m["arithmetic"] == stages.PORTABLE and {"avx2", "fma"} <= set(m["cpu"]["features"]) for m in both)
+    makers = {(machine["cpu"]["machine"], machine["cpu"]["vendor"]) for machine in both}
+    return "kernels" if is_held and len(makers) == 1 else "other"
 
 
 def this_cpu() -> dict[str, object]:
-    """Maker, model and relevant features of this machine's CPU."""
+    """Maker, family, model and relevant features of this machine's CPU."""
     path = Path("/proc/cpuinfo")
     return cpu(path.read_text(encoding="utf-8") if path.is_file() else "")

@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-# How far a figure of another kind of machine may be off, as a share of itself, or of one where it is less: 0.02 is two
-# points of a share. Trained networks take another way when the last digit of one step differs.
-TOLERANCES = {"train": 0.1, "probe": 0.1, "evaluate": 0.1, "ensemble": 0.1, "audit": 0.1}
-OTHERS = 0.02
+from stages.records.provenance import Likeness
+
+# How far a figure of another machine may be off, as a share of itself, or of one where it is less: 0.02 is two points
+# of a share. Trained networks take another way when the last digit of one step differs.
+LEARNED = {"train": 0.1, "probe": 0.1, "evaluate": 0.1, "ensemble": 0.1, "audit": 0.1, "report": 0.1}
+OTHERS = {"same": 0.0, "kernels": 0.0, "other": 0.02}
 
 
 class Figure(NamedTuple):
@@ -45,9 +47,10 @@ def figures(before: Any, after: Any, name: str = "") -> Iterator[Figure]:
         yield Figure(name, float(before), float(after) if is_number else math.nan)
 
 
-def tolerance(stage: str, is_same_kind: bool) -> float:
-    """How far figures of a stage may be off: not at all on the same kind of machine."""
-    return 0.0 if is_same_kind else TOLERANCES.get(stage.partition("@")[0], OTHERS)
+def tolerance(stage: str, likeness: Likeness) -> float:
+    """How far figures of a stage may be off: not at all on the same machine; where kernels are alike, learned ones."""
+    learned = {} if likeness == "same" else LEARNED
+    return learned.get(stage.partition("@")[0], OTHERS[likeness])
 
 
 def row(stage: str, hashes: tuple[Mapping[str, str], Mapping[str, str]], seen: list[Figure], allowed: float) -> dict:
@@ -67,7 +70,7 @@ def row(stage: str, hashes: tuple[Mapping[str, str], Mapping[str, str]], seen: l
     }
 
 
-def table(before: Mapping[str, Any], after: Mapping[str, Any], is_same_kind: bool) -> pd.DataFrame:
+def table(before: Mapping[str, Any], after: Mapping[str, Any], likeness: Likeness) -> pd.DataFrame:
     """A row per stage of the first run. Both are `{"lock": dvc.lock, "metrics": {path: JSON document}}`."""
     firsts, seconds = outputs(before["lock"]), outputs(after["lock"])
     rows = []
@@ -76,5 +79,5 @@ def table(before: Mapping[str, Any], after: Mapping[str, Any], is_same_kind: boo
             path: (found, after["metrics"].get(path)) for path, found in before["metrics"].items() if path in hashes
         }
         seen = [figure for path, (one, other) in both.items() for figure in figures(one, other, path)]
-        rows.append(row(stage, (hashes, seconds.get(stage, {})), seen, tolerance(stage, is_same_kind)))
+        rows.append(row(stage, (hashes, seconds.get(stage, {})), seen, tolerance(stage, likeness)))
     return pd.DataFrame(rows)

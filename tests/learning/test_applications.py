@@ -8,12 +8,12 @@ from stages.learning.engine import keras
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-SHAPE = Shape(photo_px=40, input_px=32, n_classes=3)
+SHAPE = Shape(photo_hw=(40, 50), input_hw=(32, 40), n_classes=3)
 
 
 def bare(name):
     application = APPLICATIONS[name]
-    return applications._build(application, keras.Input((32, 32, 3)))
+    return applications._build(application, keras.Input((32, 40, 3)))
 
 
 def random_tensors(name):
@@ -57,7 +57,7 @@ def test_weights_find_their_places_and_the_file_is_read_again(name, tmp_path):
     backbones.find(name).load(network.pooled, given)
     alone = bare(name)
     alone.set_weights(list(given.values()))
-    photos = np.random.default_rng(1).integers(0, 256, (2, 40, 40, 3)).astype(np.uint8)
+    photos = np.random.default_rng(1).integers(0, 256, (2, 40, 50, 3)).astype(np.uint8)
     seen = keras.Model(network.logits.input, network.logits.get_layer("resize").output).predict_on_batch(photos)
     maps = keras.Model(network.logits.input, network.logits.get_layer("pool_max")._inbound_nodes[0].input_tensors[0])
     np.testing.assert_allclose(maps.predict_on_batch(photos), alone.predict_on_batch(seen), rtol=1e-4, atol=1e-4)

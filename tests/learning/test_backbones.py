@@ -5,7 +5,7 @@ from stages.learning import backbones, efficientnet_lite
 from stages.learning.backbones import Shape
 from stages.learning.engine import keras
 
-SHAPE = Shape(photo_px=40, input_px=32, n_classes=3)
+SHAPE = Shape(photo_hw=(40, 50), input_hw=(32, 40), n_classes=3)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_the_family_has_its_published_size(name, blocks, million):
 
 
 def test_models_take_uint8_photos_and_give_probabilities(lite0):
-    photos = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3)).astype(np.uint8)
+    photos = np.random.default_rng(0).integers(0, 256, (2, 40, 50, 3)).astype(np.uint8)
     rows = lite0.probabilities.predict_on_batch(photos)
     assert rows.shape == (2, 3) and rows.dtype == np.float32
     np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-6)
@@ -55,9 +55,9 @@ def test_models_take_uint8_photos_and_give_probabilities(lite0):
 def test_photos_are_resized_then_normalised():
     network = backbones.build(backbones.find("efficientnet_lite0"), SHAPE)
     seen = keras.Model(network.logits.input, network.logits.get_layer("normalise").output)
-    photo = np.full((1, 40, 40, 3), (127, 255, 0), np.uint8)
+    photo = np.full((1, 40, 50, 3), (127, 255, 0), np.uint8)
     found = seen.predict_on_batch(photo)
-    assert found.shape == (1, 32, 32, 3)
+    assert found.shape == (1, 32, 40, 3)
     np.testing.assert_allclose(found[0, 5, 7], [0, 1, -127 / 128], atol=1e-5)
 
 
@@ -104,10 +104,10 @@ def test_unknown_backbones_are_refused():
 
 
 def test_sixteen_bit_arithmetic_keeps_float32_weights_and_results():
-    network = backbones.build(backbones.find("efficientnet_lite0"), SHAPE, "mixed_bfloat16")
+    network = backbones.build(backbones.find("efficientnet_lite0"), SHAPE, "mixed_float16")
     assert {str(weight.dtype) for weight in network.logits.weights} == {"float32"}
-    assert network.pooled.get_layer("_conv_stem").compute_dtype == "bfloat16"
-    assert network.probabilities.predict_on_batch(np.zeros((1, 40, 40, 3), np.uint8)).dtype == np.float32
+    assert network.pooled.get_layer("_conv_stem").compute_dtype == "float16"
+    assert network.probabilities.predict_on_batch(np.zeros((1, 40, 50, 3), np.uint8)).dtype == np.float32
     assert keras.config.dtype_policy().name == "float32"
 
 

@@ -8,7 +8,7 @@ from stages.learning import dataset
 from stages.learning.dataset import PhotoError, Source
 from stages.learning.recipe import AugmentParams, TrainParams
 
-SIDE = 6
+SIZE = (6, 8)
 PLAIN = AugmentParams(flip=0, affine=0, colour=0, cutout=0)
 PARAMS = TrainParams(epochs=2, batch_size=4, augment=PLAIN, seed=11)
 
@@ -19,9 +19,9 @@ def source(tmp_path):
     files = []
     for number in range(7):
         path = tmp_path / f"{number}.png"
-        cv2.imwrite(str(path), np.full((SIDE, SIDE, 3), (1, 2, 10 * number), np.uint8))
+        cv2.imwrite(str(path), np.full((*SIZE, 3), (1, 2, 10 * number), np.uint8))
         files.append(str(path))
-    return Source(files, np.arange(7, dtype=np.int64) + 100, SIDE)
+    return Source(files, np.arange(7, dtype=np.int64) + 100, SIZE)
 
 
 def read(source, params):
@@ -35,7 +35,7 @@ def read(source, params):
 
 def test_training_batches_are_full_shuffled_and_labelled_right(source):
     photos, labels = read(source, PARAMS)
-    assert photos.shape == (4, 4, SIDE, SIDE, 3) and photos.dtype == np.uint8
+    assert photos.shape == (4, 4, *SIZE, 3) and photos.dtype == np.uint8
     np.testing.assert_array_equal(photos[..., 0, 0, 0].ravel(), (labels - 100) * 10)
     assert (photos[..., 1:] == [2, 1]).all()
     first, second = labels[:7], labels[7:14]
@@ -75,13 +75,13 @@ def test_mixed_targets_tell_what_was_mixed(source):
 def test_full_batches_hold_photos_alone(source):
     batches = list(dataset.full_batches(source, PARAMS))
     assert [batch[:, 0, 0, 0].tolist() for batch in batches] == [[0, 10, 20, 30], [40, 50, 60, 0]]
-    (single,) = dataset.full_batches(Source(source.files[:3], source.labels[:3], SIDE), PARAMS)
+    (single,) = dataset.full_batches(Source(source.files[:3], source.labels[:3], SIZE), PARAMS)
     assert single[:, 0, 0, 0].tolist() == [0, 10, 20, 0]
 
 
 @pytest.mark.parametrize("n_photos", [1, 3])
 def test_fewer_photos_than_a_batch_are_repeated(source, n_photos):
-    few = Source(source.files[:n_photos], source.labels[:n_photos], SIDE)
+    few = Source(source.files[:n_photos], source.labels[:n_photos], SIZE)
     photos, labels = read(few, PARAMS)
     assert photos.shape[:2] == (2, 4)
     assert set(labels.tolist()) == set(few.labels.tolist())
@@ -94,7 +94,7 @@ def test_steps_per_epoch(n, batch, steps):
 
 def test_photos_in_order_are_untouched_whatever_the_variation(source):
     batches = list(dataset.in_order(source, 4, threads=2))
-    assert [batch.shape for batch in batches] == [(4, SIDE, SIDE, 3)] * 2
+    assert [batch.shape for batch in batches] == [(4, *SIZE, 3)] * 2
     rows = np.concatenate(batches)
     expected = np.stack([cv2.imread(file)[..., ::-1] for file in source.files])
     np.testing.assert_array_equal(rows[:7], expected)
@@ -102,12 +102,12 @@ def test_photos_in_order_are_untouched_whatever_the_variation(source):
 
 
 def test_no_photos_no_batches():
-    assert list(dataset.in_order(Source([], np.zeros(0, np.int64), SIDE), 4, 1)) == []
+    assert list(dataset.in_order(Source([], np.zeros(0, np.int64), SIZE), 4, 1)) == []
 
 
 def test_the_unreadable_photo_is_named(source, tmp_path):
-    cv2.imwrite(source.files[5], np.zeros((SIDE, SIDE + 1, 3), np.uint8))
-    with pytest.raises(PhotoError, match=r"5\.png: expected a readable 6x6 photo"):
+    cv2.imwrite(source.files[5], np.zeros((SIZE[0], SIZE[1] + 1, 3), np.uint8))
+    with pytest.raises(PhotoError, match=r"5\.png: expected a readable 8x6 photo"):
         list(dataset.in_order(source, 4, 1))
     (tmp_path / "2.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
     with pytest.raises(PhotoError, match=r"2\.png"):

@@ -14,7 +14,7 @@ from stages.learning.recipe import AugmentParams, Phase, TrainParams
 # Keras 3.15 on NumPy 2.4 warns when it copies a variable out of TensorFlow.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-SIDE = 8
+SIZE = (8, 12)
 PARAMS = TrainParams(epochs=3, batch_size=4, dropout=0, augment=AugmentParams(colour=0), learning_rate=0.01)
 
 
@@ -28,15 +28,15 @@ def splits(tmp_path_factory):
         for number in range(3 * repeats):
             files.append(str(folder / f"{name}{number}.png"))
             colour = np.eye(3)[number % 3] * 200 + number
-            cv2.imwrite(files[-1], np.tile(colour, (SIDE, SIDE, 1)).astype(np.uint8))
-        return Source(files, np.arange(3 * repeats, dtype=np.int64) % 3, SIDE)
+            cv2.imwrite(files[-1], np.tile(colour, (*SIZE, 1)).astype(np.uint8))
+        return Source(files, np.arange(3 * repeats, dtype=np.int64) % 3, SIZE)
 
     return fit.Splits(source("train", 2), source("val", 1))
 
 
 def network():
     keras.utils.set_random_seed(0)
-    photo = keras.Input((SIDE, SIDE, 3), dtype="uint8")
+    photo = keras.Input((*SIZE, 3), dtype="uint8")
     x = keras.layers.Rescaling(1 / 255)(photo)
     pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3, activation="relu")(x))
     logits = keras.layers.Dense(3, name="head")(pooled)
@@ -85,7 +85,7 @@ def test_patience_ends_the_training_and_does_not_count_the_fitted_head(train, mo
 
 
 def test_without_val_photos_the_last_epoch_is_kept(train):
-    _, best, seen = train(val=Source([], np.zeros(0, np.int64), SIDE), patience=1)
+    _, best, seen = train(val=Source([], np.zeros(0, np.int64), SIZE), patience=1)
     assert best.number == 3 and len(seen) == 4
     assert set(best.figures) == {"train/loss", "train/strength"} and seen[0].figures == {}
 
@@ -154,7 +154,7 @@ def test_a_broken_training_ends_as_one_never_broken(train, monkeypatch, unfreeze
 def dropping():
     """The network with a dropout, whose generator is part of the state too."""
     keras.utils.set_random_seed(0)
-    photo = keras.Input((SIDE, SIDE, 3), dtype="uint8")
+    photo = keras.Input((*SIZE, 3), dtype="uint8")
     x = keras.layers.Rescaling(1 / 255)(photo)
     pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3, activation="relu")(x))
     logits = keras.layers.Dense(3, name="head")(keras.layers.Dropout(0.5, seed=3)(pooled))
@@ -204,7 +204,7 @@ def test_a_loss_that_is_no_number_stops_the_training():
 
 def compiled(made, rule="sgd"):
     made.logits.compile(rule, fit.smoothed_loss(0, np.ones(3)))
-    return made.logits, np.zeros((4, SIDE, SIDE, 3), np.uint8), np.eye(3, dtype=np.float32)[[0, 0, 0, 0]]
+    return made.logits, np.zeros((4, *SIZE, 3), np.uint8), np.eye(3, dtype=np.float32)[[0, 0, 0, 0]]
 
 
 def test_smoothed_loss_by_hand():

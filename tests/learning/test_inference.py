@@ -13,7 +13,9 @@ SIDE, CLASSES = 32, 3
 
 @pytest.fixture(scope="module")
 def model():
-    return backbones.build(backbones.find("efficientnet_lite0"), Shape(SIDE, SIDE, CLASSES)).probabilities
+    return backbones.build(
+        backbones.find("efficientnet_lite0"), Shape((SIDE, SIDE), (SIDE, SIDE), CLASSES)
+    ).probabilities
 
 
 @pytest.fixture(scope="module")

@@ -38,6 +38,11 @@ def test_configure_pins_threads_and_seeds_in_a_fresh_process():
     assert first.startswith("('float32', 1)") and first.endswith("\n1\n")
 
 
+def test_bfloat16_needs_a_card_or_a_cpu_that_is_let_go():
+    with pytest.raises(ParamError, match=r"train\.precision: expected float32 or auto .* STAGES_ARITHMETIC=native"):
+        runtime.configure(5, tf.config.threading.get_intra_op_parallelism_threads(), "bfloat16")
+
+
 def test_batches_are_shared_out_over_several_cards_and_must_go_up(monkeypatch):
     cards = []
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: cards)

@@ -15,6 +15,8 @@ colorama==0.4.6 ; sys_platform == "win32" \\
 """
 CPUINFO = """processor\t: 0
 vendor_id\t: Maker
+cpu family\t: 6
+model\t\t: 9
 model name\t: Fast 9000
 flags\t\t: fpu avx2 avx512f fma
 
@@ -56,17 +58,17 @@ def test_a_stage_says_so_when_it_ran_under_other_versions(tmp_path, monkeypatch,
 
 def test_a_cpu_is_known_by_model_and_by_the_features_that_matter():
     assert provenance.cpu(CPUINFO) | {"machine": ""} == {
-        "machine": "", "vendor": "Maker", "model": "Fast 9000", "features": ["avx2", "fma", "avx512f"],
+        "machine": "", "vendor": "Maker", "family": "6 9", "model": "Fast 9000", "features": ["avx2", "fma", "avx512f"],
     }  # fmt: skip
     assert provenance.cpu("")["features"] == [] and provenance.cpu("")["model"]
-    assert set(provenance.this_cpu()) == {"machine", "vendor", "model", "features"}
+    assert set(provenance.this_cpu()) == {"machine", "vendor", "family", "model", "features"}
 
 
-def test_a_cpu_held_to_avx2_is_like_any_other_of_its_maker_and_no_other_is():
-    wide, narrow = provenance.cpu(CPUINFO), {**provenance.cpu(CPUINFO), "model": "Old 1", "features": ["avx2", "fma"]}
-    assert provenance.kind(wide, "portable") == provenance.kind(narrow, "portable")
-    assert provenance.kind(wide, "native") != provenance.kind(narrow, "native")
-    assert provenance.kind(wide, "portable") != provenance.kind(wide, "native")
-    assert provenance.kind({**narrow, "vendor": "Other"}, "portable") != provenance.kind(narrow, "portable")
-    older = {**narrow, "features": []}
-    assert provenance.kind(older, "portable") != provenance.kind({**older, "model": "Old 2"}, "portable")
+def test_cpus_of_one_maker_that_are_held_to_avx2_have_the_same_kernels_and_no_others_have():
+    wide = {"cpu": provenance.cpu(CPUINFO), "arithmetic": "portable"}
+    narrow = {**wide, "cpu": {**wide["cpu"], "family": "6 7", "features": ["avx2", "fma"]}}
+    assert provenance.likeness(wide, wide) == "same" and provenance.likeness(wide, narrow) == "kernels"
+    native = {**narrow, "arithmetic": "native"}
+    assert provenance.likeness(native, native) == "same" and provenance.likeness(narrow, native) == "other"
+    for changes in ({"vendor": "Other"}, {"features": ["avx2"]}, {"machine": "other"}):
+        assert provenance.likeness(wide, {**narrow, "cpu": {**narrow["cpu"], **changes}}) == "other", changes

@@ -20,53 +20,59 @@ def run(**changes):
     return {"lock": {"stages": stages}, "metrics": metrics | changes}
 
 
-def rows(before, after, is_same_kind):
-    return reproduction.table(before, after, is_same_kind).set_index("stage").to_dict("index")
+def rows(before, after, likeness):
+    return reproduction.table(before, after, likeness).set_index("stage").to_dict("index")
 
 
 def test_equal_runs_have_the_same_bytes_everywhere():
-    found = rows(run(), run(), is_same_kind=True)
+    found = rows(run(), run(), "same")
     assert found["detect"] == {"outputs": 2, "same bytes": 2, "moved most": "", "allowed": "0", "verdict": "same"}
     assert [row["verdict"] for row in found.values()] == ["same"] * 3 and found["bare"]["outputs"] == 0
 
 
 def test_the_figure_that_moved_most_is_named_and_decides():
     moved = {"m/detect.json": {"boxes": 203, "by": {"car": 0.49}}, "hashes": {"m/detect.json": "x"}}
-    for is_same_kind, verdict, allowed in ((True, "differs", "0"), (False, "within", "0.02")):
-        found = rows(run(), run(**moved), is_same_kind)
+    for likeness, verdict, allowed in (
+        ("same", "differs", "0"),
+        ("kernels", "differs", "0"),
+        ("other", "within", "0.02"),
+    ):
+        found = rows(run(), run(**moved), likeness)
         assert found["detect"] == {
             "outputs": 2, "same bytes": 1, "moved most": "m/detect.json.boxes: 200 to 203", "allowed": allowed,
             "verdict": verdict,
         }  # fmt: skip
         assert found["train@lite"]["verdict"] == "same"
     far = {"m/detect.json": {"boxes": 205, "by": {"car": 0.5}}, "hashes": {"m/detect.json": "x"}}
-    assert rows(run(), run(**far), is_same_kind=False)["detect"]["verdict"] == "differs"
+    assert rows(run(), run(**far), "other")["detect"]["verdict"] == "differs"
 
 
 @pytest.mark.parametrize(("loss", "verdict"), [(0.34, "within"), (0.36, "differs")])
-def test_trained_figures_may_move_further_on_another_kind_of_machine(loss, verdict):
+def test_trained_figures_may_move_further_on_another_cpu(loss, verdict):
     moved = {"m/train.json": {"loss": [0.5, loss], "best": "b"}, "hashes": {"m/train.json": "x"}}
-    found = rows(run(), run(**moved), is_same_kind=False)["train@lite"]
-    assert found["verdict"] == verdict and found["moved most"] == f"m/train.json.loss[1]: 0.25 to {loss}"
+    for likeness in ("other", "kernels"):
+        found = rows(run(), run(**moved), likeness)["train@lite"]
+        assert found["verdict"] == verdict and found["moved most"] == f"m/train.json.loss[1]: 0.25 to {loss}"
 
 
-def test_other_bytes_with_the_same_figures_are_a_difference_on_the_same_kind_of_machine_alone():
+def test_other_bytes_with_the_same_figures_are_a_difference_unless_the_kernels_are_others():
     other = run(hashes={"boxes.csv": "x"})
-    assert rows(run(), other, is_same_kind=True)["detect"]["verdict"] == "differs"
-    assert rows(run(), other, is_same_kind=False)["detect"]["verdict"] == "within"
+    assert rows(run(), other, "same")["detect"]["verdict"] == "differs"
+    assert rows(run(), other, "kernels")["detect"]["verdict"] == "differs"
+    assert rows(run(), other, "other")["detect"]["verdict"] == "within"
 
 
 @pytest.mark.parametrize("lost", [{}, None, {"boxes": "many", "by": []}, {"boxes": True, "by": {}}, []])
 def test_a_figure_that_is_lost_differs_everywhere(lost):
     after = run(hashes={"m/detect.json": "x"}, **{"m/detect.json": lost})
-    for is_same_kind in (True, False):
-        assert rows(run(), after, is_same_kind)["detect"]["verdict"] == "differs"
+    for likeness in ("same", "kernels", "other"):
+        assert rows(run(), after, likeness)["detect"]["verdict"] == "differs"
 
 
 def test_a_stage_that_did_not_run_differs():
     after = run()
     del after["lock"]["stages"]["train@lite"]
-    found = rows(run(), after, is_same_kind=True)["train@lite"]
+    found = rows(run(), after, "same")["train@lite"]
     assert found["same bytes"] == 0 and found["verdict"] == "differs"
 
 
