@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import stages
 from benchmarks import timing
 from stages import train
 from stages.learning import backbones, dataset, fit, photos, pretrained, runtime, schedule
@@ -44,7 +45,8 @@ def main() -> None:
     parser.add_argument("--classes", type=Path, default=Path("data/classes.txt"))
     parser.add_argument("--steps", type=int, default=4, help="in each round")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--arithmetic", nargs="+", default=["float32", "bfloat16"], choices=list(runtime.POLICIES))
+    known = ["float32", "bfloat16"] if stages.arithmetic() == stages.NATIVE else ["float32"]
+    parser.add_argument("--arithmetic", nargs="+", default=known, choices=list(runtime.POLICIES))
     arguments = parser.parse_args()
     recipe = replace(params.read(arguments.params, "train", TrainParams), unfreeze="all", epochs=1000)
     model = params.read(arguments.params, f"models.{arguments.model}", ModelParams)
