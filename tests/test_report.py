@@ -117,7 +117,10 @@ class Project:
         metrics = self.folder / "metrics"
         self.write_models(val, test)
         best = {"best_single": {"name": "one", **test}} if n_val else {}
-        atomic.write_json(metrics / "ensemble.json", BLEND | {"test": test, "equal_weights": test} | best)
+        # As stages.ensemble writes it where there is no photo to judge by, or none to choose by.
+        blend = {name: value for name, value in BLEND.items() if n_test or name not in ("gain", "before_tempering")}
+        blend |= {} if n_val else {"val": {"n": 0}}
+        atomic.write_json(metrics / "ensemble.json", blend | {"test": test, "equal_weights": test} | best)
         refused = {"photos": 4, "refused": 1, "reason": {"too_small": 1}}
         rule = {"by_class": {self.classes[0]: refused}, "uneven": {self.classes[0]: 0.001}}
         atomic.write_json(metrics / "crop.json", rule)
