@@ -29,6 +29,15 @@ def test_the_temperature_that_spoiled_probabilities_is_found(truth):
     assert calibration.fit_temperature(spoiled, labels) == pytest.approx(truth, rel=0.06)
 
 
+@pytest.mark.parametrize("n_photos", [8, 98])
+def test_photos_that_are_all_right_make_no_answer_certain(n_photos):
+    # Of n photos all right, n + 1 of n + 2 are believed to be.
+    rows = np.tile([[0.9, 0.1], [0.1, 0.9]], (n_photos // 2, 1))
+    found = calibration.fit_temperature(rows, np.array([0, 1] * (n_photos // 2)))
+    wanted = (n_photos + 1) / (n_photos + 2)
+    np.testing.assert_allclose(calibration.tempered(rows, found)[0], [wanted, 1 - wanted], atol=1e-5)
+
+
 def test_the_expected_error_by_hand():
     # Confidences 0.9, 0.7, 0.6, 0.8 lie in bins of their own; the first and the last answer are right.
     labels = np.array([0, 1, 1, 1])
