@@ -1,8 +1,9 @@
-"""The pipeline: a module a stage. Whatever is imported after this package computes the same bits on many CPUs.
+"""The pipeline: a module a stage. What is imported after this package takes the same kernels on many CPUs.
 
 NumPy, OpenCV (by IPP), OpenBLAS, and the oneDNN in TensorFlow and OpenVINO choose their kernels by the CPU that they
 find, and each kernel rounds in its own way. Before they are imported they are told to do with AVX2, which servers have
-had for ten years: so the sample's photos, their splits and all that follows keep their bytes on a wider CPU.
+had for ten years: so the sample's photos, their splits, boxes and masks keep their bytes on a wider CPU. Training does
+not: TensorFlow differs in the last digits even so.
 `STAGES_ARITHMETIC=native` takes the fastest kernels instead, where results need not be those of another machine.
 """
 
