@@ -82,7 +82,7 @@ def ours(networks: Path, spec: Detector, settings: DetectParams, engine: Engine,
     network = runtime.load(networks / spec.file, list(spec.outputs), alone)
 
     def detect(picture: np.ndarray) -> Detections:
-        heatmaps, extents = network(picture[None].astype(np.float32))
+        heatmaps, extents = network(picture[None])
         return centernet.decode(heatmaps[0], extents[0], spec.stride, settings.max_boxes, settings.min_score)
 
     return detect

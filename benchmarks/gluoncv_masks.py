@@ -30,9 +30,9 @@ def compare(name: str, photos: list[Path], python: Path, out: Path) -> dict[str,
     network = runtime.load(out / "network.onnx", [view.spec.output], _OPENVINO)
     network(pictures[:1])
     started = time.perf_counter()
-    maps = network(pictures)[0][:, 0]
+    maps = np.stack(network(pictures)[0])[:, 0]
     seconds = (time.perf_counter() - started) / len(pictures)
-    again = runtime.load(out / "network.onnx", [view.spec.output], _ONNXRUNTIME)(pictures)[0][:, 0]
+    again = np.stack(runtime.load(out / "network.onnx", [view.spec.output], _ONNXRUNTIME)(pictures)[0])[:, 0]
     with np.load(out / "found.npz") as theirs:
         return {
             "lowest": float(maps.min()),

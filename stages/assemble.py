@@ -180,7 +180,7 @@ def load_onnx(path: Path) -> Classify:
     """A model of a bundle, in whatever engine fits the machine."""
     (output,) = onnx.load(path, load_external_data=False).graph.output
     network = runtime.load(path, [output.name], RuntimeParams(1, "auto", "f32"))
-    return lambda pictures: normalised(network(pictures)[0])
+    return lambda pictures: normalised(np.stack(network(pictures)[0]))
 
 
 class Ensemble(NamedTuple):

@@ -1,5 +1,6 @@
 """Photographs through a CenterNet: pictures in, boxes of every class in the photo's own pixels out."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ _FILLS = {"letterbox": 114, "warp": 0}
 # A photo is decoded no smaller than this times the input, so that what shrinks it the rest of the way is the same
 # for all photos.
 _OVERSAMPLING = 2
+
+Heads = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -58,25 +61,25 @@ def detect(
     `inputs` is `(N, size, size, 3)` uint8 RGB, `sizes_wh` the photos' own sizes. Boxes come in pixels of the photo,
     cut at its edges; classes are the numbers of `spec.classes`.
     """
-    heatmaps, extents = answer(inputs, network, spec, settings.flip)
     results = []
-    for heatmap, extent, size_wh in zip(heatmaps, extents, sizes_wh):
-        found = centernet.decode(heatmap, extent, spec.stride, settings.max_boxes, settings.min_score)
+    for (heatmap, extents), size_wh in zip(answer(inputs, network, spec, settings.flip), sizes_wh):
+        found = centernet.decode(heatmap, extents, spec.stride, settings.max_boxes, settings.min_score)
         results.append(found._replace(boxes=to_photo(found.boxes, size_wh, spec)))
     return results
 
 
-def answer(inputs: np.ndarray, network: Network, spec: Detector, is_flipped: bool) -> tuple[np.ndarray, np.ndarray]:
-    """The heads of a batch: heat maps `(N, rows, columns, C)` and extents `(N, rows, columns, 4)`, float32.
+def answer(inputs: np.ndarray, network: Network, spec: Detector, is_flipped: bool) -> Iterator[Heads]:
+    """The heads of each picture of a batch: heat map `(rows, columns, C)` and extents `(rows, columns, 4)`, float32.
 
-    Where asked, the mean of those of the pictures and of their mirror images (arXiv 1904.07850, section 5).
+    Where asked, the mean of those of the picture and of its mirror image (arXiv 1904.07850, section 5).
     """
-    heatmaps, extents = network(inputs.astype(np.float32))
+    heads = zip(*network(inputs))
     if not is_flipped:
-        return heatmaps, extents
-    mirrored_heatmaps, mirrored_extents = network(inputs[:, :, ::-1].astype(np.float32))
-    unmirrored = centernet.unmirrored(mirrored_extents, spec.stride)
-    return (heatmaps + mirrored_heatmaps[:, :, ::-1]) / 2, (extents + unmirrored) / 2
+        yield from heads
+        return
+    for (heatmap, extents), (other_heatmap, other_extents) in zip(heads, zip(*network(inputs[:, :, ::-1]))):
+        unmirrored = centernet.unmirrored(other_extents, spec.stride)
+        yield (heatmap + other_heatmap[:, ::-1]) / 2, (extents + unmirrored) / 2
 
 
 def to_photo(corners: np.ndarray, size_wh: tuple[int, int], spec: Detector) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Networks as ONNX files, run on whatever the machine has: OpenVINO on CPUs, ONNX Runtime on NVIDIA cards."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -16,8 +16,9 @@ import stages
 from stages.imaging import onnx_graph
 from stages.records import params
 
-# A network: a batch (N, ...) float32 in, its outputs (N, ...) float32 out, in the order they were asked for.
-Network = Callable[[np.ndarray], list[np.ndarray]]
+# A network: a batch (N, ...) of numbers in, taken as float32. Its outputs come in the order they were asked for, each
+# as N float32 arrays, one for each item: joining the heat maps of a batch took a fifth of the network's own time.
+Network = Callable[[np.ndarray], list[Sequence[np.ndarray]]]
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,8 @@ def _load_onnxruntime(path: Path, outputs: list[str], side: int | None) -> Netwo
     session = onnxruntime.InferenceSession(model, providers=onnxruntime.get_available_providers())
     (input_name,) = (value.name for value in session.get_inputs())
 
-    def run(batch: np.ndarray) -> list[np.ndarray]:
-        return list(session.run(outputs, {input_name: batch}))
+    def run(batch: np.ndarray) -> list[Sequence[np.ndarray]]:
+        return list(session.run(outputs, {input_name: batch.astype(np.float32, copy=False)}))
 
     return run
 
@@ -110,18 +111,19 @@ def _load_openvino(path: Path, outputs: list[str], precision: str, side: int | N
         "NUM_STREAMS": streams,
         "INFERENCE_NUM_THREADS": streams,
     }
-    queue = openvino.AsyncInferQueue(core.compile_model(graph, "CPU", options), streams)
+    # Twice as many requests as streams, so that the next picture lies ready when one is done.
+    queue = openvino.AsyncInferQueue(core.compile_model(graph, "CPU", options), 2 * streams)
 
-    def run(batch: np.ndarray) -> list[np.ndarray]:
+    def run(batch: np.ndarray) -> list[Sequence[np.ndarray]]:
         results: list[list[np.ndarray]] = [[]] * len(batch)
 
         def collect(request: openvino.InferRequest, place: int) -> None:
-            results[place] = [tensor.data.copy() for tensor in request.output_tensors]
+            results[place] = [tensor.data[0].copy() for tensor in request.output_tensors]
 
         queue.set_callback(collect)
         for place in range(len(batch)):
-            queue.start_async([batch[place : place + 1]], userdata=place)
+            queue.start_async([batch[place : place + 1].astype(np.float32, copy=False)], userdata=place)
         queue.wait_all()
-        return [np.concatenate(parts) for parts in zip(*results)]
+        return list(zip(*results))
 
     return run

@@ -65,7 +65,7 @@ def segment(inputs: np.ndarray, network: Network, view: SegmenterParams) -> np.n
     They lie as the crops do, mirrored back where those were shown mirrored.
     """
     (maps,) = network(inputs)
-    alphas = _mirrored(maps[:, 0], view.flip)
+    alphas = _mirrored(np.stack([plane[0] for plane in maps]), view.flip)
     if view.spec.is_relative:
         low, high = (extreme(axis=(1, 2), keepdims=True) for extreme in (alphas.min, alphas.max))
         alphas = (alphas - low) / np.maximum(high - low, 1e-6)
