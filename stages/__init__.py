@@ -15,9 +15,16 @@ _CPU = Path("/proc/cpuinfo")
 PORTABLE, NATIVE = "portable", "native"
 
 
+class SettingError(ValueError):
+    """An environment variable has a value that means nothing here."""
+
+
 def arithmetic() -> str:
-    """`portable`, or `native` where the environment asks for it."""
-    return NATIVE if os.environ.get("STAGES_ARITHMETIC") == NATIVE else PORTABLE
+    """`portable`, or `native` where the environment asks for it. Raises SettingError when it asks for anything else."""
+    wanted = os.environ.get("STAGES_ARITHMETIC") or PORTABLE
+    if wanted not in (PORTABLE, NATIVE):
+        raise SettingError(f"STAGES_ARITHMETIC: expected {PORTABLE} or {NATIVE} in the environment, found {wanted!r}")
+    return wanted
 
 
 def pins(flags: str, wanted: str) -> Mapping[str, str]:
@@ -36,5 +43,6 @@ def pins(flags: str, wanted: str) -> Mapping[str, str]:
 
 
 if _CPU.is_file():
-    for _name, _value in pins(_CPU.read_text(encoding="utf-8"), arithmetic()).items():
+    # A value that means nothing is refused where commands begin, on one line.
+    for _name, _value in pins(_CPU.read_text(encoding="utf-8"), os.environ.get("STAGES_ARITHMETIC", "")).items():
         os.environ.setdefault(_name, _value)  # what the user has set stays

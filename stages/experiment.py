@@ -5,7 +5,6 @@ that nothing here moves meanwhile. Runs that are there already are not done agai
 """
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from stages.reporting import verdict
 
 _WORKERS = Path(".dvc/tmp/experiments")
 _LOGS = Path("logs/experiments")
+_ANSWERS = Path("logs/answers")
 
 
 class ExperimentError(RuntimeError):
@@ -64,6 +64,10 @@ def make_worker(number: int) -> Path:
     cache = call(sys.executable, "-m", "dvc", "cache", "dir").strip()
     call(sys.executable, "-m", "dvc", "cache", "dir", "--local", Path(cache).absolute(), folder=folder)
     call(sys.executable, "-m", "dvc", "checkout", "--quiet", "--allow-missing", folder=folder)
+    # What networks said of photos is common to all: runs that look at the same pictures ask about them once.
+    _ANSWERS.mkdir(parents=True, exist_ok=True)
+    (folder / _ANSWERS).parent.mkdir(exist_ok=True)
+    (folder / _ANSWERS).symlink_to(_ANSWERS.absolute())
     return folder
 
 
@@ -73,11 +77,8 @@ def do(run: Run, target: str, folder: Path) -> None:
     settings = [word for override in run.overrides for word in ("-S", override)]
     words = [sys.executable, "-m", "dvc", "exp", "run", "--name", run.name, *settings, target]
     log = _LOGS / f"{run.name}.log"
-    paths = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     with log.open("w", encoding="utf-8") as stream:
-        done = subprocess.run(
-            words, cwd=folder, env={**os.environ, "PATH": paths}, stdout=stream, stderr=stream, check=False
-        )
+        done = subprocess.run(words, cwd=folder, env=command.environment(), stdout=stream, stderr=stream, check=False)
     if done.returncode:
         raise ExperimentError(f"{run.name}: expected exit code 0, found {done.returncode}; see {log}")
     call("git", "fetch", "--quiet", folder, "refs/exps/*:refs/exps/*")
@@ -124,15 +125,22 @@ def answer(name: str, asked: Grid, out: Path) -> int:
     return len(present)
 
 
-def ask(path: Path, jobs: int, out: Path) -> list[ExperimentError]:
-    """Do what is missing of one grid and write its table; return the errors of the runs that failed."""
-    name, asked = path.stem, grid.read(path)
+def do_missing(runs: list[Run], target: str, jobs: int, name: str) -> list[ExperimentError]:
+    """Do those of `runs` that are not there yet, `jobs` at a time; return the errors of those that failed."""
+    _LOGS.mkdir(parents=True, exist_ok=True)
     done, errors = known(), []
-    wanted = [run for run in grid.runs(name, asked) if run.name not in done]
-    bar = tqdm(do_all(wanted, asked.target, jobs), total=len(wanted), unit="run", desc=name)
+    wanted = [run for run in runs if run.name not in done]
+    bar = tqdm(do_all(wanted, target, jobs), total=len(wanted), unit="run", desc=name)
     for run, error in bar:
         bar.write(str(error) if error else f"{run.name}: done", file=sys.stderr)
         errors += [error] if error else []
+    return errors
+
+
+def ask(path: Path, jobs: int, out: Path) -> list[ExperimentError]:
+    """Do what is missing of one grid and write its table; return the errors of the runs that failed."""
+    name, asked = path.stem, grid.read(path)
+    errors = do_missing(grid.runs(name, asked), asked.target, jobs, name)
     progress.summary(f"experiment {name}", runs=answer(name, asked, out), failed=len(errors))
     return errors
 
@@ -144,7 +152,6 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time; `train.threads` are each run's own")
     parser.add_argument("--out", type=Path, default=Path("metrics/experiments"))
     arguments = parser.parse_args()
-    _LOGS.mkdir(parents=True, exist_ok=True)
     require_commit()
     errors = [error for path in arguments.grids for error in ask(path, arguments.jobs, arguments.out)]
     sys.exit(1 if errors else 0)

@@ -65,6 +65,16 @@ def digests(image_ids: list[str], folder: Path) -> dict[str, str]:
     return dict(batches.mapped(lambda name: digest_of([paths[name]]), paths, ahead=32))
 
 
+def ask(
+    new: dict[str, str], folder: Path, networks: Path, view: SegmenterParams, settings: SegmentParams
+) -> Iterator[tuple[str, bytes]]:
+    """Yield crop digest and encoded map of each crop, given as digests by image id, that can be read."""
+    if new:
+        network = load(networks, view, settings)
+        for name, plane in segment_all(list(new), folder, network, view, settings.runtime.batch_size):
+            yield new[name], images.encode(plane, ".png")
+
+
 def write_maps(keys: dict[str, str], answers: Answers, folder: Path) -> int:
     """Write the map of every photo whose crop has one, from the crops' digests by image id; how many there are."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -89,11 +99,8 @@ def main() -> None:
     keys = digests(chosen, arguments.crops)
     answers = Answers(arguments.answers, question(arguments.networks, view, settings))
     unknown = answers.missing(keys.values())
-    new = [name for name, key in keys.items() if key in unknown]
-    if new:
-        network = load(arguments.networks, view, settings)
-        asked = segment_all(new, arguments.crops, network, view, settings.runtime.batch_size)
-        answers.keep((keys[name], images.encode(plane, ".png")) for name, plane in asked)
+    new = {name: key for name, key in keys.items() if key in unknown}
+    answers.keep(ask(new, arguments.crops, arguments.networks, view, settings))
     counts = {"crops": len(chosen), "maps": write_maps(keys, answers, arguments.maps)}
     atomic.write_json(arguments.metrics, counts)
     verb = f"segment {arguments.segmenter}"

@@ -113,9 +113,10 @@ def read_splits(table: Path, folder: Path, classes: list[str]) -> fit.Splits:
     found = photos.read(table, classes)
     if not found["train"].image_ids:
         raise photos.tables.TableError(f"{table}: expected photos with the split `train`, found none")
-    train_files, val_files = (photos.files(folder, found[name]) for name in ("train", "val"))
-    size_hw = photos.size_hw(train_files[0])
-    return fit.Splits(*(Source(f, found[n].labels, size_hw) for n, f in (("train", train_files), ("val", val_files))))
+    files = {name: photos.files(folder, found[name]) for name in ("train", "val")}
+    size_hw = photos.size_hw(files["train"][0])
+    train, val = (Source(paths, found[name].labels, size_hw) for name, paths in files.items())
+    return fit.Splits(train, val)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
 """The whole pipeline over a few drawn photos, in a folder of its own, for tests that need all of it."""
 
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import yaml
 
+from stages.records import command
 from stages.rendering import sample
 from stages.rendering.sample import SampleParams, Task
 
@@ -43,13 +42,12 @@ def small_params(folder: Path) -> None:
 
 def environment() -> dict[str, str]:
     """This process's, with its interpreter first on the path."""
-    paths = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    return {**os.environ, "PATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
+    return command.environment() | {"PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def run(folder: Path, *command: str) -> str:
+def run(folder: Path, *words: str) -> str:
     """Run a command in `folder` with this interpreter first on the path; its standard output."""
-    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    done = subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
 
@@ -69,8 +67,8 @@ def make(folder: Path) -> None:
     draw(folder / "photos")
     small_params(folder)
     (folder / ".gitignore").write_text("/logs/\n__pycache__/\n")
-    for command in (["git", "init", "-q"], ["dvc", "init", "-q"], ["dvc", "config", "core.analytics", "false"]):
-        run(folder, *command)
+    for words in (["git", "init", "-q"], ["dvc", "init", "-q"], ["dvc", "config", "core.analytics", "false"]):
+        run(folder, *words)
     run(folder, "dvc", "add", "-q", "photos", *(f"models/pretrained/{name}" for name in NETWORKS))
     commit(folder, "start")
 

@@ -54,17 +54,15 @@ class Answers:
         """Those of `keys` to which there is no answer yet."""
         return set(keys) - {key for (key,) in self._ask("SELECT key FROM answers")}
 
-    def keep(self, answers: Iterable[tuple[str, bytes]]) -> int:
-        """Keep answers as they come; their number. Equal keys must have equal answers."""
-        remaining, count = iter(answers), 0
+    def keep(self, answers: Iterable[tuple[str, bytes]]) -> None:
+        """Keep answers as they come. Equal keys must have equal answers."""
+        remaining = iter(answers)
         while some := list(islice(remaining, _AT_ONCE)):
             try:
                 with self._store:
                     self._store.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?)", some)
             except sqlite3.DatabaseError as error:
                 raise self._unusable(error) from None
-            count += len(some)
-        return count
 
     def all_of(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """Yield key and answer, in the order of `keys`; keys without an answer are passed over."""

@@ -165,8 +165,9 @@ def threshold(name: str, moved: pd.DataFrame) -> Markup:
     with style.context(["default", _STYLE]):
         figure, axes = _canvas(3.2)
         axes.plot(moved["value"], moved["share_cropped"], marker=".", color=_BLUE, label="chosen car")
-        for column in reasons:
-            axes.plot(moved["value"], moved[column] / moved["photos"].clip(lower=1), marker=".", label=column)
+        for number, column in enumerate(reasons, 1):  # C0 is a blue too
+            share = moved[column] / moved["photos"].clip(lower=1)
+            axes.plot(moved["value"], share, marker=".", color=f"C{number}", label=column)
         axes.axvline(current, color=_INK, linestyle=":", label="in force")
         axes.set(xlabel=f"crop.{name} ({_UNITS[name]})", ylabel="share of photos (0 to 1)", ylim=(-0.03, 1.03))
         figure.legend(loc="outside right upper", fontsize=9)

@@ -12,11 +12,12 @@ from stages.records.answers import Answers, AnswersError, digest_of
 def test_answers_are_kept_between_runs_by_key(tmp_path):
     kept = Answers(tmp_path, {"network": "a"})
     assert kept.missing(["x", "y", "z"]) == {"x", "y", "z"}
-    assert kept.keep([("y", b"\0\xff"), ("x", b"")]) == 2
+    kept.keep([("y", b"\0\xff"), ("x", b"")])
     again = Answers(tmp_path, {"network": "a"})
     assert again.missing(["x", "y", "z"]) == {"z"}
     assert list(again.all_of(["y", "z", "x", "y"])) == [("y", b"\0\xff"), ("x", b""), ("y", b"\0\xff")]
-    assert again.keep([]) == 0 and list(again.all_of([])) == []
+    again.keep([])
+    assert list(again.all_of([])) == []
 
 
 def test_every_question_has_answers_of_its_own_and_the_last_three_stay(tmp_path):

@@ -16,9 +16,9 @@ ROOT = Path(__file__).parents[2]
 STUB = "import time\nfrom stages.records import command\ndef main():\n    {body}\ncommand.run(main)\n"
 
 
-def start(tmp_path, body):
+def start(tmp_path, body, **variables):
     (tmp_path / "work.py").write_text(STUB.format(body=body))
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
     command = [sys.executable, str(tmp_path / "work.py")]
     # What runs in the background of a shell is told to ignore Ctrl-C, and so are all its children.
     heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
@@ -38,6 +38,19 @@ def start(tmp_path, body):
 def test_what_people_can_mend_is_one_line(tmp_path, body, told):
     process = start(tmp_path, body)
     assert process.communicate()[1] == f"{told}\n" and process.returncode == 1
+
+
+def test_a_misspelt_arithmetic_is_refused_before_anything_works(tmp_path):
+    process = start(tmp_path, "open('{}', 'w')".format(tmp_path / "begun"), STAGES_ARITHMETIC="naitve")
+    expected = "work: STAGES_ARITHMETIC: expected portable or native in the environment, found 'naitve'\n"
+    assert process.communicate()[1] == expected and process.returncode == 1
+    assert not (tmp_path / "begun").exists()
+
+
+def test_commands_find_this_interpreter_first():
+    found = subprocess.run(["python", "-c", "import sys; print(sys.executable)"], env=command.environment(), text=True,
+                           capture_output=True, check=True)  # fmt: skip
+    assert Path(found.stdout.strip()).parent == Path(sys.executable).parent
 
 
 def test_a_fault_of_the_code_keeps_its_stack_trace(tmp_path):
