@@ -1,13 +1,13 @@
 """What DVC itself costs with many photos: seconds of `dvc repro` with nothing to do, on the project's own dvc.yaml.
 
 Outputs are played by files of a few bytes, each different, one for each photo where a stage leaves one for each photo.
+What part of the cost is whose, variants show: photos named by a CSV, of which DVC sees the CSV alone, and (which the
+stages cannot do) one archive in place of each folder.
 """
 
 import argparse
-import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -17,6 +17,7 @@ import pandas as pd
 import yaml
 
 from benchmarks import timing
+from stages.records import command
 
 _ROOT = Path(__file__).parent.parent
 _PER_PHOTO = ("data/crops", "data/letterbox", "data/masks", "data/maps/")
@@ -47,28 +48,22 @@ def outputs(definition: dict[str, object], models: list[str], segmenters: list[s
     return found
 
 
-def project(place: Path, count: int) -> None:
+def project(place: Path, count: int, has_csv: bool = False, has_archives: bool = False) -> None:
     """The pipeline in `place` with all its outputs played and committed."""
-    environment = command_environment()
     shutil.copytree(_ROOT / "stages", place / "stages", ignore=shutil.ignore_patterns("__pycache__"))
     settings = yaml.safe_load((_ROOT / "params.yaml").read_text(encoding="utf-8"))
-    settings["ingest"]["source"] = "photos"
+    settings["ingest"]["source"] = "photos.csv" if has_csv else "photos"
     (place / "params.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     shutil.copy(_ROOT / "dvc.yaml", place)
     (place / ".dvcignore").write_text("__pycache__\n", encoding="utf-8")
     for network in ("centernet_mobilenetv3.onnx", "u2netp.onnx", *(m["weights"] for m in settings["models"].values())):
         play(place / "models" / "pretrained" / network, False, 0)
-    play(place / "photos", True, count)
+    play(place / settings["ingest"]["source"], not has_csv, count)
     definition = yaml.safe_load((_ROOT / "dvc.yaml").read_text(encoding="utf-8"))
     for path, is_folder in outputs(definition, list(settings["models"]), list(settings["segmenters"])).items():
-        play(place / path, is_folder, count)
-    for command in (["git", "init", "-q"], ["dvc", "init", "-q"], ["dvc", "commit", "-q", "-f"]):
-        subprocess.run(command, cwd=place, env=environment, check=True)
-
-
-def command_environment() -> dict[str, str]:
-    """This process's environment with its interpreter's folder first on the path."""
-    return {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
+        play(place / path, is_folder, 1 if has_archives else count)
+    for words in (["git", "init", "-q"], ["dvc", "init", "-q"], ["dvc", "commit", "-q", "-f"]):
+        subprocess.run(words, cwd=place, env=command.environment(), check=True)
 
 
 def idle_seconds(place: Path, rounds: int) -> float:
@@ -77,7 +72,7 @@ def idle_seconds(place: Path, rounds: int) -> float:
     for _ in range(rounds):
         started = time.perf_counter()
         done = subprocess.run(
-            ["dvc", "repro"], cwd=place, env=command_environment(), check=True, capture_output=True, text=True
+            ["dvc", "repro"], cwd=place, env=command.environment(), check=True, capture_output=True, text=True
         )
         taken.append(time.perf_counter() - started)
         if "Running stage" in done.stdout:
@@ -90,12 +85,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--counts", type=int, nargs="+", default=[600, 15_000])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--csv", action="store_true", help="photos named by a CSV")
+    parser.add_argument("--archives", action="store_true", help="an archive in place of each folder of outputs")
     arguments = parser.parse_args()
     rows = {}
     for count in arguments.counts:
         with tempfile.TemporaryDirectory() as place:
             started = time.perf_counter()
-            project(Path(place), count)
+            project(Path(place), count, arguments.csv, arguments.archives)
             made = time.perf_counter() - started
             rows[f"{count} photos"] = {
                 "made and hashed, s": made,
