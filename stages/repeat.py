@@ -136,11 +136,12 @@ def answer(name: str, seeds: list[int], overrides: list[str], out: Path) -> int:
 
 
 def main() -> None:
-    """Run the splits that are missing, one after another, and write the table; exit with 1 if a run failed."""
+    """Run the splits that are missing and write the table; exit with 1 if a run failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--name", default="splits", help="of the table, and the beginning of every experiment's")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5], help="each one a split")
     parser.add_argument("-S", "--set", action="append", default=[], metavar="KEY=VALUE", help="as of `dvc exp run`")
+    parser.add_argument("--jobs", type=int, default=1, help="splits at a time; `train.threads` are each one's own")
     parser.add_argument("--out", type=Path, default=Path("metrics/experiments"))
     arguments = parser.parse_args()
     experiment.require_commit()
@@ -148,7 +149,7 @@ def main() -> None:
         Run(f"{arguments.name}-{seed}", arguments.name, seed, (*arguments.set, f"ingest.seed={seed}"))
         for seed in arguments.seeds
     ]
-    errors = experiment.do_missing(wanted, _TARGET, 1, arguments.name)
+    errors = experiment.do_missing(wanted, _TARGET, arguments.jobs, arguments.name)
     runs = answer(arguments.name, arguments.seeds, arguments.set, arguments.out)
     progress.summary(f"repeat {arguments.name}", runs=runs, failed=len(errors))
     sys.exit(1 if errors else 0)

@@ -17,6 +17,7 @@ _FILLS = {"letterbox": 114, "warp": 0}
 # for all photos.
 _OVERSAMPLING = 2
 
+# Of one picture: its heat map and its extents.
 Heads = tuple[np.ndarray, np.ndarray]
 
 
