@@ -2,6 +2,7 @@
 
 import argparse
 import multiprocessing
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -29,8 +30,17 @@ def made(tasks: list[sample.Task], settings: sample.SampleParams, jobs: int) -> 
         yield from map(make, tasks)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        yield from pool.map(make, tasks, chunksize=4)
+    pool = ProcessPoolExecutor(jobs, mp_context=context)
+    # Ctrl-C reaches every process; whoever starts while it is ignored leaves it to this one, and ends without a trace.
+    heed = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        results = pool.map(make, tasks, chunksize=4)
+    finally:
+        signal.signal(signal.SIGINT, heed)
+    try:
+        yield from results
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def refuse_strangers(folder: Path, expected: set[Path]) -> None:
