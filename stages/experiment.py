@@ -45,11 +45,15 @@ def require_commit() -> None:
         raise ExperimentError(f"expected everything committed, found a change: `{changed[0]}`; commit or stash it")
 
 
-def known() -> set[str]:
-    """The names of the experiments that were made from the last commit."""
+def place() -> str:
+    """Where Git keeps the experiments that were made from the last commit."""
     commit = call("git", "rev-parse", "HEAD").strip()
-    place = f"refs/exps/{commit[:2]}/{commit[2:]}"
-    return set(call("git", "for-each-ref", "--format=%(refname:lstrip=4)", place).split())
+    return f"refs/exps/{commit[:2]}/{commit[2:]}"
+
+
+def known() -> set[str]:
+    """The names of those experiments."""
+    return set(call("git", "for-each-ref", "--format=%(refname:lstrip=4)", place()).split())
 
 
 def make_worker(number: int) -> Path:
@@ -81,7 +85,9 @@ def do(run: Run, target: str, folder: Path) -> None:
         done = subprocess.run(words, cwd=folder, env=command.environment(), stdout=stream, stderr=stream, check=False)
     if done.returncode:
         raise ExperimentError(f"{run.name}: expected exit code 0, found {done.returncode}; see {log}")
-    call("git", "fetch", "--quiet", folder, "refs/exps/*:refs/exps/*")
+    # This one alone: what else DVC keeps in refs/exps is the worker's own affair.
+    found = f"{place()}/{run.name}"
+    call("git", "fetch", "--quiet", folder, f"{found}:{found}")
 
 
 def do_all(wanted: list[Run], target: str, n_workers: int) -> Iterator[tuple[Run, ExperimentError | None]]:

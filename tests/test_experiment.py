@@ -93,6 +93,15 @@ def test_a_grid_is_run_judged_and_not_run_again(project, monkeypatch, capfd):
     assert ask(monkeypatch) == 0 and table().equals(found)
 
 
+def test_a_rewritten_commit_has_experiments_of_its_own(project, monkeypatch, capfd):
+    assert ask(monkeypatch) == 0
+    (project / "params.yaml").write_text("train: {skill: 0.6, seed: 0}\n")
+    git("commit", "-q", "-a", "--amend", "-m", "rewritten")
+    assert experiment.known() == set() and ask(monkeypatch) == 0
+    assert table().loc["dull", "accuracy"] == pytest.approx(0.65)
+    assert "4 runs, 0 failed" in capfd.readouterr().out
+
+
 @pytest.mark.usefixtures("project")
 def test_what_is_missing_is_run_and_nothing_else(monkeypatch):
     assert ask(monkeypatch) == 0
