@@ -75,10 +75,8 @@ def pooled(splits: list[Split]) -> Split:
 
 def row(name: str, split: Split) -> dict[str, str | float | int]:
     """The line of the table for a split: the ensemble's figures and what it has before the best single model."""
-    found, gain = (
-        scores.summary(split.test.labels, split.ensemble, split.test.groups),
-        ensemble.gain(split.ensemble, split.single, split.test),
-    )
+    found = scores.summary(split.test.labels, split.ensemble, split.test.groups)
+    gain = ensemble.gain(split.ensemble, split.single, split.test)
     kept = ("n", "accuracy", "accuracy_low", "accuracy_high", "log_loss", "ece", "ece_by_chance")
     gains = {f"gain_{what}": gain[what] for what in ("log_loss", "low", "high", "accuracy")}
     return {"split": name, **{figure: found[figure] for figure in kept}, **gains}
@@ -126,7 +124,7 @@ def answer(name: str, seeds: list[int], overrides: list[str], out: Path) -> int:
     done, splits = experiment.known(), {}
     for seed in seeds:
         if f"{name}-{seed}" in done:
-            with tempfile.TemporaryDirectory() as folder:
+            with tempfile.TemporaryDirectory(prefix=f"{name}-{seed}-") as folder:
                 splits[seed] = judge(fetch(f"{name}-{seed}", Path(folder)))
     if splits:
         found = table(splits)
