@@ -52,7 +52,7 @@ def place() -> str:
 
 
 def known() -> set[str]:
-    """The names of those experiments."""
+    """The names of the experiments that were made from the last commit."""
     return set(call("git", "for-each-ref", "--format=%(refname:lstrip=4)", place()).split())
 
 

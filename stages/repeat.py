@@ -104,7 +104,7 @@ def markdown(found: pd.DataFrame, name: str, overrides: list[str]) -> str:
         "",
         "| ingest.seed | answers | accuracy | log loss | calibration error (by chance) | gain in log loss |",
         "| --- | --- | --- | --- | --- | --- |",
-        *[_line(row) for row in found.to_dict("records")],
+        *[_line(found_row) for found_row in found.to_dict("records")],
         "",
         f"Experiments are named `{name}-<seed>`: `dvc exp show`, `dvc metrics diff A B`.",
     ]

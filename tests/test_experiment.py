@@ -136,6 +136,13 @@ def test_what_is_not_committed_is_refused_before_any_work(project, monkeypatch):
     assert not (project / ".dvc/tmp/experiments").exists()
 
 
+def test_workers_share_what_networks_said(project):
+    kept = [experiment.make_worker(number) / "logs" / "answers" for number in (0, 1)]
+    (kept[0] / "said").write_text("a car")
+    assert (kept[1] / "said").read_text() == (project / "logs" / "answers" / "said").read_text() == "a car"
+    assert not experiment.call("git", "status", "--porcelain", folder=kept[0].parent.parent)
+
+
 @pytest.mark.usefixtures("project")
 def test_a_worker_that_was_left_behind_is_made_anew():
     folder = experiment.make_worker(0)
