@@ -8,7 +8,6 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +16,9 @@ from scipy.stats import bootstrap
 
 from benchmarks import timing
 from stages import verify
-from stages.crop import choose_all, write_crop
+from stages.crop import choose_all, write_crops
 from stages.detect import detect_all, to_rows
-from stages.imaging import batches, images, runtime, truth
+from stages.imaging import images, runtime, truth
 from stages.imaging.boxes import COLUMNS as CORNERS
 from stages.imaging.detection import DetectParams
 from stages.imaging.masks import MaskParams
@@ -27,10 +26,11 @@ from stages.imaging.networks import DETECTORS
 from stages.imaging.segmentation import SegmenterParams, SegmentParams
 from stages.imaging.selection import CropParams
 from stages.learning.scores import wilson
-from stages.mask import write_mask
-from stages.records import params, tables
+from stages.mask import write_masks
+from stages.records import archive, masks, params, tables
+from stages.records.archive import Archive
 from stages.segment import load, segment_all
-from stages.verify import MaskFolders
+from stages.verify import Drawn
 
 
 def read_photos(folder: Path) -> pd.DataFrame:
@@ -59,20 +59,18 @@ def draw_masks(chosen: pd.DataFrame, folder: Path, out: Path, networks: Path, se
     """Write crops, maps and masks into `out`, by the crop, segment and mask stages; seconds per crop by segmenter."""
     crop_rule, mask_rule = params.read(settings, "crop", CropParams), params.read(settings, "mask", MaskParams)
     segment = params.read(settings, "segment", SegmentParams)
-    rows = [row for row in chosen.to_dict("records") if row["status"] == "ok"]
-    names, seconds = [str(row["image_id"]) for row in rows], {}
-    for _ in batches.mapped(partial(write_crop, folder, out / "crops", crop_rule), rows, ahead=32):
-        pass
+    wanted = chosen[chosen["status"] == "ok"]
+    write_crops(out / "crops.zip", folder, crop_rule, wanted)
+    names, pictures, maps, seconds = wanted["image_id"].tolist(), Archive(out / "crops.zip"), {}, {}
     for name in mask_rule.weights:
         view = params.read(settings, f"segmenters.{name}", SegmenterParams)
         network, started = load(networks, view, segment), time.perf_counter()
-        for image_id, plane in segment_all(names, out / "crops", network, view, segment.runtime.batch_size):
-            images.write(out / "maps" / name / f"{image_id}.png", plane)
+        with archive.writing(out / f"{name}.zip") as add:
+            for image_id, plane in segment_all(names, pictures, network, view, segment.runtime.batch_size):
+                add(masks.picture_of(image_id), images.encode(plane, ".png"))
         seconds[name] = (time.perf_counter() - started) / len(names)
-    for _ in batches.mapped(
-        partial(write_mask, out / "crops", out / "maps", out / "masks", mask_rule), names, ahead=32
-    ):
-        pass
+        maps[name] = Archive(out / f"{name}.zip")
+    write_masks(out / "masks.zip", names, pictures, maps, mask_rule)
     return seconds
 
 
@@ -82,9 +80,10 @@ def mask_overlaps(chosen: pd.DataFrame, folder: Path, out: Path, settings: Path)
         params.read(settings, "crop", CropParams).margin,
         params.read(settings, "mask", MaskParams).weights,
     )
-    folders = MaskFolders(out / "masks", folder / "masks", {name: out / "maps" / name for name in weights})
+    maps = {name: Archive(out / f"{name}.zip") for name in weights}
+    drawn = Drawn(Archive(out / "masks.zip"), folder / "masks", maps)
     rows = [row | {"path": Path(str(row["path"])).name} for row in chosen.to_dict("records")]
-    return pd.DataFrame([verify.mask_overlaps(margin, folders, row) for row in rows], columns=["", *weights])
+    return pd.DataFrame([verify.mask_overlaps(margin, drawn, row) for row in rows], columns=["", *weights])
 
 
 def share(hits: np.ndarray) -> dict[str, float]:
@@ -100,16 +99,16 @@ def centre(values: np.ndarray, statistic: Callable[..., np.ndarray]) -> dict[str
     return {"n": len(values), "value": float(statistic(values)), "low": float(low), "high": float(high)}
 
 
-def summarise(box_overlaps: np.ndarray, masks: np.ndarray) -> pd.DataFrame:
+def summarise(box_overlaps: np.ndarray, mask_overlaps: np.ndarray) -> pd.DataFrame:
     """A row per figure: n, value and its 95 % interval. Photos without a mask are left out of the masks' rows."""
-    masks = masks[~np.isnan(masks)]
+    drawn = mask_overlaps[~np.isnan(mask_overlaps)]
     figures = {
         "boxes at IoU 0.5": share(box_overlaps >= 0.5),
         "boxes at IoU 0.75": share(box_overlaps >= 0.75),
         "boxes, mean IoU": centre(box_overlaps, np.mean),
-        "masks, mean IoU": centre(masks, np.mean),
-        "masks, median IoU": centre(masks, np.median),
-        "masks below IoU 0.5": share(masks < 0.5),
+        "masks, mean IoU": centre(drawn, np.mean),
+        "masks, median IoU": centre(drawn, np.median),
+        "masks below IoU 0.5": share(drawn < 0.5),
     }
     return pd.DataFrame(figures).T
 
@@ -127,12 +126,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as out:
         seconds = draw_masks(chosen, arguments.folder, Path(out), arguments.networks, arguments.params)
         overlaps = mask_overlaps(chosen, arguments.folder, Path(out), arguments.params)
-    masks = overlaps[""].to_numpy(dtype=np.float64)
-    timing.show(summarise(found, masks), f"{arguments.folder}: {len(photos)} photos")
+    averaged = overlaps[""].to_numpy(dtype=np.float64)
+    timing.show(summarise(found, averaged), f"{arguments.folder}: {len(photos)} photos")
     alone = {name: overlaps[name].to_numpy(dtype=np.float64) for name in seconds}
-    gains = pd.DataFrame(truth.gains(masks, alone)).T.assign(**{"s per crop": pd.Series(seconds)})
+    gains = pd.DataFrame(truth.gains(averaged, alone)).T.assign(**{"s per crop": pd.Series(seconds)})
     timing.show(gains, "each segmenter alone; what the averaged mask gains over it, with its 95 % interval")
-    worst = pd.DataFrame({"path": photos["path"], "box IoU": found, "mask IoU": masks})
+    worst = pd.DataFrame({"path": photos["path"], "box IoU": found, "mask IoU": averaged})
     timing.show(worst.sort_values(["mask IoU", "path"]).head(5), "lowest masks")
 
 

@@ -16,6 +16,7 @@ from stages.learning.folds import Features
 from stages.learning.label_errors import AuditParams
 from stages.learning.recipe import ModelParams, ProbeParams, TrainParams, resolve
 from stages.records import params
+from stages.records.archive import Archive
 
 _SHARE, _DRAWS = 0.05, 4
 
@@ -25,15 +26,15 @@ def read(files: argparse.Namespace, classes: list[str]) -> list[Features]:
     recipe = params.read(files.params, "train", TrainParams)
     runtime.configure(recipe.seed, recipe.threads)
     chosen = photos.read(files.data / "letterbox.csv", classes)["train"]
-    folder = files.data / "letterbox"
-    size_hw = photos.size_hw(photos.files(folder, chosen)[0])
+    pictures = Archive(files.data / "letterbox.zip")
+    size_hw = photos.size_hw(pictures, chosen)
     found = []
     for name in sorted(params.load(files.params)["models"]):
         model = params.read(files.params, f"models.{name}", ModelParams)
         own = resolve(recipe, model, name)
         shape = pretrained.shape(model, own, size_hw, len(classes))
         network = pretrained.network(model, shape, pretrained.read(files.pretrained, model))
-        found.append(probe.see(network, chosen, folder, own))
+        found.append(probe.see(network, chosen, pictures, own))
     return found
 
 

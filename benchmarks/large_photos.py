@@ -56,7 +56,7 @@ def peak_mib() -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
-def steps(path: Path, folder: Path) -> dict[str, Callable[[], object]]:
+def steps(path: Path) -> dict[str, Callable[[], object]]:
     """What ingest, detect and crop each do with one photo, whose car covers the middle three fifths each way."""
     ingest, detect, crop = (import_module(f"stages.{name}") for name in _STEPS)
     rule = params.read(_SETTINGS, "crop", CropParams)
@@ -69,16 +69,16 @@ def steps(path: Path, folder: Path) -> dict[str, Callable[[], object]]:
     return {
         "ingest": partial(ingest.look, path.parent, path.name),
         "detect": partial(detect.read_prepared, path.parent, detector, (name, path.name)),
-        "crop": partial(crop.write_crop, path.parent, folder, rule, row),
+        "crop": partial(crop.make_crop, path.parent, rule, row),
     }
 
 
-def measure_steps(path: Path, folder: Path, names: list[str], is_full: bool) -> dict[str, float]:
+def measure_steps(path: str, names: list[str], is_full: bool) -> dict[str, float]:
     """Seconds (the median of five) and peak memory of some steps, with every photo decoded in full or not."""
     if is_full:
         decode = images.decode_photo
         images.decode_photo = lambda content, _: decode(content, lambda _: 1.0)
-    work = [steps(path, folder)[name] for name in names]
+    work = [steps(Path(path))[name] for name in names]
     before, seconds = peak_mib(), []
     for _ in range(5):
         started = time.perf_counter()
@@ -125,12 +125,7 @@ def child(kind: str, place: Path, **arguments: object) -> dict[str, float]:
 def answer(request: str) -> None:
     """Do what `child` asked for and print the figures."""
     kind, arguments = json.loads(request)
-    if kind == "stage":
-        figures = measure_stage(**arguments)
-    else:
-        folders = {name: Path(arguments.pop(name)) for name in ("path", "folder")}
-        figures = measure_steps(**folders, **arguments)
-    print(json.dumps(figures))
+    print(json.dumps({"stage": measure_stage, "steps": measure_steps}[kind](**arguments)))
 
 
 def one_photo(folder: Path) -> pd.DataFrame:
@@ -141,7 +136,7 @@ def one_photo(folder: Path) -> pd.DataFrame:
         draw(path, size_wh, seed=0)
         for names in (*([name] for name in _STEPS), list(_STEPS)):
             for is_full in (True, False):
-                found = child("steps", folder, path=path, folder=folder / "crops", names=names, is_full=is_full)
+                found = child("steps", folder, path=path, names=names, is_full=is_full)
                 rows[title, " + ".join(names), "in full" if is_full else "reduced"] = found
     return pd.DataFrame(rows).T
 

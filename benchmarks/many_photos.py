@@ -1,8 +1,8 @@
 """What DVC itself costs with many photos: seconds of `dvc repro` with nothing to do, on the project's own dvc.yaml.
 
-Outputs are played by files of a few bytes, each different, one for each photo where a stage leaves one for each photo.
-What part of the cost is whose, variants show: photos named by a CSV, of which DVC sees the CSV alone, and (which the
-stages cannot do) one archive in place of each folder.
+Outputs are played by files of a few bytes, each different. What part of the cost is whose, variants show: photos named
+by a CSV, of which DVC sees the CSV alone, and (which the stages do not write) a folder of one file a photo in place of
+each archive of pictures.
 """
 
 import argparse
@@ -20,13 +20,12 @@ from benchmarks import timing
 from stages.records import command
 
 _ROOT = Path(__file__).parent.parent
-_PER_PHOTO = ("data/crops", "data/letterbox", "data/masks", "data/maps/")
 
 
-def play(path: Path, is_folder: bool, count: int) -> None:
+def play(path: Path, count: int | None = None) -> None:
     """Make what stands for an output: a file, or a folder of `count` files."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not is_folder:
+    if count is None:
         path.write_text(f"{path.name}\n", encoding="utf-8")
         return
     path.mkdir(exist_ok=True)
@@ -34,21 +33,19 @@ def play(path: Path, is_folder: bool, count: int) -> None:
         (path / f"{number:016x}.png").write_text(f"{path} {number}", encoding="utf-8")
 
 
-def outputs(definition: dict[str, object], models: list[str], segmenters: list[str]) -> dict[str, bool]:
-    """The outputs of a dvc.yaml by path; whether each is a folder of a file for each photo."""
-    found = {}
+def outputs(definition: dict[str, object], models: list[str], segmenters: list[str]) -> list[str]:
+    """The paths of the outputs of a dvc.yaml."""
+    found = []
     for name, stage in definition["stages"].items():
         body = stage.get("do", stage)
         keys = {"segment": segmenters}.get(name, models) if "foreach" in stage else [""]
         for item in (*body.get("outs", []), *body.get("metrics", []), *body.get("plots", [])):
             path = next(iter(item)) if isinstance(item, dict) else item
-            for key in keys:
-                place = path.replace("${key}", key)
-                found[place] = place in _PER_PHOTO or place.startswith(_PER_PHOTO[-1])
+            found += [path.replace("${key}", key) for key in keys]
     return found
 
 
-def project(place: Path, count: int, has_csv: bool = False, has_archives: bool = False) -> None:
+def project(place: Path, count: int, has_csv: bool = False, has_folders: bool = False) -> None:
     """The pipeline in `place` with all its outputs played and committed."""
     shutil.copytree(_ROOT / "stages", place / "stages", ignore=shutil.ignore_patterns("__pycache__"))
     settings = yaml.safe_load((_ROOT / "params.yaml").read_text(encoding="utf-8"))
@@ -57,11 +54,11 @@ def project(place: Path, count: int, has_csv: bool = False, has_archives: bool =
     shutil.copy(_ROOT / "dvc.yaml", place)
     (place / ".dvcignore").write_text("__pycache__\n", encoding="utf-8")
     for network in ("centernet_mobilenetv3.onnx", "u2netp.onnx", *(m["weights"] for m in settings["models"].values())):
-        play(place / "models" / "pretrained" / network, False, 0)
-    play(place / settings["ingest"]["source"], not has_csv, count)
+        play(place / "models" / "pretrained" / network)
+    play(place / settings["ingest"]["source"], None if has_csv else count)
     definition = yaml.safe_load((_ROOT / "dvc.yaml").read_text(encoding="utf-8"))
-    for path, is_folder in outputs(definition, list(settings["models"]), list(settings["segmenters"])).items():
-        play(place / path, is_folder, 1 if has_archives else count)
+    for path in outputs(definition, list(settings["models"]), list(settings["segmenters"])):
+        play(place / path, count if has_folders and path.endswith(".zip") else None)
     for words in (["git", "init", "-q"], ["dvc", "init", "-q"], ["dvc", "commit", "-q", "-f"]):
         subprocess.run(words, cwd=place, env=command.environment(), check=True)
 
@@ -86,13 +83,13 @@ def main() -> None:
     parser.add_argument("--counts", type=int, nargs="+", default=[600, 15_000])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--csv", action="store_true", help="photos named by a CSV")
-    parser.add_argument("--archives", action="store_true", help="an archive in place of each folder of outputs")
+    parser.add_argument("--folders", action="store_true", help="a folder in place of each archive of pictures")
     arguments = parser.parse_args()
     rows = {}
     for count in arguments.counts:
         with tempfile.TemporaryDirectory() as place:
             started = time.perf_counter()
-            project(Path(place), count, arguments.csv, arguments.archives)
+            project(Path(place), count, arguments.csv, arguments.folders)
             made = time.perf_counter() - started
             rows[f"{count} photos"] = {
                 "made and hashed, s": made,

@@ -19,6 +19,7 @@ import yaml
 from stages import report
 from stages.learning import photos
 from stages.records import atomic, crops, detections, letterbox, manifest, masks, params, predictions, suspects, tables
+from stages.records.archive import Archive
 from stages.records.predictions import Predictions
 from stages.reporting import evidence, page
 from stages.reporting.evidence import Files
@@ -103,9 +104,8 @@ def main() -> None:
     classes = photos.read_classes(Path("data/classes.txt"))
     settings = params.read(Path("params.yaml"), "report", ReportParams)
     source = Path(yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))["ingest"]["source"])
-    album = report.Folders(
-        manifest.photo_root(source), Path("data/crops"), Path("data/masks"), Path("data/letterbox"), settings.thumbnail
-    )
+    stored = (Archive(Path(f"data/{name}.zip")) for name in ("crops", "masks", "letterbox"))
+    album = report.Thumbnails(manifest.photo_root(source), *stored, settings.thumbnail)
     with tempfile.TemporaryDirectory() as folder:
         files = write(Path(folder), classes, -(-wanted // len(manifest.read(Path("data/manifest.csv")))))
         start = time.perf_counter()

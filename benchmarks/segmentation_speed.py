@@ -10,23 +10,27 @@ from stages.imaging import images, runtime, segmentation
 from stages.imaging.runtime import RuntimeParams
 from stages.imaging.segmentation import SegmenterParams, SegmentParams
 from stages.records import params
+from stages.records.archive import Archive
 from stages.segment import load, segment_all
 
 
-def pipeline(crops: list[Path], networks: Path, view: SegmenterParams, settings: SegmentParams) -> Callable[[], object]:
-    """The segment stage's own loop over crops of one folder, through the engine that the settings name."""
+def pipeline(
+    names: list[str], pictures: Archive, networks: Path, view: SegmenterParams, settings: SegmentParams
+) -> Callable[[], object]:
+    """The segment stage's own loop over crops, through the engine that the settings name."""
     network = load(networks, view, settings)
-    names, folder = [path.stem for path in crops], crops[0].parent
-    return lambda: list(segment_all(names, folder, network, view, settings.runtime.batch_size))
+    image_ids = [Path(name).stem for name in names]
+    return lambda: list(segment_all(image_ids, pictures, network, view, settings.runtime.batch_size))
 
 
-def one_by_one(crops: list[Path], networks: Path, view: SegmenterParams) -> Callable[[], object]:
+def one_by_one(names: list[str], pictures: Archive, networks: Path, view: SegmenterParams) -> Callable[[], object]:
     """The same network in float32 through ONNX Runtime with its default options, one crop after the other."""
     network = load(networks, view, SegmentParams(RuntimeParams(batch_size=1, engine="onnxruntime", precision="f32")))
 
     def work() -> None:
-        for path in crops:
-            segmentation.segment(segmentation.prepare(images.read(path), view)[None], network, view)
+        for name in names:
+            crop = images.decode(pictures.read(name))
+            segmentation.segment(segmentation.prepare(crop, view)[None], network, view)
 
     return work
 
@@ -34,7 +38,7 @@ def one_by_one(crops: list[Path], networks: Path, view: SegmenterParams) -> Call
 def main() -> None:
     """Print the table of seconds per crop."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--crops", type=Path, default=Path("data/crops"))
+    parser.add_argument("--crops", type=Path, default=Path("data/crops.zip"))
     parser.add_argument("--networks", type=Path, default=Path("models/pretrained"))
     parser.add_argument("--network", default="u2netp")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
@@ -42,18 +46,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
     settings = params.read(arguments.params, "segment", SegmentParams)
-    crops = sorted(arguments.crops.glob("*.jpg"))[: arguments.limit]
-    if not crops:
-        raise FileNotFoundError(f"{arguments.crops}: expected crops (.jpg), found none; run `dvc repro crop`")
+    pictures = Archive(arguments.crops)
+    names = pictures.names[: arguments.limit]
     view = SegmenterParams(arguments.network)
     contenders = {
-        "ONNX Runtime, batch 1": timing.stopwatch(one_by_one(crops, arguments.networks, view)),
-        "pipeline": timing.stopwatch(pipeline(crops, arguments.networks, view, settings)),
+        "ONNX Runtime, batch 1": timing.stopwatch(one_by_one(names, pictures, arguments.networks, view)),
+        "pipeline": timing.stopwatch(pipeline(names, pictures, arguments.networks, view, settings)),
     }
     seconds = timing.interleaved(contenders, arguments.rounds)
     precision = runtime.resolve_precision(settings.runtime.precision)
-    title = f"{len(crops)} crops, {len(seconds)} rounds, {os.cpu_count()} cores, OpenVINO {precision}; s per crop"
-    timing.show(timing.compare(seconds, len(crops), "ONNX Runtime, batch 1"), title)
+    title = f"{len(names)} crops, {len(seconds)} rounds, {os.cpu_count()} cores, OpenVINO {precision}; s per crop"
+    timing.show(timing.compare(seconds, len(names), "ONNX Runtime, batch 1"), title)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from scipy.stats import fisher_exact
 from stages.imaging import batches, boxes, images, thresholds
 from stages.imaging.selection import NOTHING, Candidates, Choice, CropParams, choose, cut
 from stages.imaging.thresholds import Seen
-from stages.records import atomic, command, crops, detections, manifest, params, progress, tables
+from stages.records import archive, atomic, command, crops, detections, manifest, params, progress, tables
 
 Row = dict[Hashable, object]
 # More photos would not change what a table of thresholds shows.
@@ -57,15 +57,26 @@ def _rejected(choice: Choice, rule: CropParams) -> Row:
     return {"reason": choice.reason, "status": "ok" if rule.rejected == "whole" else "dropped"}
 
 
-def write_crop(root: Path, folder: Path, rule: CropParams, row: Row) -> str:
-    """Cut the photo of one row of data/boxes.csv and write it; the reason if that failed, else an empty text."""
+def make_crop(root: Path, rule: CropParams, row: Row) -> tuple[bytes, str]:
+    """Cut the photo of one row of data/boxes.csv: the bytes of a JPEG and an empty text, or none and the reason."""
     box = np.array([row[name] for name in boxes.COLUMNS], dtype=np.float64) if row["is_cropped"] else None
     try:
         picture = cut(images.load(root / str(row["path"]), str(row["image_id"])), box, rule)
     except images.ImageError as error:
-        return error.reason
-    images.write(folder / f"{row['image_id']}.jpg", picture)
-    return ""
+        return b"", error.reason
+    return images.encode(picture, ".jpg"), ""
+
+
+def write_crops(path: Path, root: Path, rule: CropParams, wanted: pd.DataFrame) -> pd.Series:
+    """Write the crops of rows of data/boxes.csv into one archive; the reason of each row that failed, else nothing."""
+    made = batches.mapped(partial(make_crop, root, rule), wanted.to_dict("records"), ahead=32)
+    failures = []
+    with archive.writing(path) as add:
+        for row, (content, reason) in progress.track(made, len(wanted), "photo", "crop"):
+            if not reason:
+                add(crops.picture_of(str(row["image_id"])), content)
+            failures.append(reason)
+    return pd.Series(failures, wanted.index, dtype=str)
 
 
 def with_failures(table: pd.DataFrame, reasons: pd.Series) -> pd.DataFrame:
@@ -125,7 +136,7 @@ def uneven(refused: dict[str, tuple[int, int]]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Write data/boxes.csv, data/crops, the counts, and how they move with the thresholds."""
+    """Write data/boxes.csv, data/crops.zip, the counts, and how they move with the thresholds."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("params", "manifest", "detections", "source", "boxes", "crops", "metrics", "thresholds"):
         parser.add_argument(f"--{name}", type=Path, required=True)
@@ -134,17 +145,14 @@ def main() -> None:
     photos, found = manifest.read(arguments.manifest), detections.read(arguments.detections)
     table = choose_all(photos, found, rule)
     wanted = table[table["status"] == "ok"]
-    arguments.crops.mkdir(parents=True, exist_ok=True)
-    writer = partial(write_crop, manifest.photo_root(arguments.source), arguments.crops, rule)
-    written = batches.mapped(writer, wanted.to_dict("records"), ahead=32)
-    failures = [reason for _, reason in progress.track(written, len(wanted), "photo", "crop")]
-    table = with_failures(table, pd.Series(failures, wanted.index, dtype=str))
+    failures = write_crops(arguments.crops, manifest.photo_root(arguments.source), rule, wanted)
+    table = with_failures(table, failures)
     tables.write(arguments.boxes, table)
     atomic.write_json(arguments.metrics, count(table, photos))
     for name, moved in look_again(photos, found, rule).items():
         tables.write(arguments.thresholds / f"{name}.csv", moved)
     progress.summary(
-        "crop", photos=len(wanted), cropped=int(table["is_cropped"].sum()), failed=sum(map(bool, failures))
+        "crop", photos=len(wanted), cropped=int(table["is_cropped"].sum()), failed=int((failures != "").sum())
     )
 
 

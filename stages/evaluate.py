@@ -17,6 +17,7 @@ from stages.learning.probabilities import log_loss, normalised
 from stages.learning.recipe import TrainParams
 from stages.learning.tta import TtaParams, View
 from stages.records import atomic, command, params, predictions, progress, tables
+from stages.records.archive import Archive
 from stages.records.predictions import Predictions
 
 _SCORED = ("val", "test")
@@ -54,16 +55,16 @@ def report(splits: dict[str, Photos], predicted: dict[str, np.ndarray], classes:
 
 
 def predict(
-    model: keras.Model, splits: dict[str, Photos], folder: Path, params: TrainParams, n_views: int
+    model: keras.Model, splits: dict[str, Photos], pictures: Archive, params: TrainParams, n_views: int
 ) -> dict[str, np.ndarray]:
-    """Return the probabilities (V, N, C) of the first V views of the photos of val and of test, read from `folder`."""
+    """Return the probabilities (V, N, C) of the first V views of the photos of val and of test, among `pictures`."""
     size_hw = model.input_shape[1:3]
     found = {}
     for name in _SCORED:
-        source = Source(photos.files(folder, splits[name]), splits[name].labels, size_hw)
+        source = Source.of(pictures, splits[name], size_hw)
         batches = dataset.in_order(source, params.batch_size, params.threads)
-        track = progress.track(batches, -(-len(source.files) // params.batch_size), "batch", name)
-        found[name] = apply_views(model, track, len(source.files), tta.VIEWS[:n_views])
+        track = progress.track(batches, -(-len(source.names) // params.batch_size), "batch", name)
+        found[name] = apply_views(model, track, len(source.names), tta.VIEWS[:n_views])
     return found
 
 
@@ -126,7 +127,7 @@ def main() -> None:
     classes = photos.read_classes(args.classes)
     splits = photos.read(args.table, classes)
     model = inference.load(args.models / args.model / "model.keras", len(classes))
-    looked = predict(model, splits, args.photos, recipe, tta.most(rule))
+    looked = predict(model, splits, Archive(args.photos), recipe, tta.most(rule))
     predicted = {name: tta.answer(tta.known(rows), rows.shape[1], rule).probabilities for name, rows in looked.items()}
     found = report(splits, predicted, classes)
     views = {name: compare_views(splits[name].labels, rows, rule) for name, rows in looked.items()}

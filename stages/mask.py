@@ -9,22 +9,35 @@ import pandas as pd
 
 from stages.imaging import batches, images
 from stages.imaging.masks import Mask, MaskParams, combine
-from stages.records import atomic, command, crops, masks, params, progress, tables
+from stages.records import archive, atomic, command, crops, masks, params, progress, tables
+from stages.records.archive import Archive
 
 Row = dict[str, object]
 
 
-def write_mask(crop_folder: Path, map_folder: Path, out: Path, rule: MaskParams, image_id: str) -> Row:
-    """Make and write the mask of one crop; what data/masks.csv says of it."""
-    maps = {name: map_folder / name / f"{image_id}.png" for name in rule.weights}
+def make_mask(pictures: Archive, maps: dict[str, Archive], rule: MaskParams, image_id: str) -> tuple[bytes, Row]:
+    """Make the mask of one crop from the maps by segmenter: a PNG (or nothing), and what data/masks.csv says of it."""
     try:
-        size_wh = images.read_size(crop_folder / f"{image_id}.jpg")
-        planes = {name: images.read_mask(path) for name, path in maps.items()}
+        size_wh = images.size_wh(images.stored(pictures, crops.picture_of(image_id)))
+        drawn = {name: images.stored(maps[name], masks.picture_of(image_id)) for name in rule.weights}
+        planes = {name: images.decode_mask(content) for name, content in drawn.items()}
     except images.ImageError as error:
-        return {"status": "failed", "reason": error.reason}
+        return b"", {"status": "failed", "reason": error.reason}
     mask = combine(planes, size_wh, rule)
-    images.write(out / f"{image_id}.png", mask.alpha)
-    return record(mask)
+    return images.encode(mask.alpha, ".png"), record(mask)
+
+
+def write_masks(
+    path: Path, image_ids: list[str], pictures: Archive, maps: dict[str, Archive], rule: MaskParams
+) -> dict[str, Row]:
+    """Write the masks of crops into one archive; what data/masks.csv says of each, by image id."""
+    made = batches.mapped(partial(make_mask, pictures, maps, rule), image_ids, ahead=32)
+    rows = {}
+    with archive.writing(path) as add:
+        for image_id, (content, rows[image_id]) in progress.track(made, len(image_ids), "crop", "mask"):
+            if content:
+                add(masks.picture_of(image_id), content)
+    return rows
 
 
 def record(mask: Mask) -> Row:
@@ -69,7 +82,7 @@ def check_segmenters(path: Path, rule: MaskParams) -> None:
 
 
 def main() -> None:
-    """Write data/masks, data/masks.csv and the counts."""
+    """Write data/masks.zip, data/masks.csv and the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("params", "boxes", "crops", "maps", "masks", "table", "metrics"):
         parser.add_argument(f"--{name}", type=Path, required=True)
@@ -78,10 +91,8 @@ def main() -> None:
     check_segmenters(arguments.params, rule)
     chosen = crops.read(arguments.boxes)
     image_ids = chosen.loc[chosen["status"] == "ok", "image_id"].tolist()
-    arguments.masks.mkdir(parents=True, exist_ok=True)
-    writer = partial(write_mask, arguments.crops, arguments.maps, arguments.masks, rule)
-    written = progress.track(batches.mapped(writer, image_ids, ahead=32), len(image_ids), "crop", "mask")
-    table = complete(chosen, dict(written))
+    maps = {name: Archive(arguments.maps / f"{name}.zip") for name in rule.weights}
+    table = complete(chosen, write_masks(arguments.masks, image_ids, Archive(arguments.crops), maps, rule))
     tables.write(arguments.table, table)
     atomic.write_json(arguments.metrics, count(table))
     progress.summary("mask", crops=len(image_ids), masked=int(table["is_masked"].sum()))

@@ -17,15 +17,16 @@ from stages.learning.folds import Features, Probe
 from stages.learning.photos import SPLITS, Photos
 from stages.learning.recipe import ModelParams, ProbeParams, TrainParams, resolve
 from stages.records import atomic, command, params, predictions, progress, tables
+from stages.records.archive import Archive
 from stages.records.predictions import Predictions
 
 
-def see(network: Network, chosen: Photos, folder: Path, recipe: TrainParams) -> Features:
+def see(network: Network, chosen: Photos, pictures: Archive, recipe: TrainParams) -> Features:
     """Return what the network makes of photos exactly as they are."""
-    source = Source(photos.files(folder, chosen), chosen.labels, network.pooled.input_shape[1:3])
+    source = Source.of(pictures, chosen, network.pooled.input_shape[1:3])
     batches = dataset.in_order(source, recipe.batch_size, recipe.threads)
-    n_batches = -(-len(source.files) // recipe.batch_size)
-    values = inference.apply(network.pooled, progress.track(batches, n_batches, "batch", "probe"), len(source.files))
+    n_batches = -(-len(source.names) // recipe.batch_size)
+    values = inference.apply(network.pooled, progress.track(batches, n_batches, "batch", "probe"), len(source.names))
     return Features(values, chosen.labels, chosen.groups)
 
 
@@ -79,10 +80,10 @@ def main() -> None:
     splits = photos.read(args.table, classes)
     if not splits["train"].image_ids:
         raise tables.TableError(f"{args.table}: expected photos with the split `train`, found none")
-    size_hw = photos.size_hw(photos.files(args.photos, splits["train"])[0])
-    shape = pretrained.shape(model, recipe, size_hw, len(classes))
+    pictures = Archive(args.photos)
+    shape = pretrained.shape(model, recipe, photos.size_hw(pictures, splits["train"]), len(classes))
     network = pretrained.network(model, shape, pretrained.read(args.pretrained, model))
-    seen = {name: see(network, splits[name], args.photos, recipe) for name in SPLITS}
+    seen = {name: see(network, splits[name], pictures, recipe) for name in SPLITS}
     fitted = folds.fit(seen["train"], len(classes), rule.l2, rule.folds)
     found = answers(fitted, seen)
     predictions.write(args.predictions, table(found, splits, classes))

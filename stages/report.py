@@ -10,7 +10,8 @@ import numpy as np
 
 from stages.imaging import background, images, letterbox
 from stages.learning import photos
-from stages.records import atomic, command, manifest, params, progress
+from stages.records import atomic, command, crops, manifest, masks, params, progress
+from stages.records.archive import Archive
 from stages.reporting import evidence, page
 from stages.reporting.evidence import Files
 from stages.reporting.galleries import Curator
@@ -22,13 +23,13 @@ _BEHIND = (158, 120, 190)
 
 
 @dataclass(frozen=True)
-class Folders:
+class Thumbnails:
     """The pictures that the stages read and wrote, as thumbnails of at most `side` pixels; see pictures.Album."""
 
     photos: Path
-    crops: Path
-    masks: Path
-    letterbox: Path
+    crops: Archive
+    masks: Archive
+    letterbox: Archive
     side: int
 
     def photo(self, path: str, image_id: str) -> Look:
@@ -37,7 +38,7 @@ class Folders:
 
     def crop(self, image_id: str) -> Look:
         """The crop of the photo."""
-        return self._look(lambda: images.read(self.crops / f"{image_id}.jpg"))
+        return self._look(lambda: self._crop(image_id))
 
     def masked(self, image_id: str) -> Look:
         """The crop where its mask is not 0."""
@@ -49,15 +50,19 @@ class Folders:
 
     def padded(self, file: str) -> Look:
         """The picture that the models see."""
-        return self._look(lambda: images.read(self.letterbox / file))
+        return self._look(lambda: images.decode(images.stored(self.letterbox, file)))
 
     def _photo(self, path: str, image_id: str) -> np.ndarray:
         content = images.load(self.photos / path, image_id or None)
         return images.decode_photo(content, images.at_least(4 * self.side)).picture
 
+    def _crop(self, image_id: str) -> np.ndarray:
+        return images.decode(images.stored(self.crops, crops.picture_of(image_id)))
+
     def _masked(self, image_id: str, strength: float) -> np.ndarray:
-        crop = images.read(self.crops / f"{image_id}.jpg")
-        masked = background.remove(crop, images.read_mask(self.masks / f"{image_id}.png"), _BEHIND)
+        crop = self._crop(image_id)
+        mask = images.decode_mask(images.stored(self.masks, masks.picture_of(image_id)))
+        masked = background.remove(crop, mask, _BEHIND)
         return cv2.addWeighted(masked, strength, crop, 1 - strength, 0)
 
     def _look(self, read: Callable[[], np.ndarray]) -> Look:
@@ -93,7 +98,9 @@ def main() -> None:
     files = Files(**{name: getattr(args, name) for name in Files._fields})
     found = evidence.read(files, photos.read_classes(args.classes))
     root = manifest.photo_root(args.source)
-    album = Folders(root, args.crops, args.mask_pictures, args.pictures, settings.thumbnail)
+    album = Thumbnails(
+        root, Archive(args.crops), Archive(args.mask_pictures), Archive(args.pictures), settings.thumbnail
+    )
     html = page.render(found, Curator(found.detections, album, settings))
     atomic.write_text(args.out, html)
     progress.summary("report", files=len(found.rows), KiB=len(html.encode()) // 1024)

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from stages.imaging import background, batches, frame, images
-from stages.records import atomic, command, manifest, masks, params, progress, tables
+from stages.records import archive, atomic, command, crops, manifest, masks, params, progress, tables
 from stages.records import letterbox as letterbox_table
+from stages.records.archive import Archive
 
 Channel = Annotated[int, params.Range(0, 255)]
 Row = dict[str, object]
@@ -68,19 +69,35 @@ def describe(crop: np.ndarray, has_mask: bool, settings: ResizeParams) -> Row:
     }
 
 
-def write_padded(crops: Path, mask_folder: Path, out: Path, settings: ResizeParams, row: Row) -> Row:
-    """Treat and write the crop of one row of data/masks.csv; what data/letterbox.csv says of it."""
+def make_padded(pictures: Archive, drawn: Archive, settings: ResizeParams, row: Row) -> tuple[bytes, Row]:
+    """Treat the crop of one row of data/masks.csv with its mask among those `drawn`: the bytes of a picture (or none),
+    and what data/letterbox.csv says of it.
+    """
     image_id = str(row["image_id"])
     try:
-        crop = images.read(crops / f"{image_id}.jpg")
-        mask = images.read_mask(mask_folder / f"{image_id}.png") if row["is_masked"] else None
+        crop = images.decode(images.stored(pictures, crops.picture_of(image_id)))
+        content = images.stored(drawn, masks.picture_of(image_id)) if row["is_masked"] else None
+        mask = None if content is None else images.decode_mask(content)
     except images.ImageError as error:
-        return {"status": "failed", "reason": error.reason}
+        return b"", {"status": "failed", "reason": error.reason}
     if mask is not None and mask.shape != crop.shape[:2]:
-        return {"status": "failed", "reason": "mask_size"}
-    file = f"{image_id}.{settings.format}"
-    images.write(out / file, treat(crop, mask, settings))
-    return {"file": file, **describe(crop, mask is not None, settings)}
+        return b"", {"status": "failed", "reason": "mask_size"}
+    content = images.encode(treat(crop, mask, settings), f".{settings.format}")
+    return content, {"file": f"{image_id}.{settings.format}", **describe(crop, mask is not None, settings)}
+
+
+def write_padded(
+    path: Path, masked: pd.DataFrame, pictures: Archive, drawn: Archive, settings: ResizeParams
+) -> dict[str, Row]:
+    """Write the pictures of rows of data/masks.csv into one archive; what data/letterbox.csv says of each, by id."""
+    made = batches.mapped(partial(make_padded, pictures, drawn, settings), masked.to_dict("records"), ahead=32)
+    rows = {}
+    with archive.writing(path) as add:
+        for mask, (content, row) in progress.track(made, len(masked), "crop", "resize"):
+            if content:
+                add(str(row["file"]), content)
+            rows[str(mask["image_id"])] = row
+    return rows
 
 
 def complete(photos: pd.DataFrame, masked: pd.DataFrame, written: dict[str, Row]) -> pd.DataFrame:
@@ -106,7 +123,7 @@ def count(table: pd.DataFrame) -> dict[str, object]:
 
 
 def main() -> None:
-    """Write data/letterbox, data/letterbox.csv and the counts."""
+    """Write data/letterbox.zip, data/letterbox.csv and the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("params", "manifest", "crops", "masks", "mask-table", "out", "table", "metrics"):
         parser.add_argument(f"--{name}", type=Path, required=True)
@@ -114,11 +131,9 @@ def main() -> None:
     settings = params.read(arguments.params, "resize", ResizeParams)
     photos, masked = manifest.read(arguments.manifest), masks.read(arguments.mask_table)
     tables.require_same_rows(arguments.mask_table, masked, arguments.manifest, photos)
-    wanted = masked[masked["status"] == "ok"].to_dict("records")
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    writer = partial(write_padded, arguments.crops, arguments.masks, arguments.out, settings)
-    written = progress.track(batches.mapped(writer, wanted, ahead=32), len(wanted), "crop", "resize")
-    table = complete(photos, masked, {str(row["image_id"]): result for row, result in written})
+    wanted = masked[masked["status"] == "ok"]
+    made = write_padded(arguments.out, wanted, Archive(arguments.crops), Archive(arguments.masks), settings)
+    table = complete(photos, masked, made)
     tables.write(arguments.table, table)
     atomic.write_json(arguments.metrics, count(table))
     progress.summary("resize", crops=len(wanted), padded=int((table["status"] == "ok").sum()))

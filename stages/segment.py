@@ -1,6 +1,7 @@
 """Let one segmenter draw its soft map of every crop; the mask stage makes one mask of the maps of all."""
 
 import argparse
+import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
@@ -12,8 +13,9 @@ import numpy as np
 from stages.imaging import batches, images, runtime, segmentation
 from stages.imaging.runtime import Network
 from stages.imaging.segmentation import SegmenterParams, SegmentParams
-from stages.records import atomic, command, crops, params, progress
+from stages.records import archive, atomic, command, crops, masks, params, progress
 from stages.records.answers import Answers, digest_of
+from stages.records.archive import Archive
 
 
 class Prepared(NamedTuple):
@@ -23,25 +25,26 @@ class Prepared(NamedTuple):
     picture: np.ndarray | None
 
 
-def read_prepared(folder: Path, view: SegmenterParams, image_id: str) -> Prepared:
+def read_prepared(pictures: Archive, view: SegmenterParams, image_id: str) -> Prepared:
     """Decode the crop of one photo and prepare it for the network."""
     try:
-        return Prepared(image_id, segmentation.prepare(images.read(folder / f"{image_id}.jpg"), view))
+        crop = images.decode(images.stored(pictures, crops.picture_of(image_id)))
+        return Prepared(image_id, segmentation.prepare(crop, view))
     except images.ImageError:
         return Prepared(image_id, None)
 
 
 def segment_all(
-    image_ids: list[str], folder: Path, network: Network, view: SegmenterParams, batch_size: int
+    image_ids: list[str], pictures: Archive, network: Network, view: SegmenterParams, batch_size: int
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the image id and the map `(side, side)` uint8 of every crop that can be read, in order."""
-    ready = batches.mapped(partial(read_prepared, folder, view), image_ids, ahead=2 * batch_size)
-    tracked = progress.track(ready, len(image_ids), "crop", "segment")
+    prepared = batches.mapped(partial(read_prepared, pictures, view), image_ids, ahead=2 * batch_size)
+    tracked = progress.track(prepared, len(image_ids), "crop", "segment")
     for group in batches.grouped((crop for _, crop in tracked), batch_size):
         kept = [(crop.image_id, crop.picture) for crop in group if crop.picture is not None]
         if kept:
-            names, pictures = zip(*kept)
-            yield from zip(names, segmentation.segment(np.stack(pictures), network, view))
+            names, ready = zip(*kept)
+            yield from zip(names, segmentation.segment(np.stack(ready), network, view))
 
 
 def load(networks: Path, view: SegmenterParams, settings: SegmentParams) -> Network:
@@ -59,30 +62,37 @@ def question(networks: Path, view: SegmenterParams, settings: SegmentParams) -> 
     }
 
 
-def digests(image_ids: list[str], folder: Path) -> dict[str, str]:
+def digests(image_ids: list[str], pictures: Archive) -> dict[str, str]:
     """The SHA-256 of the crop of each photo that has one, by image id: the rule decides what of a photo is cropped."""
-    paths = {name: path for name in image_ids if (path := folder / f"{name}.jpg").is_file()}
-    return dict(batches.mapped(lambda name: digest_of([paths[name]]), paths, ahead=32))
+
+    def digest(image_id: str) -> str:
+        try:
+            return hashlib.sha256(images.stored(pictures, crops.picture_of(image_id))).hexdigest()
+        except images.ImageError:
+            return ""
+
+    found = batches.mapped(digest, image_ids, ahead=32)
+    return {image_id: key for image_id, key in found if key}
 
 
 def ask(
-    new: dict[str, str], folder: Path, networks: Path, view: SegmenterParams, settings: SegmentParams
+    new: dict[str, str], pictures: Archive, networks: Path, view: SegmenterParams, settings: SegmentParams
 ) -> Iterator[tuple[str, bytes]]:
     """Yield crop digest and encoded map of each crop, given as digests by image id, that can be read."""
     if new:
         network = load(networks, view, settings)
-        for name, plane in segment_all(list(new), folder, network, view, settings.runtime.batch_size):
+        for name, plane in segment_all(list(new), pictures, network, view, settings.runtime.batch_size):
             yield new[name], images.encode(plane, ".png")
 
 
-def write_maps(keys: dict[str, str], answers: Answers, folder: Path) -> int:
+def write_maps(keys: dict[str, str], answers: Answers, path: Path) -> int:
     """Write the map of every photo whose crop has one, from the crops' digests by image id; how many there are."""
-    folder.mkdir(parents=True, exist_ok=True)
     count = 0
-    for name, key in keys.items():
-        for _, content in answers.all_of([key]):
-            atomic.write_bytes(folder / f"{name}.png", content)
-            count += 1
+    with archive.writing(path) as add:
+        for image_id, key in keys.items():
+            for _, content in answers.all_of([key]):
+                add(masks.picture_of(image_id), content)
+                count += 1
     return count
 
 
@@ -96,11 +106,12 @@ def main() -> None:
     settings = params.read(arguments.params, "segment", SegmentParams)
     view = params.read(arguments.params, f"segmenters.{arguments.segmenter}", SegmenterParams)
     chosen = crops.read(arguments.boxes).query("status == 'ok'")["image_id"].tolist()
-    keys = digests(chosen, arguments.crops)
+    pictures = Archive(arguments.crops)
+    keys = digests(chosen, pictures)
     answers = Answers(arguments.answers, question(arguments.networks, view, settings))
     unknown = answers.missing(keys.values())
     new = {name: key for name, key in keys.items() if key in unknown}
-    answers.keep(ask(new, arguments.crops, arguments.networks, view, settings))
+    answers.keep(ask(new, pictures, arguments.networks, view, settings))
     counts = {"crops": len(chosen), "maps": write_maps(keys, answers, arguments.maps)}
     atomic.write_json(arguments.metrics, counts)
     verb = f"segment {arguments.segmenter}"

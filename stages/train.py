@@ -16,6 +16,7 @@ from stages.learning.engine import keras, tf
 from stages.learning.recipe import ModelParams, TrainParams, resolve
 from stages.learning.runtime import Runtime
 from stages.records import atomic, command, params, progress
+from stages.records.archive import Archive
 
 
 class Result(NamedTuple):
@@ -94,7 +95,7 @@ def main() -> None:
     classes = photos.read_classes(args.classes)
     system = runtime.configure(recipe.seed, recipe.threads, recipe.precision)
     splits = read_splits(args.table, args.photos, classes)
-    decisive = [args.table, args.pretrained / model.weights, *splits.train.files, *splits.val.files]
+    decisive = [args.table, args.photos, args.pretrained / model.weights]
     kept = Checkpoint(args.logs / "checkpoint.npz", fingerprint((model, recipe, system, classes), decisive))
     setting = Setting(pretrained.read(args.pretrained, model), len(classes), system.precision, kept)
     with Curves(args.curves, args.logs) as curves:
@@ -104,19 +105,18 @@ def main() -> None:
     atomic.write_json(args.out / "model.json", facts | describe(result, recipe, system))
     kept.remove()
     progress.summary(
-        f"train {args.model}", photos=len(splits.train.files), best_epoch=result.best.number, device=system
+        f"train {args.model}", photos=len(splits.train.names), best_epoch=result.best.number, device=system
     )
 
 
-def read_splits(table: Path, folder: Path, classes: list[str]) -> fit.Splits:
+def read_splits(table: Path, archive: Path, classes: list[str]) -> fit.Splits:
     """Read the photos to train on and to watch. Raises TableError when there is none to train on."""
     found = photos.read(table, classes)
     if not found["train"].image_ids:
         raise photos.tables.TableError(f"{table}: expected photos with the split `train`, found none")
-    files = {name: photos.files(folder, found[name]) for name in ("train", "val")}
-    size_hw = photos.size_hw(files["train"][0])
-    train, val = (Source(paths, found[name].labels, size_hw) for name, paths in files.items())
-    return fit.Splits(train, val)
+    pictures = Archive(archive)
+    size_hw = photos.size_hw(pictures, found["train"])
+    return fit.Splits(*(Source.of(pictures, found[name], size_hw) for name in ("train", "val")))
 
 
 if __name__ == "__main__":

@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 
 from stages.crop import candidates
-from stages.imaging import batches, images, masks, selection, thresholds, truth
+from stages.imaging import batches, images, selection, thresholds, truth
 from stages.imaging.boxes import COLUMNS as CORNERS
+from stages.imaging.masks import MaskParams, stretched
 from stages.imaging.selection import NOTHING, CropParams
 from stages.imaging.thresholds import Seen
-from stages.records import atomic, command, crops, detections, manifest, params, progress, tables
+from stages.records import atomic, command, crops, detections, manifest, masks, params, progress, tables
+from stages.records.archive import Archive
 
 TRUTH_COLUMNS = {"path": "str", "kind": "str", **dict.fromkeys(CORNERS, "float")}
 
@@ -46,37 +48,37 @@ def seen(both: pd.DataFrame, photos: pd.DataFrame, found: pd.DataFrame) -> list[
     ]
 
 
-class MaskFolders(NamedTuple):
-    """Where masks are: those in use, the true ones, and a folder of maps for each segmenter by name."""
+class Drawn(NamedTuple):
+    """Masks: those in use, the folder of the true ones, and the maps of each segmenter by name."""
 
-    used: Path
+    used: Archive
     true: Path
-    maps: dict[str, Path]
+    maps: dict[str, Archive]
 
 
-def mask_overlaps(margin: float, folders: MaskFolders, row: dict[Hashable, object]) -> dict[str, float]:
+def mask_overlaps(margin: float, drawn: Drawn, row: dict[Hashable, object]) -> dict[str, float]:
     """The overlap of one photo's mask with the true one under "", and of each segmenter's alone under its name.
 
     Nothing where the photo has no mask.
     """
-    path = folders.used / f"{row['image_id']}.png"
-    if row["status"] != "ok" or not path.is_file():
+    name = masks.picture_of(str(row["image_id"]))
+    if row["status"] != "ok" or name not in drawn.used:
         return {}
-    true = images.read_mask(folders.true / Path(str(row["path"])).with_suffix(".png"))
+    true = images.read_mask(drawn.true / Path(str(row["path"])).with_suffix(".png"))
     box = np.array([row[name] for name in CORNERS], dtype=np.float64) if row["is_cropped"] else None
     window = selection.window(box, (true.shape[1], true.shape[0]), margin)
     size_wh = window[2] - window[0], window[3] - window[1]
-    planes = {name: images.read_mask(folder / path.name) for name, folder in folders.maps.items()}
-    alone = {name: (255 * masks.stretched(plane, size_wh)).astype(np.uint8) for name, plane in planes.items()}
-    drawn = {"": images.read_mask(path), **alone}
-    return {name: truth.mask_iou(mask, window, true) for name, mask in drawn.items()}
+    planes = {key: images.decode_mask(images.stored(maps, name)) for key, maps in drawn.maps.items()}
+    alone = {key: (255 * stretched(plane, size_wh)).astype(np.uint8) for key, plane in planes.items()}
+    found = {"": images.decode_mask(images.stored(drawn.used, name)), **alone}
+    return {key: truth.mask_iou(mask, window, true) for key, mask in found.items()}
 
 
-def all_mask_overlaps(both: pd.DataFrame, folders: MaskFolders, margin: float) -> dict[str, np.ndarray]:
+def all_mask_overlaps(both: pd.DataFrame, drawn: Drawn, margin: float) -> dict[str, np.ndarray]:
     """`mask_overlaps` of all photos: `(N,)` for each name, NaN where a photo has no mask."""
-    scored = batches.mapped(partial(mask_overlaps, margin, folders), both.to_dict("records"), ahead=32)
+    scored = batches.mapped(partial(mask_overlaps, margin, drawn), both.to_dict("records"), ahead=32)
     rows = [scores for _, scores in progress.track(scored, len(both), "photo", "verify")]
-    names = ["", *folders.maps]
+    names = ["", *drawn.maps]
     frame = pd.DataFrame(rows, columns=names, dtype="float64")
     return {name: frame[name].to_numpy() for name in names}
 
@@ -91,9 +93,9 @@ def main() -> None:
     arguments = parser.parse_args()
     rule = params.read(arguments.params, "crop", CropParams)
     both = pair(crops.read(arguments.boxes), tables.read(arguments.truth, TRUTH_COLUMNS))
-    names = params.read(arguments.params, "mask", masks.MaskParams).weights
-    folders = MaskFolders(arguments.masks, arguments.true_masks, {name: arguments.maps / name for name in names})
-    overlaps = all_mask_overlaps(both, folders, rule.margin)
+    names = params.read(arguments.params, "mask", MaskParams).weights
+    maps = {name: Archive(arguments.maps / f"{name}.zip") for name in names}
+    overlaps = all_mask_overlaps(both, Drawn(Archive(arguments.masks), arguments.true_masks, maps), rule.margin)
     found = truth.box_scores(both[CORNERS].to_numpy(), both[[f"true_{name}" for name in CORNERS]].to_numpy())
     scores = truth.summarise(found, overlaps[""]) | {"segmenters": truth.gains(overlaps.pop(""), overlaps)}
     atomic.write_json(arguments.metrics, scores)

@@ -9,6 +9,7 @@ from stages import crop
 from stages.imaging import images
 from stages.imaging.selection import CropParams
 from stages.records import crops, detections, manifest, tables
+from tests import archives
 
 RULE = CropParams("car", ("car", "truck"), 0.1, 0.01, 0.9, 4.5, 1.0, 0.0, "whole", 1024)
 CORNERS = ["x_min", "y_min", "x_max", "y_max"]
@@ -96,7 +97,7 @@ def stage(tmp_path, run, corners):
             detections=tmp_path / "detections.csv",
             source=tmp_path,
             boxes=tmp_path / "boxes.csv",
-            crops=tmp_path / "crops",
+            crops=tmp_path / "crops.zip",
             metrics=tmp_path / "m.json",
             thresholds=tmp_path / "thresholds",
         )
@@ -108,7 +109,7 @@ def stage(tmp_path, run, corners):
 def test_the_stage_cuts_the_box_out_of_the_photo(tmp_path, stage, corners):
     rows = [photo("", path="é 'a'.png"), photo("", path="b.png", label="None")]
     table, metrics = stage(rows, [(0, "car", 0.5, 20.0, 0.0, 40.0, 15.0)])
-    first, second = (images.read(tmp_path / "crops" / f"{row['image_id']}.jpg") for row in rows)
+    first, second = (archives.picture(tmp_path / "crops.zip", f"{row['image_id']}.jpg") for row in rows)
     np.testing.assert_allclose(first.astype(int), np.full((15, 20, 3), (0, 255, 0)), atol=4)
     assert second.shape == (30, 40, 3) and np.abs(second[-1, -1].astype(int) - corners(40, 30)[-1, -1]).max() <= 4
     assert table["reason"].tolist() == ["", "no_vehicle"] and metrics["cropped"] == 1 and metrics["photos"] == 2
@@ -144,7 +145,7 @@ def test_a_photo_that_changed_or_went_since_keeps_its_row_without_a_crop(tmp_pat
         "missing",
         "",
     ]
-    assert len(list((tmp_path / "crops").iterdir())) == 1
+    assert list(archives.take(tmp_path / "crops.zip")) == [f"{rows[2]['image_id']}.jpg"]
     assert table["is_cropped"].tolist() == [False, False, True] and metrics["cropped"] == 1
 
 
@@ -158,5 +159,5 @@ def test_the_stage_with_no_usable_photo_writes_its_tables_all_the_same(stage):
 def test_the_stage_shrinks_a_crop_to_max_side(tmp_path, stage):
     row = photo("", path="a.png")
     stage([row], [(0, "car", 0.5, 20.0, 0.0, 40.0, 15.0)], max_side=16)
-    crop_ = images.read(tmp_path / "crops" / f"{row['image_id']}.jpg")
+    crop_ = archives.picture(tmp_path / "crops.zip", f"{row['image_id']}.jpg")
     np.testing.assert_allclose(crop_.astype(int), np.full((12, 16, 3), (0, 255, 0)), atol=4)

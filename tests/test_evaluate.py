@@ -1,7 +1,6 @@
 import json
 import sys
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +9,7 @@ from stages import evaluate
 from stages.learning import keras_file
 from stages.learning.engine import keras
 from stages.records import predictions
+from tests import archives
 
 # Keras 3.15 on NumPy 2.4 warns when it copies a variable out of TensorFlow.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -31,10 +31,9 @@ def colour_model():
 def folder(tmp_path):
     (tmp_path / "params.yaml").write_text("train: {batch_size: 2}\ntta: {mode: none}\n")
     (tmp_path / "classes.txt").write_text("\n".join(CLASSES) + "\n")
-    (tmp_path / "photos").mkdir()
     for image_id, look in LOOKS.items():
         rgb = np.tile(np.eye(3)[look] * 255, (8, 8, 1)).astype(np.uint8)
-        cv2.imwrite(str(tmp_path / "photos" / f"{image_id}.png"), rgb[..., ::-1])
+        archives.put(tmp_path / "photos.zip", {f"{image_id}.png": rgb})
     keras_file.save(colour_model(), tmp_path / "models" / "a" / "model.keras")
     return tmp_path
 
@@ -45,7 +44,7 @@ def run(folder, monkeypatch, rows=ROWS):
     body = "".join(f"{i},{i}.jpg,{label},,{split},{rest.format(i)}" for i, label, split in lines)
     header = "image_id,path,label,group,split,status,reason,background,file,scale,pad_left,pad_top\n"
     (folder / "letterbox.csv").write_text(header + body)
-    given = {"params": "params.yaml", "models": "models", "table": "letterbox.csv", "photos": "photos"}
+    given = {"params": "params.yaml", "models": "models", "table": "letterbox.csv", "photos": "photos.zip"}
     given |= {"classes": "classes.txt", "predictions": "p.csv", "metrics": "m.json", "tables": "tables"}
     arguments = [part for name, path in given.items() for part in (f"--{name}", str(folder / path))]
     monkeypatch.setattr(sys, "argv", ["evaluate", "--model", "a", *arguments])

@@ -6,9 +6,9 @@ import pytest
 import yaml
 
 from stages import mask
-from stages.imaging import images
 from stages.records import crops, masks, tables
 from stages.records.params import ParamError
+from tests import archives
 from tests.test_segment import row
 
 RULE = {"weights": {"a": 1, "b": 1}, "min_region": 0.1, "min_agreement": 0.5, "min_coverage": 0.1, "max_coverage": 0.9}
@@ -25,17 +25,19 @@ def stage(tmp_path, run, corners):
     """A function that runs the stage on crops of 40 x 20 pixels with the given maps of `a` and `b`."""
 
     def call(rows, maps, **rule):
+        for name in ("crops.zip", "maps/a.zip", "maps/b.zip"):
+            archives.put(tmp_path / name, {})
         for image_id, pair in maps.items():
-            images.write(tmp_path / "crops" / f"{image_id}.jpg", corners(40, 20))
+            archives.put(tmp_path / "crops.zip", {f"{image_id}.jpg": corners(40, 20)})
             for name, drawn in zip("ab", pair):
                 if drawn is not None:
-                    images.write(tmp_path / "maps" / name / f"{image_id}.png", drawn)
+                    archives.put(tmp_path / "maps" / f"{name}.zip", {f"{image_id}.png": drawn})
         segmenters = {name: {"network": "u2netp"} for name in "ab"}
         (tmp_path / "params.yaml").write_text(yaml.safe_dump({"mask": RULE | rule, "segmenters": segmenters}))
         tables.write(tmp_path / "boxes.csv", pd.DataFrame(rows, columns=list(crops.COLUMNS)))
         names = {"params": "params.yaml", "boxes": "boxes.csv", "table": "masks.csv", "metrics": "m.json"}
-        folders = {name: tmp_path / name for name in ("crops", "maps", "masks")}
-        run(mask, **{name: tmp_path / file for name, file in names.items()}, **folders)
+        names |= {"crops": "crops.zip", "maps": "maps", "masks": "masks.zip"}
+        run(mask, **{name: tmp_path / file for name, file in names.items()})
         return masks.read(tmp_path / "masks.csv"), json.loads((tmp_path / "m.json").read_text())
 
     return call
@@ -51,7 +53,8 @@ def test_each_crop_gets_one_mask_or_the_reason_for_none(tmp_path, stage):
     assert table["reason"].tolist() == ["", "", "", "missing", ""]
     assert table["agreement"][:3].tolist() == [1.0, 0.0, 1.0] and table["n_regions"].tolist() == [1, 1, 1, 0, 0]
     assert table.loc[3:, ["coverage", "agreement"]].isna().all(axis=None)
-    drawn = images.read_mask(tmp_path / "masks" / "aa.png")
+    drawn = archives.mask(tmp_path / "masks.zip", "aa.png")
+    assert list(archives.take(tmp_path / "masks.zip")) == ["aa.png", "bb.png", "cc.png"]
     assert drawn.shape == (20, 40) and drawn[10, 20] == 255 and drawn[0, 0] == 0
     assert metrics["crops"] == 3 and metrics["masked"] == 1 and metrics["median_agreement"] == 1.0
     assert metrics["reason"] == {"masks_disagree": 1, "mask_too_small": 1}

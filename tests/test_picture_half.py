@@ -15,11 +15,11 @@ import yaml
 from PIL import Image
 
 from stages import assemble, crop, detect, ingest, mask, resize, segment
-from stages.imaging import images, letterbox, runtime
+from stages.imaging import letterbox, runtime
 from stages.learning import photos
 from stages.records import letterbox as letterbox_table
 from stages.records import manifest
-from tests import hostile
+from tests import archives, hostile
 
 ROOT = Path(__file__).parent.parent
 COMPOSED = unicodedata.normalize("NFC", "Käfer.png")
@@ -89,13 +89,13 @@ def half(tmp_path, run, monkeypatch):
         run(detect, **common, manifest=out / "manifest.csv", networks=out, answers=out / "answers" / "d",
             source=source, detections=out / "d.csv")  # fmt: skip
         run(crop, **common, manifest=out / "manifest.csv", detections=out / "d.csv", source=source,
-            boxes=out / "boxes.csv", crops=out / "crops", thresholds=out / "thresholds")  # fmt: skip
-        run(segment, **common, segmenter="one", boxes=out / "boxes.csv", crops=out / "crops", networks=out,
-            answers=out / "answers" / "s", maps=out / "maps" / "one")  # fmt: skip
-        run(mask, **common, boxes=out / "boxes.csv", crops=out / "crops", maps=out / "maps", masks=out / "masks",
-            table=out / "masks.csv")  # fmt: skip
-        run(resize, **common, manifest=out / "manifest.csv", crops=out / "crops", masks=out / "masks",
-            mask_table=out / "masks.csv", out=out / "letterbox", table=out / "letterbox.csv")  # fmt: skip
+            boxes=out / "boxes.csv", crops=out / "crops.zip", thresholds=out / "thresholds")  # fmt: skip
+        run(segment, **common, segmenter="one", boxes=out / "boxes.csv", crops=out / "crops.zip", networks=out,
+            answers=out / "answers" / "s", maps=out / "maps" / "one.zip")  # fmt: skip
+        run(mask, **common, boxes=out / "boxes.csv", crops=out / "crops.zip", maps=out / "maps",
+            masks=out / "masks.zip", table=out / "masks.csv")  # fmt: skip
+        run(resize, **common, manifest=out / "manifest.csv", crops=out / "crops.zip", masks=out / "masks.zip",
+            mask_table=out / "masks.csv", out=out / "letterbox.zip", table=out / "letterbox.csv")  # fmt: skip
         return out
 
     return call
@@ -113,7 +113,7 @@ def test_every_name_and_format_comes_through_as_itself(tmp_path, half):
     assert photos.read_classes(out / "classes.txt") == ["Van", "van"]
     assert (pd.read_csv(out / "boxes.csv")["is_cropped"]).all()
     for number, name in enumerate(NAMES):
-        middle = images.read(out / "letterbox" / rows.loc[name, "file"])[112, 112].astype(int)
+        middle = archives.picture(out / "letterbox.zip", rows.loc[name, "file"])[112, 112].astype(int)
         assert np.abs(middle - colour(number)).max() <= 12, name
 
 
@@ -135,8 +135,8 @@ def test_a_large_turned_photo_gives_the_crop_of_its_small_upright_copy(tmp_path,
     box = pd.read_csv(out / "boxes.csv").set_index("path").loc["a/large.jpg", ["x_min", "y_min", "x_max", "y_max"]]
     np.testing.assert_allclose(box.astype(float), [800.25, 599.75, 2400.75, 1799.25], atol=2)
     name = rows.loc["a/large.jpg", "image_id"]
-    found = images.read(out / "crops" / f"{name}.jpg").astype(int)
-    alpha = images.read_mask(out / "masks" / f"{name}.png")
+    found = archives.picture(out / "crops.zip", f"{name}.jpg").astype(int)
+    alpha = archives.mask(out / "masks.zip", f"{name}.png")
     assert (
         found.shape == (300, 400, 3)
         and alpha.shape == (300, 400)
@@ -146,7 +146,7 @@ def test_a_large_turned_photo_gives_the_crop_of_its_small_upright_copy(tmp_path,
     expected = corners(400, 300)
     for place in (np.s_[:147, :197], np.s_[:147, 203:], np.s_[153:, :197], np.s_[153:, 203:]):
         np.testing.assert_allclose(found[place], expected[place], atol=12)
-    padded = images.read(out / "letterbox" / f"{name}.png").astype(int)
+    padded = archives.picture(out / "letterbox.zip", f"{name}.png").astype(int)
     assert padded[112, 40].tolist() == [127, 127, 127]  # the quarter that is no car, at 224 / 400
     np.testing.assert_allclose(
         padded[[40, 40, 180, 180], [90, 218, 90, 218]], expected[[0, 0, -1, -1], [0, -1, 0, -1]], atol=8
@@ -164,14 +164,15 @@ def test_hostile_files_disturb_no_other_on_the_way_through_all_stages(tmp_path, 
     for number in range(8):
         draw(folder / "ab"[number % 2] / f"good_{number}.jpg", number)
     alone = letterbox_table.read(half() / "letterbox.csv").set_index("path")
-    before = {name: (tmp_path / "out" / "letterbox" / name).read_bytes() for name in alone["file"]}
+    before = archives.take(tmp_path / "out" / "letterbox.zip")
     allowed = hostile.make(folder / "a", tmp_path / "outside")
     out = half()
     rows = letterbox_table.read(out / "letterbox.csv").set_index("path")
     assert len(rows) == len(allowed) + 8 and alone.index.isin(rows.index).all()
     columns = ["image_id", "label", "status", "reason", "file"]
     pd.testing.assert_frame_equal(rows.loc[alone.index, columns], alone[columns])
-    assert {name: (out / "letterbox" / name).read_bytes() for name in alone["file"]} == before
+    found = archives.take(out / "letterbox.zip")
+    assert sorted(before) == sorted(alone["file"]) and {name: found[name] for name in before} == before
     usable = rows[rows["status"] == "ok"]
-    assert len(usable) > 50 and all((out / "letterbox" / name).is_file() for name in usable["file"])
+    assert len(usable) > 50 and sorted(found) == sorted(usable["file"])
     assert (rows.loc[rows["status"] == "failed", "reason"] != "").all()

@@ -2,7 +2,6 @@
 
 import json
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +11,7 @@ from stages.learning import backbones
 from stages.learning.engine import keras
 from stages.records import atomic, predictions, suspects, tables
 from stages.records.predictions import Predictions
+from tests import archives
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -36,15 +36,15 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setitem(backbones.BACKBONES, "one_pixel", backbones.Backbone(colours, lambda *_: None))
     monkeypatch.setattr(probe.runtime, "configure", lambda *_: None)
     splits, rng, rows = ["train"] * 30 + ["val"] * 6 + ["test"] * 6, np.random.default_rng(0), []
-    (tmp_path / "photos").mkdir()
+    pictures = {}
     for number, split in enumerate(splits):
         colour = 200 * np.eye(3)[number % 3] + rng.integers(0, 40, 3)
         label = CLASSES[(number + (number == 7)) % 3]
         if number == 41:
             colour = np.array([60, 60, 0])
         rows.append(f"i{number:02d},p{number}.jpg,{label},,{split},ok,,keep,i{number:02d}.png,1,0,0\n")
-        picture = np.tile(colour[::-1], (4, 4, 1)).astype(np.uint8)
-        cv2.imwrite(str(tmp_path / "photos" / f"i{number:02d}.png"), picture)
+        pictures[f"i{number:02d}.png"] = np.tile(colour, (4, 4, 1)).astype(np.uint8)
+    archives.put(tmp_path / "photos.zip", pictures)
     header = "image_id,path,label,group,split,status,reason,background,file,scale,pad_left,pad_top\n"
     (tmp_path / "letterbox.csv").write_text(header + "".join(rows))
     (tmp_path / "classes.txt").write_text("\n".join(CLASSES) + "\n")
@@ -54,7 +54,7 @@ def folder(tmp_path, monkeypatch):
 
 def look(folder, run):
     """Run the probe on the photos of `folder`."""
-    names = {"params": "params.yaml", "table": "letterbox.csv", "photos": "photos", "classes": "classes.txt"}
+    names = {"params": "params.yaml", "table": "letterbox.csv", "photos": "photos.zip", "classes": "classes.txt"}
     names |= {"pretrained": ".", "predictions": "probes/tiny.csv", "distances": "probes/tiny_distances.csv"}
     run(probe, model="tiny", metrics=folder / "probe.json", **{name: folder / path for name, path in names.items()})
 

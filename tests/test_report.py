@@ -14,6 +14,7 @@ from stages import report
 from stages.imaging import images
 from stages.records import atomic, crops, detections, letterbox, manifest, masks, predictions, suspects, tables
 from stages.records.predictions import Predictions
+from tests import archives
 
 HOSTILE = '<script>alert("x")</script>'
 HOSTILE_ESCAPED = "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;"
@@ -62,9 +63,9 @@ class Project:
         content = images.encode(photo_of(number), ".png")
         image_id = images.image_id(content)
         atomic.write_bytes(self.folder / "photos" / name, content)
-        images.write(self.folder / "crops" / f"{image_id}.jpg", photo_of(number))
-        images.write(self.folder / "mask_pictures" / f"{image_id}.png", np.full((30, 40), 200, np.uint8))
-        images.write(self.folder / "pictures" / f"{image_id}.png", photo_of(number))
+        archives.put(self.folder / "crops.zip", {f"{image_id}.jpg": photo_of(number)})
+        archives.put(self.folder / "mask_pictures.zip", {f"{image_id}.png": np.full((30, 40), 200, np.uint8)})
+        archives.put(self.folder / "pictures.zip", {f"{image_id}.png": photo_of(number)})
         self.rows.append(
             {"image_id": image_id, "path": name, "label": label, "status": "ok", "reason": "", "split": split}
             | {"width": 40, "height": 30, "phash": "0" * 16, "group": image_id, "is_cropped": True, "n_vehicles": 2}
@@ -150,7 +151,8 @@ class Project:
     def render(self, run):
         out, names = self.folder / "out" / "index.html", ("manifest", "detections", "boxes", "masks", "letterbox")
         files = {name: self.folder / f"{name}.csv" for name in (*names, "predictions", "suspects")}
-        folders = {name: self.folder / name for name in ("crops", "mask_pictures", "pictures", "metrics")}
+        folders = {name: self.folder / f"{name}.zip" for name in ("crops", "mask_pictures", "pictures")}
+        folders["metrics"] = self.folder / "metrics"
         files |= {"params": self.folder / "params.yaml", "classes": self.folder / "classes.txt", "out": out}
         run(report, **files, **folders, source=self.folder / "photos")
         return Page(out.read_text(encoding="utf-8"))
@@ -348,8 +350,8 @@ def test_vanished_and_changed_photos_leave_a_note(project, run):
     project.write(n_wrong=1)
     gone, changed = project.rows[1], project.rows[2]
     (project.folder / "photos" / gone["path"]).unlink()
-    (project.folder / "crops" / f"{gone['image_id']}.jpg").unlink()
-    (project.folder / "mask_pictures" / f"{changed['image_id']}.png").unlink()
+    archives.put(project.folder / "crops.zip", {}, without=(f"{gone['image_id']}.jpg",))
+    archives.put(project.folder / "mask_pictures.zip", {}, without=(f"{changed['image_id']}.png",))
     images.write(project.folder / "photos" / changed["path"], photo_of(99))
     page = project.render(run)
     lost = [attributes["aria-label"] for attributes in page.of("div") if attributes.get("role") == "img"]
@@ -368,11 +370,13 @@ def test_vanished_and_changed_photos_leave_a_note(project, run):
 def test_only_shown_photos_are_read(tmp_path, run, monkeypatch):
     project = Project(tmp_path, ["train"] * 8, per_gallery=2)
     project.write()
-    paths = []
-    load = images.load
+    paths, names = [], []
+    load, stored = images.load, images.stored
     monkeypatch.setattr(images, "load", lambda path, *rest: paths.append(path) or load(path, *rest))
+    monkeypatch.setattr(images, "stored", lambda pictures, name: names.append(name) or stored(pictures, name))
     project.render(run)
-    assert len(paths) == 3 * 2 + 2 + 2 * 2  # steps, detections, masks
+    assert len(paths) == 2 + 2  # steps, detections
+    assert len(names) == 2 * 2 + 2 * 2 * 2  # steps: crop, padded; masks: tinted and masked, of crop and mask each
 
 
 def test_boxes_lie_over_the_thumbnail(tmp_path, run):

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from stages import resize
-from stages.imaging import images
 from stages.records import letterbox as letterbox_table
 from stages.records import manifest, masks, tables
 from stages.resize import ResizeParams
+from tests import archives
 
 
 def settings(**changes):
@@ -64,6 +64,8 @@ def test_where_the_crop_lies_in_the_padded_picture(corners, size_wh, expected):
 @pytest.fixture
 def stage(tmp_path, run):
     """A function that runs the stage on rows of the manifest and data/masks.csv."""
+    archives.put(tmp_path / "crops.zip", {})
+    archives.put(tmp_path / "masks.zip", {})
 
     def call(photos, masked, **changes):
         (tmp_path / "params.yaml").write_text(json.dumps({"resize": settings(**changes).__dict__}))
@@ -73,10 +75,10 @@ def stage(tmp_path, run):
             resize,
             params=tmp_path / "params.yaml",
             manifest=tmp_path / "manifest.csv",
-            crops=tmp_path / "crops",
-            masks=tmp_path / "masks",
+            crops=tmp_path / "crops.zip",
+            masks=tmp_path / "masks.zip",
             mask_table=tmp_path / "masks.csv",
-            out=tmp_path / "out",
+            out=tmp_path / "out.zip",
             table=tmp_path / "table.csv",
             metrics=tmp_path / "m.json",
         )
@@ -102,16 +104,15 @@ def test_every_row_stays_and_each_usable_one_has_its_picture(tmp_path, stage, co
     given = rows(
         ("a", "ok", True), ("b", "ok", False), ("c", "dropped", False), ("d", "rejected", False), ("e", "ok", True)
     )
-    for name in "abe":
-        images.write(tmp_path / "crops" / f"{name}.jpg", corners(32, 16))
-    images.write(tmp_path / "masks" / "a.png", np.zeros((16, 32), np.uint8))
+    archives.put(tmp_path / "crops.zip", {f"{name}.jpg": corners(32, 16) for name in "abe"})
+    archives.put(tmp_path / "masks.zip", {"a.png": np.zeros((16, 32), np.uint8)})
     table, metrics = stage(*given, format=suffix)
     assert table["status"].tolist() == ["ok", "ok", "dropped", "rejected", "failed"]
     assert table["reason"].tolist() == ["", "", "", "", "missing"]  # of e the mask is not there
     assert table["background"].tolist() == ["remove", "keep", "", "", ""]
     assert table["file"].tolist() == [f"a.{suffix}", f"b.{suffix}", "", "", ""]
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"a.{suffix}", f"b.{suffix}"]
-    first = images.read(tmp_path / "out" / f"a.{suffix}")
+    assert list(archives.take(tmp_path / "out.zip")) == [f"a.{suffix}", f"b.{suffix}"]
+    first = archives.picture(tmp_path / "out.zip", f"a.{suffix}")
     assert first.shape == (16, 16, 3) and np.abs(first.astype(int) - [1, 2, 3]).max() <= 3
     assert metrics["photos"] == 2 and metrics["without_picture"] == 3 and metrics["split"] == {"val": 2}
 
@@ -128,7 +129,7 @@ def test_no_rows_are_a_table_of_no_rows(stage):
 
 
 def test_a_mask_of_another_size_than_its_crop_is_one_failed_row(tmp_path, stage, corners):
-    images.write(tmp_path / "crops" / "a.jpg", corners(32, 16))
-    images.write(tmp_path / "masks" / "a.png", np.zeros((16, 31), np.uint8))
+    archives.put(tmp_path / "crops.zip", {"a.jpg": corners(32, 16)})
+    archives.put(tmp_path / "masks.zip", {"a.png": np.zeros((16, 31), np.uint8)})
     table, _ = stage(*rows(("a", "ok", True)))
     assert table["status"].tolist() == ["failed"] and table["reason"].tolist() == ["mask_size"]

@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from stages import segment
-from stages.imaging import images, runtime
+from stages.imaging import runtime
 from stages.records import crops, tables
+from tests import archives
 
 NOT_CROPPED = {"x_min": np.nan, "y_min": np.nan, "x_max": np.nan, "y_max": np.nan, "score": np.nan, "class_name": ""}
 
@@ -38,21 +39,21 @@ def stage(tmp_path, run, monkeypatch, corners):
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings | {"segmenters": {"one": view}}))
         tables.write(tmp_path / "boxes.csv", pd.DataFrame(rows, columns=list(crops.COLUMNS)))
         monkeypatch.setattr(runtime, "load", load)
-        paths = {name: tmp_path / name for name in ("crops", "networks", "answers", "maps")}
+        paths = {name: tmp_path / name for name in ("crops.zip", "networks", "answers", "maps.zip")}
+        paths = {name.removesuffix(".zip"): path for name, path in paths.items()}
         files = {"params": tmp_path / "params.yaml", "boxes": tmp_path / "boxes.csv", "metrics": tmp_path / "m.json"}
         run(segment, segmenter="one", **paths, **files)
         return json.loads((tmp_path / "m.json").read_text()), loaded, batches
 
-    for number, name in enumerate(("aa", "bb", "cc")):
-        images.write(tmp_path / "crops" / f"{name}.jpg", corners(30, 20 + number))
-    (tmp_path / "crops" / "cc.jpg").write_bytes(b"no picture")
+    crops_ = {f"{name}.jpg": corners(30, 20 + number) for number, name in enumerate(("aa", "bb"))}
+    archives.put(tmp_path / "crops.zip", crops_ | {"cc.jpg": b"no picture"})
     return call
 
 
 def maps_of(folder):
-    """The bytes of all maps by name; the folder is emptied, as DVC does before a stage."""
-    found = {path.name: path.read_bytes() for path in sorted((folder / "maps").iterdir())}
-    shutil.rmtree(folder / "maps")
+    """The bytes of all maps by name; the archive is removed, as DVC does before a stage."""
+    found = archives.take(folder / "maps.zip")
+    (folder / "maps.zip").unlink()
     return found
 
 
@@ -60,8 +61,8 @@ def test_every_readable_crop_of_a_usable_photo_gets_its_map(tmp_path, stage):
     rows = [row("aa"), row("bb"), row("cc"), row("dd", "failed")]
     metrics, seen, _ = stage(rows, network="u2netp")
     assert metrics == {"crops": 3, "maps": 2} and seen == [("u2netp.onnx", ["1959"], None)]
-    assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == ["aa.png", "bb.png"]
-    plane = images.read_mask(tmp_path / "maps" / "aa.png")
+    assert list(archives.take(tmp_path / "maps.zip")) == ["aa.png", "bb.png"]
+    plane = archives.mask(tmp_path / "maps.zip", "aa.png")
     assert plane.shape == (320, 320)
     # Red above left, green above right, blue below left, yellow below right.
     assert [int(plane[y, x]) > 127 for y, x in ((40, 40), (40, 280), (280, 40), (280, 280))] == [
@@ -71,13 +72,13 @@ def test_every_readable_crop_of_a_usable_photo_gets_its_map(tmp_path, stage):
 
 def test_a_flipped_view_of_another_side_gives_its_map_as_the_crop_lies(tmp_path, stage):
     _, seen, _ = stage([row("aa")], network="u2netp", flip=True, input_px=64)
-    plane = images.read_mask(tmp_path / "maps" / "aa.png")
+    plane = archives.mask(tmp_path / "maps.zip", "aa.png")
     assert plane.shape == (64, 64) and plane[8, 8] > 127 > plane[8, 56] and seen[0][2] == 64
 
 
-def test_without_a_crop_there_is_an_empty_folder(tmp_path, stage):
+def test_without_a_crop_there_is_an_empty_archive(tmp_path, stage):
     assert stage([], network="u2netp")[0] == {"crops": 0, "maps": 0}
-    assert list((tmp_path / "maps").iterdir()) == []
+    assert archives.take(tmp_path / "maps.zip") == {}
 
 
 def test_maps_that_were_drawn_before_are_not_drawn_again_and_have_the_same_bytes(tmp_path, stage, corners):
@@ -86,11 +87,11 @@ def test_maps_that_were_drawn_before_are_not_drawn_again_and_have_the_same_bytes
     alone = maps_of(tmp_path)
     assert stage([first, second], network="u2netp")[2] == [1]
     both = maps_of(tmp_path)
-    assert both["aa.png"] == alone["aa.png"] and sorted(both) == ["aa.png", "bb.png"]
+    assert both["aa.png"] == alone["aa.png"] and list(both) == ["aa.png", "bb.png"]
     shutil.rmtree(tmp_path / "answers")
     assert stage([first, second], network="u2netp")[2] == [2]
     assert maps_of(tmp_path) == both
-    images.write(tmp_path / "crops" / "aa.jpg", corners(26, 14))
+    archives.put(tmp_path / "crops.zip", {"aa.jpg": corners(26, 14)})
     assert stage([first, second], network="u2netp")[2] == [1]
 
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -14,6 +13,7 @@ from stages import train
 from stages.learning import inference, pretrained
 from stages.learning.recipe import ModelParams, TrainParams
 from stages.records.tables import TableError
+from tests import archives
 
 ROOT = Path(__file__).parents[1]
 PARAMS = """
@@ -59,12 +59,11 @@ SPLITS = ["train"] * 5 + ["val"] * 2
 
 
 def prepare(folder, splits=SPLITS):
-    (folder / "photos").mkdir(parents=True)
     rows = ["image_id,path,label,group,split,status,reason,background,file,scale,pad_left,pad_top\n"]
     for number, split in enumerate(splits):
         rows.append(f"i{number},i{number}.jpg,{'ab'[number % 2]},,{split},ok,,keep,i{number}.png,1,0,0\n")
         image = np.random.default_rng(number).integers(0, 256, (40, 60, 3)).astype(np.uint8)
-        cv2.imwrite(str(folder / "photos" / f"i{number}.png"), image)
+        archives.put(folder / "photos.zip", {f"i{number}.png": image})
     (folder / "letterbox.csv").write_text("".join(rows))
     (folder / "classes.txt").write_text("a\nb\nnever_seen\n")
     (folder / "params.yaml").write_text(PARAMS)
@@ -74,7 +73,7 @@ def prepare(folder, splits=SPLITS):
 
 
 def start(folder, out, dies_after=None):
-    given = {"params": "params.yaml", "table": "letterbox.csv", "photos": "photos", "classes": "classes.txt"}
+    given = {"params": "params.yaml", "table": "letterbox.csv", "photos": "photos.zip", "classes": "classes.txt"}
     given |= {"pretrained": ".", "out": f"{out}/model", "curves": f"{out}/curves", "logs": f"logs_{out}"}
     arguments = [part for name, path in given.items() for part in (f"--{name}", str(folder / path))]
     program = PROGRAM if dies_after is None else PROGRAM.replace('KILL = ""', DIES.format(left=dies_after))
@@ -127,7 +126,7 @@ def test_one_photo_and_no_val_is_enough(tmp_path):
 def test_no_training_photos_are_refused(tmp_path):
     folder = prepare(tmp_path / "data", ["val", "test"])
     with pytest.raises(TableError, match=r"letterbox\.csv: expected photos with the split `train`, found none"):
-        train.read_splits(folder / "letterbox.csv", folder / "photos", ["a", "b"])
+        train.read_splits(folder / "letterbox.csv", folder / "photos.zip", ["a", "b"])
 
 
 def test_pretrained_tensors_are_read_by_name(tmp_path):

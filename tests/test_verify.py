@@ -8,6 +8,7 @@ import yaml
 from stages import verify
 from stages.imaging import images
 from stages.records import crops, detections, manifest, tables
+from tests import archives
 
 CROP = {"region": "car", "classes": ["car"], "min_score": 0.1, "min_area": 0.01, "min_aspect": 0.9, "max_aspect": 4.5,
         "max_rival": 1, "margin": 0, "max_side": 1024, "rejected": "whole"}  # fmt: skip
@@ -43,9 +44,9 @@ def stage(tmp_path, run):
         for photo in photos:
             name = photo["image_id"]
             images.write(tmp_path / "true" / "x" / f"{name}.png", filled((80, 60), BOX))
-            images.write(tmp_path / "masks" / f"{name}.png", filled((40, 20), (0, 0, 40, 20)))
-            images.write(tmp_path / "maps" / "a" / f"{name}.png", filled((8, 8), (0, 0, 4, 8)))
-            images.write(tmp_path / "maps" / "b" / f"{name}.png", filled((8, 8), (0, 0, 8, 8)))
+            archives.put(tmp_path / "masks.zip", {f"{name}.png": filled((40, 20), (0, 0, 40, 20))})
+            archives.put(tmp_path / "maps" / "a.zip", {f"{name}.png": filled((8, 8), (0, 0, 4, 8))})
+            archives.put(tmp_path / "maps" / "b.zip", {f"{name}.png": filled((8, 8), (0, 0, 8, 8))})
         (tmp_path / "params.yaml").write_text(yaml.safe_dump({"crop": CROP, "mask": MASK}))
         for name, module, content in (
             ("manifest", manifest, photos), ("boxes", crops, chosen), ("detections", detections, found),
@@ -53,7 +54,7 @@ def stage(tmp_path, run):
             tables.write(tmp_path / f"{name}.csv", pd.DataFrame(content, columns=list(module.COLUMNS)))
         tables.write(tmp_path / "truth.csv", pd.DataFrame(known))
         files = {name: tmp_path / f"{name}.csv" for name in ("manifest", "boxes", "detections", "truth")}
-        folders = {name: tmp_path / name for name in ("maps", "masks", "thresholds")}
+        folders = {"maps": tmp_path / "maps", "masks": tmp_path / "masks.zip", "thresholds": tmp_path / "thresholds"}
         run(verify, params=tmp_path / "params.yaml", true_masks=tmp_path / "true", metrics=tmp_path / "m.json",
             **files, **folders)  # fmt: skip
         return json.loads((tmp_path / "m.json").read_text())

@@ -18,6 +18,7 @@ from PIL import ExifTags, Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from stages.records import atomic
+from stages.records.archive import Archive, ArchiveError
 
 # A picture of more pixels is refused before it is decoded: a small file can claim to be an enormous one.
 MAX_PIXELS = 200_000_000
@@ -191,22 +192,35 @@ def read(path: Path, expected_id: str | None = None) -> np.ndarray:
     return decode(load(path, expected_id))
 
 
-def read_size(path: Path) -> tuple[int, int]:
-    """Width and height in pixels of a picture that a stage wrote, from its header alone. Raises ImageError."""
+def stored(pictures: Archive, name: str) -> bytes:
+    """The bytes of a picture that a stage wrote. Raises ImageError with the reason `missing` or `truncated`."""
     try:
-        with Image.open(path, formats=_FORMATS) as picture:
-            return picture.size
-    except (OSError, ValueError, SyntaxError) as error:
-        raise ImageError("missing", f"{path}: expected a picture; run `dvc repro`: {error}") from None
+        return pictures.read(name)
+    except ArchiveError as error:
+        raise ImageError(error.reason, str(error)) from None
+
+
+def size_wh(content: bytes) -> tuple[int, int]:
+    """Width and height in pixels of a picture as it is stored, from its header alone. Raises ImageError."""
+    with _open(content) as picture:
+        return picture.size
+
+
+def decode_mask(content: bytes) -> np.ndarray:
+    """Decode an 8-bit mask, `(H, W)` uint8, 255 = wholly the object. Raises ImageError, reason `not_an_image`."""
+    mask = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE) if content else None
+    if mask is None:
+        raise ImageError("not_an_image", "expected an 8-bit PNG mask")
+    return np.asarray(mask)
 
 
 def read_mask(path: Path) -> np.ndarray:
-    """Read an 8-bit mask, `(H, W)` uint8, 255 = wholly the object. Raises ImageError when it cannot be read."""
-    content = np.fromfile(path, dtype=np.uint8) if path.is_file() else np.empty(0, np.uint8)
-    mask = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if content.size else None
-    if mask is None:
-        raise ImageError("missing", f"{path}: expected an 8-bit PNG mask; run `dvc repro`")
-    return np.asarray(mask)
+    """Read a file as `decode_mask` decodes its bytes. Raises ImageError as `load` and `decode_mask` do, naming it."""
+    content = load(path)
+    try:
+        return decode_mask(content)
+    except ImageError as error:
+        raise ImageError(error.reason, f"{path}: {error}") from None
 
 
 def encode(image: np.ndarray, suffix: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Photos on disk as batches of one fixed shape: shuffled and varied for training, in order and untouched
+"""Photos of an archive as batches of one fixed shape: shuffled and varied for training, in order and untouched
 else.
 """
 
@@ -10,7 +10,9 @@ import numpy as np
 
 from stages.learning import augment
 from stages.learning.engine import tf
+from stages.learning.photos import Photos
 from stages.learning.recipe import TrainParams
+from stages.records.archive import Archive
 
 
 class PhotoError(ValueError):
@@ -18,11 +20,22 @@ class PhotoError(ValueError):
 
 
 class Source(NamedTuple):
-    """Image `files` N, their `labels` (N,) int64, and the height and width that each photo must have, in pixels."""
+    """N photos: their `names`, by which `read` gives the bytes of each as PNG or JPEG, their `labels` (N,) int64, and
+    the height and the width that each must have, in pixels.
+    """
 
-    files: list[str]
+    read: Callable[[str], bytes]
+    names: list[str]
     labels: np.ndarray
     size_hw: tuple[int, int]
+
+    @classmethod
+    def of(cls, pictures: Archive, photos: Photos, size_hw: tuple[int, int]) -> "Source":
+        """The source of photos in an archive. Raises PhotoError naming the first that is not in it."""
+        for name in photos.names:
+            if name not in pictures:
+                raise PhotoError(f"{pictures.path}: expected a photo {name}, found none; run `dvc repro resize`")
+        return cls(pictures.read, photos.names, photos.labels, size_hw)
 
 
 def training(source: Source, params: TrainParams, n_classes: int, first_step: int = 0) -> tf.data.Dataset:
@@ -34,7 +47,7 @@ def training(source: Source, params: TrainParams, n_classes: int, first_step: in
     (seed, step). A batch that the end of a pass cuts short is filled up from the next pass, so that all batches have
     the same shape.
     """
-    n_photos, size = len(source.files), params.batch_size
+    n_photos, size = len(source.names), params.batch_size
     total = size * params.n_epochs() * steps_per_epoch(n_photos, size)
     load, labels, at = _loader(source, params.cache_mb), tf.constant(source.labels), strength(source, params)
     seed = tf.constant(params.seed, tf.int32)
@@ -61,7 +74,7 @@ def training(source: Source, params: TrainParams, n_classes: int, first_step: in
 
 def strength(source: Source, params: TrainParams) -> Callable[[Any], Any]:
     """Return the strength of the augmentation, 0..1, as a function of the number of a photo in the whole training."""
-    per_epoch = params.batch_size * steps_per_epoch(len(source.files), params.batch_size)
+    per_epoch = params.batch_size * steps_per_epoch(len(source.names), params.batch_size)
     total = params.n_epochs() * per_epoch
     of_epochs = tf.constant([phase.strength for phase in params.phases() for _ in range(phase.epochs)])
     return lambda position: augment.strength(position / total, params.augment) * of_epochs[position // per_epoch]
@@ -76,9 +89,9 @@ def full_batches(source: Source, params: TrainParams) -> Iterator[np.ndarray]:
     """Yield all photos as they are, as `in_order` does, but as many batches as an epoch has, none of them filled up
     with black: at the end some photos are left out, or the first ones come again.
     """
-    n_photos = params.batch_size * steps_per_epoch(len(source.files), params.batch_size)
-    chosen = Source(np.resize(source.files, n_photos).tolist(), np.resize(source.labels, n_photos), source.size_hw)
-    return in_order(chosen, params.batch_size, params.threads)
+    n_photos = params.batch_size * steps_per_epoch(len(source.names), params.batch_size)
+    names, labels = (np.resize(column, n_photos) for column in (source.names, source.labels))
+    return in_order(source._replace(names=names.tolist(), labels=labels), params.batch_size, params.threads)
 
 
 def in_order(source: Source, batch_size: int, threads: int) -> Iterator[np.ndarray]:
@@ -86,10 +99,10 @@ def in_order(source: Source, batch_size: int, threads: int) -> Iterator[np.ndarr
 
     Raises PhotoError naming the first photo that cannot be decoded or has another size.
     """
-    if not source.files:
+    if not source.names:
         return
-    data = tf.data.Dataset.from_tensor_slices(source.files)
-    data = data.map(_decoder(source.size_hw), num_parallel_calls=threads).batch(batch_size).prefetch(1)
+    data = tf.data.Dataset.range(len(source.names)).map(_decoder(source), num_parallel_calls=threads)
+    data = data.batch(batch_size).prefetch(1)
     try:
         for batch in data.as_numpy_iterator():
             yield np.pad(batch, ((0, batch_size - len(batch)), (0, 0), (0, 0), (0, 0)))
@@ -100,28 +113,33 @@ def in_order(source: Source, batch_size: int, threads: int) -> Iterator[np.ndarr
 
 def _raise_first_unreadable(source: Source) -> None:
     """Raise PhotoError for the first bad photo: an error inside a pipeline does not say whose it is."""
-    for file in source.files:
+    for index, name in enumerate(source.names):
         try:
-            _decoder(source.size_hw)(file)
+            _decoder(source)(index)
         except (tf.errors.InvalidArgumentError, ValueError):
             height, width = source.size_hw
-            raise PhotoError(f"{file}: expected a readable {width}x{height} photo, found another") from None
+            raise PhotoError(f"{name}: expected a readable {width}x{height} photo, found another") from None
 
 
 def _loader(source: Source, cache_mb: int) -> Callable[[Any], Any]:
     """Return a function of an index: from memory where all photos fit into `cache_mb`, else from disk."""
-    decode = _decoder(source.size_hw)
-    if len(source.files) * math.prod(source.size_hw) * 3 > cache_mb * 1e6:
-        files = tf.constant(source.files)
-        return lambda index: decode(files[index])
-    data = tf.data.Dataset.from_tensor_slices(source.files).map(decode, num_parallel_calls=tf.data.AUTOTUNE)
-    photos = data.batch(len(source.files)).get_single_element()
+    decode, n_photos = _decoder(source), len(source.names)
+    if n_photos * math.prod(source.size_hw) * 3 > cache_mb * 1e6:
+        return decode
+    data = tf.data.Dataset.range(n_photos).map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+    photos = data.batch(n_photos).get_single_element()
     return lambda index: photos[index]
 
 
-def _decoder(size_hw: tuple[int, int]) -> Callable[[Any], Any]:
-    def decode(file: Any) -> Any:
-        photo = tf.io.decode_image(tf.io.read_file(file), 3, expand_animations=False)
-        return tf.ensure_shape(photo, (*size_hw, 3))
+def _decoder(source: Source) -> Callable[[Any], Any]:
+    """Return a function of an index. TensorFlow itself reads files whole or not at all, so Python fetches the bytes."""
+
+    def fetch(index: np.int64) -> bytes:
+        return source.read(source.names[index])
+
+    def decode(index: Any) -> Any:
+        content = tf.ensure_shape(tf.numpy_function(fetch, [index], tf.string, stateful=False), ())
+        photo = tf.io.decode_image(content, 3, expand_animations=False)
+        return tf.ensure_shape(photo, (*source.size_hw, 3))
 
     return decode

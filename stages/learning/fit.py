@@ -52,7 +52,7 @@ class Task(NamedTuple):
     @property
     def steps_per_epoch(self) -> int:
         """The number of batches of each epoch."""
-        return dataset.steps_per_epoch(len(self.splits.train.files), self.params.batch_size)
+        return dataset.steps_per_epoch(len(self.splits.train.names), self.params.batch_size)
 
 
 class Training:
@@ -153,7 +153,7 @@ class Training:
     def _is_out_of_patience(self) -> bool:
         """Whether no epoch of late was the best. The fitted head does not count: training first makes it worse."""
         patience, trained = self.task.params.patience, self.history[1:]
-        if patience is None or not self.task.splits.val.files or not trained:
+        if patience is None or not self.task.splits.val.names or not trained:
             return False
         return trained[-1].number - _best(trained).number >= patience
 
@@ -222,7 +222,7 @@ def _train_step(model: keras.Model, photos: Any, targets: Any) -> float:
 def fit_head(network: Network, source: Source, params: TrainParams) -> None:
     """Set the head to a logistic regression on the features of the unvaried photos."""
     batches = dataset.in_order(source, params.batch_size, params.threads)
-    features = inference.apply(network.pooled, batches, len(source.files))
+    features = inference.apply(network.pooled, batches, len(source.names))
     n_classes = network.logits.output_shape[-1]
     head = probe.fit(features, source.labels, n_classes, params.probe_l2, params.label_smoothing)
     network.logits.get_layer(backbones.HEAD).set_weights(head)
@@ -230,10 +230,10 @@ def fit_head(network: Network, source: Source, params: TrainParams) -> None:
 
 def evaluate(network: Network, source: Source, params: TrainParams) -> dict[str, float]:
     """Return log loss and accuracy on val photos exactly as they are; nothing where there are none."""
-    if not source.files:
+    if not source.names:
         return {}
     batches = dataset.in_order(source, params.batch_size, params.threads)
-    probabilities = normalised(inference.apply(network.probabilities, batches, len(source.files)))
+    probabilities = normalised(inference.apply(network.probabilities, batches, len(source.names)))
     accuracy = float((probabilities.argmax(axis=1) == source.labels).mean())
     return {"val/log_loss": log_loss(source.labels, probabilities), "val/accuracy": accuracy}
 

@@ -1,5 +1,6 @@
-"""The labelled photos of each split, as the letterbox table and its folder give them."""
+"""The labelled photos of each split, as the letterbox table gives them."""
 
+import io
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,13 +9,14 @@ import pandas as pd
 from PIL import Image
 
 from stages.records import letterbox, tables
+from stages.records.archive import Archive
 
 SPLITS = ("train", "val", "test")
 
 
 class Photos(NamedTuple):
-    """Photos sorted by id: `image_ids`, `sources` (path in the source folder), `names` (file in the folder of
-    letterboxed photos) and `groups` N texts, `labels` (N,) int64 indices into the classes. Photos of one group are
+    """Photos sorted by id: `image_ids`, `sources` (path in the source folder), `names` (in the archive
+    of letterboxed photos) and `groups` N texts, `labels` (N,) int64 indices into the classes. Photos of one group are
     near-duplicates.
     """
 
@@ -56,16 +58,7 @@ def _of_split(frame: pd.DataFrame, classes: list[str]) -> Photos:
     return Photos(ids, sources, names, labels, groups.tolist())
 
 
-def files(folder: Path, photos: Photos) -> list[str]:
-    """Return the file of each photo. Raises FileNotFoundError naming the first that is not there."""
-    paths = [folder / name for name in photos.names]
-    for path in paths:
-        if not path.is_file():
-            raise FileNotFoundError(f"{path}: expected a photo, found none; run `dvc repro resize`")
-    return [str(path) for path in paths]
-
-
-def size_hw(file: str) -> tuple[int, int]:
-    """Return the height and the width of a photo, in pixels."""
-    with Image.open(file) as image:
+def size_hw(pictures: Archive, photos: Photos) -> tuple[int, int]:
+    """Return the height and the width, in pixels, of the first of the photos: all have those."""
+    with Image.open(io.BytesIO(pictures.read(photos.names[0]))) as image:
         return image.height, image.width

@@ -1,5 +1,6 @@
 """Files that are there whole or not at all: everything a stage writes goes through here."""
 
+import glob
 import json
 import uuid
 from collections.abc import Iterator
@@ -21,6 +22,12 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def clear(path: Path) -> None:
+    """Remove what killed runs left of `path`: of large files, such remains would fill the disk one by one."""
+    for unfinished in path.parent.glob(f".{glob.escape(path.stem)}.*{path.suffix}"):
+        unfinished.unlink()
 
 
 def write_bytes(path: Path, content: bytes) -> None:

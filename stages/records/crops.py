@@ -1,4 +1,4 @@
-"""data/boxes.csv: one row per row of the manifest, with the chosen box or the reason for none."""
+"""data/boxes.csv: one row per row of the manifest, with the chosen box or the reason for none; data/crops.zip."""
 
 from pathlib import Path
 
@@ -23,6 +23,11 @@ COLUMNS = {
     "n_vehicles": "int",  # different vehicles above the threshold
     "rival": "float",  # rank (score x sqrt(area)) of the next best vehicle as a share of the best one's, 0..1
 }
+
+
+def picture_of(image_id: str) -> str:
+    """The name of a photo's crop in data/crops.zip."""
+    return f"{image_id}.jpg"
 
 
 def read(path: Path) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""data/letterbox.csv: one row per row of the manifest; the picture is data/letterbox/<image_id>.<format>."""
+"""data/letterbox.csv: one row per row of the manifest; the pictures are in data/letterbox.zip."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ COLUMNS = {
     "status": "str",  # ok | dropped | failed | rejected
     "reason": "str",
     "background": "str",  # remove | blur | keep: what was done to this photo
-    "file": "str",  # name inside the picture folder, empty where the status is not ok
+    "file": "str",  # name in data/letterbox.zip, <image_id>.<format>; empty where the status is not ok
     "scale": "float",  # pixels of the padded picture per pixel of the crop
     "pad_left": "int",  # pixels of the padded picture
     "pad_top": "int",

@@ -1,4 +1,4 @@
-"""data/masks.csv: one row per row of the manifest, with what the mask covers and whether it is used."""
+"""data/masks.csv: one row per row of the manifest, with what the mask covers and whether it is used; data/masks.zip."""
 
 from pathlib import Path
 
@@ -17,6 +17,11 @@ COLUMNS = {
     "is_masked": "bool",  # false: the whole crop is used
     "mask_reason": "str",  # why the mask is not used
 }
+
+
+def picture_of(image_id: str) -> str:
+    """The name of a photo's mask in data/masks.zip, and of its map in the archive of each segmenter."""
+    return f"{image_id}.png"
 
 
 def read(path: Path) -> pd.DataFrame:

@@ -1,12 +1,15 @@
 from dataclasses import replace
 
-import cv2
 import numpy as np
 import pytest
 
+from stages.imaging import images
 from stages.learning import dataset
 from stages.learning.dataset import PhotoError, Source
+from stages.learning.photos import Photos
 from stages.learning.recipe import AugmentParams, TrainParams
+from stages.records.archive import Archive, ArchiveError
+from tests import archives
 
 SIZE = (6, 8)
 PLAIN = AugmentParams(flip=0, affine=0, colour=0, cutout=0)
@@ -14,14 +17,18 @@ PARAMS = TrainParams(epochs=2, batch_size=4, augment=PLAIN, seed=11)
 
 
 @pytest.fixture
-def source(tmp_path):
+def source():
     """Seven photos of one colour each; red tells which photo it is."""
-    files = []
-    for number in range(7):
-        path = tmp_path / f"{number}.png"
-        cv2.imwrite(str(path), np.full((*SIZE, 3), (1, 2, 10 * number), np.uint8))
-        files.append(str(path))
-    return Source(files, np.arange(7, dtype=np.int64) + 100, SIZE)
+    contents = {f"{number}.png": images.encode(one_colour(number), ".png") for number in range(7)}
+    return Source(contents.__getitem__, list(contents), np.arange(7, dtype=np.int64) + 100, SIZE)
+
+
+def one_colour(number):
+    return np.full((*SIZE, 3), (10 * number, 2, 1), np.uint8)
+
+
+def first(source, n_photos):
+    return source._replace(names=source.names[:n_photos], labels=source.labels[:n_photos])
 
 
 def read(source, params):
@@ -75,13 +82,13 @@ def test_mixed_targets_tell_what_was_mixed(source):
 def test_full_batches_hold_photos_alone(source):
     batches = list(dataset.full_batches(source, PARAMS))
     assert [batch[:, 0, 0, 0].tolist() for batch in batches] == [[0, 10, 20, 30], [40, 50, 60, 0]]
-    (single,) = dataset.full_batches(Source(source.files[:3], source.labels[:3], SIZE), PARAMS)
+    (single,) = dataset.full_batches(first(source, 3), PARAMS)
     assert single[:, 0, 0, 0].tolist() == [0, 10, 20, 0]
 
 
 @pytest.mark.parametrize("n_photos", [1, 3])
 def test_fewer_photos_than_a_batch_are_repeated(source, n_photos):
-    few = Source(source.files[:n_photos], source.labels[:n_photos], SIZE)
+    few = first(source, n_photos)
     photos, labels = read(few, PARAMS)
     assert photos.shape[:2] == (2, 4)
     assert set(labels.tolist()) == set(few.labels.tolist())
@@ -96,19 +103,40 @@ def test_photos_in_order_are_untouched_whatever_the_variation(source):
     batches = list(dataset.in_order(source, 4, threads=2))
     assert [batch.shape for batch in batches] == [(4, *SIZE, 3)] * 2
     rows = np.concatenate(batches)
-    expected = np.stack([cv2.imread(file)[..., ::-1] for file in source.files])
-    np.testing.assert_array_equal(rows[:7], expected)
+    np.testing.assert_array_equal(rows[:7], [one_colour(number) for number in range(7)])
     assert (rows[7:] == 0).all()
 
 
 def test_no_photos_no_batches():
-    assert list(dataset.in_order(Source([], np.zeros(0, np.int64), SIZE), 4, 1)) == []
+    assert list(dataset.in_order(Source({}.__getitem__, [], np.zeros(0, np.int64), SIZE), 4, 1)) == []
 
 
-def test_the_unreadable_photo_is_named(source, tmp_path):
-    cv2.imwrite(source.files[5], np.zeros((SIZE[0], SIZE[1] + 1, 3), np.uint8))
+WIDER = images.encode(np.zeros((SIZE[0], SIZE[1] + 1, 3), np.uint8), ".png")
+
+
+@pytest.mark.parametrize("content", [WIDER, b"\x89PNG\r\n\x1a\n broken", b"", None])
+def test_the_unreadable_photo_is_named(source, content):
+    def read(name):
+        if name == "5.png" and content is None:
+            raise ArchiveError("truncated", name)
+        return content if name == "5.png" else source.read(name)
+
     with pytest.raises(PhotoError, match=r"5\.png: expected a readable 8x6 photo"):
-        list(dataset.in_order(source, 4, 1))
-    (tmp_path / "2.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
-    with pytest.raises(PhotoError, match=r"2\.png"):
-        list(dataset.in_order(source, 4, 1))
+        list(dataset.in_order(source._replace(read=read), 4, 1))
+
+
+def test_a_source_is_of_an_archive_that_holds_all_its_photos(tmp_path):
+    archives.put(tmp_path / "p.zip", {f"{number}.png": one_colour(number) for number in (3, 1)})
+    chosen = Photos(["1", "3"], ["x", "y"], ["1.png", "3.png"], np.array([7, 8]), ["1", "3"])
+    (batch,) = dataset.in_order(Source.of(Archive(tmp_path / "p.zip"), chosen, SIZE), 2, 1)
+    np.testing.assert_array_equal(batch, [one_colour(1), one_colour(3)])
+    with pytest.raises(PhotoError, match=r"p\.zip: expected a photo 4\.png, found none"):
+        Source.of(Archive(tmp_path / "p.zip"), chosen._replace(names=["1.png", "4.png"]), SIZE)
+
+
+def test_bytes_that_end_in_noughts_reach_the_decoder_whole(source):
+    picture = images.encode(one_colour(0), ".png") + bytes(9)
+    seen = dataset.tf.numpy_function(lambda _: picture, [0], dataset.tf.string).numpy()
+    assert seen == picture
+    (batch,) = dataset.in_order(first(source._replace(read=lambda _: picture), 1), 1, 1)
+    np.testing.assert_array_equal(batch[0], one_colour(0))

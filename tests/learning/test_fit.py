@@ -1,9 +1,9 @@
 from dataclasses import replace
 
-import cv2
 import numpy as np
 import pytest
 
+from stages.imaging import images
 from stages.learning import fit
 from stages.learning.backbones import Network
 from stages.learning.checkpoint import Checkpoint
@@ -19,19 +19,17 @@ PARAMS = TrainParams(epochs=3, batch_size=4, dropout=0, augment=AugmentParams(co
 
 
 @pytest.fixture(scope="module")
-def splits(tmp_path_factory):
+def splits():
     """Three classes, told apart by their colour; two photos of each to train on and one to watch."""
-    folder = tmp_path_factory.mktemp("photos")
 
-    def source(name, repeats):
-        files = []
+    def source(repeats):
+        contents = {}
         for number in range(3 * repeats):
-            files.append(str(folder / f"{name}{number}.png"))
             colour = np.eye(3)[number % 3] * 200 + number
-            cv2.imwrite(files[-1], np.tile(colour, (*SIZE, 1)).astype(np.uint8))
-        return Source(files, np.arange(3 * repeats, dtype=np.int64) % 3, SIZE)
+            contents[f"{number}.png"] = images.encode(np.tile(colour, (*SIZE, 1)).astype(np.uint8), ".png")
+        return Source(contents.__getitem__, list(contents), np.arange(3 * repeats, dtype=np.int64) % 3, SIZE)
 
-    return fit.Splits(source("train", 2), source("val", 1))
+    return fit.Splits(source(2), source(1))
 
 
 def network():
@@ -85,7 +83,7 @@ def test_patience_ends_the_training_and_does_not_count_the_fitted_head(train, mo
 
 
 def test_without_val_photos_the_last_epoch_is_kept(train):
-    _, best, seen = train(val=Source([], np.zeros(0, np.int64), SIZE), patience=1)
+    _, best, seen = train(val=Source({}.__getitem__, [], np.zeros(0, np.int64), SIZE), patience=1)
     assert best.number == 3 and len(seen) == 4
     assert set(best.figures) == {"train/loss", "train/strength"} and seen[0].figures == {}
 

@@ -1,9 +1,10 @@
-import cv2
 import numpy as np
 import pytest
 
 from stages.learning import photos
+from stages.records.archive import Archive
 from stages.records.tables import TableError
+from tests import archives
 
 HEADER = "image_id,path,label,group,split,status,reason,background,file,scale,pad_left,pad_top\n"
 CLASSES = ["NA", "pickup"]
@@ -63,11 +64,7 @@ def test_bad_class_lists_are_refused(tmp_path, text):
     assert photos.read_classes(path) == ["None", "б"]
 
 
-def test_files_and_their_size(tmp_path):
-    found = photos.read(table(tmp_path, "b,x,NA,,val,ok,", "c,x,NA,,val,ok,"), CLASSES)["val"]
-    cv2.imwrite(str(tmp_path / "b.jpg"), np.zeros((7, 7, 3), np.uint8))
-    with pytest.raises(FileNotFoundError, match=r"c\.jpg: expected a photo"):
-        photos.files(tmp_path, found)
-    cv2.imwrite(str(tmp_path / "c.jpg"), np.zeros((7, 9, 3), np.uint8))
-    square, oblong = photos.files(tmp_path, found)
-    assert square == str(tmp_path / "b.jpg") and photos.size_hw(square) == (7, 7) and photos.size_hw(oblong) == (7, 9)
+def test_the_size_of_the_first_photo_height_first(tmp_path):
+    found = photos.read(table(tmp_path, "b,x,NA,,val,ok,", "a,x,NA,,train,ok,"), CLASSES)
+    archives.put(tmp_path / "p.zip", {"b.jpg": np.zeros((7, 9, 3), np.uint8), "a.jpg": np.zeros((5, 5, 3), np.uint8)})
+    assert photos.size_hw(Archive(tmp_path / "p.zip"), found["val"]) == (7, 9)
