@@ -1,4 +1,4 @@
-"""Read every section of params.yaml and look at the source before any stage works for hours on half of them.
+"""Read every section of params.yaml before any stage works for hours on half of them.
 
 The file that it writes never changes, so that stages which wait for it do not run again when a parameter of
 another stage changes.
@@ -11,7 +11,7 @@ from stages.imaging.detection import DetectParams
 from stages.imaging.masks import MaskParams
 from stages.imaging.segmentation import SegmenterParams, SegmentParams
 from stages.imaging.selection import CropParams
-from stages.ingest import IngestParams, list_files
+from stages.ingest import IngestParams
 from stages.learning.blend import EnsembleParams
 from stages.learning.label_errors import AuditParams
 from stages.learning.recipe import ModelParams, ProbeParams, TrainParams
@@ -67,10 +67,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     n_models = check_sections(arguments.params)
-    settings = params.read(arguments.params, "ingest", IngestParams)
-    files = list_files(Path(settings.source))
-    atomic.write_text(arguments.out, "Every section of params.yaml was read, and the source has files.\n")
-    progress.summary("check", sections=len(SECTIONS), models=n_models, files=len(files))
+    atomic.write_text(arguments.out, "Every section of params.yaml was read.\n")
+    progress.summary("check", sections=len(SECTIONS), models=n_models)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import stages
 from stages.imaging import runtime
 from stages.imaging.detection import DetectParams
 from stages.imaging.segmentation import SegmentParams
-from stages.records import atomic, command, params, progress, provenance
+from stages.records import atomic, command, params, progress, system
 from stages.records.answers import digest_of
 
 
@@ -44,11 +44,11 @@ def commit() -> str:
 def describe(requirements: Path, lock: Path, pretrained: Path) -> dict[str, Any]:
     """Everything but the commit."""
     return {
-        "cpu": provenance.this_cpu(),
+        "cpu": system.this_cpu(),
         "arithmetic": stages.arithmetic(),
         "dvc_lock_sha256": digest_of([lock]),
         "requirements_sha256": digest_of([requirements]),
-        "drift": provenance.drift(provenance.locked(requirements), provenance.installed()),
+        "drift": system.drift(system.locked(requirements), system.installed()),
         "networks_md5": networks(pretrained),
     }
 

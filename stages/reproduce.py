@@ -16,7 +16,7 @@ import pandas as pd
 import yaml
 
 import stages
-from stages.records import command, provenance
+from stages.records import command, system
 from stages.reporting import reproduction
 
 _LOCKS = ("models/pretrained/dvc.lock", "data/sample/dvc.lock", "dvc.lock")
@@ -60,10 +60,10 @@ def state(texts: dict[str, str]) -> dict[str, Any]:
     return {"lock": {"stages": {name: stage for lock in locks for name, stage in lock.items()}}, "metrics": metrics}
 
 
-def likeness(text: str) -> provenance.Likeness:
+def likeness(text: str) -> system.Likeness:
     """How far this machine computes like that of which the last commit's provenance, given as text, tells."""
-    here = {"cpu": provenance.this_cpu(), "arithmetic": stages.arithmetic()}
-    return provenance.likeness(json.loads(text), here) if text else "other"
+    here = {"cpu": system.this_cpu(), "arithmetic": stages.arithmetic()}
+    return system.likeness(json.loads(text), here) if text else "other"
 
 
 def compare(folder: Path) -> pd.DataFrame:

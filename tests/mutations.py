@@ -60,7 +60,7 @@ MUTATIONS = [
     Mutation("learning/schedule.py", "+ self.first_step", "", "learning/test_schedule.py"),
     Mutation("learning/dataset.py", "range(first_step * size, total)", "range(first_step, total)",
              "learning/test_dataset.py"),
-    Mutation("records/provenance.py", "len(makers) == 1", "True", "records/test_provenance.py"),
+    Mutation("records/system.py", "len(makers) == 1", "True", "records/test_system.py"),
     Mutation("__init__.py", "\"avx2\" not in present", "False", "test_arithmetic.py"),
     Mutation("__init__.py", "os.environ.setdefault(_name, _value)", "pass", "test_arithmetic.py"),
     Mutation("reporting/reproduction.py", "max(1.0, abs(self.before))", "1.0", "reporting/test_reproduction.py"),

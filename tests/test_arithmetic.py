@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import stages
-from stages.records import provenance
+from stages.records import system
 
 NARROW, WIDE = "fpu avx2 fma", "fpu avx2 fma avx512f avx512_bf16"
 # Photos of the sample that differ in a few pixels' last bits between kernels for AVX2 and for AVX-512; the hashes were
@@ -53,11 +53,11 @@ def test_native_leaves_every_kernel_to_its_library():
 
 def test_what_the_user_has_set_stays():
     code = "import os, stages; print(os.environ.get('OPENBLAS_CORETYPE'), os.environ.get('ONEDNN_MAX_CPU_ISA'))"
-    held = "AVX2" if "avx2" in provenance.this_cpu()["features"] else "None"
+    held = "AVX2" if "avx2" in system.this_cpu()["features"] else "None"
     assert started(code, OPENBLAS_CORETYPE="Zen") == ["Zen", held]
     assert started(code, OPENBLAS_CORETYPE="Zen", STAGES_ARITHMETIC="native") == ["Zen", "None"]
 
 
-@pytest.mark.skipif("avx2" not in provenance.this_cpu()["features"], reason="this CPU has no AVX2")
+@pytest.mark.skipif("avx2" not in system.this_cpu()["features"], reason="this CPU has no AVX2")
 def test_the_photos_of_the_sample_have_the_bytes_that_another_cpu_gave_them():
     assert started(DRAW) == DRAWN

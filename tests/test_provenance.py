@@ -52,7 +52,7 @@ def written(run):
 def test_it_names_commit_networks_packages_cpu_and_arithmetic(run):
     found = written(run)
     assert found["commit"] == git("rev-parse", "HEAD") and found["networks_md5"] == {"a.onnx": "1", "b.npz": "2"}
-    assert found["drift"] == [f"pandas {provenance.provenance.installed()['pandas']}, locked 0.0.1"]
+    assert found["drift"] == [f"pandas {provenance.system.installed()['pandas']}, locked 0.0.1"]
     assert found["stages"]["train@lite"] == {"device": "CPU", "precision": "float32"}
     assert found["stages"]["detect"]["engine"] == "openvino" and found["stages"]["detect"]["precision"] == "f32"
     assert found["stages"]["segment"]["engine"] == "onnxruntime" and found["stages"]["segment"]["precision"] == "f32"

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from stages import reproduce
-from stages.records import provenance
+from stages.records import system
 
 LOCKS = ("models/pretrained/dvc.lock", "data/sample/dvc.lock", "dvc.lock")
 
@@ -33,7 +33,7 @@ def project(tmp_path, monkeypatch):
             LOCKS[1]: lock("render", "photos", "p"),
             LOCKS[2]: lock("train@lite", "metrics/train.json", "t"),
             "metrics/train.json": json.dumps({"loss": 0.5}),
-            "metrics/provenance.json": json.dumps({"cpu": cpu or provenance.this_cpu(), "arithmetic": "portable"}),
+            "metrics/provenance.json": json.dumps({"cpu": cpu or system.this_cpu(), "arithmetic": "portable"}),
             "Makefile": f"repro:\n\t{command}\n",
             "again/kept": "",
             **{f"again/{path}": text for path, text in again.items()},
@@ -76,7 +76,7 @@ def test_moved_figures_fail_on_the_same_cpu(project, monkeypatch, capfd):
 
 @pytest.mark.parametrize("other", [{"vendor": "another"}, {"family": "26 2", "features": ["avx2", "fma", "avx512f"]}])
 def test_on_another_cpu_they_may_move_a_little(project, monkeypatch, capfd, tmp_path, other):
-    project(MOVED, cpu={**provenance.this_cpu(), **other})
+    project(MOVED, cpu={**system.this_cpu(), **other})
     code, told = outcome(monkeypatch, capfd, "--folder", str(tmp_path / "kept"))
     assert code == 0 and "another CPU" in told and "1 stages within" in told and "0 differ" in told
     assert json.loads((tmp_path / "kept" / "metrics" / "train.json").read_text()) == {"loss": 0.55}

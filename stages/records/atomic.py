@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+# Hex digits that tell unfinished files of one path apart.
+_MARK = 8
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -16,7 +19,7 @@ def replacing(path: Path) -> Iterator[Path]:
     The temporary name keeps the suffix, because encoders such as OpenCV's choose the format by it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:_MARK]}{path.suffix}")
     try:
         yield temporary
         temporary.replace(path)
@@ -26,7 +29,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def clear(path: Path) -> None:
     """Remove what killed runs left of `path`: of large files, such remains would fill the disk one by one."""
-    for unfinished in path.parent.glob(f".{glob.escape(path.stem)}.*{path.suffix}"):
+    for unfinished in path.parent.glob(f".{glob.escape(path.stem)}.{'[0-9a-f]' * _MARK}{path.suffix}"):
         unfinished.unlink()
 
 

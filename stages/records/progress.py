@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from stages.records import provenance
+from stages.records import system
 
 Item = TypeVar("Item")
 _LOCK = Path("requirements.lock")
@@ -23,7 +23,7 @@ def summary(verb: str, **counts: object) -> None:
     error how many packages have other versions than the lock file says.
     """
     print(f"{verb}: " + ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in counts.items()))
-    found = provenance.drift_from(_LOCK)
+    found = system.drift_from(_LOCK)
     if found:
         others = f"{'; '.join(found[:3])}{' ...' if len(found) > 3 else ''}"
         print(

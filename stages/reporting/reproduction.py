@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from stages.records.provenance import Likeness
+from stages.records.system import Likeness
 
 # How far a figure of another machine may be off, as a share of itself, or of one where it is less: 0.02 is two points
 # of a share. Trained networks take another way when the last digit of one step differs.

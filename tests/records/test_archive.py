@@ -58,7 +58,7 @@ def test_an_unfinished_archive_is_never_there_and_leaves_the_old_one(tmp_path):
 
 
 def test_what_a_killed_run_left_goes_with_the_next_and_nothing_else(tmp_path):
-    others = {".p.png", ".q.0a1b2c3d.zip", "p.csv"}
+    others = {".p.png", ".q.0a1b2c3d.zip", ".p.q.0a1b2c3d.zip", "p.csv"}
     for name in (".p.0a1b2c3d.zip", ".p.ffffffff.zip", *others):
         (tmp_path / name).write_bytes(b"half")
     archives.put(tmp_path / "p.zip", PICTURES)

@@ -1,4 +1,4 @@
-"""What results were made with: the packages beside those that are locked, the CPU."""
+"""What results are made with: the packages beside those that are locked, the CPU."""
 
 import platform
 import re

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.records import progress, provenance
+from stages.records import progress, system
 
 LOCK = """absl-py==2.5.1 \\
     --hash=sha256:00 \\
@@ -27,19 +27,19 @@ flags\t\t: fpu
 
 def test_a_lock_file_says_what_is_meant_for_this_machine(tmp_path):
     (tmp_path / "lock").write_text(LOCK)
-    assert provenance.locked(tmp_path / "lock") == {"absl-py": "2.5.1", "typing-extensions": "4.16.0"}
+    assert system.locked(tmp_path / "lock") == {"absl-py": "2.5.1", "typing-extensions": "4.16.0"}
 
 
 def test_drift_names_what_has_another_version_or_is_missing_and_nothing_else():
     wanted = {"a": "1", "b": "2", "c": "3"}
-    assert provenance.drift(wanted, {"a": "1", "b": "2.0", "x": "9"}) == ["b 2.0, locked 2", "c missing, locked 3"]
-    assert provenance.drift(wanted, wanted) == provenance.drift({}, wanted) == []
+    assert system.drift(wanted, {"a": "1", "b": "2.0", "x": "9"}) == ["b 2.0, locked 2", "c missing, locked 3"]
+    assert system.drift(wanted, wanted) == system.drift({}, wanted) == []
 
 
 def test_the_projects_own_lock_file_can_be_read():
-    found = provenance.locked(Path(__file__).parents[2] / "requirements.lock")
+    found = system.locked(Path(__file__).parents[2] / "requirements.lock")
     assert len(found) > 100 and {"tensorflow", "opencv-python-headless", "numpy"} <= set(found)
-    assert provenance.installed()["numpy"] == metadata.version("numpy")
+    assert system.installed()["numpy"] == metadata.version("numpy")
 
 
 @pytest.mark.parametrize("is_there", [True, False])
@@ -57,18 +57,18 @@ def test_a_stage_says_so_when_it_ran_under_other_versions(tmp_path, monkeypatch,
 
 
 def test_a_cpu_is_known_by_model_and_by_the_features_that_matter():
-    assert provenance.cpu(CPUINFO) | {"machine": ""} == {
+    assert system.cpu(CPUINFO) | {"machine": ""} == {
         "machine": "", "vendor": "Maker", "family": "6 9", "model": "Fast 9000", "features": ["avx2", "fma", "avx512f"],
     }  # fmt: skip
-    assert provenance.cpu("")["features"] == [] and provenance.cpu("")["model"]
-    assert set(provenance.this_cpu()) == {"machine", "vendor", "family", "model", "features"}
+    assert system.cpu("")["features"] == [] and system.cpu("")["model"]
+    assert set(system.this_cpu()) == {"machine", "vendor", "family", "model", "features"}
 
 
 def test_cpus_of_one_maker_that_are_held_to_avx2_have_the_same_kernels_and_no_others_have():
-    wide = {"cpu": provenance.cpu(CPUINFO), "arithmetic": "portable"}
+    wide = {"cpu": system.cpu(CPUINFO), "arithmetic": "portable"}
     narrow = {**wide, "cpu": {**wide["cpu"], "family": "6 7", "features": ["avx2", "fma"]}}
-    assert provenance.likeness(wide, wide) == "same" and provenance.likeness(wide, narrow) == "kernels"
+    assert system.likeness(wide, wide) == "same" and system.likeness(wide, narrow) == "kernels"
     native = {**narrow, "arithmetic": "native"}
-    assert provenance.likeness(native, native) == "same" and provenance.likeness(narrow, native) == "other"
+    assert system.likeness(native, native) == "same" and system.likeness(narrow, native) == "other"
     for changes in ({"vendor": "Other"}, {"features": ["avx2"]}, {"machine": "other"}):
-        assert provenance.likeness(wide, {**narrow, "cpu": {**narrow["cpu"], **changes}}) == "other", changes
+        assert system.likeness(wide, {**narrow, "cpu": {**narrow["cpu"], **changes}}) == "other", changes
