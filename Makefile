@@ -8,6 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: repro test verify coverage audit experiments format lock
 
 repro: .venv/ready
+	@python -m stages.mend
 	dvc repro dvc.yaml data/sample/dvc.yaml
 	@python -m stages.provenance
 	@python -m stages.results

@@ -34,9 +34,10 @@ def write_masks(
     made = batches.mapped(partial(make_mask, pictures, maps, rule), image_ids, ahead=32)
     rows = {}
     with archive.writing(path) as add:
-        for image_id, (content, rows[image_id]) in progress.track(made, len(image_ids), "crop", "mask"):
+        for image_id, (content, row) in progress.track(made, len(image_ids), "crop", "mask"):
             if content:
                 add(masks.picture_of(image_id), content)
+            rows[image_id] = row
     return rows
 
 

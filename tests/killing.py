@@ -80,12 +80,22 @@ def hashes(folder: Path) -> dict[str, object]:
     return dict(yaml.safe_load((folder / "dvc.lock").read_text())["stages"])
 
 
-def survive(folder: Path, kills: int, seed: int) -> tuple[Counter[str], list[bool]]:
+class Survival(NamedTuple):
+    """How often each stage was `killed`, how often DVC's own files were `mended`, and of each run that ended, the
+    undisturbed last one too, whether its hashes were `equal` to those of a run that nothing disturbed.
+    """
+
+    killed: Counter[str]
+    mended: int
+    equal: list[bool]
+
+
+def survive(folder: Path, kills: int, seed: int) -> Survival:
     """Kill the run in `folder` that often, from nothing on again and again whenever it ends.
 
-    How often each stage was killed, and whether each run that ended, the undisturbed last one too, had equal hashes.
+    Each begins as `make repro` does, by mending what DVC may have left half written.
     """
-    rng, killed, equal = random.Random(seed), Counter[str](), list[bool]()
+    rng, killed, mended, equal = random.Random(seed), Counter[str](), 0, list[bool]()
     clean(folder)
     attempt(folder, None)
     expected = hashes(folder)
@@ -93,13 +103,14 @@ def survive(folder: Path, kills: int, seed: int) -> tuple[Counter[str], list[boo
     with tqdm(total=kills, unit="kill", desc="killing") as bar:
         while killed.total() < kills or not equal or (folder / "dvc.lock").is_file():
             moment = Moment(rng.randrange(3), rng.uniform(0, _LONGEST)) if killed.total() < kills else None
+            mended += len(small_project.run(folder, "python", "-m", "stages.mend").splitlines())
             has_ended, stage = attempt(folder, moment)
             killed[stage] += not has_ended
             bar.update(not has_ended)
             if has_ended:
                 equal.append(hashes(folder) == expected)
                 clean(folder)
-    return +killed, equal
+    return Survival(+killed, mended, equal)
 
 
 def main() -> None:
@@ -111,11 +122,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "project"
         small_project.make(folder)
-        killed, equal = survive(folder, arguments.kills, arguments.seed)
-    for stage, count in killed.most_common():
+        found = survive(folder, arguments.kills, arguments.seed)
+    for stage, count in found.killed.most_common():
         print(f"{count:4d} kills in {stage}")
-    ended = f"{sum(equal)} of {len(equal)} runs ended with equal hashes"
-    print(f"killing: {killed.total()} kills, seed {arguments.seed}; {ended}")
+    ended = f"{sum(found.equal)} of {len(found.equal)} runs ended with equal hashes"
+    print(f"killing: {found.killed.total()} kills, seed {arguments.seed}, {found.mended} mended; {ended}")
 
 
 if __name__ == "__main__":

@@ -9,5 +9,5 @@ from tests import killing, small_project
 def test_killed_at_random_moments_it_ends_with_the_hashes_of_an_undisturbed_run(tmp_path):
     folder = tmp_path / "project"
     small_project.make(folder)
-    killed, equal = killing.survive(folder, kills=3, seed=1)
-    assert killed.total() == 3 and equal and all(equal), killed
+    found = killing.survive(folder, kills=3, seed=1)
+    assert found.killed.total() == 3 and found.equal and all(found.equal), found

@@ -118,7 +118,8 @@ def _raise_first_unreadable(source: Source) -> None:
             _decoder(source)(index)
         except (tf.errors.InvalidArgumentError, ValueError):
             height, width = source.size_hw
-            raise PhotoError(f"{name}: expected a readable {width}x{height} photo, found another") from None
+            text = f"{name}: expected a readable {width}x{height} photo, found another; run `dvc repro -f resize`"
+            raise PhotoError(text) from None
 
 
 def _loader(source: Source, cache_mb: int) -> Callable[[Any], Any]:
