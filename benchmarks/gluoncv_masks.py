@@ -22,7 +22,7 @@ _ONNXRUNTIME = RuntimeParams(batch_size=1, engine="onnxruntime", precision="f32"
 def compare(name: str, photos: list[Path], python: Path, out: Path) -> dict[str, float]:
     """The largest difference of the maps of one network from mxnet's, and the seconds of both; files go into `out`."""
     view = SegmenterParams(network=f"gluoncv/{name}")
-    pictures = np.stack([prepare(images.read(path), view) for path in photos])
+    pictures = np.stack([prepare(images.decode(images.load(path)), view) for path in photos])
     np.save(out / "pictures.npy", pictures)
     options = ["--network", name, "--pictures", str(out / "pictures.npy"), "--out", str(out)]
     subprocess.run([str(python), "-m", "benchmarks.gluoncv_random", *options], check=True)

@@ -96,7 +96,7 @@ def compare(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
     settings = replace(params.read(arguments.params, "detect", DetectParams), network=name)
     photos = [arguments.photos / path for path in truth["path"]]
     mine = ours(photos, folder / "network.onnx", arguments.size, settings)
-    truth[["height", "width"]] = [images.read(path).shape[:2] for path in photos]
+    truth[["height", "width"]] = [images.decode(images.load(path)).shape[:2] for path in photos]
     reference = theirs(folder / "found.npz", truth[["width", "height"]].to_numpy(), settings.min_score)
     apart = np.concatenate([differences(a, b) for a, b in zip(mine, reference)])
     back = np.concatenate([differences(b, a) for a, b in zip(mine, reference)])

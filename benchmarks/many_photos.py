@@ -51,8 +51,8 @@ def project(place: Path, count: int, has_csv: bool = False, has_folders: bool = 
     settings = yaml.safe_load((_ROOT / "params.yaml").read_text(encoding="utf-8"))
     settings["ingest"]["source"] = "photos.csv" if has_csv else "photos"
     (place / "params.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
-    shutil.copy(_ROOT / "dvc.yaml", place)
-    (place / ".dvcignore").write_text("__pycache__\n", encoding="utf-8")
+    for name in ("dvc.yaml", ".dvcignore"):
+        shutil.copy(_ROOT / name, place)
     for network in ("centernet_mobilenetv3.onnx", "u2netp.onnx", *(m["weights"] for m in settings["models"].values())):
         play(place / "models" / "pretrained" / network)
     play(place / settings["ingest"]["source"], None if has_csv else count)

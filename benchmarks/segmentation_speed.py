@@ -48,6 +48,8 @@ def main() -> None:
     settings = params.read(arguments.params, "segment", SegmentParams)
     pictures = Archive(arguments.crops)
     names = pictures.names[: arguments.limit]
+    if not names:
+        raise ValueError(f"{arguments.crops}: expected crops, found none; run `dvc repro crop`")
     view = SegmenterParams(arguments.network)
     contenders = {
         "ONNX Runtime, batch 1": timing.stopwatch(one_by_one(names, pictures, arguments.networks, view)),

@@ -1,6 +1,8 @@
 """Average the maps of all segmenters into one mask a crop, keep the car's own region, and say which to believe."""
 
 import argparse
+import sys
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -18,9 +20,8 @@ Row = dict[str, object]
 def make_mask(pictures: Archive, maps: dict[str, Archive], rule: MaskParams, image_id: str) -> tuple[bytes, Row]:
     """Make the mask of one crop from the maps by segmenter: a PNG (or nothing), and what data/masks.csv says of it."""
     try:
-        size_wh = images.size_wh(images.stored(pictures, crops.picture_of(image_id)))
-        drawn = {name: images.stored(maps[name], masks.picture_of(image_id)) for name in rule.weights}
-        planes = {name: images.decode_mask(content) for name, content in drawn.items()}
+        size_wh = images.stored_size_wh(pictures, crops.picture_of(image_id))
+        planes = {name: images.stored_mask(maps[name], masks.picture_of(image_id)) for name in rule.weights}
     except images.ImageError as error:
         return b"", {"status": "failed", "reason": error.reason}
     mask = combine(planes, size_wh, rule)
@@ -71,6 +72,17 @@ def count(table: pd.DataFrame) -> dict[str, object]:
     return {"crops": len(usable), "masked": int(usable["is_masked"].sum()), "reason": reasons, **known}
 
 
+def clear_strangers(folder: Path, names: Iterable[str]) -> list[Path]:
+    """Remove the archives of maps that no segmenter of these names draws; they would count as read by what reads maps.
+
+    DVC's cache still has them. The files that it was.
+    """
+    strangers = sorted(set(folder.glob("*.zip")) - {folder / f"{name}.zip" for name in names})
+    for path in strangers:
+        path.unlink()
+    return strangers
+
+
 def check_segmenters(path: Path, rule: MaskParams) -> None:
     """Raise ParamError unless `mask.weights` names exactly the segmenters there are."""
     known = set(map(str, params.load(path).get("segmenters") or {}))
@@ -92,6 +104,8 @@ def main() -> None:
     check_segmenters(arguments.params, rule)
     chosen = crops.read(arguments.boxes)
     image_ids = chosen.loc[chosen["status"] == "ok", "image_id"].tolist()
+    for path in clear_strangers(arguments.maps, rule.weights):
+        print(f"mask: {path} removed: no segmenter has this name", file=sys.stderr)
     maps = {name: Archive(arguments.maps / f"{name}.zip") for name in rule.weights}
     table = complete(chosen, write_masks(arguments.masks, image_ids, Archive(arguments.crops), maps, rule))
     tables.write(arguments.table, table)

@@ -50,18 +50,18 @@ class Thumbnails:
 
     def padded(self, file: str) -> Look:
         """The picture that the models see."""
-        return self._look(lambda: images.decode(images.stored(self.letterbox, file)))
+        return self._look(lambda: images.stored_picture(self.letterbox, file))
 
     def _photo(self, path: str, image_id: str) -> np.ndarray:
         content = images.load(self.photos / path, image_id or None)
         return images.decode_photo(content, images.at_least(4 * self.side)).picture
 
     def _crop(self, image_id: str) -> np.ndarray:
-        return images.decode(images.stored(self.crops, crops.picture_of(image_id)))
+        return images.stored_picture(self.crops, crops.picture_of(image_id))
 
     def _masked(self, image_id: str, strength: float) -> np.ndarray:
         crop = self._crop(image_id)
-        mask = images.decode_mask(images.stored(self.masks, masks.picture_of(image_id)))
+        mask = images.stored_mask(self.masks, masks.picture_of(image_id))
         masked = background.remove(crop, mask, _BEHIND)
         return cv2.addWeighted(masked, strength, crop, 1 - strength, 0)
 

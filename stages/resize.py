@@ -75,9 +75,8 @@ def make_padded(pictures: Archive, drawn: Archive, settings: ResizeParams, row: 
     """
     image_id = str(row["image_id"])
     try:
-        crop = images.decode(images.stored(pictures, crops.picture_of(image_id)))
-        content = images.stored(drawn, masks.picture_of(image_id)) if row["is_masked"] else None
-        mask = None if content is None else images.decode_mask(content)
+        crop = images.stored_picture(pictures, crops.picture_of(image_id))
+        mask = images.stored_mask(drawn, masks.picture_of(image_id)) if row["is_masked"] else None
     except images.ImageError as error:
         return b"", {"status": "failed", "reason": error.reason}
     if mask is not None and mask.shape != crop.shape[:2]:

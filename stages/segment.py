@@ -28,7 +28,7 @@ class Prepared(NamedTuple):
 def read_prepared(pictures: Archive, view: SegmenterParams, image_id: str) -> Prepared:
     """Decode the crop of one photo and prepare it for the network."""
     try:
-        crop = images.decode(images.stored(pictures, crops.picture_of(image_id)))
+        crop = images.stored_picture(pictures, crops.picture_of(image_id))
         return Prepared(image_id, segmentation.prepare(crop, view))
     except images.ImageError:
         return Prepared(image_id, None)

@@ -68,9 +68,9 @@ def mask_overlaps(margin: float, drawn: Drawn, row: dict[Hashable, object]) -> d
     box = np.array([row[name] for name in CORNERS], dtype=np.float64) if row["is_cropped"] else None
     window = selection.window(box, (true.shape[1], true.shape[0]), margin)
     size_wh = window[2] - window[0], window[3] - window[1]
-    planes = {key: images.decode_mask(images.stored(maps, name)) for key, maps in drawn.maps.items()}
+    planes = {key: images.stored_mask(maps, name) for key, maps in drawn.maps.items()}
     alone = {key: (255 * stretched(plane, size_wh)).astype(np.uint8) for key, plane in planes.items()}
-    found = {"": images.decode_mask(images.stored(drawn.used, name)), **alone}
+    found = {"": images.stored_mask(drawn.used, name), **alone}
     return {key: truth.mask_iou(mask, window, true) for key, mask in found.items()}
 
 

@@ -1,4 +1,4 @@
-"""Archives of pictures as the stages write them, for tests that put some there and look at what came out."""
+"""Pictures and archives of them, for tests that put some there and look at what the stages made."""
 
 from pathlib import Path
 
@@ -7,6 +7,12 @@ import numpy as np
 from stages.imaging import images
 from stages.records import archive
 from stages.records.archive import Archive
+
+
+def write(path: Path, picture: np.ndarray) -> None:
+    """Write `(H, W, 3)` uint8 RGB or `(H, W)` uint8 to a .jpg or .png as the stages encode it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(images.encode(picture, path.suffix))
 
 
 def put(path: Path, pictures: dict[str, np.ndarray | bytes], without: tuple[str, ...] = ()) -> None:

@@ -60,7 +60,8 @@ def missing_network() -> str | None:
 def make(folder: Path) -> None:
     """Make the project in `folder`, ready for `dvc repro`."""
     shutil.copytree(ROOT / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "dvc.yaml", folder)
+    for name in ("dvc.yaml", ".dvcignore"):
+        shutil.copy(ROOT / name, folder)
     (folder / "models" / "pretrained").mkdir(parents=True)
     for name in NETWORKS:
         shutil.copy(ROOT / "models" / "pretrained" / name, folder / "models" / "pretrained")

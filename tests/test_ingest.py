@@ -16,6 +16,7 @@ from stages.learning import photos
 from stages.records import manifest
 from stages.records.params import ParamError
 from stages.records.tables import TableError
+from tests import archives
 
 SETTINGS = IngestParams("photos", 1, 0.2, 0.2, 3, 3)
 
@@ -34,7 +35,7 @@ def source(tmp_path):
         root = tmp_path / "photos"
         root.mkdir()
         for seed, (name, number) in enumerate((n, i) for n, count in counts.items() for i in range(count)):
-            images.write(root / name / f"{number:02d}.png", picture(seed))
+            archives.write(root / name / f"{number:02d}.png", picture(seed))
         return root
 
     return make
@@ -101,7 +102,8 @@ def test_the_same_source_gives_the_same_bytes_and_another_seed_another_split(sou
 
 def test_near_duplicates_share_a_group_and_a_split_across_classes(source, stage):
     root = source(a=10, b=10)
-    images.write(root / "b" / "smaller.png", letterbox.resize(images.read(root / "a" / "03.png"), 32, 24))
+    large = images.decode(images.load(root / "a" / "03.png"))
+    archives.write(root / "b" / "smaller.png", letterbox.resize(large, 32, 24))
     rows, _, metrics = stage(root)
     pair = rows[rows["path"].isin(["a/03.png", "b/smaller.png"])]
     assert pair["group"].tolist() == [pair["image_id"].min()] * 2 and pair["split"].nunique() == 1
@@ -111,9 +113,9 @@ def test_near_duplicates_share_a_group_and_a_split_across_classes(source, stage)
 
 def test_a_photo_and_its_enlarged_copy_share_a_group_and_keep_their_sizes(source, stage):
     root = source(a=3, b=3)
-    images.write(root / "a" / "large.jpg", picture(50, 1400, 1050))
-    images.write(root / "b" / "twice.jpg", letterbox.resize(picture(50, 1400, 1050), 2800, 2100))
-    images.write(root / "b" / "eight.jpg", letterbox.resize(picture(50, 1400, 1050), 11200, 8400))
+    archives.write(root / "a" / "large.jpg", picture(50, 1400, 1050))
+    archives.write(root / "b" / "twice.jpg", letterbox.resize(picture(50, 1400, 1050), 2800, 2100))
+    archives.write(root / "b" / "eight.jpg", letterbox.resize(picture(50, 1400, 1050), 11200, 8400))
     rows, *_ = stage(root)
     found = rows.set_index("path").loc[["a/large.jpg", "b/twice.jpg", "b/eight.jpg"]]
     assert found["group"].nunique() == 1 and rows["group"].nunique() == 7
@@ -221,7 +223,7 @@ def test_names_that_no_list_can_hold_are_escaped_with_a_reason_and_disturb_no_ot
 
 def test_paths_that_leave_the_folder_of_the_list_are_not_read(source, stage, tmp_path):
     root = source(a=3, b=3)
-    images.write(tmp_path / "elsewhere.png", picture(71))
+    archives.write(tmp_path / "elsewhere.png", picture(71))
     names = [f"{label}/{i:02d}.png" for label in "ab" for i in range(3)]
     outside = ["../elsewhere.png", "a/../../elsewhere.png", str(tmp_path / "elsewhere.png")]
     (root / "list.csv").write_text("path,label\n" + "".join(f"{name},{name[0]}\n" for name in names))

@@ -71,6 +71,15 @@ def test_no_crop_at_all(stage):
     assert len(table) == 0 and metrics == {"crops": 0, "masked": 0, "reason": {}}
 
 
+def test_maps_of_a_segmenter_that_is_no_more_go(tmp_path, stage, capsys):
+    for name in ("old.zip", "b.txt", "c/d.zip"):
+        archives.put(tmp_path / "maps" / name, {})
+    stage([row("aa")], {"aa": (plane(1, 9), plane(1, 9))})
+    found = {str(path.relative_to(tmp_path / "maps")) for path in (tmp_path / "maps").rglob("*.*")}
+    assert found == {"a.zip", "b.zip", "b.txt", "c/d.zip"}
+    assert "old.zip removed: no segmenter has this name" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("weights", [{"a": 1}, {"a": 1, "b": 1, "c": 1}])
 def test_weights_that_do_not_fit_the_segmenters_are_refused(stage, weights):
     with pytest.raises(ParamError, match=r"mask\.weights.*`[bc]` is on one side only"):

@@ -352,7 +352,7 @@ def test_vanished_and_changed_photos_leave_a_note(project, run):
     (project.folder / "photos" / gone["path"]).unlink()
     archives.put(project.folder / "crops.zip", {}, without=(f"{gone['image_id']}.jpg",))
     archives.put(project.folder / "mask_pictures.zip", {}, without=(f"{changed['image_id']}.png",))
-    images.write(project.folder / "photos" / changed["path"], photo_of(99))
+    archives.write(project.folder / "photos" / changed["path"], photo_of(99))
     page = project.render(run)
     lost = [attributes["aria-label"] for attributes in page.of("div") if attributes.get("role") == "img"]
     twice = [

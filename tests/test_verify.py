@@ -6,7 +6,6 @@ import pytest
 import yaml
 
 from stages import verify
-from stages.imaging import images
 from stages.records import crops, detections, manifest, tables
 from tests import archives
 
@@ -43,7 +42,7 @@ def stage(tmp_path, run):
         photos, chosen, known, found = (list(column) for column in zip(*rows))
         for photo in photos:
             name = photo["image_id"]
-            images.write(tmp_path / "true" / "x" / f"{name}.png", filled((80, 60), BOX))
+            archives.write(tmp_path / "true" / "x" / f"{name}.png", filled((80, 60), BOX))
             archives.put(tmp_path / "masks.zip", {f"{name}.png": filled((40, 20), (0, 0, 40, 20))})
             archives.put(tmp_path / "maps" / "a.zip", {f"{name}.png": filled((8, 8), (0, 0, 4, 8))})
             archives.put(tmp_path / "maps" / "b.zip", {f"{name}.png": filled((8, 8), (0, 0, 8, 8))})

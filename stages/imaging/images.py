@@ -17,7 +17,6 @@ import pi_heif
 from PIL import ExifTags, Image
 from PIL.JpegImagePlugin import JpegImageFile
 
-from stages.records import atomic
 from stages.records.archive import Archive, ArchiveError
 
 # A picture of more pixels is refused before it is decoded: a small file can claim to be an enormous one.
@@ -66,7 +65,11 @@ class ImageError(ValueError):
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
-        self.reason = reason
+        self.reason, self.detail = reason, detail
+
+    def of(self, name: str) -> "ImageError":
+        """The same error, telling the name of what it is about."""
+        return ImageError(self.reason, f"{name}: {self.detail}")
 
 
 class Photo(NamedTuple):
@@ -187,11 +190,6 @@ def load(path: Path, expected_id: str | None = None) -> bytes:
     return content
 
 
-def read(path: Path, expected_id: str | None = None) -> np.ndarray:
-    """Read a file into an upright picture, `(H, W, 3)` uint8 RGB. Raises ImageError as `load` and `decode` do."""
-    return decode(load(path, expected_id))
-
-
 def stored(pictures: Archive, name: str) -> bytes:
     """The bytes of a picture that a stage wrote. Raises ImageError with the reason `missing` or `truncated`."""
     try:
@@ -200,10 +198,32 @@ def stored(pictures: Archive, name: str) -> bytes:
         raise ImageError(error.reason, str(error)) from None
 
 
-def size_wh(content: bytes) -> tuple[int, int]:
-    """Width and height in pixels of a picture as it is stored, from its header alone. Raises ImageError."""
-    with _open(content) as picture:
-        return picture.size
+def stored_picture(pictures: Archive, name: str) -> np.ndarray:
+    """A picture that a stage wrote, `(H, W, 3)` uint8 RGB. Raises ImageError as `stored` and `decode` do."""
+    content = stored(pictures, name)
+    try:
+        return decode(content)
+    except ImageError as error:
+        raise error.of(f"{pictures.path}: {name}") from None
+
+
+def stored_mask(pictures: Archive, name: str) -> np.ndarray:
+    """A mask or map that a stage wrote, `(H, W)` uint8. Raises ImageError as `stored` and `decode_mask` do."""
+    content = stored(pictures, name)
+    try:
+        return decode_mask(content)
+    except ImageError as error:
+        raise error.of(f"{pictures.path}: {name}") from None
+
+
+def stored_size_wh(pictures: Archive, name: str) -> tuple[int, int]:
+    """Width and height in pixels of a picture that a stage wrote, from its header alone. Raises ImageError."""
+    content = stored(pictures, name)
+    try:
+        with _open(content) as picture:
+            return picture.size
+    except ImageError as error:
+        raise error.of(f"{pictures.path}: {name}") from None
 
 
 def decode_mask(content: bytes) -> np.ndarray:
@@ -220,7 +240,7 @@ def read_mask(path: Path) -> np.ndarray:
     try:
         return decode_mask(content)
     except ImageError as error:
-        raise ImageError(error.reason, f"{path}: {error}") from None
+        raise error.of(str(path)) from None
 
 
 def encode(image: np.ndarray, suffix: str) -> bytes:
@@ -232,8 +252,3 @@ def encode(image: np.ndarray, suffix: str) -> bytes:
         raise ValueError(f"expected (H, W, 3) or (H, W) uint8, found {image.dtype} {image.shape}")
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
     return cv2.imencode(suffix, bgr, _OPTIONS[suffix])[1].tobytes()
-
-
-def write(path: Path, image: np.ndarray) -> None:
-    """Write `(H, W, 3)` uint8 RGB or `(H, W)` uint8 to a .jpg or .png, atomically; see `encode`."""
-    atomic.write_bytes(path, encode(image, path.suffix))

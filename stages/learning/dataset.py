@@ -16,7 +16,7 @@ from stages.records.archive import Archive
 
 
 class PhotoError(ValueError):
-    """A photo cannot be decoded, or has another size than the others."""
+    """A photo is not there, cannot be decoded, or has another size than the others."""
 
 
 class Source(NamedTuple):
@@ -90,18 +90,20 @@ def full_batches(source: Source, params: TrainParams) -> Iterator[np.ndarray]:
     with black: at the end some photos are left out, or the first ones come again.
     """
     n_photos = params.batch_size * steps_per_epoch(len(source.names), params.batch_size)
-    names, labels = (np.resize(column, n_photos) for column in (source.names, source.labels))
-    return in_order(source._replace(names=names.tolist(), labels=labels), params.batch_size, params.threads)
+    return in_order(source, params.batch_size, params.threads, n_photos)
 
 
-def in_order(source: Source, batch_size: int, threads: int) -> Iterator[np.ndarray]:
-    """Yield the photos as they are, RGB uint8 (B, H, W, 3), in order; the last batch is filled with black.
+def in_order(source: Source, batch_size: int, threads: int, count: int | None = None) -> Iterator[np.ndarray]:
+    """Yield the photos as they are, RGB uint8 (B, H, W, 3), in order; the last batch is filled with black. If there is
+    a `count`, so many: fewer than there are, or the first ones again.
 
-    Raises PhotoError naming the first photo that cannot be decoded or has another size.
+    Raises PhotoError naming the first photo that cannot be decoded or has another size, ArchiveError a damaged one.
     """
     if not source.names:
         return
-    data = tf.data.Dataset.range(len(source.names)).map(_decoder(source), num_parallel_calls=threads)
+    decode, n_photos = _decoder(source), len(source.names)
+    data = tf.data.Dataset.range(n_photos if count is None else count)
+    data = data.map(lambda place: decode(place % n_photos), num_parallel_calls=threads)
     data = data.batch(batch_size).prefetch(1)
     try:
         for batch in data.as_numpy_iterator():
@@ -112,14 +114,16 @@ def in_order(source: Source, batch_size: int, threads: int) -> Iterator[np.ndarr
 
 
 def _raise_first_unreadable(source: Source) -> None:
-    """Raise PhotoError for the first bad photo: an error inside a pipeline does not say whose it is."""
+    """Raise the error of the first bad photo: one inside a pipeline does not say whose it is."""
+    decode = _decoder(source)
     for index, name in enumerate(source.names):
+        source.read(name)
         try:
-            _decoder(source)(index)
+            decode(index)
         except (tf.errors.InvalidArgumentError, ValueError):
             height, width = source.size_hw
-            text = f"{name}: expected a readable {width}x{height} photo, found another; run `dvc repro -f resize`"
-            raise PhotoError(text) from None
+            text = f"expected a readable {width}x{height} picture, found another; run `dvc repro -sf resize`"
+            raise PhotoError(f"{name} among the letterboxed photos: {text}") from None
 
 
 def _loader(source: Source, cache_mb: int) -> Callable[[Any], Any]:
@@ -133,14 +137,20 @@ def _loader(source: Source, cache_mb: int) -> Callable[[Any], Any]:
 
 
 def _decoder(source: Source) -> Callable[[Any], Any]:
-    """Return a function of an index. TensorFlow itself reads files whole or not at all, so Python fetches the bytes."""
-
-    def fetch(index: np.int64) -> bytes:
-        return source.read(source.names[index])
+    """Return a function of an index that gives the photo, RGB uint8 (H, W, 3)."""
+    fetch = _fetcher(source)
 
     def decode(index: Any) -> Any:
-        content = tf.ensure_shape(tf.numpy_function(fetch, [index], tf.string, stateful=False), ())
-        photo = tf.io.decode_image(content, 3, expand_animations=False)
+        photo = tf.io.decode_image(fetch(index), 3, expand_animations=False)
         return tf.ensure_shape(photo, (*source.size_hw, 3))
 
     return decode
+
+
+def _fetcher(source: Source) -> Callable[[Any], Any]:
+    """Return a function of an index that gives a photo's bytes, in Python: TensorFlow itself reads only whole files."""
+
+    def read(index: np.int64) -> bytes:
+        return source.read(source.names[index])
+
+    return lambda index: tf.ensure_shape(tf.numpy_function(read, [index], tf.string, stateful=False), ())

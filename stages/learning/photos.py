@@ -9,7 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from stages.records import letterbox, tables
-from stages.records.archive import Archive
+from stages.records.archive import Archive, ArchiveError
 
 SPLITS = ("train", "val", "test")
 
@@ -59,6 +59,12 @@ def _of_split(frame: pd.DataFrame, classes: list[str]) -> Photos:
 
 
 def size_hw(pictures: Archive, photos: Photos) -> tuple[int, int]:
-    """Return the height and the width, in pixels, of the first of the photos: all have those."""
-    with Image.open(io.BytesIO(pictures.read(photos.names[0]))) as image:
-        return image.height, image.width
+    """Return the height and the width, in pixels, of the first of the photos: all have those. Raises ArchiveError."""
+    name = photos.names[0]
+    content = pictures.read(name)
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return image.height, image.width
+    except OSError:
+        text = f"{pictures.path}: {name}: expected a picture, found other bytes; run `dvc repro -sf resize`"
+        raise ArchiveError("not_an_image", text) from None

@@ -4,6 +4,7 @@ DVC looks at every file of a folder for every stage that reads it, each time it 
 the network take one large file sooner than as much in small ones.
 """
 
+import errno
 import struct
 import zipfile
 import zlib
@@ -66,12 +67,19 @@ class Archive:
         return name in self._file.NameToInfo
 
     def read(self, name: str) -> bytes:
-        """The bytes of a picture. Raises ArchiveError with the reason `missing`, or `truncated` where they changed."""
+        """The bytes of a picture.
+
+        Raises ArchiveError with the reason `missing`, or `truncated` where the bytes are not those that were written,
+        and OSError naming the archive when the disk fails.
+        """
         try:
             return self._file.read(name)
         except KeyError:
             text = f"{self.path}: expected a picture {name}, found none; run `dvc repro`"
             raise ArchiveError("missing", text) from None
         except _BROKEN as error:
+            # A failing disk, not a damaged archive: of bytes, only a place before the file's start makes an OSError.
+            if isinstance(error, OSError) and error.errno != errno.EINVAL:
+                raise OSError(error.errno, error.strerror, str(self.path)) from None
             text = f"{self.path}: {name} is damaged: {error}; delete the archive and run `dvc repro`"
             raise ArchiveError("truncated", text) from None

@@ -14,6 +14,8 @@ from PIL import Image, ImageCms
 
 from stages.imaging import images
 from stages.imaging.images import ImageError
+from stages.records.archive import Archive
+from tests import archives
 
 
 def saved(picture, kind="PNG", **options):
@@ -357,11 +359,11 @@ def test_reading_checks_that_the_bytes_are_those_of_the_id(tmp_path, corners):
     content = saved(corners(5, 3))
     path = tmp_path / "наш 'car'.png"
     path.write_bytes(content)
-    np.testing.assert_array_equal(images.read(path), corners(5, 3))
-    np.testing.assert_array_equal(images.read(path, images.image_id(content)), corners(5, 3))
+    np.testing.assert_array_equal(images.decode(images.load(path)), corners(5, 3))
+    np.testing.assert_array_equal(images.decode(images.load(path, images.image_id(content))), corners(5, 3))
     for bad, reason in ((path, "changed"), (tmp_path / "none.png", "missing"), (tmp_path, "not_a_file")):
         with pytest.raises(ImageError) as caught:
-            images.read(bad, "0" * 16)
+            images.load(bad, "0" * 16)
         assert caught.value.reason == reason and str(bad) in str(caught.value)
 
 
@@ -373,8 +375,8 @@ def test_png_comes_back_exactly_and_jpeg_nearly(tmp_path, corners, width, height
     jpeg = images.decode(images.encode(corners(48, 32), ".jpg"))
     np.testing.assert_allclose(jpeg.astype(int), corners(48, 32), atol=4)
     assert images.encode(picture, ".jpg") == images.encode(picture.copy(), ".jpg")
-    images.write(tmp_path / "a" / "b.png", picture)
-    np.testing.assert_array_equal(images.read(tmp_path / "a" / "b.png"), picture)
+    archives.write(tmp_path / "a" / "b.png", picture)
+    np.testing.assert_array_equal(images.decode(images.load(tmp_path / "a" / "b.png")), picture)
     np.testing.assert_array_equal(picture, before)
 
 
@@ -385,13 +387,29 @@ def test_a_turned_view_is_encoded_like_its_copy(corners):
 
 def test_masks_come_back_exactly_and_bad_ones_are_refused_by_name(tmp_path):
     mask = np.random.default_rng(0).integers(0, 256, (3, 7), dtype=np.uint8)
-    images.write(tmp_path / "m.png", mask)
+    archives.write(tmp_path / "m.png", mask)
     np.testing.assert_array_equal(images.read_mask(tmp_path / "m.png"), mask)
     (tmp_path / "text.png").write_text("text")
     (tmp_path / "empty.png").write_bytes(b"")
     for name in ("none.png", "text.png", "empty.png"):
-        with pytest.raises(ImageError, match=name):
+        with pytest.raises(ImageError, match=name) as caught:
             images.read_mask(tmp_path / name)
+        assert str(caught.value).count(caught.value.reason) == 1
+
+
+def test_stored_pictures_come_back_and_errors_name_archive_and_picture(tmp_path, corners):
+    path = tmp_path / "p.zip"
+    archives.put(path, {"a.png": corners(6, 4), "m.png": np.full((2, 3), 7, np.uint8), "bad.png": b"no picture"})
+    found = Archive(path)
+    np.testing.assert_array_equal(images.stored_picture(found, "a.png"), corners(6, 4))
+    assert (
+        images.stored_size_wh(found, "a.png") == (6, 4) and images.stored_mask(found, "m.png").tolist() == [[7] * 3] * 2
+    )
+    for read in (images.stored_picture, images.stored_mask, images.stored_size_wh):
+        for name, reason in (("bad.png", "not_an_image"), ("none.png", "missing")):
+            with pytest.raises(ImageError, match=rf"p\.zip: .*{name}") as caught:
+                read(found, name)
+            assert caught.value.reason == reason
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import errno
 import os
 import struct
 import time
@@ -94,6 +95,18 @@ def test_no_changed_byte_gives_another_picture(tmp_path):
             except ArchiveError as error:
                 reasons.append(error.reason)
     assert {"missing", "truncated"} == set(reasons)
+
+
+def test_a_failing_disk_is_no_damaged_archive(tmp_path, monkeypatch):
+    archives.put(tmp_path / "p.zip", PICTURES)
+    found = Archive(tmp_path / "p.zip")
+
+    def fail(_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(found._file, "read", fail)
+    with pytest.raises(OSError, match=r"Input/output error.*p\.zip"):
+        found.read("c.png")
 
 
 def test_a_cut_archive_is_refused(tmp_path):
