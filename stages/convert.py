@@ -3,12 +3,11 @@
 import argparse
 from pathlib import Path
 
-import numpy as np
 import onnx
 
 from stages.imaging import onnx_graph
 from stages.learning import torch_pickle
-from stages.records import atomic, command, progress
+from stages.records import arrays, atomic, command, progress
 
 
 class ConvertError(ValueError):
@@ -17,10 +16,10 @@ class ConvertError(ValueError):
 
 def convert(source: Path, out: Path, heads: list[str]) -> None:
     """Write `source` to `out`: a TensorFlow.js graph cut at `heads`, an ONNX graph, or a PyTorch state."""
+    if source.suffix == ".pth":
+        arrays.write(out, torch_pickle.read(source))
+        return
     with atomic.replacing(out) as temporary:
-        if source.suffix == ".pth":
-            np.savez(temporary, **torch_pickle.read(source))  # type: ignore[arg-type]
-            return
         if source.suffix == ".json":
             from stages.imaging import tfjs  # TensorFlow: seconds to import, and needed for this kind alone
 

@@ -3,10 +3,8 @@
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 from stages.learning import applications
-from stages.records import atomic, command, progress
+from stages.records import arrays, command, progress
 
 
 def main() -> None:
@@ -16,8 +14,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     tensors = applications.pretrained(applications.APPLICATIONS[arguments.backbone])
-    with atomic.replacing(arguments.out) as temporary:
-        np.savez(temporary, **tensors)  # type: ignore[arg-type]
+    arrays.write(arguments.out, tensors)
     progress.summary(f"download {arguments.backbone}", arrays=len(tensors))
 
 

@@ -1,15 +1,13 @@
 """`.keras` files whose bytes depend on the model alone."""
 
 import json
-import zipfile
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from stages.learning.engine import keras
-from stages.records import atomic
-
-# The earliest date that a zip archive can hold.
-_DATE = (1980, 1, 1, 0, 0, 0)
+from stages.records import archive
+from stages.records.archive import Archive
 
 
 def save(model: keras.Model, path: Path) -> None:
@@ -18,13 +16,13 @@ def save(model: keras.Model, path: Path) -> None:
     Keras stamps its archives with dates and numbers shared objects by their address in memory; neither means
     anything to a reader, so dates are dropped and the objects numbered in the order in which they occur.
     """
-    with atomic.replacing(path) as temporary:
-        model.save(temporary)
-        with zipfile.ZipFile(temporary) as archive:
-            content = {name: archive.read(name) for name in sorted(archive.namelist())}
-        with zipfile.ZipFile(temporary, "w") as archive:
-            for name, data in content.items():
-                archive.writestr(zipfile.ZipInfo(name, _DATE), _normalised(name, data))
+    with tempfile.TemporaryDirectory() as folder:
+        stamped = Path(folder) / path.name
+        model.save(stamped)
+        written = Archive(stamped)
+        with archive.writing(path) as add:
+            for name in sorted(written.names):
+                add(name, _normalised(name, written.read(name)))
 
 
 def _normalised(name: str, data: bytes) -> bytes:
