@@ -27,6 +27,11 @@ def is_whole(text: str) -> bool:
     return True
 
 
+def is_torn(text: str) -> bool:
+    """Whether DVC would refuse the text for being half written; one that git could not merge is for people to mend."""
+    return not is_whole(text) and "<<<<<<< " not in text
+
+
 def lock_files() -> list[Path]:
     """The lock file beside each dvc.yaml that git knows, where there is one."""
     found = subprocess.run(["git", "ls-files", "-z", "dvc.yaml", "**/dvc.yaml"], capture_output=True, check=True)
@@ -55,7 +60,7 @@ def is_json(path: Path) -> bool:
 
 def mend() -> dict[Path, str]:
     """Mend what DVC left half written: the files, and what was done to each."""
-    broken = [path for path in lock_files() if not is_whole(path.read_text(encoding="utf-8", errors="replace"))]
+    broken = [path for path in lock_files() if is_torn(path.read_text(encoding="utf-8", errors="replace"))]
     done = {path: mend_lock(path) for path in broken}
     if _HELD.is_file() and not is_json(_HELD):
         _HELD.unlink()

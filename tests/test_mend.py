@@ -64,6 +64,12 @@ def test_a_lock_file_cut_anywhere_is_that_of_the_last_commit_or_one_that_dvc_rea
     assert mended > 50
 
 
+def test_a_lock_file_that_git_could_not_merge_is_left_to_people():
+    conflict = LOCK.replace("      size: 0\n", "<<<<<<< HEAD\n      size: 0\n=======\n      size: 1\n>>>>>>> other\n")
+    Path("dvc.lock").write_text(conflict)
+    assert mend.mend() == {} and Path("dvc.lock").read_text() == conflict and not mend.is_whole(conflict)
+
+
 def test_a_lock_file_that_was_never_committed_is_removed(capsys, monkeypatch):
     git("rm", "-q", "--cached", "dvc.lock")
     git("commit", "-q", "-m", "without")
