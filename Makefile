@@ -8,10 +8,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: repro test verify coverage audit experiments format lock
 
 repro: .venv/ready
-	@python -m stages.mend
+	@python -m stages.commands.repair_lock
 	dvc repro dvc.yaml data/sample/dvc.yaml
-	@python -m stages.provenance
-	@python -m stages.results
+	@python -m stages.commands.provenance
+	@python -m stages.commands.results
 
 test: .venv/ready
 	dvc repro --quiet $(NETWORKS:%=models/pretrained/dvc.yaml:convert@%)
@@ -22,7 +22,7 @@ test: .venv/ready
 
 # The last commit once more from nothing, in a clone with its own environment and cache, compared with what is committed.
 verify: .venv/ready
-	python -m stages.reproduce
+	python -m stages.commands.reproduce
 
 # Lines of stages/ that no test reaches; what runs in processes of its own is counted too.
 coverage: .venv/ready
@@ -36,7 +36,7 @@ audit: .venv/ready
 
 # The questions of experiments/, each arm with each seed; goes on where it was.
 experiments: .venv/ready
-	python -m stages.experiment experiments/*.yaml --jobs 2
+	python -m stages.commands.experiment experiments/*.yaml --jobs 2
 
 # The environment: exactly the locked packages, each checked against its hash. The lock file names all of them, so
 # pip need not resolve anything; older ones, asked to, take a newer release for `package[extra]` and fail.

@@ -15,22 +15,24 @@ import pandas as pd
 from scipy.stats import bootstrap
 
 from benchmarks import timing
-from stages import verify
-from stages.crop import choose_all, write_crops
-from stages.detect import detect_all, to_rows
-from stages.imaging import images, runtime, truth
-from stages.imaging.boxes import COLUMNS as CORNERS
-from stages.imaging.detection import DetectParams
-from stages.imaging.masks import MaskParams
-from stages.imaging.networks import DETECTORS
-from stages.imaging.segmentation import SegmenterParams, SegmentParams
-from stages.imaging.selection import CropParams
-from stages.learning.scores import wilson
-from stages.mask import write_masks
-from stages.records import archive, masks, params, tables
-from stages.records.archive import Archive
-from stages.segment import load, segment_all
-from stages.verify import Drawn
+from stages.core import archive, params, tables
+from stages.core.archive import Archive
+from stages.crop.cropping import select_boxes, write_crops
+from stages.detect.detection import detect_all, to_rows
+from stages.detect.settings import DetectParams
+from stages.images import detection_metrics, images
+from stages.images.boxes import COLUMNS as CORNERS
+from stages.mask.masking import write_masks
+from stages.mask.settings import MaskParams
+from stages.networks import runtime
+from stages.networks.catalogue import DETECTORS
+from stages.sample import score
+from stages.sample.score import MaskSources
+from stages.schemas import masks
+from stages.scoring.scores import wilson
+from stages.segment.segmentation import load_network, segment_all
+from stages.segment.settings import SegmenterParams, SegmentParams
+from stages.selection.main_car import CropParams
 
 
 def read_photos(folder: Path) -> pd.DataFrame:
@@ -52,7 +54,7 @@ def choose_boxes(photos: pd.DataFrame, folder: Path, networks: Path, settings: P
     network = runtime.load(networks / spec.file, list(spec.outputs), detect.runtime)
     rows = list(zip(photos["image_id"], photos["path"]))
     found = [to_rows(name, boxes, spec.classes) for name, boxes in detect_all(rows, folder, network, spec, detect)]
-    return choose_all(photos, pd.concat(found, ignore_index=True), params.read(settings, "crop", CropParams))
+    return select_boxes(photos, pd.concat(found, ignore_index=True), params.read(settings, "crop", CropParams))
 
 
 def draw_masks(chosen: pd.DataFrame, folder: Path, out: Path, networks: Path, settings: Path) -> dict[str, float]:
@@ -64,7 +66,7 @@ def draw_masks(chosen: pd.DataFrame, folder: Path, out: Path, networks: Path, se
     names, pictures, maps, seconds = wanted["image_id"].tolist(), Archive(out / "crops.zip"), {}, {}
     for name in mask_rule.weights:
         view = params.read(settings, f"segmenters.{name}", SegmenterParams)
-        network, started = load(networks, view, segment), time.perf_counter()
+        network, started = load_network(networks, view, segment), time.perf_counter()
         with archive.writing(out / f"{name}.zip") as add:
             for image_id, plane in segment_all(names, pictures, network, view, segment.runtime.batch_size):
                 add(masks.picture_of(image_id), images.encode(plane, ".png"))
@@ -81,9 +83,9 @@ def mask_overlaps(chosen: pd.DataFrame, folder: Path, out: Path, settings: Path)
         params.read(settings, "mask", MaskParams).weights,
     )
     maps = {name: Archive(out / f"{name}.zip") for name in weights}
-    drawn = Drawn(Archive(out / "masks.zip"), folder / "masks", maps)
+    drawn = MaskSources(Archive(out / "masks.zip"), folder / "masks", maps)
     rows = [row | {"path": Path(str(row["path"])).name} for row in chosen.to_dict("records")]
-    return pd.DataFrame([verify.mask_overlaps(margin, drawn, row) for row in rows], columns=["", *weights])
+    return pd.DataFrame([score.mask_overlaps(margin, drawn, row) for row in rows], columns=["", *weights])
 
 
 def share(hits: np.ndarray) -> dict[str, float]:
@@ -122,14 +124,16 @@ def main() -> None:
     arguments = parser.parse_args()
     photos = read_photos(arguments.folder)
     chosen = choose_boxes(photos, arguments.folder, arguments.networks, arguments.params)
-    found = truth.box_scores(chosen[CORNERS].to_numpy(float), photos[[f"true_{side}" for side in CORNERS]].to_numpy())
+    found = detection_metrics.box_ious(
+        chosen[CORNERS].to_numpy(float), photos[[f"true_{side}" for side in CORNERS]].to_numpy()
+    )
     with tempfile.TemporaryDirectory() as out:
         seconds = draw_masks(chosen, arguments.folder, Path(out), arguments.networks, arguments.params)
         overlaps = mask_overlaps(chosen, arguments.folder, Path(out), arguments.params)
     averaged = overlaps[""].to_numpy(dtype=np.float64)
     timing.show(summarise(found, averaged), f"{arguments.folder}: {len(photos)} photos")
     alone = {name: overlaps[name].to_numpy(dtype=np.float64) for name in seconds}
-    gains = pd.DataFrame(truth.gains(averaged, alone)).T.assign(**{"s per crop": pd.Series(seconds)})
+    gains = pd.DataFrame(detection_metrics.paired_gains(averaged, alone)).T.assign(**{"s per crop": pd.Series(seconds)})
     timing.show(gains, "each segmenter alone; what the averaged mask gains over it, with its 95 % interval")
     worst = pd.DataFrame({"path": photos["path"], "box IoU": found, "mask IoU": averaged})
     timing.show(worst.sort_values(["mask IoU", "path"]).head(5), "lowest masks")

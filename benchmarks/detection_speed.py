@@ -11,12 +11,14 @@ from pathlib import Path
 from PIL import Image
 
 from benchmarks import timing
-from stages.detect import detect_all
-from stages.imaging import images, runtime
-from stages.imaging.detection import DetectParams, detect, prepare
-from stages.imaging.networks import DETECTORS
-from stages.imaging.runtime import RuntimeParams
-from stages.records import environment, params
+from stages.core import environment, params
+from stages.detect.detection import detect_all
+from stages.detect.detector import detect, prepare
+from stages.detect.settings import DetectParams
+from stages.images import images
+from stages.networks import runtime
+from stages.networks.catalogue import DETECTORS
+from stages.networks.runtime import RuntimeParams
 
 _SIZE_WH = (640, 480)
 _WORKER = Path(__file__).with_name("gluoncv_worker.py")

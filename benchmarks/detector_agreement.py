@@ -18,12 +18,16 @@ import tensorflow as tf
 from google.protobuf import json_format
 
 from benchmarks import timing
-from stages.imaging import boxes, centernet, runtime, tfjs
-from stages.imaging.centernet import Detections
-from stages.imaging.detection import DetectParams, prepare
-from stages.imaging.networks import DETECTORS, Detector
-from stages.imaging.runtime import RuntimeParams
-from stages.records import params, progress
+from stages.core import params, progress
+from stages.detect import centernet
+from stages.detect.centernet import Detections
+from stages.detect.detector import prepare
+from stages.detect.settings import DetectParams
+from stages.images import boxes
+from stages.networks import runtime
+from stages.networks.catalogue import DETECTORS, Detector
+from stages.networks.runtime import RuntimeParams
+from stages.pretrained import tfjs
 
 Precision = Literal["f32", "bf16"]
 Engine = Literal["openvino", "onnxruntime"]

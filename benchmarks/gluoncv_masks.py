@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import timing
-from stages import export
-from stages.imaging import images, runtime
-from stages.imaging.runtime import RuntimeParams
-from stages.imaging.segmentation import SegmenterParams, prepare
-from stages.records import environment
+from stages.core import environment
+from stages.images import images
+from stages.networks import runtime
+from stages.networks.runtime import RuntimeParams
+from stages.pretrained import export
+from stages.segment.segmenter import prepare
+from stages.segment.settings import SegmenterParams
 
 _OPENVINO = RuntimeParams(batch_size=1, engine="openvino", precision="f32")
 _ONNXRUNTIME = RuntimeParams(batch_size=1, engine="onnxruntime", precision="f32")

@@ -13,15 +13,17 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import timing
-from stages import export
-from stages.detect import detect_all
-from stages.imaging import boxes, images, runtime, selection
-from stages.imaging.boxes import COLUMNS as CORNERS
-from stages.imaging.centernet import Detections
-from stages.imaging.detection import DetectParams
-from stages.imaging.networks import DETECTORS
-from stages.imaging.selection import Candidates, CropParams
-from stages.records import environment, params
+from stages.core import environment, params
+from stages.detect.centernet import Detections
+from stages.detect.detection import detect_all
+from stages.detect.settings import DetectParams
+from stages.images import boxes, images
+from stages.images.boxes import COLUMNS as CORNERS
+from stages.networks import runtime
+from stages.networks.catalogue import DETECTORS
+from stages.pretrained import export
+from stages.selection import main_car
+from stages.selection.main_car import Candidates, CropParams
 
 # Below it a list of a hundred boxes may end elsewhere, or one box rise above the limit in one list alone.
 _SURE = 0.1
@@ -69,7 +71,7 @@ def overlaps(found: list[Detections], names: tuple[str, ...], truth: pd.DataFram
     scores = []
     for detections, box, size_wh in zip(found, truth[CORNERS].to_numpy(float), truth[["width", "height"]].to_numpy()):
         named = np.array([names[number] for number in detections.classes], dtype=str)
-        choice = selection.choose(Candidates(detections.boxes, detections.scores, named), tuple(size_wh), rule)
+        choice = main_car.select_box(Candidates(detections.boxes, detections.scores, named), tuple(size_wh), rule)
         scores.append(0.0 if choice.index is None else float(boxes.iou(detections.boxes[choice.index], box)))
     return np.array(scores)
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 # Brings back what mxnet needs of NumPy, so it comes before mxnet.
-from stages.foreign import gluoncv_to_onnx
+from stages.pretrained.gluoncv import gluoncv_to_onnx
 
 import mxnet as mx  # isort: skip
 import numpy as np

@@ -17,7 +17,7 @@ import yaml
 
 from benchmarks import timing
 from benchmarks.large_photos import options_of
-from stages.records import manifest
+from stages.schemas import manifest
 
 _ROOT = Path(__file__).parent.parent
 _MEASURED = ("detect", "segment")

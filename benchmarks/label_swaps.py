@@ -10,13 +10,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages import probe
-from stages.learning import folds, label_errors, photos, pretrained, runtime
-from stages.learning.folds import Features
-from stages.learning.label_errors import AuditParams
-from stages.learning.recipe import ModelParams, ProbeParams, TrainParams, resolve
-from stages.records import params
-from stages.records.archive import Archive
+from stages.audit import label_issues
+from stages.audit.settings import AuditParams
+from stages.classifiers import dataset, pretrained, runtime
+from stages.classifiers.settings import ModelParams
+from stages.core import params
+from stages.core.archive import Archive
+from stages.probe import linear_probe, probing
+from stages.probe.linear_probe import Features
+from stages.probe.settings import ProbeParams
+from stages.schemas import class_list, split_data
+from stages.train.settings import TrainParams, resolve
 
 _SHARE, _DRAWS = 0.05, 4
 
@@ -25,23 +29,25 @@ def read(files: argparse.Namespace, classes: list[str]) -> list[Features]:
     """What each model's untrained network makes of the photos of train."""
     recipe = params.read(files.params, "train", TrainParams)
     runtime.configure(recipe.seed, recipe.threads)
-    chosen = photos.read(files.data / "letterbox.csv", classes)["train"]
+    chosen = split_data.read(files.data / "letterbox.csv", classes)["train"]
     pictures = Archive(files.data / "letterbox.zip")
-    size_hw = photos.size_hw(pictures, chosen)
+    size_hw = dataset.image_size_hw(pictures, chosen)
     found = []
     for name in sorted(params.load(files.params)["models"]):
         model = params.read(files.params, f"models.{name}", ModelParams)
         own = resolve(recipe, model, name)
-        shape = pretrained.shape(model, own, size_hw, len(classes))
+        shape = pretrained.shape(model, size_hw, len(classes))
         network = pretrained.network(model, shape, pretrained.read(files.pretrained, model))
-        found.append(probe.see(network, chosen, pictures, own))
+        found.append(probing.extract_features(network, chosen, pictures, own))
     return found
 
 
 def ask(seen: list[Features], labels: np.ndarray, n_classes: int, rule: ProbeParams) -> np.ndarray:
     """The mean probabilities (N, C) of probes fitted to `labels`, each photo's out of fold."""
     relabelled = [features._replace(labels=labels) for features in seen]
-    return np.mean([folds.fit(one, n_classes, rule.l2, rule.folds).out_of_fold for one in relabelled], axis=0)
+    return np.mean(
+        [linear_probe.fit_probe(one, n_classes, rule.l2, rule.folds).out_of_fold for one in relabelled], axis=0
+    )
 
 
 def swapped(labels: np.ndarray, mistaken_for: np.ndarray | None, n_classes: int, seed: int) -> np.ndarray:
@@ -60,7 +66,7 @@ def main() -> None:
     for name, default in (("params", "params.yaml"), ("data", "data"), ("pretrained", "models/pretrained")):
         parser.add_argument(f"--{name}", type=Path, default=Path(default))
     files = parser.parse_args()
-    classes = photos.read_classes(files.data / "classes.txt")
+    classes = class_list.read_classes(files.data / "classes.txt")
     rule, audit = params.read(files.params, "probe", ProbeParams), params.read(files.params, "audit", AuditParams)
     seen, n_classes = read(files, classes), len(classes)
     truth = seen[0].labels
@@ -69,7 +75,7 @@ def main() -> None:
     np.fill_diagonal(wrong, 0)
     right = (rows.argmax(axis=1) == truth).mean()
     for limit in (audit.max_probability, 1.0):
-        n_doubts = int(label_errors.find(truth, rows, limit).sum())
+        n_doubts = int(label_issues.find_label_issues(truth, rows, limit).sum())
         print(
             f"limit {limit}: {n_doubts} doubts of {len(truth)} labels as they are; the probes are right on {right:.3f}"
         )
@@ -77,7 +83,7 @@ def main() -> None:
         draws = [swapped(truth, mistaken_for, n_classes, seed) for seed in range(_DRAWS)]
         answers = [(labels, ask(seen, labels, n_classes, rule)) for labels in draws]
         for limit in (audit.max_probability, 1.0):
-            found = np.concatenate([label_errors.find(labels, given, limit) for labels, given in answers])
+            found = np.concatenate([label_issues.find_label_issues(labels, given, limit) for labels, given in answers])
             is_swap = np.concatenate([labels != truth for labels, _ in answers])
             recall, precision = found[is_swap].mean(), is_swap[found].mean()
             print(f"limit {limit}: {is_swap.sum()} swaps {kind}: recall {recall:.2f}, precision {precision:.2f}")

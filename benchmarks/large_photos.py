@@ -24,11 +24,12 @@ import yaml
 from PIL import Image
 
 from benchmarks import timing
-from stages.imaging import images, letterbox, runtime
-from stages.imaging.detection import DetectParams
-from stages.imaging.networks import DETECTORS
-from stages.imaging.selection import CropParams
-from stages.records import params
+from stages.core import params
+from stages.detect.settings import DetectParams
+from stages.images import images, letterbox
+from stages.networks import runtime
+from stages.networks.catalogue import DETECTORS
+from stages.selection.main_car import CropParams
 
 _SIZES_WH = {"12 MP": (4000, 3000), "50 MP": (8160, 6120)}
 _STEPS = ("ingest", "detect", "crop")
@@ -88,7 +89,7 @@ def measure_steps(path: str, names: list[str], is_full: bool) -> dict[str, float
     return {"s": float(np.median(seconds)), "peak MiB": peak_mib(), "of it before": before}
 
 
-def play_network(_: Path, outputs: list[str], *__: object) -> runtime.Network:
+def play_network(_: Path, outputs: list[str], *__: object) -> runtime.InferenceFn:
     """A car in the middle of every photo for a detector's two outputs; for a segmenter's one, all but the rim."""
 
     def boxes(batch: np.ndarray) -> list[np.ndarray]:

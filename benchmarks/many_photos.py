@@ -17,7 +17,7 @@ import pandas as pd
 import yaml
 
 from benchmarks import timing
-from stages.records import command
+from stages.core import command
 
 _ROOT = Path(__file__).parent.parent
 

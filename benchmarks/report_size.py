@@ -16,45 +16,44 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from stages import report
-from stages.learning import photos
-from stages.records import atomic, crops, detections, letterbox, manifest, masks, params, predictions, suspects, tables
-from stages.records.archive import Archive
-from stages.records.predictions import Predictions
-from stages.reporting import evidence, page
-from stages.reporting.evidence import Files
-from stages.reporting.galleries import Curator
-from stages.reporting.pictures import Album, Look
-from stages.reporting.settings import ReportParams
+from stages.core import atomic, params, tables
+from stages.core.archive import Archive
+from stages.report import page, report_data, thumbnails
+from stages.report.galleries import GalleryBuilder
+from stages.report.pictures import Thumbnail, ThumbnailStore
+from stages.report.report_data import Files
+from stages.report.settings import ReportParams
+from stages.schemas import class_list, crops, detections, issues, manifest, masks, model_inputs, predictions
+from stages.schemas.predictions import Predictions
 
 # Between the name of a photo and the number of its copy.
 _COPY = "~"
-_TABLES = {"manifest": manifest, "detections": detections, "boxes": crops, "masks": masks, "letterbox": letterbox}
+_TABLES = {"manifest": manifest, "detections": detections, "boxes": crops, "masks": masks, "letterbox": model_inputs}
 
 
 @dataclass(frozen=True)
 class Copies:
     """An album in which a copy looks like its original."""
 
-    album: Album
+    album: ThumbnailStore
 
-    def photo(self, path: str, image_id: str) -> Look:
+    def photo(self, path: str, image_id: str) -> Thumbnail:
         """The whole photo."""
         return self.album.photo(_original(path), _original(image_id))
 
-    def crop(self, image_id: str) -> Look:
+    def crop(self, image_id: str) -> Thumbnail:
         """The crop."""
         return self.album.crop(_original(image_id))
 
-    def tinted(self, image_id: str) -> Look:
+    def tinted(self, image_id: str) -> Thumbnail:
         """The crop with its background tinted."""
         return self.album.tinted(_original(image_id))
 
-    def masked(self, image_id: str) -> Look:
+    def masked(self, image_id: str) -> Thumbnail:
         """The crop without its background."""
         return self.album.masked(_original(image_id))
 
-    def padded(self, file: str) -> Look:
+    def padded(self, file: str) -> Thumbnail:
         """The picture that the models see."""
         return self.album.padded(_original(file))
 
@@ -84,7 +83,7 @@ def write(folder: Path, classes: list[str], times: int) -> Files:
     )
     shutil.copytree("metrics", folder / "metrics")
     found = folder / "suspects.csv"
-    tables.write(found, repeated(suspects.read(Path("data/suspects.csv")), times))
+    tables.write(found, repeated(issues.read(Path("data/suspects.csv")), times))
     path = folder / "metrics" / "ensemble.json"
     ensemble = json.loads(path.read_text(encoding="utf-8"))
     ensemble["test"]["n"] *= times
@@ -101,17 +100,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photos", type=int, nargs="?", default=100_000)
     wanted = parser.parse_args().photos
-    classes = photos.read_classes(Path("data/classes.txt"))
+    classes = class_list.read_classes(Path("data/classes.txt"))
     settings = params.read(Path("params.yaml"), "report", ReportParams)
     source = Path(yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))["ingest"]["source"])
     stored = (Archive(Path(f"data/{name}.zip")) for name in ("crops", "masks", "letterbox"))
-    album = report.Thumbnails(manifest.photo_root(source), *stored, settings.thumbnail)
+    album = thumbnails.ArchiveThumbnails(manifest.photo_root(source), *stored, settings.thumbnail)
     with tempfile.TemporaryDirectory() as folder:
         files = write(Path(folder), classes, -(-wanted // len(manifest.read(Path("data/manifest.csv")))))
         start = time.perf_counter()
-        found = evidence.read(files, classes)
+        found = report_data.read(files, classes)
         read = time.perf_counter()
-        html = page.render(found, Curator(found.detections, Copies(album), settings))
+        html = page.render(found, GalleryBuilder(found.detections, Copies(album), settings))
         drawn = time.perf_counter()
     print(f"{len(found.rows)} photos, {len(found.detections)} boxes: read in {read - start:.1f} s, ", end="")
     print(f"drawn in {drawn - read:.1f} s, a page of {len(html.encode()) / 2**20:.1f} MiB")

@@ -6,31 +6,35 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import timing
-from stages.imaging import images, runtime, segmentation
-from stages.imaging.runtime import RuntimeParams
-from stages.imaging.segmentation import SegmenterParams, SegmentParams
-from stages.records import params
-from stages.records.archive import Archive
-from stages.segment import load, segment_all
+from stages.core import params
+from stages.core.archive import Archive
+from stages.images import images
+from stages.networks import runtime
+from stages.networks.runtime import RuntimeParams
+from stages.segment import segmenter
+from stages.segment.segmentation import load_network, segment_all
+from stages.segment.settings import SegmenterParams, SegmentParams
 
 
 def pipeline(
     names: list[str], pictures: Archive, networks: Path, view: SegmenterParams, settings: SegmentParams
 ) -> Callable[[], object]:
     """The segment stage's own loop over crops, through the engine that the settings name."""
-    network = load(networks, view, settings)
+    network = load_network(networks, view, settings)
     image_ids = [Path(name).stem for name in names]
     return lambda: list(segment_all(image_ids, pictures, network, view, settings.runtime.batch_size))
 
 
 def one_by_one(names: list[str], pictures: Archive, networks: Path, view: SegmenterParams) -> Callable[[], object]:
     """The same network in float32 through ONNX Runtime with its default options, one crop after the other."""
-    network = load(networks, view, SegmentParams(RuntimeParams(batch_size=1, engine="onnxruntime", precision="f32")))
+    network = load_network(
+        networks, view, SegmentParams(RuntimeParams(batch_size=1, engine="onnxruntime", precision="f32"))
+    )
 
     def work() -> None:
         for name in names:
             crop = images.decode(pictures.read(name))
-            segmentation.segment(segmentation.prepare(crop, view)[None], network, view)
+            segmenter.segment(segmenter.prepare(crop, view)[None], network, view)
 
     return work
 

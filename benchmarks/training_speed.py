@@ -14,22 +14,26 @@ from typing import Any
 
 import stages
 from benchmarks import timing
-from stages import train
-from stages.learning import backbones, dataset, fit, photos, pretrained, runtime, schedule
-from stages.learning.dataset import Source
-from stages.learning.recipe import ModelParams, TrainParams
-from stages.learning.schedule import Stretch
-from stages.records import params
+from stages.classifiers import backbones, pretrained, runtime
+from stages.classifiers.dataset import ImageSource
+from stages.classifiers.settings import ModelParams
+from stages.core import params
+from stages.schemas import class_list
+from stages.train import fit, schedule, trainer, training_data
+from stages.train.schedule import ScheduledPhase
+from stages.train.settings import TrainParams
 
 
-def steps(model: ModelParams, source: Source, recipe: TrainParams, way: tuple[str, bool]) -> Callable[[Any], float]:
+def steps(
+    model: ModelParams, source: ImageSource, recipe: TrainParams, way: tuple[str, bool]
+) -> Callable[[Any], float]:
     """A training step of `model` on a batch, compiled as training compiles it; `way` is arithmetic and use of XLA."""
     precision, is_compiled = way
     n_classes = int(source.labels.max()) + 1
-    shape = pretrained.shape(model, recipe, source.size_hw, n_classes)
+    shape = pretrained.shape(model, source.size_hw, n_classes, recipe.dropout, recipe.seed)
     network = backbones.build(backbones.find(model.backbone), shape, runtime.policy(precision))
     backbones.freeze(network.pooled, recipe.frozen_share, recipe.batch_norm)
-    rule = schedule.optimizer(recipe, Stretch(recipe.phases()[0], 0, 1), 1)
+    rule = schedule.optimizer(recipe, ScheduledPhase(recipe.phases()[0], 0, 1), 1)
     loss = fit.weighted_loss(recipe, source.labels, network.logits)
     network.logits.compile(rule, loss, jit_compile=is_compiled)
     return lambda batch: float(network.logits.train_on_batch(*batch))
@@ -51,9 +55,9 @@ def main() -> None:
     recipe = replace(params.read(arguments.params, "train", TrainParams), unfreeze="all", epochs=1000)
     model = params.read(arguments.params, f"models.{arguments.model}", ModelParams)
     runtime.pin_threads(recipe.threads)
-    source = train.read_splits(arguments.table, arguments.photos, photos.read_classes(arguments.classes)).train
+    source = trainer.read_splits(arguments.table, arguments.photos, class_list.read_classes(arguments.classes)).train
     n_classes = int(source.labels.max()) + 1
-    batches = iter(dataset.training(source, recipe, n_classes))
+    batches = iter(training_data.training_batches(source, recipe, n_classes))
     kept = list(itertools.islice(batches, arguments.steps))
 
     def train_steps(step: Callable[[Any], float]) -> Callable[[], object]:

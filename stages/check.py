@@ -7,20 +7,21 @@ another stage changes.
 import argparse
 from pathlib import Path
 
-from stages.imaging.detection import DetectParams
-from stages.imaging.masks import MaskParams
-from stages.imaging.segmentation import SegmenterParams, SegmentParams
-from stages.imaging.selection import CropParams
-from stages.ingest import IngestParams
-from stages.learning.blend import EnsembleParams
-from stages.learning.label_errors import AuditParams
-from stages.learning.recipe import ModelParams, ProbeParams, TrainParams
-from stages.learning.tta import TtaParams
-from stages.mask import check_segmenters
-from stages.records import atomic, command, params, progress
-from stages.rendering.sample import SampleParams
-from stages.reporting.settings import ReportParams
-from stages.resize import ResizeParams
+from stages.audit.settings import AuditParams
+from stages.classifiers.settings import ModelParams
+from stages.core import atomic, command, params, progress
+from stages.detect.settings import DetectParams
+from stages.ensemble.settings import EnsembleParams
+from stages.evaluate.settings import TtaParams
+from stages.ingest.settings import IngestParams
+from stages.mask.settings import MaskParams, check_segmenters
+from stages.probe.settings import ProbeParams
+from stages.report.settings import ReportParams
+from stages.resize.settings import ResizeParams
+from stages.sample.settings import SampleParams
+from stages.segment.settings import SegmenterParams, SegmentParams
+from stages.selection.main_car import CropParams
+from stages.train.settings import TrainParams
 
 SECTIONS: dict[str, type] = {
     "sample": SampleParams,

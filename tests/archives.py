@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.imaging import images
-from stages.records import archive
-from stages.records.archive import Archive
+from stages.core import archive
+from stages.core.archive import Archive
+from stages.images import images
 
 
 def write(path: Path, picture: np.ndarray) -> None:

@@ -49,7 +49,7 @@ def saved(image: Image.Image, kind: str, **options: object) -> bytes:
 def contents() -> dict[str, bytes]:
     """A whole file of every known format, by its ending."""
     whole = {ending: saved(picture(number), ending) for number, ending in enumerate(KINDS)}
-    return whole | {"heic": (ROOT / "imaging" / "corners.heic").read_bytes()}
+    return whole | {"heic": (ROOT / "images" / "corners.heic").read_bytes()}
 
 
 def cut() -> Iterator[tuple[str, bytes, set[str]]]:

@@ -103,7 +103,7 @@ def survive(folder: Path, kills: int, seed: int) -> Survival:
     with tqdm(total=kills, unit="kill", desc="killing") as bar:
         while killed.total() < kills or not equal or (folder / "dvc.lock").is_file():
             moment = Moment(rng.randrange(3), rng.uniform(0, _LONGEST)) if killed.total() < kills else None
-            mended += len(small_project.run(folder, "python", "-m", "stages.mend").splitlines())
+            mended += len(small_project.run(folder, "python", "-m", "stages.commands.repair_lock").splitlines())
             has_ended, stage = attempt(folder, moment)
             killed[stage] += not has_ended
             bar.update(not has_ended)

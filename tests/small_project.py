@@ -6,9 +6,10 @@ from pathlib import Path
 
 import yaml
 
-from stages.records import command
-from stages.rendering import sample
-from stages.rendering.sample import SampleParams, Task
+from stages.core import command
+from stages.sample.renderer import sample
+from stages.sample.renderer.sample import RenderTask
+from stages.sample.settings import SampleParams
 
 ROOT = Path(__file__).parent.parent
 NETWORKS = ("centernet_mobilenetv3.onnx", "u2netp.onnx", "efficientnet_lite0.npz")
@@ -20,7 +21,7 @@ def draw(folder: Path) -> None:
     settings = SampleParams(seed=3, photos_per_class=PER_CLASS, width=320, height=240, jpeg_quality=92)
     for label in ("compact", "pickup", "van"):
         for number in range(1, PER_CLASS + 1):
-            rendered = sample.make(Task(label, number, None), settings)
+            rendered = sample.make(RenderTask(label, number, None), settings)
             path = folder / rendered.task.path
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(rendered.photo)

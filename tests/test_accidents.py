@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests import hostile
@@ -79,7 +80,9 @@ def rendering(tmp_path):
     """The rendering of the sample by two processes, once the first photos are there."""
     (tmp_path / "params.yaml").write_text(SAMPLE)
     names = {"photos": "photos", "masks": "masks", "truth": "truth.csv"}
-    process = start("render", params=tmp_path / "params.yaml", jobs=2, **{k: tmp_path / v for k, v in names.items()})
+    process = start(
+        "sample.render", params=tmp_path / "params.yaml", jobs=2, **{k: tmp_path / v for k, v in names.items()}
+    )
     while process.poll() is None and not list((tmp_path / "photos").rglob("*.jpg")):
         time.sleep(0.05)
     return process
@@ -87,11 +90,10 @@ def rendering(tmp_path):
 
 def children(pid):
     """The processes that work for `pid`, without the one that keeps count of what they share."""
-    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in found if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
+    children = psutil.Process(pid).children()
+    return [child.pid for child in children if "spawn_main" in " ".join(child.cmdline())]
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds child processes by /proc")
 def test_a_worker_that_is_killed_ends_the_stage_with_one_line(tmp_path):
     process = rendering(tmp_path)
     os.kill(children(process.pid)[0], signal.SIGKILL)

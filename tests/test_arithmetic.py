@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import stages
-from stages.records import system
+from stages.core import system
 
 NARROW, WIDE = "fpu avx2 fma", "fpu avx2 fma avx512f avx512_bf16"
 # Photos of the sample that differ in a few pixels' last bits between kernels for AVX2 and for AVX-512; the hashes were
@@ -15,12 +15,13 @@ NARROW, WIDE = "fpu avx2 fma", "fpu avx2 fma avx512f avx512_bf16"
 DRAW = """
 import hashlib
 from pathlib import Path
-from stages.records import params
-from stages.rendering import sample
-settings = params.read(Path("params.yaml"), "sample", sample.SampleParams)
+from stages.core import params
+from stages.sample.renderer import sample
+from stages.sample.settings import SampleParams
+settings = params.read(Path("params.yaml"), "sample", SampleParams)
 for name in ("compact", "coupe"):
     number = {"compact": 14, "coupe": 26}[name]
-    print(hashlib.md5(sample.make(sample.Task(name, number, None), settings).photo).hexdigest())
+    print(hashlib.md5(sample.make(sample.RenderTask(name, number, None), settings).photo).hexdigest())
 """
 DRAWN = ["b6634cb4a94b73a3a6645a38df7b641a", "8b37cf22522ea4ed4240389a35b67c97"]
 

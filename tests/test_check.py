@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from stages import check
-from stages.records.params import ParamError
+from stages.core.params import ParamError
 
 PARAMS = Path(__file__).resolve().parents[1] / "params.yaml"
 

@@ -1,6 +1,7 @@
-"""Code is a dependency: what each stage imports stands in its `deps`, and nothing else of the project does."""
+"""Imports of each stage lie within its `deps`, imports only go down, and no class name is used twice."""
 
 import ast
+import collections
 import re
 import subprocess
 import sys
@@ -17,19 +18,30 @@ PIPELINES = [
     "models/pretrained/gluoncv/dvc.yaml",
     "models/pretrained/keras/dvc.yaml",
 ]
-LAYERS = ("imaging", "learning", "rendering", "reporting", "records")
+STAGES = (
+    *("check", "ingest", "detect", "crop", "segment", "mask", "resize", "train", "probe", "evaluate", "ensemble"),
+    *("audit", "report", "pretrained", "sample"),
+)
+# Each package may import those of lower levels, and itself.
+LEVELS = {
+    "core": 0,
+    "schemas": 1,
+    **dict.fromkeys(("images", "networks", "scoring"), 2),
+    **dict.fromkeys(("selection", "classifiers"), 3),
+    **dict.fromkeys(STAGES, 4),
+    "commands": 5,
+}
 
 
-def named(path):
+def imported_names(path):
     """The dotted names that a file imports, anywhere in it; `from a import b` may name a module a.b."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            package = path.relative_to(ROOT).with_suffix("").parts[: -node.level] if node.level else ()
-            base = ".".join([*package, *([node.module] if node.module else [])])
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
+            assert not node.level, f"{path}: expected absolute imports"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def files_of(name):
@@ -40,24 +52,25 @@ def files_of(name):
     return [p for p in packages if p.is_file() and p.read_text(encoding="utf-8").strip()] + [module] * module.is_file()
 
 
-def direct(path):
-    return {found for name in named(path) for found in files_of(name)}
+def direct_imports(path):
+    return {file for name in imported_names(path) for file in files_of(name)}
 
 
-def started(path):
+def started_modules(path):
     """The files of modules that a module names in a text, to run them in an environment of their own."""
-    return {file for name in re.findall(r"stages\.foreign\.\w+", path.read_text("utf-8")) for file in files_of(name)}
+    names = re.findall(r"stages\.pretrained\.gluoncv\.\w+", path.read_text("utf-8"))
+    return {file for name in names for file in files_of(name)}
 
 
 def closure(name):
     """All project files, relative to the root, that `python -m name` can import or start."""
-    seen, pending = set(), files_of(name)
+    visited, pending = set(), files_of(name) + files_of(f"{name}.__main__")
     while pending:
         path = pending.pop()
-        if path not in seen:
-            seen.add(path)
-            pending.extend(direct(path) | started(path))
-    return {path.relative_to(ROOT).as_posix() for path in seen}
+        if path not in visited:
+            visited.add(path)
+            pending.extend(direct_imports(path) | started_modules(path))
+    return {path.relative_to(ROOT).as_posix() for path in visited}
 
 
 def stages_of(pipeline):
@@ -75,34 +88,29 @@ def stages_of(pipeline):
 
 
 def all_stages():
-    return [stage for pipeline in PIPELINES if (ROOT / pipeline).is_file() for stage in stages_of(pipeline)]
+    return [stage for pipeline in PIPELINES for stage in stages_of(pipeline)]
 
 
 def templates(modules):
     """The templates that the needed modules name: they decide what a stage writes as code does."""
-    found = sorted((ROOT / "stages").rglob("templates/*.j2"))
-    return {str(path.relative_to(ROOT)) for path in found for module in modules if path.name in read(module)}
-
-
-def read(module):
-    """The source of a project module."""
-    return (ROOT / module).read_text(encoding="utf-8")
+    paths = sorted((ROOT / "stages").rglob("templates/*.j2"))
+    sources = [(ROOT / module).read_text(encoding="utf-8") for module in modules]
+    return {str(path.relative_to(ROOT)) for path in paths if any(path.name in source for source in sources)}
 
 
 def compare(needed, deps):
-    """What is missing from `deps`, and what of the project's code stands there without need."""
+    """What of the needed files lies in none of `deps`, and which of these, code all, hold nothing that is needed."""
     missing = [file for file in needed if not any(file == dep or file.startswith(f"{dep}/") for dep in deps)]
-    code = [dep for dep in deps if dep.endswith(".py") or dep == "stages" or dep.startswith("stages/")]
+    code = [dep for dep in deps if dep == "stages" or dep.startswith("stages/")]
     useless = [dep for dep in code if not any(file == dep or file.startswith(f"{dep}/") for file in needed)]
     return sorted(missing), sorted(useless)
 
 
 @pytest.mark.parametrize(("modules", "deps"), all_stages())
-def test_each_stage_depends_on_the_code_that_it_imports_and_on_no_other(modules, deps):
+def test_imports_of_each_stage_lie_within_its_deps_and_every_dep_holds_some(modules, deps):
     needed = set().union(*map(closure, modules))
     assert needed, f"{modules}: expected a module of the project, found none"
-    needed |= templates(needed)
-    missing, useless = compare(needed, deps)
+    missing, useless = compare(needed | templates(needed), deps)
     lines = [f"missing:  - {path}" for path in missing] + [f"remove:   - {path}" for path in useless]
     assert not lines, "deps and imports differ\n" + "\n".join(lines)
 
@@ -114,61 +122,97 @@ def test_no_dependency_is_listed_twice():
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
-def test_each_pipeline_has_stages_that_were_looked_at(pipeline):
-    if not (ROOT / pipeline).is_file():
-        pytest.skip(f"{pipeline} does not exist")
+def test_each_pipeline_has_stages_that_run_modules(pipeline):
     assert list(stages_of(pipeline))
 
 
-def test_the_comparison_itself_finds_what_is_missing_and_what_is_useless():
-    needed = {"stages/ingest.py", "stages/records/atomic.py", "stages/records/params.py"}
-    assert compare(needed, ["stages/ingest.py", "stages/records", "data/raw"]) == ([], [])
-    assert compare(needed, ["stages/ingest.py", "stages/records/atomic.py", "stages/crop.py", "stages/imaging"]) == (
-        ["stages/records/params.py"],
-        ["stages/crop.py", "stages/imaging"],
+def test_every_stage_of_the_pipeline_is_a_package_or_a_module_of_its_name():
+    for name in yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]:
+        assert (ROOT / "stages" / name / "__main__.py").is_file() or (ROOT / "stages" / f"{name}.py").is_file(), name
+
+
+def test_the_comparison_finds_what_is_missing_and_what_is_useless():
+    needed = {"stages/ingest/__main__.py", "stages/core/atomic.py", "stages/core/params.py"}
+    assert compare(needed, ["stages/ingest", "stages/core", "data/raw"]) == ([], [])
+    assert compare(needed, ["stages/ingest", "stages/core/atomic.py", "stages/crop", "stages/images"]) == (
+        ["stages/core/params.py"],
+        ["stages/crop", "stages/images"],
     )
-    assert compare(needed, ["stages/ingest.p", "stages/rec"])[0] == sorted(needed)
+    assert compare(needed, ["stages/inges", "stages/cor"])[0] == sorted(needed)
 
 
-def test_imports_inside_functions_and_of_imported_modules_are_seen():
-    found = closure("stages.convert")
-    assert {"stages/convert.py", "stages/imaging/tfjs.py", "stages/imaging/onnx_graph.py"} <= found
-    assert "stages/records/tables.py" in closure("stages.crop") and "stages/imaging/tfjs.py" not in closure(
-        "stages.crop"
-    )
+def test_imports_inside_functions_and_of_imported_modules_are_found():
+    files = closure("stages.pretrained.convert")
+    assert {"stages/pretrained/convert.py", "stages/pretrained/tfjs.py", "stages/networks/onnx_graph.py"} <= files
+    assert "stages/core/tables.py" in closure("stages.crop")
+    assert "stages/pretrained/tfjs.py" not in closure("stages.crop")
 
 
-def modules_of(layer):
-    return sorted((ROOT / "stages" / layer).glob("*.py"))
+def package_of(path):
+    """The package below stages/ that a file belongs to; the name of a module that lies there itself."""
+    return path.relative_to(ROOT / "stages").with_suffix("").parts[0]
 
 
-@pytest.mark.parametrize(
-    "path", [path for layer in LAYERS for path in modules_of(layer)], ids=lambda path: str(path.relative_to(ROOT))
-)
+MODULES = sorted(path for path in (ROOT / "stages").rglob("*.py") if package_of(path) not in ("__init__", "__main__"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_only_go_down(path):
-    allowed = {path.parent.name, "records"}
-    for found in direct(path):
-        parts = found.relative_to(ROOT).parts
-        is_below = len(parts) == 3 and parts[1] in allowed
-        assert is_below or parts == ("stages", "__init__.py"), f"{path.name} imports {'/'.join(parts)}"
+    own = package_of(path)
+    for file in direct_imports(path):
+        other = package_of(file)
+        is_settings = own == "check" and file.name == "settings.py"
+        is_below = other == "__init__" or other == own or LEVELS[other] < LEVELS[own]
+        assert is_below or is_settings, f"{path.relative_to(ROOT)} imports {file.relative_to(ROOT)}"
+
+
+def test_every_package_has_a_level():
+    assert {package_of(path) for path in MODULES} == set(LEVELS)
+
+
+def test_no_class_name_is_used_twice():
+    places = collections.defaultdict(list)
+    for path in (ROOT / "stages").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(path.relative_to(ROOT).as_posix())
+    assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
+
+
+def test_tests_mirror_the_packages():
+    own = {"images", *LEVELS}
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        folder = path.relative_to(ROOT / "tests").parts[0]
+        assert folder in own or folder == path.name, f"{path}: expected a folder named as a package of stages/"
 
 
 def test_what_runs_in_another_environment_imports_nothing_but_its_neighbours():
-    paths = modules_of("foreign")
-    imported = {found for path in paths for found in direct(path)} - {ROOT / "stages" / "__init__.py"}
-    assert len(paths) > 1 and all(found.parent == ROOT / "stages" / "foreign" for found in imported)
-    assert "stages/foreign/gluoncv_to_onnx.py" in closure("stages.export")
+    folder = ROOT / "stages" / "pretrained" / "gluoncv"
+    paths = sorted(folder.glob("*.py"))
+    files = {file for path in paths for file in direct_imports(path)} - {ROOT / "stages" / "__init__.py"}
+    assert len(paths) > 1 and all(file.parent == folder for file in files)
+    assert "stages/pretrained/gluoncv/gluoncv_to_onnx.py" in closure("stages.pretrained.export")
+
+
+def modules_named(*packages):
+    paths = [path for path in MODULES if package_of(path) in packages and path.stem not in ("__init__", "__main__")]
+    return [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths]
+
+
+def run_python(code):
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode
 
 
 def test_geometry_and_tables_do_not_import_tensorflow():
-    names = [f"stages.{layer}.{path.stem}" for layer in ("imaging", "records") for path in modules_of(layer)]
-    wanted = [name for name in names if not name.endswith(("__init__", ".tfjs"))]
-    assert len(wanted) > 10
-    code = f"import sys, {', '.join(wanted)}; sys.exit(sum(n in sys.modules for n in ('tensorflow', 'keras', 'torch')))"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+    names = modules_named("core", "schemas", "images", "networks", "selection", "scoring", "detect", "segment", "mask")
+    assert len(names) > 20
+    code = f"import sys, {', '.join(names)}; sys.exit(sum(n in sys.modules for n in ('tensorflow', 'keras', 'torch')))"
+    assert run_python(code) == 0
 
 
-def test_what_takes_seconds_to_import_is_imported_where_it_is_needed():
-    code = "import sys, stages.{}; sys.exit(sum(name in sys.modules for name in ('cleanlab', 'tensorflow')))"
-    for stage in ("audit", "check", "ensemble", "report", "results"):
-        assert subprocess.run([sys.executable, "-c", code.format(stage)], cwd=ROOT, check=False).returncode == 0, stage
+@pytest.mark.parametrize(
+    "module", ["audit.__main__", "check", "ensemble.__main__", "report.__main__", "commands.results"]
+)
+def test_what_takes_seconds_to_import_is_imported_where_it_is_needed(module):
+    code = f"import sys, stages.{module}; sys.exit(sum(name in sys.modules for name in ('cleanlab', 'tensorflow')))"
+    assert run_python(code) == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from stages.records import manifest
+from stages.schemas import manifest
 from tests import hostile
 
 ROOT = Path(__file__).parent.parent

@@ -76,7 +76,7 @@ def test_another_machine_pulls_all_of_it_and_has_nothing_to_do(project, tmp_path
 def test_predictions_are_those_of_the_pipeline_and_do_not_depend_on_their_neighbours(project):
     photos = pd.read_csv(project / "data" / "letterbox.csv", keep_default_na=False).set_index("path")
     table = pd.read_csv(project / "data" / "ensemble_predictions.csv").set_index("image_id")
-    run(project, "python", "-m", "stages.predict", "photos", "--out", "all.csv", "--submission", "sent.csv")
+    run(project, "python", "-m", "stages.commands.predict", "photos", "--out", "all.csv", "--submission", "sent.csv")
     answers = pd.read_csv(project / "all.csv", keep_default_na=False)
     assert len(answers) == len(list((project / "photos").rglob("*.*")))
     for row in answers.itertuples():
@@ -90,17 +90,17 @@ def test_predictions_are_those_of_the_pipeline_and_do_not_depend_on_their_neighb
     sent = pd.read_csv(project / "sent.csv", keep_default_na=False)
     assert sent.columns.tolist() == ["id", "label"] and len(sent) == len(answers) and (sent["label"] != "").all()
     some = answers.iloc[[3, 0]]
-    text = run(project, "python", "-m", "stages.predict", *some["path"])
+    text = run(project, "python", "-m", "stages.commands.predict", *some["path"])
     again = pd.read_csv(io.StringIO(text), keep_default_na=False)
     pd.testing.assert_frame_equal(again.astype(str), some.reset_index(drop=True).astype(str))
 
 
 def test_a_bundle_answers_alike_from_another_place_without_tensorflow(project, tmp_path):
-    run(project, "python", "-m", "stages.bundle", "made")
+    run(project, "python", "-m", "stages.commands.bundle", "made")
     (project / "made").rename(tmp_path / "elsewhere")
-    program = "import runpy, sys; runpy.run_module('stages.predict', run_name='__main__'); "
+    program = "import runpy, sys; runpy.run_module('stages.commands.predict', run_name='__main__'); "
     words = [program + "assert 'tensorflow' not in sys.modules", "photos", "--model", str(tmp_path / "elsewhere")]
-    run(project, "python", "-m", "stages.predict", "photos", "--out", "keras.csv")
+    run(project, "python", "-m", "stages.commands.predict", "photos", "--out", "keras.csv")
     run(project, "python", "-c", *words, "--out", "onnx.csv")
     ours, theirs = (pd.read_csv(project / name, keep_default_na=False) for name in ("keras.csv", "onnx.csv"))
     names = ["path", "label", "second_label", "note"]
@@ -110,7 +110,7 @@ def test_a_bundle_answers_alike_from_another_place_without_tensorflow(project, t
     for path in (tmp_path / "elsewhere" / "models").iterdir():
         path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(AssertionError, match=r"predict: .*onnx: expected the SHA-256"):
-        run(project, "python", "-m", "stages.predict", "photos", "--model", str(tmp_path / "elsewhere"))
+        run(project, "python", "-m", "stages.commands.predict", "photos", "--model", str(tmp_path / "elsewhere"))
 
 
 def test_the_detector_and_the_masks_find_drawn_cars(project):

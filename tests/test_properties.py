@@ -6,8 +6,10 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from stages.imaging import boxes, duplicates, images, letterbox
-from stages.records import manifest, params, splits, tables
+from stages.core import params, tables
+from stages.images import boxes, images, letterbox
+from stages.ingest import duplicates, splits
+from stages.schemas import manifest
 from tests import hostile
 
 SIDES = st.integers(1, 5000)

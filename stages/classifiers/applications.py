@@ -1,0 +1,128 @@
+"""The networks of `keras.applications`, by names of this project's style, each with the scaling that it wants.
+
+Their ImageNet weights are a list of arrays in the order of the network's own, named by that order and by the weight.
+"""
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from stages.classifiers.engine import keras
+from stages.classifiers.errors import WeightsError
+
+layers = keras.layers
+
+# The name of the one layer with weights between a network and its head.
+EMBEDDING = "embedding"
+
+
+class Application(NamedTuple):
+    """The constructor in `keras.applications`, and how its authors scale RGB of 0..255.
+
+    `own`: the network does it itself. `tf`: to -1..1. `torch`: to 0..1, then by ImageNet's mean and deviation.
+    `caffe`: BGR, less ImageNet's mean. (The three modes of `keras.applications.imagenet_utils`.)
+    """
+
+    constructor: str
+    scaling: str
+
+
+# EfficientNet-B0 to B7 are left out: Keras adds a scaling to their graph only when it loads the weights itself, so
+# that the same weights in the bare network answer otherwise. EfficientNetV2 has taken their place.
+APPLICATIONS = {
+    "convnext_tiny": Application("ConvNeXtTiny", "own"),
+    "convnext_small": Application("ConvNeXtSmall", "own"),
+    "convnext_base": Application("ConvNeXtBase", "own"),
+    "densenet121": Application("DenseNet121", "torch"),
+    "densenet169": Application("DenseNet169", "torch"),
+    "densenet201": Application("DenseNet201", "torch"),
+    "efficientnet_v2_b0": Application("EfficientNetV2B0", "own"),
+    "efficientnet_v2_b1": Application("EfficientNetV2B1", "own"),
+    "efficientnet_v2_b2": Application("EfficientNetV2B2", "own"),
+    "efficientnet_v2_b3": Application("EfficientNetV2B3", "own"),
+    "efficientnet_v2_s": Application("EfficientNetV2S", "own"),
+    "efficientnet_v2_m": Application("EfficientNetV2M", "own"),
+    "inception_resnet_v2": Application("InceptionResNetV2", "tf"),
+    "inception_v3": Application("InceptionV3", "tf"),
+    "mobilenet_v2": Application("MobileNetV2", "tf"),
+    "mobilenet_v3_large": Application("MobileNetV3Large", "own"),
+    "mobilenet_v3_small": Application("MobileNetV3Small", "own"),
+    "resnet50": Application("ResNet50", "caffe"),
+    "resnet50_v2": Application("ResNet50V2", "tf"),
+    "resnet101_v2": Application("ResNet101V2", "tf"),
+    "xception": Application("Xception", "tf"),
+}
+# ImageNet's mean and deviation of red, green and blue, of 0..1; and its mean of blue, green and red, of 0..255.
+_MEAN, _DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+_CAFFE_MEAN = np.array([103.939, 116.779, 123.68])
+
+
+def features(application: Application) -> Callable[[Any], Any]:
+    """Return what maps an RGB tensor (N, H, W, 3) of 0..255, float, to the feature map (N, h, w, D)."""
+    return lambda image: _build(application, _scaled(image, application.scaling)).output
+
+
+def _build(application: Application, image: Any, weights: str | None = None) -> keras.Model:
+    constructor = getattr(keras.applications, application.constructor)
+    with warnings.catch_warnings():
+        # MobileNets say that their weights are those for 224 pixels, whatever is asked.
+        warnings.filterwarnings("ignore", ".*input_shape.*", UserWarning)
+        return constructor(include_top=False, weights=weights, input_tensor=image)
+
+
+def _scaled(image: Any, scaling: str) -> Any:
+    if scaling == "tf":
+        return layers.Rescaling(1 / 127.5, -1.0, name="normalise")(image)
+    if scaling == "torch":
+        scale, offset = 1 / (255 * _DEVIATION), -_MEAN / _DEVIATION
+        return layers.Rescaling(scale.tolist(), offset.tolist(), name="normalise")(image)
+    if scaling == "caffe":
+        return layers.Rescaling(1.0, (-_CAFFE_MEAN).tolist(), name="normalise")(image[..., ::-1])
+    return image
+
+
+def pretrained(application: Application) -> dict[str, np.ndarray]:
+    """Return the ImageNet weights, which Keras downloads where it does not have them, and checks by their hash.
+
+    Raises ConnectionError where they cannot be had.
+    """
+    try:
+        model = _build(application, keras.Input((None, None, 3)), "imagenet")
+    except Exception as error:
+        # `get_file` raises a bare Exception for every failed download.
+        if "URL fetch failure" not in str(error):
+            raise
+        raise ConnectionError(
+            f"{application.constructor}: expected ImageNet's weights from Keras, found: {error}; connect to the "
+            "internet once, put the file that it names into ~/.keras/models, or bring this stage's output by `dvc pull`"
+        ) from None
+    return tensors(model)
+
+
+def tensors(model: keras.Model) -> dict[str, np.ndarray]:
+    """Return the weights of `model` by names that begin with their place."""
+    return {f"{place:04d} {weight.path}": np.asarray(weight) for place, weight in enumerate(model.weights)}
+
+
+def load(model: keras.Model, given: Mapping[str, np.ndarray]) -> None:
+    """Put `tensors` of the bare network into a model that begins with it; what follows it stays as it is.
+
+    Raises WeightsError when there are too many of them, or one is of another shape.
+    """
+    arrays = [given[name] for name in sorted(given)]
+    wanted = [tuple(weight.shape) for weight in model.weights[: len(arrays)]]
+    if wanted != [array.shape for array in arrays] or _has_more(model, len(arrays)):
+        raise WeightsError(
+            f"expected the {len(model.weights)} weights of this network, found {len(arrays)} arrays, or others; the "
+            "file belongs to another network"
+        )
+    for weight, array in zip(model.weights, arrays):
+        weight.assign(array)
+
+
+def _has_more(model: keras.Model, n_arrays: int) -> bool:
+    """Whether the arrays end before the part of the network that they are for: all but the embedding."""
+    rest = {weight.path.split("/")[0] for weight in model.weights[n_arrays:]}
+    return bool(rest - {EMBEDDING})

@@ -1,0 +1,52 @@
+"""Apply trained models to photos, always in batches of one size, so that no photo's result depends on the
+rest.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from stages.classifiers.engine import keras
+from stages.scoring.probabilities import normalised
+
+
+def load(path: Path, n_classes: int) -> keras.Model:
+    """Load `model.keras`: takes RGB uint8 (N, H, W, 3), gives probabilities (N, C).
+
+    Raises FileNotFoundError when there is none, ValueError when it knows another number of classes.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: expected a trained model, found none; run `dvc repro train`")
+    # Safe mode: a model that brings code of its own (a lambda) is refused.
+    model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    if model.output_shape[-1] != n_classes:
+        found = model.output_shape[-1]
+        raise ValueError(f"{path}: expected {n_classes} classes, found {found}; train it again")
+    return model
+
+
+def apply(model: keras.Model, batches: Iterable[np.ndarray], n_photos: int) -> np.ndarray:
+    """Apply `model` to batches of one shape and return the first `n_photos` rows (N, outputs) float32."""
+    rows = [np.asarray(model.predict_on_batch(batch)) for batch in batches]
+    if not rows:
+        return np.zeros((0, model.output_shape[-1]), dtype=np.float32)
+    return np.concatenate(rows)[:n_photos]
+
+
+def predict(model: keras.Model, photos: np.ndarray, batch_size: int = 32) -> np.ndarray:
+    """Return class probabilities (N, C) float64 of RGB uint8 `photos` (N, H, W, 3), H and W as the model
+    wants.
+
+    Raises ValueError on photos of another shape or type.
+    """
+    wanted = model.input_shape[1:]
+    if photos.dtype != np.uint8 or photos.shape[1:] != wanted:
+        size = ", ".join(map(str, wanted))
+        raise ValueError(f"expected uint8 photos (N, {size}), found {photos.dtype} {photos.shape}")
+    return normalised(apply(model, _padded(photos, batch_size), len(photos)))
+
+
+def _padded(photos: np.ndarray, batch_size: int) -> Sequence[np.ndarray]:
+    filled = np.pad(photos, ((0, -len(photos) % batch_size), (0, 0), (0, 0), (0, 0)))
+    return np.split(filled, len(filled) // batch_size) if len(filled) else []

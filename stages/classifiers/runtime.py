@@ -1,0 +1,76 @@
+"""TensorFlow made ready for repeatable work: seeds, threads, deterministic kernels, number format."""
+
+from typing import NamedTuple
+
+import stages
+from stages.classifiers.engine import keras, tf
+from stages.core.params import ParamError
+
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+
+
+class Runtime(NamedTuple):
+    """What the work runs on: "CPU" or the name of the GPU, the number format, the CPU threads."""
+
+    device: str
+    precision: str
+    threads: int
+
+    def __str__(self) -> str:
+        """Device and number format, for people."""
+        return f"{self.device} {self.precision}"
+
+
+def configure(seed: int, threads: int, precision: str = "float32") -> Runtime:
+    """Seed every generator and pin what would make two runs differ; call before any other work.
+
+    `precision` "auto" takes float32 on a CPU, where TensorFlow's 16-bit depthwise convolutions are several
+    times slower, and on an NVIDIA card bfloat16 where there are units for it (compute capability 8.0), else
+    float16. Raises RuntimeError when TensorFlow has already started with another number of threads, ParamError where a
+    CPU that is held to AVX2 is asked for 16 bits: TensorFlow takes kernels for them that oneDNN then has not.
+    """
+    pin_threads(threads)
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(seed)
+    cards = tf.config.list_physical_devices("GPU")
+    details = tf.config.experimental.get_device_details(cards[0]) if cards else {}
+    if precision == "auto":
+        precision = _fastest(details.get("compute_capability"))
+    if not cards and precision != "float32" and stages.arithmetic() == stages.PORTABLE:
+        raise ParamError(
+            "train.precision: expected float32 or auto on a CPU that is held to AVX2, "
+            f"found {precision}; "
+            "STAGES_ARITHMETIC=native in the environment lets go of it"
+        )
+    return Runtime(details.get("device_name", "GPU") if cards else "CPU", precision, threads)
+
+
+def strategy(batch_size: int) -> tf.distribute.Strategy:
+    """Return what spreads a training over all GPUs, each with an equal share of every batch; with one or none, nothing.
+
+    Raises ParamError where the batches cannot be shared out evenly.
+    """
+    n_cards = len(tf.config.list_physical_devices("GPU"))
+    if n_cards < 2:
+        return tf.distribute.get_strategy()
+    if batch_size % n_cards:
+        raise ParamError(f"train.batch_size: expected a multiple of {n_cards}, one share a GPU, found {batch_size}")
+    return tf.distribute.MirroredStrategy()
+
+
+def policy(precision: str) -> str:
+    """Return the Keras dtype policy of a precision; variables are float32 under each of them."""
+    return POLICIES[precision]
+
+
+def pin_threads(threads: int) -> None:
+    """Make TensorFlow work in so many threads. Raises RuntimeError when it has already started with others."""
+    for name in ("intra_op", "inter_op"):
+        if getattr(tf.config.threading, f"get_{name}_parallelism_threads")() != threads:
+            getattr(tf.config.threading, f"set_{name}_parallelism_threads")(threads)
+
+
+def _fastest(compute_capability: tuple[int, int] | None) -> str:
+    if compute_capability is None or compute_capability < (7, 0):
+        return "float32"
+    return "bfloat16" if compute_capability >= (8, 0) else "float16"

@@ -1,0 +1,71 @@
+"""Write down what the results in dvc.lock were made from, and on what: commit, networks, packages, CPU, precision."""
+
+import argparse
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import stages
+from stages.core import atomic, command, params, progress, system
+from stages.detect.settings import DetectParams
+from stages.networks import runtime
+from stages.networks.inference_cache import digest_of
+from stages.segment.settings import SegmentParams
+
+
+def networks(lock: Path) -> dict[str, str]:
+    """The MD5 that DVC knows each converted network by, by its file's name."""
+    stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"]
+    outs = [out for stage in stages.values() for out in stage.get("outs", [])]
+    return {out["path"]: out["md5"] for out in outs}
+
+
+def precisions(path: Path, models: Path) -> dict[str, dict[str, str]]:
+    """Device and arithmetic of the picture stages by `params.yaml`, and of each model by its `model.json`."""
+    detect = params.read(path, "detect", DetectParams).runtime
+    segment = params.read(path, "segment", SegmentParams).runtime
+    pictures = {name: runtime.describe_runtime(used) for name, used in (("detect", detect), ("segment", segment))}
+    found = {name: {key: facts[key] for key in ("device", "engine", "precision")} for name, facts in pictures.items()}
+    for file in sorted(models.glob("*/model.json")):
+        facts = json.loads(file.read_text(encoding="utf-8"))
+        found[f"train@{facts['name']}"] = {key: facts[key] for key in ("device", "precision")}
+    return found
+
+
+def commit() -> str:
+    """The commit that is checked out."""
+    found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, check=True, text=True)
+    return found.stdout.strip()
+
+
+def describe(requirements: Path, lock: Path, pretrained: Path) -> dict[str, Any]:
+    """Everything but the commit."""
+    return {
+        "cpu": system.this_cpu(),
+        "arithmetic": stages.arithmetic(),
+        "dvc_lock_sha256": digest_of([lock]),
+        "requirements_sha256": digest_of([requirements]),
+        "drift": system.drift(system.locked(requirements), system.installed()),
+        "networks_md5": networks(pretrained),
+    }
+
+
+def main() -> None:
+    """Write the file, unless only the commit would be new: the results are still those of the old one."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    parser.add_argument("--out", type=Path, default=Path("metrics/provenance.json"))
+    arguments = parser.parse_args()
+    facts = describe(Path("requirements.lock"), Path("dvc.lock"), Path("models/pretrained/dvc.lock"))
+    facts["stages"] = precisions(arguments.params, Path("models"))
+    before = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.is_file() else {}
+    if {**before, "commit": ""} != {**facts, "commit": ""}:
+        atomic.write_json(arguments.out, facts | {"commit": commit()})
+    progress.summary("provenance", networks=len(facts["networks_md5"]), drifted_packages=len(facts["drift"]))
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,37 @@
+"""Many files in order, decoded ahead in threads, handed on in batches; memory does not grow with their number."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+def ordered_thread_map(
+    function: Callable[[Key], Value], keys: Iterable[Key], ahead: int
+) -> Iterator[tuple[Key, Value]]:
+    """Yield `(key, function(key))` in the order of `keys`, working in threads on at most `ahead` keys at once.
+
+    OpenCV, Pillow and the networks release Python's lock, so threads are enough.
+    """
+    remaining = iter(keys)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        waiting: deque[tuple[Key, Future[Value]]] = deque()
+        for key in islice(remaining, ahead):
+            waiting.append((key, pool.submit(function, key)))
+        while waiting:
+            key, future = waiting.popleft()
+            for following in islice(remaining, 1):
+                waiting.append((following, pool.submit(function, following)))
+            yield key, future.result()
+
+
+def batched(items: Iterable[Value], size: int) -> Iterator[list[Value]]:
+    """Yield lists of `size` consecutive items; the last may be shorter."""
+    remaining = iter(items)
+    while group := list(islice(remaining, size)):
+        yield group

@@ -1,0 +1,32 @@
+"""What a stage tells the person who waits for it: a bar while it works, one line of counts at its end."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from stages.core import system
+
+Item = TypeVar("Item")
+_LOCK = Path("requirements.lock")
+
+
+def track(iterable: Iterable[Item], total: int, unit: str, desc: str) -> Iterator[Item]:
+    """Yield the items of `iterable` behind a progress bar on standard error that shows a rate in `unit`/s."""
+    return iter(tqdm(iterable, total=total, unit=unit, desc=desc, file=sys.stderr, mininterval=0.5))
+
+
+def summary(verb: str, **counts: object) -> None:
+    """Print the one closing line of a stage, such as `ingest: 612 photos, 8 unreadable`, and on standard
+    error how many packages have other versions than the lock file says.
+    """
+    print(f"{verb}: " + ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in counts.items()))
+    found = system.drift_from(_LOCK)
+    if found:
+        others = f"{'; '.join(found[:3])}{' ...' if len(found) > 3 else ''}"
+        print(
+            f"{verb}: {len(found)} packages are not those of {_LOCK} ({others}): results may differ; `make` mends it",
+            file=sys.stderr,
+        )

@@ -1,0 +1,79 @@
+"""CSV tables between stages: written in a fixed form, checked when read."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from stages.core import atomic
+
+# No text is taken for a missing value: a class may be called "None", "NA" or "nan".
+_TEXT_KINDS = ("str", "string")
+# Beyond it floats, in which numbers are parsed, skip whole numbers.
+_MAX_INT = 2**53
+
+
+class TableError(ValueError):
+    """A table lacks a column, holds a value of the wrong kind, or breaks a rule of its format."""
+
+
+def write(path: Path, frame: pd.DataFrame) -> None:
+    """Write `frame` without its index; floats in the shortest form that reads back to the same value.
+
+    Raises TableError on a carriage return, which pandas writes bare and reads as the end of a row.
+    """
+    for name in frame.columns[[pd.api.types.is_string_dtype(kind) for kind in frame.dtypes]]:
+        require(path, ~frame[name].astype(str).str.contains("\r", regex=False), frame[name], "no carriage return")
+    with atomic.replacing(path) as temporary:
+        frame.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def read(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Read a table and check that it has `columns`, a mapping of name to "str", "int", "float" or "bool".
+
+    Columns come back in the given order; others are left out. Empty cells are "" in text columns and NaN in
+    float columns. Raises TableError naming the file, the column and the first bad value.
+    """
+    try:
+        text = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except FileNotFoundError:
+        raise TableError(f"{path}: expected a table here, found none; run `dvc repro`") from None
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise TableError(f"{path}: expected a CSV table, found: {error}") from None
+    missing = [name for name in columns if name not in text.columns]
+    if missing:
+        raise TableError(f"{path}: expected a column `{missing[0]}`, found {', '.join(text.columns)}")
+    return pd.DataFrame({name: _parse(path, text[name], kind) for name, kind in columns.items()})
+
+
+def require(path: Path, good: "pd.Series[bool]", values: "pd.Series", rule: str) -> None:
+    """Raise TableError with the first of `values` for which `good` is false; `rule` is what was expected."""
+    if not good.all():
+        row = int((~good).to_numpy().argmax())
+        found = values.iloc[row]
+        raise TableError(f"{path}: column `{values.name}`, row {row + 2}: expected {rule}, found {found!r}")
+
+
+def require_same_rows(path: Path, frame: pd.DataFrame, other_path: Path, other: pd.DataFrame) -> None:
+    """Raise TableError unless both tables have the same `image_id` and `path` in the same order."""
+    if frame[["image_id", "path"]].equals(other[["image_id", "path"]]):
+        return
+    raise TableError(
+        f"{path}: expected the {len(other)} rows of {other_path} in the same order, found {len(frame)} rows that "
+        "differ; run `dvc repro`"
+    )
+
+
+def _parse(path: Path, values: "pd.Series[str]", kind: str) -> pd.Series:
+    if kind in _TEXT_KINDS:
+        return values
+    if kind == "bool":
+        require(path, values.isin(["True", "False"]), values, "True or False")
+        return values == "True"
+    numbers = pd.to_numeric(values.where(values != "", "nan"), errors="coerce")
+    if kind == "int":
+        is_whole = (numbers % 1 == 0) & (numbers.abs() < _MAX_INT)
+        require(path, is_whole, values, "a whole number")
+        return numbers.astype("int64")
+    require(path, numbers.notna() | (values == "") | (values.str.lower() == "nan"), values, "a number")
+    return numbers.astype("float64")

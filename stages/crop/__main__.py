@@ -1,0 +1,34 @@
+"""Choose the main car of each photo by the rule in `params.yaml`, cut it out, and say why where there is none."""
+
+import argparse
+from pathlib import Path
+
+from stages.core import atomic, command, params, progress, tables
+from stages.crop.cropping import count, select_boxes, threshold_tables, with_failures, write_crops
+from stages.schemas import detections, manifest
+from stages.selection.main_car import CropParams
+
+
+def main() -> None:
+    """Write data/boxes.csv, data/crops.zip, the counts, and how they move with the thresholds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("params", "manifest", "detections", "source", "boxes", "crops", "metrics", "thresholds"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    arguments = parser.parse_args()
+    rule = params.read(arguments.params, "crop", CropParams)
+    photos, found = manifest.read(arguments.manifest), detections.read(arguments.detections)
+    table = select_boxes(photos, found, rule)
+    wanted = table[table["status"] == "ok"]
+    failures = write_crops(arguments.crops, manifest.photo_root(arguments.source), rule, wanted)
+    table = with_failures(table, failures)
+    tables.write(arguments.boxes, table)
+    atomic.write_json(arguments.metrics, count(table, photos))
+    for name, moved in threshold_tables(photos, found, rule).items():
+        tables.write(arguments.thresholds / f"{name}.csv", moved)
+    progress.summary(
+        "crop", photos=len(wanted), cropped=int(table["is_cropped"].sum()), failed=int((failures != "").sum())
+    )
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,139 @@
+"""Choose the main car of each photo by the rule in `params.yaml`, cut it out, and say why where there is none."""
+
+from collections.abc import Hashable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import fisher_exact
+
+from stages.core import archive, batches, progress
+from stages.images import boxes, images
+from stages.schemas import crops
+from stages.selection import sweep
+from stages.selection.main_car import (
+    NO_CANDIDATES,
+    Candidates,
+    CropParams,
+    Selection,
+    candidates_by_photo,
+    crop_image,
+    select_box,
+)
+from stages.selection.sweep import SweepInput
+
+Row = dict[Hashable, object]
+# More photos would not change what a table of thresholds shows.
+_N_SWEPT = 2000
+_SURPRISING = 0.05
+
+
+def select_boxes(photos: pd.DataFrame, found: pd.DataFrame, rule: CropParams) -> pd.DataFrame:
+    """data/boxes.csv for all rows of the manifest `photos`, from the detections `found`; reads no photo."""
+    by_photo = candidates_by_photo(found)
+    rows = [
+        select_row(photo, by_photo.get(str(photo["image_id"]), NO_CANDIDATES), rule)
+        for photo in photos.to_dict("records")
+    ]
+    return pd.DataFrame(rows, columns=list(crops.COLUMNS))
+
+
+def select_row(photo: Row, found: Candidates, rule: CropParams) -> Row:
+    """The row of data/boxes.csv for one row of the manifest and what was found in its photo."""
+    row: Row = {name: photo[name] for name in ("image_id", "path", "status", "reason")}
+    row |= {"is_cropped": False, "class_name": "", "n_vehicles": 0, "rival": 0.0}
+    if photo["status"] != "ok" or rule.region == "photo":
+        return row
+    choice = select_box(found, (int(str(photo["width"])), int(str(photo["height"]))), rule)
+    row |= {"n_vehicles": choice.n_vehicles, "rival": choice.rival}
+    if choice.index is None:
+        return row | _rejected(choice, rule)
+    corners = dict(zip(boxes.COLUMNS, found.corners[choice.index].tolist()))
+    chosen = {"score": found.scores[choice.index], "class_name": found.names[choice.index], **corners}
+    return row | {"is_cropped": True} | chosen
+
+
+def _rejected(choice: Selection, rule: CropParams) -> Row:
+    return {"reason": choice.reason, "status": "ok" if rule.rejected == "whole" else "dropped"}
+
+
+def make_crop(root: Path, rule: CropParams, row: Row) -> tuple[bytes, str]:
+    """Cut the photo of one row of data/boxes.csv: the bytes of a JPEG and an empty text, or none and the reason."""
+    box = np.array([row[name] for name in boxes.COLUMNS], dtype=np.float64) if row["is_cropped"] else None
+    try:
+        picture = crop_image(images.load(root / str(row["path"]), str(row["image_id"])), box, rule)
+    except images.ImageError as error:
+        return b"", error.reason
+    return images.encode(picture, ".jpg"), ""
+
+
+def write_crops(path: Path, root: Path, rule: CropParams, wanted: pd.DataFrame) -> pd.Series:
+    """Write the crops of rows of data/boxes.csv into one archive; the reason of each row that failed, else nothing."""
+    made = batches.ordered_thread_map(partial(make_crop, root, rule), wanted.to_dict("records"), ahead=32)
+    failures = []
+    with archive.writing(path) as add:
+        for row, (content, reason) in progress.track(made, len(wanted), "photo", "crop"):
+            if not reason:
+                add(crops.picture_of(str(row["image_id"])), content)
+            failures.append(reason)
+    return pd.Series(failures, wanted.index, dtype=str)
+
+
+def with_failures(table: pd.DataFrame, reasons: pd.Series) -> pd.DataFrame:
+    """data/boxes.csv once the crops were tried: a row for which there is a reason failed and has no crop."""
+    failed = reasons.index[reasons != ""]
+    tried = table.copy()
+    tried.loc[failed, "status"] = "failed"
+    tried.loc[failed, "is_cropped"] = False
+    tried.loc[failed, "reason"] = reasons[failed]
+    return tried
+
+
+def threshold_tables(photos: pd.DataFrame, found: pd.DataFrame, rule: CropParams) -> dict[str, pd.DataFrame]:
+    """How the counts move with each threshold, on the first `_N_SWEPT` usable photos.
+
+    The manifest is sorted by image id, a hash, so these are as good as drawn by lot.
+    """
+    usable, by_photo = photos[photos["status"] == "ok"].iloc[:_N_SWEPT], candidates_by_photo(found)
+    sizes = zip(usable["width"].tolist(), usable["height"].tolist())
+    seen = [SweepInput(size_wh, by_photo.get(name, NO_CANDIDATES)) for name, size_wh in zip(usable["image_id"], sizes)]
+    return sweep.sweep_thresholds(seen, rule)
+
+
+def count(table: pd.DataFrame, photos: pd.DataFrame) -> dict[str, object]:
+    """Counts for metrics: crops, and reasons in all, by class and by split.
+
+    `uneven` names the classes of which the rule refuses more than of the others, beyond what chance explains, with
+    the probability of so many by chance (Fisher's exact test, one-sided, times the number of classes).
+    """
+    tried = table[photos["status"].to_numpy() == "ok"].join(photos[["label", "split"]])
+    by_class = {str(name): _reasons(rows) for name, rows in tried.groupby("label")}
+    return {
+        **_reasons(tried),
+        "cropped": int(tried["is_cropped"].sum()),
+        "by_class": by_class,
+        "by_split": {str(name): _reasons(rows) for name, rows in tried.groupby("split")},
+        "uneven": overrejected_classes(
+            {name: (counts["refused"], counts["photos"]) for name, counts in by_class.items()}
+        ),
+    }
+
+
+def _reasons(rows: pd.DataFrame) -> dict[str, Any]:
+    reasons = rows.loc[rows["reason"] != "", "reason"].value_counts().sort_index()
+    return {"photos": len(rows), "refused": int(reasons.sum()), "reason": reasons.to_dict()}
+
+
+def overrejected_classes(refused: dict[str, tuple[int, int]]) -> dict[str, float]:
+    """The classes refused more often than all others together, from (refused, photos) of each: name to probability."""
+    all_refused, all_photos = (sum(column) for column in zip(*refused.values())) if refused else (0, 0)
+    found = {}
+    for name, (count_refused, n_photos) in refused.items():
+        rest_refused, rest = all_refused - count_refused, all_photos - n_photos
+        cells = [[count_refused, n_photos - count_refused], [rest_refused, rest - rest_refused]]
+        chance = len(refused) * fisher_exact(cells, alternative="greater").pvalue
+        if chance < _SURPRISING:
+            found[name] = float(f"{chance:.2g}")
+    return found

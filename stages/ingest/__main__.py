@@ -1,0 +1,41 @@
+"""Look at every file of the source once: is it a picture, which one, of what class, and what is it for?"""
+
+import argparse
+import sys
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from stages.core import atomic, batches, command, params, progress, tables
+from stages.ingest.inspection import inspect_unless_rejected
+from stages.ingest.listing import list_files
+from stages.ingest.manifest_rows import class_counts, complete, count, similar_labels
+from stages.ingest.settings import IngestParams
+from stages.schemas import manifest
+
+
+def main() -> None:
+    """Write the manifest, the class list and the counts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("params", "manifest", "classes", "metrics", "class-counts"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    arguments = parser.parse_args()
+    settings = params.read(arguments.params, "ingest", IngestParams)
+    files = list_files(Path(settings.source))
+    look_below = partial(inspect_unless_rejected, manifest.photo_root(Path(settings.source)))
+    seen = batches.ordered_thread_map(look_below, zip(files["path"], files["reason"]), ahead=32)
+    looks = pd.DataFrame([found for _, found in progress.track(seen, len(files), "photo", "ingest")])
+    rows = complete(files[["path", "label"]].join(looks), settings)
+    for names in similar_labels(rows["label"]):
+        print(f"ingest: {names} are classes of their own; if they are one, give them one name", file=sys.stderr)
+    usable = rows[rows["status"] == "ok"]
+    tables.write(arguments.manifest, rows)
+    atomic.write_text(arguments.classes, "".join(f"{name}\n" for name in sorted(usable["label"].unique())))
+    atomic.write_json(arguments.metrics, count(rows))
+    tables.write(arguments.class_counts, class_counts(rows))
+    progress.summary("ingest", files=len(rows), usable=len(usable), unusable=len(rows) - len(usable))
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,53 @@
+"""Fit a linear classifier to what an untrained network sees: the floor that every trained model must beat.
+
+A recipe that loses to it is most likely broken (Kornblith et al. 2019, arXiv:1805.08974, compare the two throughout).
+"""
+
+import argparse
+from pathlib import Path
+
+from stages.classifiers import dataset, pretrained, runtime
+from stages.classifiers.settings import LoaderParams, ModelParams, derive_seed
+from stages.core import atomic, command, params, progress, tables
+from stages.core.archive import Archive
+from stages.probe import linear_probe
+from stages.probe.probing import extract_features, outlier_scores, predict_splits, score_splits, table
+from stages.probe.settings import ProbeParams
+from stages.schemas import class_list, predictions, split_data
+from stages.schemas.manifest import SPLITS
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", required=True, help="name of a section under `models` of the parameters")
+    for name in ("params", "table", "photos", "classes", "pretrained", "predictions", "distances", "metrics"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Parse, load, fit, score, write."""
+    args = arguments()
+    model = params.read(args.params, f"models.{args.model}", ModelParams)
+    rule = params.read(args.params, "probe", ProbeParams)
+    loader = params.read(args.params, "train", LoaderParams, subset=True)
+    classes = class_list.read_classes(args.classes)
+    system = runtime.configure(derive_seed(loader.seed, args.model), loader.threads)
+    splits = split_data.read(args.table, classes)
+    if not splits["train"].image_ids:
+        raise tables.TableError(f"{args.table}: expected photos with the split `train`, found none")
+    pictures = Archive(args.photos)
+    shape = pretrained.shape(model, dataset.image_size_hw(pictures, splits["train"]), len(classes))
+    network = pretrained.network(model, shape, pretrained.read(args.pretrained, model))
+    seen = {name: extract_features(network, splits[name], pictures, loader) for name in SPLITS}
+    fitted = linear_probe.fit_probe(seen["train"], len(classes), rule.l2, rule.folds)
+    found = predict_splits(fitted, seen)
+    predictions.write(args.predictions, table(found, splits, classes))
+    tables.write(args.distances, outlier_scores(seen, splits, rule.neighbours))
+    atomic.write_json(args.metrics, score_splits(fitted, found, seen))
+    progress.summary(f"probe {args.model}", **{name: len(splits[name].labels) for name in SPLITS}, device=system)
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,31 @@
+"""Take the background away (or blur it, or keep it) and bring every crop into one frame, by default padded."""
+
+import argparse
+from pathlib import Path
+
+from stages.core import atomic, command, params, progress, tables
+from stages.core.archive import Archive
+from stages.resize.framing import complete, count, write_model_inputs
+from stages.resize.settings import ResizeParams
+from stages.schemas import manifest, masks
+
+
+def main() -> None:
+    """Write data/letterbox.zip, data/letterbox.csv and the counts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("params", "manifest", "crops", "masks", "mask-table", "out", "table", "metrics"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    arguments = parser.parse_args()
+    settings = params.read(arguments.params, "resize", ResizeParams)
+    photos, masked = manifest.read(arguments.manifest), masks.read(arguments.mask_table)
+    tables.require_same_rows(arguments.mask_table, masked, arguments.manifest, photos)
+    wanted = masked[masked["status"] == "ok"]
+    made = write_model_inputs(arguments.out, wanted, Archive(arguments.crops), Archive(arguments.masks), settings)
+    table = complete(photos, masked, made)
+    tables.write(arguments.table, table)
+    atomic.write_json(arguments.metrics, count(table))
+    progress.summary("resize", crops=len(wanted), padded=int((table["status"] == "ok").sum()))
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,99 @@
+"""Take the background away (or blur it, or keep it) and bring every crop into one frame, by default padded."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stages.core import archive, batches, progress
+from stages.core.archive import Archive
+from stages.images import background, images
+from stages.resize import frame
+from stages.resize.settings import ResizeParams
+from stages.schemas import crops, masks
+from stages.schemas import model_inputs as letterbox_table
+
+Row = dict[str, object]
+
+
+def compose_input(crop: np.ndarray, mask: np.ndarray | None, settings: ResizeParams) -> np.ndarray:
+    """Turn a crop `(H, W, 3)` and its mask `(H, W)`, both uint8, into `(height, width, 3)` uint8 RGB.
+
+    Without a mask the background stays.
+    """
+    if mask is not None and settings.background == "remove":
+        crop = background.remove(crop, mask, settings.fill)
+    elif mask is not None and settings.background == "blur":
+        crop = background.blur(crop, mask, settings.blur)
+    return frame.fit(crop, settings.frame_wh, settings.fit, settings.fill)
+
+
+def describe(crop: np.ndarray, has_mask: bool, settings: ResizeParams) -> Row:
+    """Where the crop `(H, W, 3)` lies in the frame and what was done to its background.
+
+    The scale is the larger one of the two sides', which differ by rounding, or by much in a squashed picture.
+    """
+    height, width = crop.shape[:2]
+    place = frame.place(width, height, settings.frame_wh, settings.fit)
+    scale = max(place.width / width, place.height / height)
+    return {
+        "background": settings.background if has_mask else "keep",
+        "scale": round(scale, 6),
+        "pad_left": place.left,
+        "pad_top": place.top,
+    }
+
+
+def make_model_input(pictures: Archive, drawn: Archive, settings: ResizeParams, row: Row) -> tuple[bytes, Row]:
+    """Treat the crop of one row of data/masks.csv with its mask among those `drawn`: the bytes of a picture (or none),
+    and what data/letterbox.csv says of it.
+    """
+    image_id = str(row["image_id"])
+    try:
+        crop = images.stored_picture(pictures, crops.picture_of(image_id))
+        mask = images.stored_mask(drawn, masks.picture_of(image_id)) if row["is_masked"] else None
+    except images.ImageError as error:
+        return b"", {"status": "failed", "reason": error.reason}
+    if mask is not None and mask.shape != crop.shape[:2]:
+        return b"", {"status": "failed", "reason": "mask_size"}
+    content = images.encode(compose_input(crop, mask, settings), f".{settings.format}")
+    return content, {"file": f"{image_id}.{settings.format}", **describe(crop, mask is not None, settings)}
+
+
+def write_model_inputs(
+    path: Path, masked: pd.DataFrame, pictures: Archive, drawn: Archive, settings: ResizeParams
+) -> dict[str, Row]:
+    """Write the pictures of rows of data/masks.csv into one archive; what data/letterbox.csv says of each, by id."""
+    made = batches.ordered_thread_map(
+        partial(make_model_input, pictures, drawn, settings), masked.to_dict("records"), ahead=32
+    )
+    rows = {}
+    with archive.writing(path) as add:
+        for mask, (content, row) in progress.track(made, len(masked), "crop", "resize"):
+            if content:
+                add(str(row["file"]), content)
+            rows[str(mask["image_id"])] = row
+    return rows
+
+
+def complete(photos: pd.DataFrame, masked: pd.DataFrame, written: dict[str, Row]) -> pd.DataFrame:
+    """data/letterbox.csv: the rows of the manifest and data/masks.csv with what was `written` by image id."""
+    rows = []
+    for photo, mask in zip(photos.to_dict("records"), masked.to_dict("records")):
+        row = {name: photo[name] for name in ("image_id", "path", "label", "group", "split")}
+        row |= {"status": mask["status"], "reason": mask["reason"], "background": "", "file": ""}
+        row |= {"scale": np.nan, "pad_left": 0, "pad_top": 0}
+        rows.append(row | (written[str(photo["image_id"])] if mask["status"] == "ok" else {}))
+    return pd.DataFrame(rows, columns=list(letterbox_table.COLUMNS))
+
+
+def count(table: pd.DataFrame) -> dict[str, object]:
+    """Counts for metrics: pictures by background and by split, rows that have none."""
+    usable = table[table["status"] == "ok"]
+    return {
+        "photos": len(usable),
+        "without_picture": len(table) - len(usable),
+        "background": usable["background"].value_counts().to_dict(),
+        "split": usable["split"].value_counts().to_dict(),
+    }

@@ -1,0 +1,81 @@
+"""Render the embedded sample: photos of ten body types, their masks and the truth about them."""
+
+import argparse
+import multiprocessing
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from stages.core import atomic, command, params, progress, tables
+from stages.sample.renderer import sample
+from stages.sample.settings import SampleParams
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m stages.sample.render", description=__doc__)
+    parser.add_argument("--params", type=Path, required=True, help="params.yaml with a section `sample`")
+    parser.add_argument("--photos", type=Path, required=True, help="folder for the photos, one folder per class")
+    parser.add_argument("--masks", type=Path, required=True, help="folder for the true masks")
+    parser.add_argument("--truth", type=Path, required=True, help="CSV with the true boxes")
+    parser.add_argument("--jobs", type=int, default=multiprocessing.cpu_count(), help="processes to use")
+    return parser.parse_args(argv)
+
+
+def rendered_files(tasks: list[sample.RenderTask], settings: SampleParams, jobs: int) -> Iterator[sample.Rendered]:
+    """The finished files in the order of the tasks, made by `jobs` processes."""
+    make = partial(sample.make, params=settings)
+    if jobs <= 1:
+        yield from map(make, tasks)
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(jobs, mp_context=context)
+    # Ctrl-C reaches every process; whoever starts while it is ignored leaves it to this one, and ends without a trace.
+    heed = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        results = pool.map(make, tasks, chunksize=4)
+    finally:
+        signal.signal(signal.SIGINT, heed)
+    try:
+        yield from results
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def require_no_unexpected_files(folder: Path, expected: set[Path]) -> None:
+    """Raise ValueError where `folder` holds files that this run would not write over."""
+    strangers = sorted(path for path in folder.rglob("*") if path.is_file() and path not in expected)
+    if strangers:
+        raise ValueError(
+            f"{folder}: expected only files of the sample, found {strangers[0]}; choose another folder or remove it"
+        )
+
+
+def write_all(args: argparse.Namespace, settings: SampleParams) -> list[sample.Rendered]:
+    """Make and write every photo and mask; return them without their pictures' bytes."""
+    tasks = sample.tasks(settings.photos_per_class)
+    require_no_unexpected_files(args.photos, {args.photos / task.path for task in tasks})
+    require_no_unexpected_files(args.masks, {args.masks / task.path.with_suffix(".png") for task in tasks})
+    kept = []
+    for item in progress.track(rendered_files(tasks, settings, args.jobs), len(tasks), "photo", "render"):
+        atomic.write_bytes(args.photos / item.task.path, item.photo)
+        if item.mask is not None:
+            atomic.write_bytes(args.masks / item.task.path.with_suffix(".png"), item.mask)
+        kept.append(sample.Rendered(item.task, b"", None, item.box, item.visible))
+    return kept
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Parse, render, write."""
+    args = parse_args(argv)
+    settings = params.read(args.params, "sample", SampleParams)
+    rendered = write_all(args, settings)
+    tables.write(args.truth, sample.truth(rendered))
+    n_regular = sum(item.task.kind == "car" for item in rendered)
+    progress.summary("render", photos=len(rendered), regular=n_regular, spoilt=len(rendered) - n_regular)
+
+
+if __name__ == "__main__":
+    command.run(main)

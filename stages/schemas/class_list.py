@@ -1,0 +1,16 @@
+"""The labelled photos of each split, as the letterbox table gives them."""
+
+from pathlib import Path
+
+from stages.core import tables
+
+
+def read_classes(path: Path) -> list[str]:
+    """Read the class names, one a line. Raises TableError unless there are two or more, all different."""
+    try:
+        classes = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise tables.TableError(f"{path}: expected a list of classes, found none; run `dvc repro`") from None
+    if len(classes) < 2 or len(set(classes)) != len(classes) or "" in classes:
+        raise tables.TableError(f"{path}: expected two or more different names, one a line, found {classes}")
+    return classes

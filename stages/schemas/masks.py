@@ -1,0 +1,32 @@
+"""data/masks.csv: one row per row of the manifest, with what the mask covers and whether it is used; data/masks.zip."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from stages.core import tables
+
+COLUMNS = {
+    "image_id": "str",
+    "path": "str",
+    "status": "str",  # as in data/boxes.csv, and failed where the crop could not be read
+    "reason": "str",
+    "coverage": "float",  # mean of the mask over the crop, 0..1; empty where there is no mask
+    "agreement": "float",  # of the segmenters: mean IoU of their masks, two by two; empty where there is none
+    "n_regions": "int",  # separate parts that the mask keeps
+    "is_masked": "bool",  # false: the whole crop is used
+    "mask_reason": "str",  # why the mask is not used
+}
+
+
+def picture_of(image_id: str) -> str:
+    """The name of a photo's mask in data/masks.zip, and of its map in the archive of each segmenter."""
+    return f"{image_id}.png"
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read the table and check it. Raises tables.TableError naming the column and the first bad value."""
+    frame = tables.read(path, COLUMNS)
+    for name in ("coverage", "agreement"):
+        tables.require(path, frame[name].between(0, 1) | frame[name].isna(), frame[name], "0..1")
+    return frame

@@ -1,0 +1,32 @@
+"""data/letterbox.csv: one row per row of the manifest; the pictures are in data/letterbox.zip."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from stages.core import tables
+from stages.schemas import manifest
+
+COLUMNS = {
+    "image_id": "str",
+    "path": "str",
+    "label": "str",
+    "group": "str",
+    "split": "str",
+    "status": "str",  # ok | dropped | failed | rejected
+    "reason": "str",
+    "background": "str",  # remove | blur | keep: what was done to this photo
+    "file": "str",  # name in data/letterbox.zip, <image_id>.<format>; empty where the status is not ok
+    "scale": "float",  # pixels of the padded picture per pixel of the crop
+    "pad_left": "int",  # pixels of the padded picture
+    "pad_top": "int",
+}
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read the table and check it. Raises tables.TableError naming the column and the first bad value."""
+    frame = tables.read(path, COLUMNS)
+    usable = frame["status"] == "ok"
+    tables.require(path, frame["split"].isin(manifest.SPLITS) | ~usable, frame["split"], "train, val or test")
+    tables.require(path, ~(frame["image_id"].duplicated() & usable), frame["image_id"], "each usable photo once")
+    return frame

@@ -1,0 +1,44 @@
+"""The labelled photos of each split, as the letterbox table gives them."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from stages.core import tables
+from stages.schemas import model_inputs
+from stages.schemas.manifest import SPLITS
+
+
+class SplitData(NamedTuple):
+    """Photos sorted by id: `image_ids`, `sources` (path in the source folder), `names` (in the archive
+    of letterboxed photos) and `groups` N texts, `labels` (N,) int64 indices into the classes. Photos of one group are
+    near-duplicates.
+    """
+
+    image_ids: list[str]
+    sources: list[str]
+    names: list[str]
+    labels: np.ndarray
+    groups: list[str]
+
+
+def read(path: Path, classes: list[str]) -> dict[str, SplitData]:
+    """Read the usable photos (status `ok`) of the splits train, val and test; a split may be empty.
+
+    Raises TableError when a label is no class, a split has another name, or an id comes twice.
+    """
+    frame = model_inputs.read(path)
+    usable = frame["status"] == "ok"
+    tables.require(path, frame["label"].isin(classes) | ~usable, frame["label"], f"one of {len(classes)} classes")
+    frame = frame[usable].sort_values("image_id")
+    return {split: _of_split(frame[frame["split"] == split], classes) for split in SPLITS}
+
+
+def _of_split(frame: pd.DataFrame, classes: list[str]) -> SplitData:
+    index = {name: number for number, name in enumerate(classes)}
+    labels = np.array([index[label] for label in frame["label"]], dtype=np.int64)
+    ids, sources, names = (frame[column].tolist() for column in ("image_id", "path", "file"))
+    groups = frame["group"].where(frame["group"] != "", frame["image_id"])
+    return SplitData(ids, sources, names, labels, groups.tolist())

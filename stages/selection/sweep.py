@@ -1,0 +1,72 @@
+"""How the choice of the main car moves with each threshold of the rule, without running a network again."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from stages.images import detection_metrics
+from stages.schemas.crops import REJECTION_REASONS
+from stages.selection.main_car import Candidates, CropParams, Selection, select_box
+
+# Each threshold is moved over these values while the others stay as the rule has them.
+GRID: dict[str, tuple[float, ...]] = {
+    "min_score": (0.05, 0.075, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
+    "min_area": (0.0, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2),
+    "min_aspect": (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
+    "max_rival": (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0),
+}
+
+
+class SweepInput(NamedTuple):
+    """One photo: its size in pixels, what the detector found, the true box `(4,)` where it is known."""
+
+    size_wh: tuple[int, int]
+    found: Candidates
+    true_box: np.ndarray | None = None
+
+
+def sweep_thresholds(photos: list[SweepInput], rule: CropParams) -> dict[str, pd.DataFrame]:
+    """For each threshold of GRID a table with a row per value: see `tally`; `is_current` marks the rule's own value."""
+    return {name: _moved(photos, rule, name, getattr(rule, name), values) for name, values in GRID.items()}
+
+
+def _moved(
+    photos: list[SweepInput], rule: CropParams, name: str, current: float, values: Iterable[float]
+) -> pd.DataFrame:
+    moved = {value: count_outcomes(photos, _with(rule, name, value)) for value in sorted({*values, current})}
+    return pd.DataFrame([{"value": value, "is_current": value == current, **row} for value, row in moved.items()])
+
+
+def _with(rule: CropParams, name: str, value: float) -> CropParams:
+    changed: dict[str, Any] = {name: value}
+    return replace(rule, **changed)
+
+
+def count_outcomes(photos: list[SweepInput], rule: CropParams) -> dict[str, float | int]:
+    """Counts over all photos: `photos`, `cropped`, one for each reason, and `share_cropped`, 0..1.
+
+    Where true boxes are known also `recall_50`, the share of photos whose chosen box overlaps the true one by IoU
+    0.5 or more, and `precision_50`, the same among photos with a chosen box.
+    """
+    choices = [select_box(photo.found, photo.size_wh, rule) for photo in photos]
+    reasons = pd.Series([choice.reason for choice in choices], dtype=str).value_counts()
+    cropped = sum(choice.index is not None for choice in choices)
+    counts = {"photos": len(photos), "cropped": cropped, "share_cropped": _share(cropped, len(photos))}
+    counts |= {reason: int(reasons.get(reason, 0)) for reason in REJECTION_REASONS}
+    if any(photo.true_box is not None for photo in photos):
+        right = sum(_is_right(photo, choice) for photo, choice in zip(photos, choices))
+        counts |= {"recall_50": _share(right, len(photos)), "precision_50": _share(right, cropped)}
+    return counts
+
+
+def _is_right(photo: SweepInput, choice: Selection) -> bool:
+    if choice.index is None or photo.true_box is None:
+        return False
+    return bool(detection_metrics.box_ious(photo.found.corners[choice.index][None], photo.true_box[None])[0] >= 0.5)
+
+
+def _share(part: int, total: int) -> float:
+    return round(part / total, 4) if total else 0.0

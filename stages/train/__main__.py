@@ -1,0 +1,49 @@
+"""Train one model of `params.yaml` on the letterboxed photos and keep its best state."""
+
+import argparse
+from pathlib import Path
+
+from stages.classifiers import keras_file, pretrained, runtime
+from stages.classifiers.settings import ModelParams
+from stages.core import atomic, command, params, progress
+from stages.schemas import class_list
+from stages.train.checkpoint import Checkpoint, fingerprint
+from stages.train.curves import Curves
+from stages.train.settings import TrainParams, resolve
+from stages.train.trainer import TrainingSetup, describe, read_splits, train
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", required=True, help="name of a section under `models` of the parameters")
+    names = ("params", "table", "photos", "classes", "pretrained", "out", "curves", "logs")
+    for name in names:
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Parse, load, train, write."""
+    args = arguments()
+    model = params.read(args.params, f"models.{args.model}", ModelParams)
+    recipe = resolve(params.read(args.params, "train", TrainParams), model, args.model)
+    classes = class_list.read_classes(args.classes)
+    system = runtime.configure(recipe.seed, recipe.threads, recipe.precision)
+    splits = read_splits(args.table, args.photos, classes)
+    decisive = [args.table, args.photos, args.pretrained / model.weights]
+    kept = Checkpoint(args.logs / "checkpoint.npz", fingerprint((model, recipe, system, classes), decisive))
+    setting = TrainingSetup(pretrained.read(args.pretrained, model), len(classes), system.precision, kept)
+    with Curves(args.curves, args.logs) as curves:
+        result = train(model, recipe, splits, setting, curves)
+    keras_file.save(result.model, args.out / "model.keras")
+    facts = {"name": args.model, "backbone": model.backbone, "weights": model.weights, "classes": classes}
+    atomic.write_json(args.out / "model.json", facts | describe(result, recipe, system))
+    kept.remove()
+    progress.summary(
+        f"train {args.model}", photos=len(splits.train.names), best_epoch=result.best.number, device=system
+    )
+
+
+if __name__ == "__main__":
+    command.run(main)

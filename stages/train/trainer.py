@@ -1,0 +1,90 @@
+"""Train one model of `params.yaml` on the letterboxed photos and keep its best state."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from stages.classifiers import dataset, pretrained, runtime
+from stages.classifiers.backbones import ClassifierConfig, ClassifierModels
+from stages.classifiers.dataset import ImageSource
+from stages.classifiers.engine import keras, tf
+from stages.classifiers.runtime import Runtime
+from stages.classifiers.settings import ModelParams
+from stages.core.archive import Archive
+from stages.schemas import split_data
+from stages.train import fit
+from stages.train.checkpoint import Checkpoint
+from stages.train.curves import Curves
+from stages.train.settings import TrainParams
+
+
+class TrainingResult(NamedTuple):
+    """A trained network in float32, and the epoch whose state it holds."""
+
+    model: keras.Model
+    shape: ClassifierConfig
+    best: fit.Epoch
+
+
+class TrainingSetup(NamedTuple):
+    """Pretrained tensors by name (or None), number of classes, arithmetic, and where an unfinished state is kept."""
+
+    tensors: dict[str, np.ndarray] | None
+    n_classes: int
+    precision: str
+    checkpoint: Checkpoint
+
+
+def train(
+    model: ModelParams, recipe: TrainParams, splits: fit.Splits, setting: TrainingSetup, curves: Curves
+) -> TrainingResult:
+    """Train `model` and return it in float32, whatever the arithmetic of the training was."""
+    shape = pretrained.shape(model, splits.train.size_hw, setting.n_classes, recipe.dropout, recipe.seed)
+    policy = runtime.policy(setting.precision)
+
+    def build(input_px: int | None) -> ClassifierModels:
+        input_hw = pretrained.shrunk(shape.photo_hw, input_px) if input_px else shape.input_hw
+        return pretrained.network(model, shape._replace(input_hw=input_hw), setting.tensors, policy)
+
+    task = fit.TrainingTask(build, splits, recipe, is_fresh=setting.tensors is None)
+
+    def observe(epoch: fit.Epoch) -> None:
+        curves.log(*epoch)
+        # A training that goes on tells of its earlier epochs again, but has the weights of the last one alone.
+        if epoch is training.history[-1]:
+            curves.spread(epoch.number, {weight.path: np.asarray(weight) for weight in training.network.logits.weights})
+
+    training = fit.Training(task, setting.checkpoint, observe)
+    best = training.run()
+    plain = pretrained.network(model, shape, None).probabilities
+    plain.set_weights(training.network.probabilities.get_weights())
+    return TrainingResult(plain, shape, best)
+
+
+def describe(result: TrainingResult, recipe: TrainParams, system: Runtime) -> dict[str, Any]:
+    """Return what `model.json` tells of a model: nothing in it changes from run to run."""
+    return {
+        "best_epoch": result.best.number,
+        "figures": result.best.figures,
+        "phases": [dataclasses.asdict(phase) for phase in recipe.phases()],
+        "seed": recipe.seed,
+        "photo_hw": result.shape.photo_hw,
+        "input_hw": result.shape.input_hw,
+        "n_parameters": result.model.count_params(),
+        "device": system.device,
+        "precision": system.precision,
+        "threads": system.threads,
+        "versions": {"keras": keras.__version__, "tensorflow": tf.__version__},
+    }
+
+
+def read_splits(table: Path, archive: Path, classes: list[str]) -> fit.Splits:
+    """Read the photos to train on and to watch. Raises TableError when there is none to train on."""
+    found = split_data.read(table, classes)
+    if not found["train"].image_ids:
+        raise split_data.tables.TableError(f"{table}: expected photos with the split `train`, found none")
+    pictures = Archive(archive)
+    size_hw = dataset.image_size_hw(pictures, found["train"])
+    return fit.Splits(*(ImageSource.of(pictures, found[name], size_hw) for name in ("train", "val")))

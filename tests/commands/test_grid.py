@@ -1,0 +1,69 @@
+import pytest
+import yaml
+
+from stages.commands import grid
+from stages.core.params import ParamError
+
+GRID = {
+    "question": "Which colour?",
+    "target": "evaluate@a",
+    "predictions": "data/predictions/a.csv",
+    "baseline": "grey",
+    "seeds": [0, 7],
+    "common": ["models.a.input_px=64", "train.epochs=2"],
+    "arms": {"grey": [], "white": ["resize.fill=[255,255,255]"], "long": ["train.epochs=9"]},
+}
+
+
+def read(tmp_path, **changes):
+    path = tmp_path / "colour.yaml"
+    path.write_text(yaml.safe_dump({**GRID, **changes}, sort_keys=False))
+    return grid.read(path)
+
+
+def test_every_arm_meets_every_seed_and_first_seeds_come_first(tmp_path):
+    runs = grid.runs("colour", read(tmp_path))
+    assert [run.name for run in runs] == [
+        "colour-grey-0", "colour-white-0", "colour-long-0", "colour-grey-7", "colour-white-7", "colour-long-7",
+    ]  # fmt: skip
+    assert runs[1].overrides == (
+        "models.a.input_px=64", "train.epochs=2", "resize.fill=[255,255,255]", "train.seed=0",
+    )  # fmt: skip
+    assert runs[-1].arm == "long" and runs[-1].seed == 7
+
+
+def test_an_arm_may_set_what_the_others_have_in_common(tmp_path):
+    found = grid.runs("colour", read(tmp_path))[2].overrides
+    assert found == ("models.a.input_px=64", "train.epochs=9", "train.seed=0")
+
+
+def test_names_are_such_as_experiments_may_have(tmp_path):
+    changed = read(tmp_path, baseline="off_white", arms={"off_white": []})
+    assert grid.runs("two_words", changed)[0].name == "two-words-off-white-0"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"baseline": "blue"}, "baseline among grey, white, long, found 'blue'"),
+        ({"seeds": []}, "one seed or more"),
+        ({"seeds": [1, 1]}, "all different"),
+        ({"seeds": [-1]}, r"seeds\[0\]"),
+        ({"common": ["train.epochs"]}, r"common\[0\]"),
+        ({"common": ["train.seed=1"]}, "that the grid's seeds set"),
+        ({"common": ["a=1", "a=2"]}, "found a twice"),
+        ({"arms": {"grey": ["a=1", "a=2"]}}, "arms.grey: expected every parameter once, found a twice"),
+        ({"arms": {}}, "one or more"),
+        ({"arms": {"grey": [], "Two words": []}}, "Two words"),
+        ({"arm": {}}, "did you mean `arms`"),
+    ],
+)
+def test_a_grid_that_cannot_be_run_is_refused_by_name(tmp_path, changes, message):
+    with pytest.raises(ParamError, match=message) as caught:
+        read(tmp_path, **changes)
+    assert "colour.yaml" in str(caught.value)
+
+
+def test_the_grids_of_the_project_can_be_read():
+    for path in sorted(grid.Path("experiments").glob("*.yaml")):
+        assert grid.runs(path.stem, grid.read(path)), path

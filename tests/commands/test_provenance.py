@@ -1,0 +1,78 @@
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages.commands import provenance
+from stages.core.params import ParamError
+
+PARAMS = {
+    "detect": {
+        "network": "centernet_mobilenetv3", "min_score": 0.05, "max_boxes": 100,
+        "runtime": {"batch_size": 16, "engine": "openvino", "precision": "f32"},
+    },
+    "segment": {"runtime": {"batch_size": 16, "engine": "onnxruntime", "precision": "bf16"}},
+}  # fmt: skip
+
+
+def git(*words):
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.invalid"]
+    found = subprocess.run(["git", *identity, *words], check=True, capture_output=True, text=True)
+    return found.stdout.strip()
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A repository with lock files, two networks and one trained model, which is the working folder."""
+    monkeypatch.chdir(tmp_path)
+    outs = [{"path": "a.onnx", "md5": "1"}, {"path": "b.npz", "md5": "2"}]
+    files = {
+        "params.yaml": yaml.safe_dump(PARAMS),
+        "requirements.lock": "pandas==0.0.1\n",
+        "dvc.lock": "stages: {}\n",
+        "models/pretrained/dvc.lock": yaml.safe_dump({"stages": {"convert": {"outs": outs}, "idle": {"cmd": "true"}}}),
+        "models/lite/model.json": json.dumps({"name": "lite", "device": "CPU", "precision": "float32", "seed": 0}),
+    }
+    for name, text in files.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(text)
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-q", "-m", "all")
+
+
+def written(run):
+    run(provenance)
+    return json.loads(Path("metrics/provenance.json").read_text())
+
+
+@pytest.mark.usefixtures("project")
+def test_it_names_commit_networks_packages_cpu_and_arithmetic(run):
+    found = written(run)
+    assert found["commit"] == git("rev-parse", "HEAD") and found["networks_md5"] == {"a.onnx": "1", "b.npz": "2"}
+    assert found["drift"] == [f"pandas {provenance.system.installed()['pandas']}, locked 0.0.1"]
+    assert found["stages"]["train@lite"] == {"device": "CPU", "precision": "float32"}
+    assert found["stages"]["detect"]["engine"] == "openvino" and found["stages"]["detect"]["precision"] == "f32"
+    assert found["stages"]["segment"]["engine"] == "onnxruntime" and found["stages"]["segment"]["precision"] == "f32"
+    assert found["cpu"]["machine"] and len(found["dvc_lock_sha256"]) == len(found["requirements_sha256"]) == 64
+
+
+@pytest.mark.usefixtures("project")
+def test_the_commit_stays_while_the_results_do(run):
+    first = written(run)
+    git("add", "-A")
+    git("commit", "-q", "-m", "results")
+    assert written(run) == first and git("status", "--porcelain") == ""
+    Path("dvc.lock").write_text("stages: {train: {}}\n")
+    again = written(run)
+    assert again["commit"] == git("rev-parse", "HEAD") != first["commit"]
+    assert again["dvc_lock_sha256"] != first["dvc_lock_sha256"]
+
+
+@pytest.mark.usefixtures("project")
+def test_a_bad_parameter_is_named(run):
+    Path("params.yaml").write_text(yaml.safe_dump(PARAMS | {"segment": {"runtime": {}}}))
+    with pytest.raises(ParamError, match=r"segment\.runtime"):
+        run(provenance)

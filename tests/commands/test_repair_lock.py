@@ -1,0 +1,89 @@
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from stages.commands import repair_lock
+
+pytestmark = pytest.mark.usefixtures("folder")
+LOCK = """schema: '2.0'
+stages:
+  one:
+    cmd: work
+    deps:
+    - path: a.txt
+      hash: md5
+      md5: d41d8cd98f00b204e9800998ecf8427e
+      size: 0
+    outs:
+    - path: b.txt
+      hash: md5
+      md5: d41d8cd98f00b204e9800998ecf8427e
+      size: 0
+"""
+
+
+def git(*words):
+    subprocess.run(["git", "-c", "user.name=test", "-c", "user.email=test@example.invalid", *words], check=True)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A repository with two dvc.yaml, one of them not at the top, and their lock files committed."""
+    monkeypatch.chdir(tmp_path)
+    for name in (".", "data/ä b"):
+        Path(name).mkdir(parents=True, exist_ok=True)
+        (Path(name) / "dvc.yaml").write_text("stages: {}\n")
+        (Path(name) / "dvc.lock").write_text(LOCK)
+    Path(".dvc/tmp").mkdir(parents=True)
+    Path(".gitignore").write_text(".dvc\n")
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-q", "-m", "start")
+
+
+def test_whole_files_stay_as_they_are():
+    newer = LOCK.replace("one", "two")
+    Path("dvc.lock").write_text(newer)
+    Path(".dvc/tmp/rwlock").write_text('{"write": {}, "read": {}}')
+    assert repair_lock.repair() == {}
+    assert Path("dvc.lock").read_text() == newer and Path(".dvc/tmp/rwlock").is_file()
+
+
+@pytest.mark.parametrize("place", [".", "data/ä b"])
+def test_a_lock_file_cut_anywhere_is_that_of_the_last_commit_or_one_that_dvc_reads(place):
+    path = Path(place) / "dvc.lock"
+    mended = 0
+    for length in range(len(LOCK)):
+        path.write_text(LOCK[:length])
+        if repair_lock.repair():
+            assert path.read_text() == LOCK
+            mended += 1
+        else:
+            assert path.read_text() == LOCK[:length] and repair_lock.is_whole(LOCK[:length])
+    assert mended > 50
+
+
+def test_a_lock_file_that_git_could_not_merge_is_left_to_people():
+    conflict = LOCK.replace("      size: 0\n", "<<<<<<< HEAD\n      size: 0\n=======\n      size: 1\n>>>>>>> other\n")
+    Path("dvc.lock").write_text(conflict)
+    assert (
+        repair_lock.repair() == {} and Path("dvc.lock").read_text() == conflict and not repair_lock.is_whole(conflict)
+    )
+
+
+def test_a_lock_file_that_was_never_committed_is_removed(capsys, monkeypatch):
+    git("rm", "-q", "--cached", "dvc.lock")
+    git("commit", "-q", "-m", "without")
+    Path("dvc.lock").write_bytes(b"")
+    monkeypatch.setattr("sys.argv", ["mend"])
+    repair_lock.main()
+    assert not Path("dvc.lock").exists() and Path("data/ä b/dvc.lock").read_text() == LOCK
+    assert capsys.readouterr().out == "mend: dvc.lock was half written: removed\n"
+
+
+@pytest.mark.parametrize("content", [b"", b'{"write": {"a', b"\xff\xfe"])
+def test_a_list_of_who_reads_and_writes_that_is_cut_is_removed(content):
+    Path(".dvc/tmp/rwlock").write_bytes(content)
+    assert repair_lock.repair() == {Path(".dvc/tmp/rwlock"): "removed"} and not Path(".dvc/tmp/rwlock").exists()
+    assert repair_lock.repair() == {}

@@ -1,0 +1,61 @@
+import sys
+
+import pytest
+
+from stages.core import environment
+from stages.core.environment import SetupError
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Commands are noted, not run; each leaves the exit code at the top of the list `codes`, 0 without."""
+    noted, codes = [], []
+
+    def run(command, check):
+        assert not check
+        noted.append(command)
+        return type("Done", (), {"returncode": codes.pop(0) if codes else 0})
+
+    monkeypatch.setattr(environment.subprocess, "run", run)
+    monkeypatch.setattr(environment, "find_python", lambda: "python3.11")
+    return noted, codes
+
+
+def test_an_environment_is_made_once_and_again_after_a_change_of_its_packages(tmp_path, calls):
+    noted, _ = calls
+    folder, lock = tmp_path / "env", tmp_path / "a.lock"
+    folder.mkdir()
+    lock.write_text("a==1")
+    for _ in range(2):
+        assert environment.ensure(folder, lock) == folder / "bin" / "python"
+    assert noted[0] == ["python3.11", "-m", "venv", "--clear", str(folder)] and len(noted) == 2
+    assert noted[1][0] == str(folder / "bin" / "python")
+    assert noted[1][-4:] == ["--no-deps", "--require-hashes", "-r", str(lock)]
+    lock.write_text("a==2")
+    environment.ensure(folder, lock)
+    assert len(noted) == 4
+
+
+@pytest.mark.parametrize(("failing", "part"), [([1], "python3.11-venv"), ([0, 1], "every package of")])
+def test_what_was_left_half_done_is_made_anew(tmp_path, calls, failing, part):
+    noted, codes = calls
+    (tmp_path / "a.lock").write_text("a==1")
+    codes.extend(failing)
+    with pytest.raises(SetupError, match=part):
+        environment.ensure(tmp_path / "env", tmp_path / "a.lock")
+    noted.clear()
+    (tmp_path / "env").mkdir()
+    environment.ensure(tmp_path / "env", tmp_path / "a.lock")
+    assert len(noted) == 2
+
+
+def test_the_python_of_the_lock_file_is_this_one_or_one_on_the_path(tmp_path, monkeypatch):
+    monkeypatch.setattr(environment.sys, "version_info", (3, 11, 4))
+    assert environment.find_python() == sys.executable
+    monkeypatch.setattr(environment.sys, "version_info", (3, 13, 0))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SetupError, match=r"python3\.11: expected this command on the path"):
+        environment.find_python()
+    (tmp_path / "python3.11").write_text("")
+    (tmp_path / "python3.11").chmod(0o755)
+    assert environment.find_python() == str(tmp_path / "python3.11")

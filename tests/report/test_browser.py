@@ -1,0 +1,131 @@
+"""The page in a real browser: no error in its console, filters that filter, and no scrolling sideways on a phone."""
+
+import functools
+import http.server
+import re
+import shutil
+import subprocess
+import threading
+
+import pytest
+
+from tests.report.test_thumbnails import HOSTILE, Page, Project, write_curves
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt-get install chromium)")
+
+# Holds the page in a frame as wide as a phone, chooses the class `a` there, and notes what comes of it.
+FRAME = """<!DOCTYPE html><link rel="icon" href="data:,"><body>
+<iframe src="index.html" width="390" height="800"></iframe>
+<script>
+document.querySelector("iframe").addEventListener("load", (event) => {
+  const page = event.target.contentDocument;
+  const note = (name, value) => document.body.setAttribute(`data-${name}`, value);
+  note("width", page.documentElement.clientWidth);
+  note("needed", page.documentElement.scrollWidth);
+  const select = page.querySelector("select[name=class]");
+  select.value = "a";
+  select.dispatchEvent(new Event("change", { bubbles: true }));
+  note("shown", page.querySelectorAll("li[data-class]:not([hidden])").length);
+  note("hash", event.target.contentWindow.location.hash);
+});
+</script></body>
+"""
+
+
+@pytest.fixture
+def page(tmp_path, run):
+    """The folder of a page on eight photos, four of each class, in which names are long and hostile."""
+    project = Project(tmp_path, ["train", "train", "val", "val", "test", "test", "test", "test"])
+    project.reject(0, "no_vehicle", "ok")
+    project.reject(1, "truncated", "failed")
+    for row in project.rows[2:4]:
+        row["group"] = project.rows[2]["image_id"]
+    project.write(n_wrong=2)
+    write_curves(project)
+    project.render(run)
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def address(page):
+    """Where the folder of the page is served."""
+    handler = functools.partial(QuietHandler, directory=str(page))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def visit(address, profile):
+    """The page as it stands once its script has run, and the lines of its console."""
+    command = [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
+    command += ["--enable-logging=stderr", "--v=0", "--virtual-time-budget=5000", "--dump-dom", address]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    return Page(done.stdout), re.findall(r".*CONSOLE.*", done.stderr)
+
+
+def cards(page):
+    return [attributes for attributes in page.of("li") if "data-class" in attributes]
+
+
+def test_it_loads_without_a_word_on_the_console(page, tmp_path):
+    found, console = visit((page / "index.html").as_uri(), tmp_path / "profile")
+    assert console == []
+    assert "hidden" not in next(attributes for attributes in found.of("form"))
+    assert not any("hidden" in attributes for attributes in cards(found))
+
+
+def test_the_console_is_heard_and_no_other_script_runs(page, tmp_path):
+    path = page / "index.html"
+    path.write_text(path.read_text(encoding="utf-8").replace("<script>", "<script>//"), encoding="utf-8")
+    found, console = visit(path.as_uri(), tmp_path / "profile")
+    assert "Content Security Policy" in console[0]
+    assert "hidden" in next(attributes for attributes in found.of("form"))
+
+
+def test_the_address_sets_the_filters(page, tmp_path):
+    found, console = visit((page / "index.html").as_uri() + "#split=val&class=a", tmp_path / "profile")
+    shown = [attributes for attributes in cards(found) if "hidden" not in attributes]
+    # The one photo of val and `a`: detections, masks, photo to model, and a group with another class.
+    assert sorted(attributes["data-class"] for attributes in shown) == sorted(["a"] * 3 + [f"{HOSTILE}\na"])
+    assert console == []
+    assert found.says("1 of the 6 shown here match the filter.")
+
+
+def test_folds_open_for_what_matches(run, tmp_path):
+    many = Project(tmp_path / "many", ["train"] * 14)
+    many.write()
+    many.render(run)
+    address = (tmp_path / "many" / "out" / "index.html").as_uri()
+    plain, _ = visit(address, tmp_path / "profile")
+    filtered, console = visit(f"{address}#class=a", tmp_path / "profile")
+    # Boxes, masks and steps hold 14 cards each, two of them folded; the other folds are the lists of boxes.
+    assert [len([a for a in found.of("details") if "open" in a]) for found in (plain, filtered)] == [0, 3]
+    assert console == []
+
+
+def test_an_address_of_no_known_class_filters_nothing(page, tmp_path):
+    found, console = visit((page / "index.html").as_uri() + "#class=%3Cb%3E", tmp_path / "profile")
+    assert console == []
+    assert not any("hidden" in attributes for attributes in cards(found))
+
+
+def test_a_phone_needs_no_scrolling_sideways_and_a_choice_is_kept_in_the_address(page, address, tmp_path):
+    (page / "frame.html").write_text(FRAME, encoding="utf-8")
+    found, console = visit(f"{address}/frame.html", tmp_path / "profile")
+    body = found.of("body")[0]
+    assert console == []
+    assert 370 <= int(body["data-width"]) <= 390
+    assert int(body["data-needed"]) == int(body["data-width"])
+    plain, _ = visit((page / "index.html").as_uri(), tmp_path / "profile")
+    of_a = [attributes for attributes in cards(plain) if "a" in attributes["data-class"].split("\n")]
+    assert 0 < int(body["data-shown"]) == len(of_a) < len(cards(plain))
+    assert body["data-hash"] == "#class=a"

@@ -1,0 +1,69 @@
+import xml.etree.ElementTree as ElementTree
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+
+from stages.report import charts
+from stages.report.counts import Stage
+
+
+def texts(svg):
+    tree = ElementTree.fromstring(str(svg).replace("xlink:href", "href"))
+    return [element.text for element in tree.iter("text")]
+
+
+def test_funnel_writes_names_and_counts():
+    found = texts(charts.funnel([Stage("files", 7, ""), Stage("usable", 0, "")]))
+    assert {"files", "usable", "7", "files (count)", "stage"} <= set(found)
+
+
+def test_labels_are_no_formulas_and_no_markup():
+    found = texts(charts.confusion(np.eye(3, dtype=int), ["$x_{$", "--><b>&", "名車"]))
+    assert {"$x_{$", "--><b>&", "名車"} <= set(found)
+
+
+def test_long_labels_are_cut():
+    counts = pd.DataFrame({"train": [1], "val": [0], "test": [2]}, index=["x" * 200])
+    assert "x" * 23 + "…" in texts(charts.per_class(counts))
+
+
+def test_many_classes_are_numbered():
+    found = texts(charts.confusion(np.eye(60, dtype=int), [f"class {n}" for n in range(60)]))
+    assert "true class (number in the list)" in found
+    assert "class 7" not in found
+
+
+def test_empty_matrix_and_no_photos():
+    assert "predicted class" in texts(charts.confusion(np.zeros((2, 2), dtype=int), ["a", "b"]))
+    counts = pd.DataFrame({"train": [0], "val": [0], "test": [0]}, index=["a"])
+    assert "photos (count)" in texts(charts.per_class(counts))
+
+
+def test_a_chart_follows_the_text_colour_and_the_user_s_settings_do_not_matter():
+    stages = [Stage("files", 7, "")]
+    plain = charts.funnel(stages)
+    assert "currentColor" in plain and "#010203" not in plain
+    with mpl.rc_context({"font.size": 30, "svg.fonttype": "path"}):
+        assert charts.funnel(stages) == plain
+
+
+def test_curves_of_one_epoch():
+    tables = {"val/accuracy": pd.DataFrame({"step": [0], "accuracy": [0.5]})}
+    found = charts.curves('a"<b>', tables)
+    assert "accuracy on val" in texts(found)
+    assert 'a"<b>' not in found
+
+
+def test_a_hair_s_breadth_is_no_spread():
+    found = texts(charts.histogram("s", pd.Series([1.0, 1.0001]), "shape", "width / height"))
+    ticks = found[: found.index("shape (width / height)")]
+    assert len(ticks) >= 3
+    assert sum(0.99 < float(tick) < 1.01 for tick in ticks) <= 2
+
+
+def test_a_histogram_of_nothing_and_of_missing_values():
+    assert "mask (share)" in texts(charts.histogram("s", pd.Series([float("nan")]), "mask", "share"))
+    assert "Histogram: mask of 1 photos, the middle one 0.50." in charts.histogram(
+        "s", pd.Series([0.5, float("nan")]), "mask", "share"
+    )

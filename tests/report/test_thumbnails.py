@@ -1,0 +1,461 @@
+"""The whole page, from files to files, on four to eight small photos."""
+
+import base64
+import hashlib
+import html.parser
+import re
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.core import atomic, tables
+from stages.images import images
+from stages.report import __main__ as report_stage
+from stages.report import thumbnails
+from stages.schemas import crops, detections, issues, manifest, masks, model_inputs, predictions
+from stages.schemas.predictions import Predictions
+from tests import archives
+
+HOSTILE = '<script>alert("x")</script>'
+HOSTILE_ESCAPED = "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;"
+
+
+class Page(html.parser.HTMLParser):
+    """The tags of a page with their attributes, and its text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.words, self.source = [], "", text
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.words += data
+
+    def of(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    def says(self, text):
+        return text in " ".join(self.words.split())
+
+
+def photo_of(number):
+    return np.random.default_rng(number).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+
+
+class Project:
+    """The files that the stages before the report leave behind."""
+
+    classes = ("a", HOSTILE)
+
+    def __init__(self, folder, splits, per_gallery=24):
+        self.folder, self.rows, self.boxes = folder, [], []
+        for number, split in enumerate(splits):
+            self.add_photo(number, split)
+        self.suspects, self.audit = [], {"flags": {}}
+        self.settings = f"report: {{photos_per_gallery: {per_gallery}, thumbnail: 32, seed: 1}}\n"
+
+    def add_photo(self, number, split):
+        label = self.classes[number % 2]
+        name = f"{number}{'&' if number else HOSTILE.replace('/', '|')}.png"
+        content = images.encode(photo_of(number), ".png")
+        image_id = images.image_id(content)
+        atomic.write_bytes(self.folder / "photos" / name, content)
+        archives.put(self.folder / "crops.zip", {f"{image_id}.jpg": photo_of(number)})
+        archives.put(self.folder / "mask_pictures.zip", {f"{image_id}.png": np.full((30, 40), 200, np.uint8)})
+        archives.put(self.folder / "pictures.zip", {f"{image_id}.png": photo_of(number)})
+        self.rows.append(
+            {"image_id": image_id, "path": name, "label": label, "status": "ok", "reason": "", "split": split}
+            | {"width": 40, "height": 30, "phash": "0" * 16, "group": image_id, "is_cropped": True, "n_vehicles": 2}
+            | {"rival": 0.1}
+            | {"x_min": 4.0, "y_min": 3.0, "x_max": 36.0, "y_max": 27.0, "score": 0.75, "class_name": "car"}
+            | {
+                "coverage": 0.25,
+                "agreement": 0.9,
+                "n_regions": 1,
+                "is_masked": True,
+                "mask_reason": "",
+                "file": f"{image_id}.png",
+            }
+            | {"background": "remove", "scale": 1.0, "pad_left": 0, "pad_top": 0}
+        )
+        for box, score in (((4.0, 3.0, 36.0, 27.0), 0.75), ((0.0, 0.0, 8.0, 6.0), 0.125)):
+            self.boxes.append([image_id, "car", score, *box])
+
+    def reject(self, place, reason, status):
+        self.rows[place] |= {"reason": reason, "status": status, "is_cropped": False, "is_masked": False}
+        self.rows[place] |= {"coverage": np.nan, "agreement": np.nan, "file": "", "class_name": "", "score": np.nan}
+        if status == "failed":
+            self.rows[place]["split"] = ""
+
+    def write(self, n_wrong=0):
+        frame = pd.DataFrame(self.rows).sort_values(["image_id", "path"])
+        for name, module in (("manifest", manifest), ("boxes", crops), ("masks", masks), ("letterbox", model_inputs)):
+            table = frame[list(module.COLUMNS)].copy()
+            if name == "manifest":
+                table.loc[table["status"] != "failed", ["status", "reason"]] = ["ok", ""]
+            tables.write(self.folder / f"{name}.csv", table)
+        tables.write(
+            self.folder / "detections.csv",
+            pd.DataFrame(self.boxes, columns=list(detections.COLUMNS)).sort_values("image_id", kind="stable"),
+        )
+        atomic.write_text(self.folder / "classes.txt", "".join(f"{name}\n" for name in self.classes))
+        atomic.write_text(self.folder / "params.yaml", self.settings)
+        self.write_results(frame[frame["status"] == "ok"], n_wrong)
+
+    def write_results(self, used, n_wrong):
+        scored = used[used["split"].isin(["val", "test"])]
+        of_truth = np.full(len(scored), 0.75)
+        of_truth[np.flatnonzero(scored["split"] == "test")[:n_wrong]] = [0.125 + 0.0625 * n for n in range(n_wrong)]
+        is_first = (scored["label"] == self.classes[0]).to_numpy()
+        first = np.where(is_first, of_truth, 1 - of_truth)
+        table = Predictions(scored["image_id"].tolist(), np.column_stack([first, 1 - first]), list(self.classes))
+        predictions.write(self.folder / "predictions.csv", table)
+        n_val, n_test = (int((scored["split"] == split).sum()) for split in ("val", "test"))
+        val, test = figures(n_val, 0), figures(n_test, n_wrong)
+        metrics = self.folder / "metrics"
+        self.write_models(val, test)
+        best = {"best_single": {"name": "one", **test}} if n_val else {}
+        # As stages.ensemble writes it where there is no photo to judge by, or none to choose by.
+        blend = {name: value for name, value in BLEND.items() if n_test or name not in ("gain", "before_tempering")}
+        blend |= {} if n_val else {"val": {"n": 0}}
+        atomic.write_json(metrics / "ensemble.json", blend | {"test": test, "equal_weights": test} | best)
+        refused = {"photos": 4, "refused": 1, "reason": {"too_small": 1}}
+        rule = {"by_class": {self.classes[0]: refused}, "uneven": {self.classes[0]: 0.001}}
+        atomic.write_json(metrics / "crop.json", rule)
+        atomic.write_json(metrics / "audit.json", self.audit)
+        doubtful = pd.DataFrame(self.suspects, columns=list(issues.COLUMNS))
+        tables.write(self.folder / "suspects.csv", doubtful)
+        moved = pd.DataFrame({"value": [0.1, 0.2], "is_current": [True, False], "photos": 4, "cropped": [3, 2]})
+        moved = moved.assign(share_cropped=moved["cropped"] / 4, **dict.fromkeys(crops.REJECTION_REASONS, 0))
+        tables.write(metrics / "crop" / "thresholds" / "min_score.csv", moved.assign(low_score=[1, 2]))
+
+    def write_models(self, val, test):
+        looked = {
+            way: {"accuracy": 0.5, "log_loss": 0.25, "views": n + 1} for n, way in enumerate(("none", "adaptive"))
+        }
+        content = {"val": val, "test": test, "tta": {"val": looked, "test": looked if test["n"] else {}}}
+        atomic.write_json(self.folder / "metrics" / "evaluate" / "one.json", content)
+        atomic.write_json(self.folder / "metrics" / "probe" / "one.json", {"val": val, "test": test})
+        bins = {
+            "confidence": [0.4, 0.9] * 2,
+            "accuracy": [0.5, 1.0] * 2,
+            "photos": 2,
+            "model": ["as it is", "tempered"] * 2,
+        }
+        table = pd.DataFrame(bins)[: 4 if test["n"] else 0]
+        tables.write(self.folder / "metrics" / "evaluate" / "one" / "reliability.csv", table)
+
+    def render(self, run):
+        out, names = self.folder / "out" / "index.html", ("manifest", "detections", "boxes", "masks", "letterbox")
+        files = {name: self.folder / f"{name}.csv" for name in (*names, "predictions", "suspects")}
+        folders = {name: self.folder / f"{name}.zip" for name in ("crops", "mask_pictures", "pictures")}
+        folders["metrics"] = self.folder / "metrics"
+        files |= {"params": self.folder / "params.yaml", "classes": self.folder / "classes.txt", "out": out}
+        run(report_stage, **files, **folders, source=self.folder / "photos")
+        return Page(out.read_text(encoding="utf-8"))
+
+
+BLEND = {
+    "weights": {"one": 1.0},
+    "fitted_weights": {"one": 1.0},
+    "shrink": 0.0,
+    "temperature": 0.5,
+    "before_tempering": {"ece": 0.25, "log_loss": 0.75},
+    "gain": dict.fromkeys(("log_loss", "low", "high", "accuracy", "accuracy_low", "accuracy_high"), -0.125),
+    "val": {"n": 2, **{key: {"log_loss": 0.875, "accuracy": 0.5} for key in ("fitted", "shrunk", "equal")}},
+}
+
+
+def figures(n_photos, n_wrong):
+    if not n_photos:
+        return {"n": 0}
+    share = (n_photos - n_wrong) / n_photos
+    return {"n": n_photos, "accuracy": share, "accuracy_low": 0.5, "accuracy_high": 1.0, "macro_f1": 0.625} | {
+        "log_loss": 0.375,
+        "ece": 0.125,
+        "ece_by_chance": 0.0625,
+    }
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project(tmp_path, ["train", "train", "val", "val", "test", "test", "test", "test"])
+
+
+def write_curves(project):
+    folder = project.folder / "metrics" / "train" / "one" / "plots" / "metrics"
+    atomic.write_text(folder / "val" / "log_loss.tsv", "step\tlog_loss\n0\t2.0\n1\t1.0\n")
+    atomic.write_text(folder / "train" / "loss.tsv", "step\tloss\n1\t3.0\n")
+
+
+def test_suspects_and_flags_are_shown(project, run):
+    first, second, third = project.rows[:3]
+    project.reject(2, "no_vehicle", "rejected")
+    for row, kind, suggested, score in ((first, "label_error", HOSTILE, 0.03125), (second, "outlier", "", 2.25)):
+        project.suspects.append([row["image_id"], row["path"], row["split"], row["label"], kind, suggested, score])
+    # A suspect whose picture never reached the models is left out.
+    project.suspects.append([third["image_id"], third["path"], third["split"], "a", "outlier", "", 9.0])
+    project.audit = {"flags": {"one": {"head_kept": {"before": 1.0, "least": 1.25}}}}
+    project.write()
+    page = project.render(run)
+    assert page.says(
+        "A fault is likely: one never beat the linear head that its training began with: val log loss 1.000"
+    )
+    assert page.says("Look for: classes in another order than the model's;")
+    assert len([a for a in page.of("span") if a.get("class") == "badge"]) == 1 and page.says("one a fault is likely")
+    assert page.says("its linear probe: 100.0 % on val")
+    assert page.says("given: a, probability 3.1%") and f"suggested: {HOSTILE_ESCAPED}" in page.source
+    assert page.says("nothing was removed or changed")
+    assert page.says("distance: 2.2") and not page.says("distance: 9.0")
+    project.suspects, project.audit = [], {"flags": {}}
+    project.write()
+    page = project.render(run)
+    assert page.says("None: no label is contradicted") and not page.says("A fault is likely")
+
+
+def test_of_many_suspects_the_most_doubtful_are_shown(tmp_path, run):
+    project = Project(tmp_path, ["train"] * 6, per_gallery=2)
+    for place, score in ((4, 0.01), (1, 0.02), (3, 0.03)):
+        row = project.rows[place]
+        project.suspects.append([row["image_id"], row["path"], "train", row["label"], "label_error", "a", score])
+    project.write()
+    page = project.render(run)
+    section = page.source[page.source.index('id="suspects"') : page.source.index('id="confusion"')]
+    assert re.findall(r"probability ([0-9.]+)%", section) == ["1.0", "2.0"]
+    assert page.says("2 of 3 are shown, the first ones.")
+
+
+def test_full_page(project, run):
+    project.reject(0, "no_vehicle", "ok")
+    project.reject(1, "truncated", "failed")
+    project.write(n_wrong=2)
+    write_curves(project)
+    page = project.render(run)
+    assert page.says("the ensemble has -0.125 log loss") and page.says("log loss 0.875 with weights as fitted")
+    assert page.says("error on test is 0.125; 0.250 before a temperature of 0.50") and page.says("0.062 by chance")
+    assert page.says("more where those disagree") and "Scatter chart: accuracy of one on test" in page.source
+    assert page.says("Of 4 test photos the ensemble names 50.0 % rightly, out of 2 classes")
+    found = re.findall(r'<th scope="row">([a-z ]+)</th><td data-name="files">(\d+)</td>', page.source)
+    assert dict(found) == {
+        "files": "8",
+        "usable": "7",
+        "with boxes": "7",
+        "cropped": "6",
+        "masked": "6",
+        "padded": "7",
+    }
+    assert page.says(
+        "The detector found no vehicle, not even at a low score, and nothing else with confidence. Here: 1 used whole."
+    )
+    assert page.says("part of the file is lost or damaged. Here: 1 not used.")
+    assert page.says("Wrong answers on test 2")
+    sure, unsure = page.source.index("87.5%"), page.source.index("81.2%")
+    assert sure < unsure
+    assert len([a for a in page.of("svg") if "aria-label" in a]) == 5 + 1 + 6  # thresholds, distributions
+
+
+def test_equal_inputs_give_equal_bytes(project, run):
+    project.write(n_wrong=1)
+    write_curves(project)
+    first = project.render(run).source
+    assert first == project.render(run).source
+
+
+def test_hostile_labels_and_paths_are_only_text(project, run):
+    project.write(n_wrong=1)
+    page = project.render(run)
+    assert page.of("script") == [{}]
+    assert HOSTILE not in page.source
+    assert HOSTILE_ESCAPED in page.source  # as a label, in HTML
+    assert "&lt;script&gt;" in page.source[page.source.index("<svg") :]  # as a tick, in a chart
+    assert "0&lt;script&gt;alert(&#34;x&#34;)&lt;|script&gt;.png" in page.source  # as a path
+    assert not [attributes for _, attributes in page.tags if any(name.startswith("on") for name in attributes)]
+
+
+def test_nothing_outside_the_page_is_named(project, run):
+    project.write(n_wrong=1)
+    write_curves(project)
+    page = project.render(run)
+    assert re.findall(r"https?:", page.source) == []
+    for tag, attributes in page.tags:
+        for name in ("src", "href", "xlink:href"):
+            assert attributes.get(name, "#").startswith(("data:image/", "#")), (tag, attributes)
+    assert "@import" not in page.source
+    assert set(re.findall(r"url\((.)", page.source)) <= {"#"}
+
+
+def test_ids_are_unique_and_links_lead_somewhere(project, run):
+    project.write(n_wrong=1)
+    write_curves(project)
+    page = project.render(run)
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    targets = {a[n][1:] for _, a in page.tags for n in ("href", "xlink:href") if a.get(n, "").startswith("#")}
+    assert targets <= set(ids)
+
+
+def test_every_picture_is_told_in_words(project, run):
+    project.write(n_wrong=1)
+    write_curves(project)
+    page = project.render(run)
+    assert len(page.of("img")) == 3 * 8 + 8 + 2 * 8 + 1  # steps, detections, masks, errors
+    assert all(attributes["alt"].strip() for attributes in page.of("img"))
+    for attributes in page.of("svg"):
+        assert attributes.get("aria-hidden") == "true" or attributes["aria-label"].strip()
+
+
+def test_charts_name_their_axes_and_units(project, run):
+    project.write(n_wrong=1)
+    write_curves(project)
+    page = project.render(run)
+    labels = ["files (count)", "stage", "photos (count)", "class", "predicted class", "true class"]
+    labels += ["loss (nats)", "share right (0 to 1)", "epoch (passes over the training photos)"]
+    for label in labels:
+        assert f">{label}</text>" in page.source
+
+
+def test_galleries_are_sampled_and_counts_are_not(tmp_path, run):
+    project = Project(tmp_path, ["test"] * 8, per_gallery=3)
+    project.write(n_wrong=5)
+    page = project.render(run)
+    assert page.says("Photos with a chosen car 8") and page.says("3 of 8 are shown, drawn by lot with seed 1.")
+    assert page.says("Wrong answers on test 5") and page.says("3 of 5 are shown, drawn by lot with seed 1.")
+    assert len(page.of("img")) == 3 * 3 + 3 + 2 * 3 + 3  # steps, detections, masks, errors
+
+
+def test_no_test_and_no_val_photos(tmp_path, run):
+    project = Project(tmp_path, ["train"] * 4)
+    project.write()
+    page = project.render(run)
+    assert page.says("No test photos: no photo was held back")
+    assert page.says("No val photos: there was nothing to fit the weights")
+    assert page.says("No test photos, so no errors to show.")
+    assert page.says("No test photos, so no confusion matrix and no recall.")
+    assert page.says("No curves: nothing was logged by epoch.")
+    assert not page.says("Of 0 test photos")
+
+
+def test_no_rejects_and_no_errors(project, run):
+    project.write()
+    page = project.render(run)
+    assert page.says("None: every file is a usable photo with a chosen car.")
+    assert page.says("None: all 4 test photos are named rightly.")
+    assert page.says("Masks not used 0")
+
+
+def test_vanished_and_changed_photos_leave_a_note(project, run):
+    project.write(n_wrong=1)
+    gone, changed = project.rows[1], project.rows[2]
+    (project.folder / "photos" / gone["path"]).unlink()
+    archives.put(project.folder / "crops.zip", {}, without=(f"{gone['image_id']}.jpg",))
+    archives.put(project.folder / "mask_pictures.zip", {}, without=(f"{changed['image_id']}.png",))
+    archives.write(project.folder / "photos" / changed["path"], photo_of(99))
+    page = project.render(run)
+    lost = [attributes["aria-label"] for attributes in page.of("div") if attributes.get("role") == "img"]
+    twice = [
+        f"Photo {gone['path']} with 2 boxes: cannot be shown, missing",
+        f"Photo {changed['path']} with 2 boxes: cannot be shown, changed",
+    ]
+    once = [f"Crop of {gone['path']}: cannot be shown, missing"] + [
+        f"Crop of {row['path']}{treatment}: cannot be shown, missing"
+        for row in (gone, changed)
+        for treatment in (", its background tinted", " without its background")
+    ]
+    assert sorted(lost) == sorted([*twice, *twice, *once])
+
+
+def test_only_shown_photos_are_read(tmp_path, run, monkeypatch):
+    project = Project(tmp_path, ["train"] * 8, per_gallery=2)
+    project.write()
+    paths, names = [], []
+    load, stored = images.load, images.stored
+    monkeypatch.setattr(images, "load", lambda path, *rest: paths.append(path) or load(path, *rest))
+    monkeypatch.setattr(images, "stored", lambda pictures, name: names.append(name) or stored(pictures, name))
+    project.render(run)
+    assert len(paths) == 2 + 2  # steps, detections
+    assert len(names) == 2 * 2 + 2 * 2 * 2  # steps: crop, padded; masks: tinted and masked, of crop and mask each
+
+
+def test_boxes_lie_over_the_thumbnail(tmp_path, run):
+    project = Project(tmp_path, ["train"] * 2)
+    project.write()
+    page = project.render(run)
+    chosen = [attributes for attributes in page.of("rect") if attributes.get("class") == "chosen"]
+    # 40 x 30 pixels at 32 x 24.
+    assert chosen == [{"class": "chosen", "x": "3.2", "y": "2.4", "width": "25.6", "height": "19.2"}] * 4
+    picture = base64.b64decode(page.of("img")[0]["src"].split(",")[1])
+    assert cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR).shape == (24, 32, 3)
+
+
+def test_figures_of_other_photos_are_refused(project, run):
+    project.write()
+    path = project.folder / "metrics" / "ensemble.json"
+    atomic.write_json(path, BLEND | {"test": {"n": 3}, "equal_weights": {"n": 3}})
+    with pytest.raises(tables.TableError, match=r"ensemble\.json: expected figures of 4 test photos, found 3"):
+        project.render(run)
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"test": {"n": 4}}'])
+def test_missing_or_broken_metrics_are_named(project, run, content):
+    project.write()
+    path = project.folder / "metrics" / "ensemble.json"
+    path.unlink()
+    if content:
+        path.write_text(content)
+    with pytest.raises(tables.TableError, match=r"ensemble\.json: expected"):
+        project.render(run)
+
+
+def test_shrunk_keeps_the_aspect_ratio_and_never_enlarges():
+    wide = np.arange(1 * 500 * 3, dtype=np.uint32).reshape(1, 500, 3).astype(np.uint8)
+    before = wide.copy()
+    assert thumbnails.shrunk(wide, 100).shape == (1, 100, 3)
+    assert thumbnails.shrunk(photo_of(0), 20).shape == (15, 20, 3)
+    assert thumbnails.shrunk(photo_of(0), 40).shape == (30, 40, 3)
+    assert np.array_equal(wide, before)
+
+
+def test_what_the_rule_refuses_is_counted_by_class_and_an_uneven_rule_is_told(project, run):
+    project.write()
+    page = project.render(run)
+    assert page.says("1 of 4") and page.says("25.0 %") and page.says("too_small 1")
+    assert page.says("once in 1,000 cases")
+    for label in ("crop.min_score (score, 0 to 1)", "share of photos (0 to 1)", "mask (share of the crop, 0 to 1)"):
+        assert f">{label}</text>" in page.source
+
+
+def test_near_duplicates_stand_side_by_side_those_of_two_classes_first(tmp_path, run):
+    project = Project(tmp_path, ["train"] * 6)
+    for group, members in (("g1", (0, 2)), ("g2", (1, 4))):  # labels alternate: g1 has one, g2 two
+        for place in members:
+            project.rows[place]["group"] = group
+    project.write()
+    page = project.render(run)
+    assert page.says("Near-duplicates 2") and page.says("2 photos different labels")
+    section = page.source[page.source.index('id="duplicates"') : page.source.index('id="steps"')]
+    assert section.index("different labels</span>") < section.index("2 photos</p>") and section.count("<img") == 4
+
+
+def test_the_script_allowed_is_the_script_there(project, run):
+    project.write()
+    page = project.render(run)
+    script = re.search(r"<script>(.*?)</script>", page.source, re.DOTALL).group(1)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = next(a["content"] for a in page.of("meta") if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy == f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+
+
+def test_all_groups_are_counted_and_those_of_two_classes_shown_before_others(tmp_path, run):
+    project = Project(tmp_path, ["train"] * 8, per_gallery=1)
+    for group, members in (("g1", (0, 2)), ("g2", (4, 6)), ("g3", (1, 3)), ("g4", (5, 7, 0))):
+        for place in members:
+            project.rows[place]["group"] = group
+    project.write()  # of g1 one photo is left, g4 has two classes
+    page = project.render(run)
+    assert page.says("Near-duplicates 3") and page.says("1 of 3 are shown, drawn by lot with seed 1.")
+    assert page.says("3 photos different labels")

@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+from stages.classifiers import dataset
+from stages.core.archive import Archive
+from stages.core.tables import TableError
+from stages.schemas import class_list, split_data
+from tests import archives
+
+HEADER = "image_id,path,label,group,split,status,reason,background,file,scale,pad_left,pad_top\n"
+CLASSES = ["NA", "pickup"]
+
+
+def table(tmp_path, *rows):
+    path = tmp_path / "letterbox.csv"
+    lines = [f"{row},keep,{row.split(',')[0]}.jpg,1,0,0\n" for row in rows]
+    path.write_text(HEADER + "".join(lines))
+    return path
+
+
+def test_photos_come_by_split_sorted_by_id(tmp_path):
+    path = table(
+        tmp_path,
+        "b2,x/2.jpg,pickup,g1,train,ok,",
+        "a1,x/1.jpg,NA,,train,ok,",
+        "c3,x/3.jpg,pickup,g3,test,ok,",
+        "d4,x/4.jpg,pickup,g4,val,dropped,no car",
+        "e5,x/5.jpg,lorry,g5,,failed,truncated",
+    )
+    found = split_data.read(path, CLASSES)
+    train = found["train"]
+    assert (train.image_ids, train.sources, train.groups) == (["a1", "b2"], ["x/1.jpg", "x/2.jpg"], ["a1", "g1"])
+    assert train.names == ["a1.jpg", "b2.jpg"]
+    assert train.labels.tolist() == [0, 1] and train.labels.dtype == np.int64
+    assert found["val"].image_ids == [] and found["val"].labels.shape == (0,)
+    assert found["test"].image_ids == ["c3"]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("a,x,lorry,,train,ok,", "label.*expected one of 2 classes, found 'lorry'"),
+        ("a,x,NA,,dev,ok,", "split.*train, val or test, found 'dev'"),
+        ("a,x,NA,,,ok,", "split.*train, val or test, found ''"),
+        ("z,x,NA,,val,ok,", "image_id.*once, found 'z'"),
+    ],
+)
+def test_bad_rows_are_named(tmp_path, row, message):
+    path = table(tmp_path, "z,x,NA,,train,ok,", row)
+    with pytest.raises(TableError, match=message):
+        split_data.read(path, CLASSES)
+
+
+def test_an_empty_table_has_three_empty_splits(tmp_path):
+    assert [len(split.image_ids) for split in split_data.read(table(tmp_path), CLASSES).values()] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("text", ["", "one\n", "a\na\n", "a\n\nb\n"])
+def test_bad_class_lists_are_refused(tmp_path, text):
+    path = tmp_path / "classes.txt"
+    path.write_text(text)
+    with pytest.raises(TableError, match=r"classes\.txt: expected two or more"):
+        class_list.read_classes(path)
+    path.write_text("None\nб\n", encoding="utf-8")
+    assert class_list.read_classes(path) == ["None", "б"]
+
+
+def test_the_size_of_the_first_photo_height_first(tmp_path):
+    found = split_data.read(table(tmp_path, "b,x,NA,,val,ok,", "a,x,NA,,train,ok,"), CLASSES)
+    archives.put(tmp_path / "p.zip", {"b.jpg": np.zeros((7, 9, 3), np.uint8), "a.jpg": np.zeros((5, 5, 3), np.uint8)})
+    assert dataset.image_size_hw(Archive(tmp_path / "p.zip"), found["val"]) == (7, 9)

@@ -1,0 +1,105 @@
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from stages.core import tables
+from stages.networks import runtime
+from stages.schemas import crops
+from stages.segment import __main__ as segment_stage
+from tests import archives
+
+NOT_CROPPED = {"x_min": np.nan, "y_min": np.nan, "x_max": np.nan, "y_max": np.nan, "score": np.nan, "class_name": ""}
+
+
+def row(image_id, status="ok"):
+    return {"image_id": image_id, "path": f"{image_id}.jpg", "status": status, "reason": "", "is_cropped": False,
+            "n_vehicles": 0, "rival": 0.0} | NOT_CROPPED  # fmt: skip
+
+
+@pytest.fixture
+def stage(tmp_path, run, monkeypatch, corners):
+    """A function that runs the stage on three crops with a network that calls red what is bright in red.
+
+    It returns the metrics, what the network was loaded with, and the sizes of its batches.
+    """
+
+    def call(rows, content=b"played", **view):
+        loaded, batches = [], []
+
+        def load(path, outputs, _, side=None):
+            loaded.append((path.name, outputs, side))
+            return lambda batch: [batches.append(len(batch)) or batch[:, :1]]
+
+        (tmp_path / "networks").mkdir(exist_ok=True)
+        (tmp_path / "networks" / "u2netp.onnx").write_bytes(content)
+        settings = {"segment": {"runtime": {"batch_size": 2, "engine": "auto", "precision": "f32"}}}
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings | {"segmenters": {"one": view}}))
+        tables.write(tmp_path / "boxes.csv", pd.DataFrame(rows, columns=list(crops.COLUMNS)))
+        monkeypatch.setattr(runtime, "load", load)
+        paths = {name: tmp_path / name for name in ("crops.zip", "networks", "answers", "maps.zip")}
+        paths = {name.removesuffix(".zip"): path for name, path in paths.items()}
+        files = {"params": tmp_path / "params.yaml", "boxes": tmp_path / "boxes.csv", "metrics": tmp_path / "m.json"}
+        run(segment_stage, segmenter="one", **paths, **files)
+        return json.loads((tmp_path / "m.json").read_text()), loaded, batches
+
+    crops_ = {f"{name}.jpg": corners(30, 20 + number) for number, name in enumerate(("aa", "bb"))}
+    archives.put(tmp_path / "crops.zip", crops_ | {"cc.jpg": b"no picture"})
+    return call
+
+
+def maps_of(folder):
+    """The bytes of all maps by name; the archive is removed, as DVC does before a stage."""
+    found = archives.take(folder / "maps.zip")
+    (folder / "maps.zip").unlink()
+    return found
+
+
+def test_every_readable_crop_of_a_usable_photo_gets_its_map(tmp_path, stage):
+    rows = [row("aa"), row("bb"), row("cc"), row("dd", "failed")]
+    metrics, seen, _ = stage(rows, network="u2netp")
+    assert metrics == {"crops": 3, "maps": 2} and seen == [("u2netp.onnx", ["1959"], None)]
+    assert list(archives.take(tmp_path / "maps.zip")) == ["aa.png", "bb.png"]
+    plane = archives.mask(tmp_path / "maps.zip", "aa.png")
+    assert plane.shape == (320, 320)
+    # Red above left, green above right, blue below left, yellow below right.
+    assert [int(plane[y, x]) > 127 for y, x in ((40, 40), (40, 280), (280, 40), (280, 280))] == [
+        True, False, False, True,
+    ]  # fmt: skip
+
+
+def test_a_flipped_view_of_another_side_gives_its_map_as_the_crop_lies(tmp_path, stage):
+    _, seen, _ = stage([row("aa")], network="u2netp", flip=True, input_px=64)
+    plane = archives.mask(tmp_path / "maps.zip", "aa.png")
+    assert plane.shape == (64, 64) and plane[8, 8] > 127 > plane[8, 56] and seen[0][2] == 64
+
+
+def test_without_a_crop_there_is_an_empty_archive(tmp_path, stage):
+    assert stage([], network="u2netp")[0] == {"crops": 0, "maps": 0}
+    assert archives.take(tmp_path / "maps.zip") == {}
+
+
+def test_maps_that_were_drawn_before_are_not_drawn_again_and_have_the_same_bytes(tmp_path, stage, corners):
+    first, second = row("aa"), row("bb")
+    assert stage([first], network="u2netp")[2] == [1]
+    alone = maps_of(tmp_path)
+    assert stage([first, second], network="u2netp")[2] == [1]
+    both = maps_of(tmp_path)
+    assert both["aa.png"] == alone["aa.png"] and list(both) == ["aa.png", "bb.png"]
+    shutil.rmtree(tmp_path / "answers")
+    assert stage([first, second], network="u2netp")[2] == [2]
+    assert maps_of(tmp_path) == both
+    archives.put(tmp_path / "crops.zip", {"aa.jpg": corners(26, 14)})
+    assert stage([first, second], network="u2netp")[2] == [1]
+
+
+def test_another_network_view_or_arithmetic_is_another_question(tmp_path, stage):
+    view = {"network": "u2netp"}
+    assert stage([row("aa")], **view)[2] == [1] and stage([row("aa")], **view)[2] == []
+    for changes in ({"content": b"another"}, {"flip": True}, {"input_px": 64}):
+        assert stage([row("aa")], **(view | changes))[2] == [1], changes
+        assert stage([row("aa")], **(view | changes))[2] == [], changes
+    assert len(list((tmp_path / "answers").glob("*.sqlite"))) == 3

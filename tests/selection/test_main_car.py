@@ -1,0 +1,164 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from stages.images import images, letterbox
+from stages.schemas.crops import REJECTION_REASONS
+from stages.selection import main_car
+from stages.selection.main_car import Candidates, CropParams, Selection
+
+RULE = CropParams(
+    region="car",
+    classes=("car", "truck"),
+    min_score=0.1,
+    min_area=0.01,
+    min_aspect=0.9,
+    max_aspect=4.5,
+    max_rival=1.0,
+    margin=0.05,
+    rejected="whole",
+    max_side=500,
+)
+SIZE = (100, 100)
+
+
+def choose(rows, rule=RULE, size_wh=SIZE):
+    corners = np.array([row[0] for row in rows], np.float64).reshape(-1, 4)
+    scores, names = np.array([row[1] for row in rows]), np.array([row[2] for row in rows], dtype=object)
+    before = corners.copy()
+    choice = main_car.select_box(Candidates(corners, scores, names), size_wh, rule)
+    np.testing.assert_array_equal(corners, before)
+    return choice
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([], Selection(None, "no_vehicle", 0)),
+        ([((0, 0, 50, 50), 0.9, "bus")], Selection(None, "other_class", 0)),
+        ([((0, 0, 50, 50), 0.1, "person")], Selection(None, "other_class", 0)),
+        ([((0, 0, 50, 50), 0.0999, "person")], Selection(None, "no_vehicle", 0)),
+        ([((0, 0, 50, 50), 0.0999, "car"), ((0, 0, 50, 50), 0.9, "bus")], Selection(None, "low_score", 0)),
+        ([((0, 0, 9, 11), 0.9, "car")], Selection(None, "too_small", 1)),
+        ([((0, 0, 10, 10), 0.1, "car")], Selection(0, "", 1)),
+        ([((0, 0, 10, 10), 0.1, "truck")], Selection(0, "", 1)),
+        ([((0, 0, 0, 0), 0.9, "car")], Selection(None, "too_small", 1)),
+    ],
+)
+def test_each_reason_and_both_limits(rows, expected):
+    assert choose(rows) == expected
+
+
+def test_the_main_car_has_the_largest_score_times_root_of_area():
+    small = ((0, 0, 20, 20), 0.9, "car")  # 0.9 x 20 = 18
+    large = ((40, 40, 90, 80), 0.41, "truck")  # 0.41 x 44.7 = 18.3
+    assert choose([small, large]) == Selection(1, "", 2, 0.9817)
+    assert choose([large, small]) == Selection(0, "", 2, 0.9817)
+    assert choose([small, ((40, 40, 90, 80), 0.40, "truck")]) == Selection(0, "", 2, 0.9938)  # 17.9
+    assert choose([small, ((0, 0, 100, 100), 1.0, "bus")]) == Selection(0, "", 1)
+
+
+def test_of_equals_the_first_is_taken():
+    rows = [((0, 0, 20, 20), 0.5, "car"), ((50, 50, 70, 70), 0.5, "car")]
+    assert choose(rows).index == 0 and choose(rows[::-1]).index == 0
+
+
+def test_one_vehicle_seen_as_two_classes_counts_once():
+    one = [((10, 10, 60, 60), 0.9, "car"), ((11, 10, 61, 60), 0.6, "truck")]
+    assert choose(one).n_vehicles == 1
+    assert choose([*one, ((70, 70, 99, 99), 0.05, "car")]).n_vehicles == 1
+    assert choose([*one, ((70, 70, 99, 99), 0.2, "car")]).n_vehicles == 2
+    assert (
+        choose([((0, 0, 10, 10), 0.9, "car"), ((0, 0, 10, 6), 0.8, "car")]).n_vehicles == 2
+    )  # overlap by 0.6, no more
+    assert main_car.distinct_vehicles(np.empty((0, 4)), np.empty(0)) == []
+
+
+def test_a_rival_of_like_rank_is_told_and_refused_where_the_rule_says_so():
+    two = [((0, 0, 20, 20), 0.9, "car"), ((40, 40, 60, 60), 0.45, "truck"), ((41, 40, 60, 60), 0.4, "car")]
+    assert choose(two) == Selection(0, "", 2, 0.5)
+    assert choose(two, replace(RULE, max_rival=0.5)) == Selection(None, "several_cars", 2, 0.5)
+    assert choose(two, replace(RULE, max_rival=0.51)) == Selection(0, "", 2, 0.5)
+    assert choose(two[:1], replace(RULE, max_rival=0.0)) == Selection(None, "several_cars", 1, 0.0)
+    assert choose([two[0], two[0]]) == Selection(0, "", 1, 0.0)  # the same vehicle twice
+
+
+@pytest.mark.parametrize(
+    ("box", "reason"),
+    [
+        ((0, 10, 17, 30), "cut_by_frame"),  # 0.85 times as wide as high, at the left edge
+        ((1, 10, 18, 30), "cut_by_frame"),  # 1 % of the photo's width from the edge
+        ((1.1, 10, 18.1, 30), ""),
+        ((83, 10, 100, 30), "cut_by_frame"),
+        ((0, 10, 18, 30), ""),  # 0.9 times
+        ((10, 0, 27, 20), ""),  # as narrow, but at the upper edge
+        ((10, 90, 56, 100), "cut_by_frame"),  # 4.6 times as wide as high, at the lower edge
+        ((10, 90, 55, 100), ""),
+        ((0, 50, 46, 60), ""),  # as flat, but at the left edge
+        ((10, 50, 56, 60), ""),  # as flat, at no edge
+        ((0, 0, 100, 100), ""),
+    ],
+)
+def test_what_the_frame_cuts_must_look_like_a_whole_car(box, reason):
+    assert choose([(box, 0.9, "car")]).reason == reason
+
+
+def test_every_reason_is_in_the_list():
+    assert REJECTION_REASONS == (
+        "no_vehicle", "other_class", "low_score", "too_small", "cut_by_frame", "several_cars",
+    )  # fmt: skip
+
+
+def test_the_window_is_the_widened_box_inside_the_photo_or_all_of_it():
+    box = np.array([10.5, 20, 30.5, 40])
+    assert main_car.crop_window(box, SIZE, 0.05) == (9, 19, 32, 41)
+    assert main_car.crop_window(box, SIZE, 0) == (10, 20, 31, 40)
+    assert main_car.crop_window(np.array([0, 0, 100, 100]), SIZE, 0.5) == (0, 0, 100, 100)
+    assert main_car.crop_window(None, (1, 500), 0.5) == (0, 0, 1, 500)
+
+
+@pytest.mark.parametrize(("size_wh", "box"), [((40, 30), (25, 20, 35, 30)), ((40, 30), None), ((500, 1), None)])
+def test_the_cut_is_that_part_of_the_photo_as_it_is(corners, size_wh, box):
+    content = images.encode(corners(*size_wh), ".png")
+    found = main_car.crop_image(content, None if box is None else np.array(box, np.float64), replace(RULE, margin=0.0))
+    x_min, y_min, x_max, y_max = box or (0, 0, *size_wh)
+    np.testing.assert_array_equal(found, corners(*size_wh)[y_min:y_max, x_min:x_max])
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+@pytest.mark.parametrize(
+    ("box", "size_wh", "quarters"),
+    [
+        (None, (100, 75), (50, 38)),
+        ((700, 400, 1100, 700), (100, 75), (25, 50)),  # the middle, at 800, 600, lies at 100 / 4, 200 / 4 of it
+        ((700, 500, 799, 599), (99, 99), (99, 99)),  # no shrinking: 99 pixels
+        ((0, 599, 1600, 601), (100, 1), (50, 1)),
+    ],
+)
+def test_a_larger_crop_is_shrunk_to_max_side_and_shows_the_same(corners, suffix, box, size_wh, quarters):
+    content = images.encode(corners(1600, 1200), suffix)
+    rule = replace(RULE, margin=0.0, max_side=100)
+    found = main_car.crop_image(content, None if box is None else np.array(box, np.float64), rule).astype(int)
+    assert found.shape == (size_wh[1], size_wh[0], 3)
+    x, y = quarters
+    np.testing.assert_allclose(found[: y - 2, : x - 2], np.full_like(found[: y - 2, : x - 2], (255, 0, 0)), atol=4)
+    np.testing.assert_allclose(found[y + 2 :, : x - 2], np.full_like(found[y + 2 :, : x - 2], (0, 0, 255)), atol=4)
+    np.testing.assert_allclose(found[: y - 2, x + 2 :], np.full_like(found[: y - 2, x + 2 :], (0, 255, 0)), atol=4)
+    np.testing.assert_allclose(found[y + 2 :, x + 2 :], np.full_like(found[y + 2 :, x + 2 :], (255, 255, 0)), atol=4)
+
+
+def test_a_crop_from_a_photo_of_reduced_scale_is_that_of_the_whole_within_half_a_pixel():
+    smooth = letterbox.resize(np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8), 3001, 2003)
+    content = images.encode(smooth, ".jpg")
+    rule = replace(RULE, margin=0.0, max_side=256)
+    for box in [(0, 0, 3001, 2003), (301, 203, 2805, 1807), (999, 5, 2999, 1999)]:
+        found = main_car.crop_image(content, np.array(box, np.float64), rule).astype(float)
+        whole = images.decode(content)[box[1] : box[3], box[0] : box[2]]
+        expected = letterbox.resize(whole, found.shape[1], found.shape[0]).astype(float)
+        steepest = max(np.abs(np.diff(expected, axis=0)).max(), np.abs(np.diff(expected, axis=1)).max())
+        assert np.abs(found - expected).max() <= steepest + 2  # half a pixel each way
+
+
+def test_a_rule_without_area_takes_the_smallest_box():
+    assert choose([((0, 0, 1, 1), 0.1, "car")], replace(RULE, min_area=0.0)) == Selection(0, "", 1)

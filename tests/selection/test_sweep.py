@@ -1,0 +1,48 @@
+from dataclasses import replace
+
+import numpy as np
+
+from stages.selection import sweep
+from stages.selection.main_car import NO_CANDIDATES, Candidates, CropParams
+from stages.selection.sweep import SweepInput
+
+RULE = CropParams("car", ("car",), 0.1, 0.01, 0.9, 4.5, 0.9, 0.0, "whole", 1024)
+
+
+def seen(*rows, true_box=None):
+    corners = np.array([row[0] for row in rows], np.float64).reshape(-1, 4)
+    names = np.array([row[2] for row in rows], dtype=object)
+    return SweepInput((100, 100), Candidates(corners, np.array([row[1] for row in rows]), names), true_box)
+
+
+SURE = seen(((10, 10, 50, 50), 0.62, "car"), true_box=np.array([10.0, 10, 50, 50]))
+UNSURE = seen(((20, 20, 50, 50), 0.22, "car"), true_box=np.array([60.0, 60, 90, 90]))
+EMPTY = SweepInput((100, 100), NO_CANDIDATES, np.array([0.0, 0, 50, 50]))
+
+
+def test_counts_reasons_recall_and_precision():
+    found = sweep.count_outcomes([SURE, UNSURE, EMPTY], RULE)
+    assert found == {
+        "photos": 3, "cropped": 2, "share_cropped": 0.6667, "no_vehicle": 1, "other_class": 0, "low_score": 0,
+        "too_small": 0, "cut_by_frame": 0, "several_cars": 0, "recall_50": 0.3333, "precision_50": 0.5,
+    }  # fmt: skip
+
+
+def test_each_threshold_is_moved_alone_and_the_current_one_is_marked():
+    tables = sweep.sweep_thresholds([SURE, UNSURE, EMPTY], RULE)
+    assert set(tables) == set(sweep.GRID)
+    by_score = tables["min_score"].set_index("value")
+    assert by_score.index.is_monotonic_increasing and by_score.index[by_score["is_current"]].tolist() == [0.1]
+    assert by_score.loc[[0.1, 0.2, 0.25, 0.6, 0.7], "cropped"].tolist() == [2, 2, 1, 1, 0]
+    assert by_score.loc[[0.1, 0.2, 0.25, 0.6, 0.7], "low_score"].tolist() == [0, 0, 1, 1, 2]
+    assert tables["min_area"].set_index("value").loc[[0.05, 0.1, 0.15, 0.2], "too_small"].tolist() == [0, 1, 1, 2]
+
+
+def test_a_value_of_the_rule_that_the_grid_lacks_is_in_the_table():
+    table = sweep.sweep_thresholds([SURE], replace(RULE, min_score=0.33))["min_score"]
+    assert table.loc[table["is_current"], "value"].tolist() == [0.33]
+
+
+def test_without_truth_or_photos_nothing_is_made_up():
+    assert "recall_50" not in sweep.count_outcomes([SURE._replace(true_box=None)], RULE)
+    assert sweep.count_outcomes([], RULE)["share_cropped"] == 0.0

@@ -1,0 +1,47 @@
+from dataclasses import replace
+
+import pytest
+
+from stages.classifiers.settings import ModelParams, derive_seed
+from stages.core import params
+from stages.train.settings import TrainParams, resolve
+
+
+def test_seeds_follow_from_names_alone():
+    # `printf 0/lite0 | sha256sum` begins with 0bc1b705.
+    assert derive_seed(0, "lite0") == 0x0BC1B705 // 2
+    assert len({derive_seed(seed, name) for seed in range(3) for name in ("a", "b", "c")}) == 9
+    assert all(0 <= derive_seed(seed, "x") < 2**31 for seed in range(100))
+
+
+def test_a_model_overrides_what_it_names_and_nothing_else():
+    train = TrainParams(epochs=7, learning_rate=1e-3)
+    model = ModelParams("efficientnet_lite0", "w.npz", learning_rate=2e-3)
+    assert resolve(train, model, "a") == replace(train, learning_rate=2e-3, seed=derive_seed(0, "a"))
+    no_epochs = resolve(train, ModelParams("efficientnet_lite0", "w.npz", epochs=0), "a")
+    assert no_epochs.epochs == 0
+
+
+def test_the_sections_are_read_with_their_nested_one(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("train: {epochs: 3, augment: {flip: 0}}\nmodels: {a: {backbone: b, weights: w, input_px: 160}}\n")
+    train = params.read(path, "train", TrainParams)
+    assert (train.epochs, train.augment.flip, train.augment.affine) == (3, 0.0, TrainParams().augment.affine)
+    assert params.read(path, "models.a", ModelParams) == ModelParams("b", "w", input_px=160)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train: {batch_size: 0}", r"train\.batch_size"),
+        ("train: {precision: fp16}", r"train\.precision"),
+        ("train: {learning_rate: 1e-4}", "1.0e-5"),
+        ("train: {augment: {flop: 1}}", r"train\.augment\.flop.*flip"),
+        ("train: {seed: 2147483648}", r"train\.seed"),
+    ],
+)
+def test_wrong_values_are_named(tmp_path, text, message):
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(params.ParamError, match=message):
+        params.read(path, "train", TrainParams)

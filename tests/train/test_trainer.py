@@ -1,0 +1,171 @@
+"""The whole stage with a backbone of one convolution, in processes of its own, and what it leaves behind."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.classifiers import inference, pretrained
+from stages.classifiers.settings import ModelParams
+from stages.core.tables import TableError
+from stages.train import trainer
+from tests import archives
+
+ROOT = Path(__file__).parents[2]
+PARAMS = """
+train: {epochs: 2, batch_size: 4, threads: 1, patience: null}
+models:
+  tiny: {backbone: one_convolution, weights: w.npz, input_px: 32}
+"""
+# Stands in for the table of real backbones, which take a minute to compile.
+PROGRAM = """
+from stages.train import __main__ as train
+from stages.classifiers import backbones
+from stages.classifiers.engine import keras
+
+def features(image):
+    image = keras.layers.Rescaling(1 / 255, name="normalise")(image)
+    return keras.layers.Conv2D(4, 3, strides=2, activation="relu", name="first")(image)
+
+def load(model, tensors):
+    model.get_layer("first").set_weights([tensors["kernel"], tensors["bias"]])
+
+backbones.BACKBONES["one_convolution"] = backbones.Backbone(features, load)
+KILL = ""
+train.main()
+"""
+# Dies as by `kill -9` before a step, or where a file is written, which no handler can see coming.
+DIES = """
+import os, signal
+from stages.train import fit
+from stages.core import atomic
+step, replacing, left = fit._train_step, atomic.replacing, [{left}]
+
+def count(work):
+    def counted(*given):
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left[0] -= 1
+        return work(*given)
+    return counted
+
+fit._train_step, atomic.replacing = count(step), count(replacing)
+"""
+SPLITS = ["train"] * 5 + ["val"] * 2
+
+
+def prepare(folder, splits=SPLITS):
+    rows = ["image_id,path,label,group,split,status,reason,background,file,scale,pad_left,pad_top\n"]
+    for number, split in enumerate(splits):
+        rows.append(f"i{number},i{number}.jpg,{'ab'[number % 2]},,{split},ok,,keep,i{number}.png,1,0,0\n")
+        image = np.random.default_rng(number).integers(0, 256, (40, 60, 3)).astype(np.uint8)
+        archives.put(folder / "photos.zip", {f"i{number}.png": image})
+    (folder / "letterbox.csv").write_text("".join(rows))
+    (folder / "classes.txt").write_text("a\nb\nnever_seen\n")
+    (folder / "params.yaml").write_text(PARAMS)
+    kernel = np.random.default_rng(0).normal(size=(3, 3, 3, 4)).astype(np.float32)
+    np.savez(folder / "w.npz", kernel=kernel, bias=np.zeros(4, np.float32))
+    return folder
+
+
+def start(folder, out, dies_after=None):
+    given = {"params": "params.yaml", "table": "letterbox.csv", "photos": "photos.zip", "classes": "classes.txt"}
+    given |= {"pretrained": ".", "out": f"{out}/model", "curves": f"{out}/curves", "logs": f"logs_{out}"}
+    arguments = [part for name, path in given.items() for part in (f"--{name}", str(folder / path))]
+    program = PROGRAM if dies_after is None else PROGRAM.replace('KILL = ""', DIES.format(left=dies_after))
+    command = [sys.executable, "-c", program, "--model", "tiny", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def run(folder, out):
+    done = start(folder, out)
+    assert done.returncode == 0, done.stderr
+    return done, {p.relative_to(folder / out): p.read_bytes() for p in (folder / out).rglob("*") if p.is_file()}
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_two_processes_write_the_same_bytes(tmp_path):
+    folder = prepare(tmp_path / "data")
+    done, first = run(folder, "one")
+    _, second = run(folder, "two")
+    assert first == second
+    assert Path("model/model.keras") in first and Path("curves/metrics.json") in first
+    assert done.stdout.startswith("train tiny: 5 photos, ") and "photo/s" in done.stderr
+    assert "cuda" not in done.stderr.lower()
+    facts = json.loads(first[Path("model/model.json")])
+    assert facts["classes"] == ["a", "b", "never_seen"]
+    assert (facts["photo_hw"], facts["input_hw"]) == ([40, 60], [21, 32])
+    assert facts["precision"] == "float32" or facts["device"] != "CPU"
+    model = inference.load(folder / "one/model/model.keras", 3)
+    assert inference.predict(model, np.zeros((2, 40, 60, 3), np.uint8)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("dies_after", [0, 2, 4, 6])
+def test_killed_at_any_moment_and_started_again_it_writes_the_bytes_of_a_run_never_broken(tmp_path, dies_after):
+    folder = prepare(tmp_path / "data")
+    (folder / "params.yaml").write_text(PARAMS.replace("patience: null", "patience: null, checkpoint_minutes: 1.0e-9"))
+    _, whole = run(folder, "whole")
+    killed = start(folder, "broken", dies_after)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    _, again = run(folder, "broken")
+    assert {path: content for path, content in again.items() if not path.name.startswith(".")} == whole
+    assert [path.name.split(".")[0] for path in (folder / "logs_broken").iterdir()] == ["events"]
+
+
+def test_one_photo_and_no_val_is_enough(tmp_path):
+    folder = prepare(tmp_path / "data", ["train", "test"])
+    _, files = run(folder, "out")
+    assert json.loads(files[Path("model/model.json")])["best_epoch"] == 2
+    assert not any("val" in path.parts for path in files)
+
+
+def test_no_training_photos_are_refused(tmp_path):
+    folder = prepare(tmp_path / "data", ["val", "test"])
+    with pytest.raises(TableError, match=r"letterbox\.csv: expected photos with the split `train`, found none"):
+        trainer.read_splits(folder / "letterbox.csv", folder / "photos.zip", ["a", "b"])
+
+
+def test_pretrained_tensors_are_read_by_name(tmp_path):
+    np.savez(tmp_path / "w.npz", **{"_fc.bias": np.ones(2, np.float32)})
+    assert pretrained.read(tmp_path, ModelParams("x", "none")) is None
+    found = pretrained.read(tmp_path, ModelParams("x", weights="w.npz"))
+    assert list(found) == ["_fc.bias"] and found["_fc.bias"].tolist() == [1, 1]
+    with pytest.raises(FileNotFoundError, match=r"other\.npz: expected pretrained weights"):
+        pretrained.read(tmp_path, ModelParams("x", weights="other.npz"))
+
+
+def test_a_longer_side_shrinks_both_in_proportion():
+    assert pretrained.shrunk((160, 256), 128) == (80, 128) and pretrained.shrunk((256, 160), 128) == (128, 80)
+    assert pretrained.shrunk((40, 60), 32) == (21, 32) and pretrained.shrunk((1, 500), 32) == (1, 32)
+    model = ModelParams("x", "none")
+    assert pretrained.shape(model, (160, 256), 3)[:3] == ((160, 256), (160, 256), 3)
+    smaller = ModelParams("x", "none", input_px=128)
+    assert pretrained.shape(smaller, (160, 256), 3)[:2] == ((160, 256), (80, 128))
+
+
+# Two devices of one CPU stand in for two GPUs.
+DEVICES = """
+from stages.classifiers import runtime
+from stages.classifiers.engine import tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+runtime.strategy = lambda _: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+"""
+
+
+def test_two_devices_share_every_batch_and_learn_what_one_does(tmp_path, monkeypatch):
+    folder = prepare(tmp_path / "data")
+    # Each device drops other features.
+    (folder / "params.yaml").write_text(PARAMS.replace("train: {", "train: {dropout: 0, "))
+    _, alone = run(folder, "alone")
+    monkeypatch.setitem(globals(), "PROGRAM", PROGRAM.replace('KILL = ""', DEVICES))
+    done, shared = run(folder, "shared")
+    # The last epoch of both, not the best: which one that is may hang on a last digit.
+    one, two = (json.loads(files[Path("curves/metrics.json")]) for files in (alone, shared))
+    assert two.pop("step") == one.pop("step") == 2 and "replica" not in done.stderr.lower()
+    for split, figures in one.items():
+        assert two[split] == pytest.approx(figures, abs=2e-4)
