@@ -36,7 +36,7 @@ def test_a_run_killed_between_answers_keeps_those_before_it(tmp_path):
     program = """
 import os, signal, sys
 from pathlib import Path
-from stages.networks.inference_cache import Answers
+from stages.networks.inference_cache import InferenceCache
 def asked():
     for number in range(200):
         if number == 150:
