@@ -1,3 +1,3 @@
 """Each module prints a table of what something costs."""
 
-import stages  # noqa: F401 - before NumPy, which it tells what arithmetic to use
+import stages  # noqa: F401 - before NumPy, whose kernels it restricts

@@ -15,15 +15,17 @@ import pandas as pd
 from scipy.stats import bootstrap
 
 from benchmarks import timing
-from stages.core import archive, params, tables
+from stages.core import archive, tables
 from stages.core.archive import Archive
+from stages.core.settings import read as read_settings
 from stages.crop.cropping import select_boxes, write_crops
+from stages.crop.settings import CropSettings
 from stages.detect.detection import detect_all, to_rows
-from stages.detect.settings import DetectParams
+from stages.detect.settings import DetectSettings
 from stages.images import detection_metrics, images
 from stages.images.boxes import COLUMNS as CORNERS
 from stages.mask.masking import write_masks
-from stages.mask.settings import MaskParams
+from stages.mask.settings import MaskSettings
 from stages.networks import runtime
 from stages.networks.catalogue import DETECTORS
 from stages.sample import score
@@ -31,8 +33,7 @@ from stages.sample.score import MaskSources
 from stages.schemas import masks
 from stages.scoring.scores import wilson
 from stages.segment.segmentation import load_network, segment_all
-from stages.segment.settings import SegmenterParams, SegmentParams
-from stages.selection.main_car import CropParams
+from stages.segment.settings import SegmenterSettings, SegmentSettings
 
 
 def read_photos(folder: Path) -> pd.DataFrame:
@@ -49,26 +50,26 @@ def read_photos(folder: Path) -> pd.DataFrame:
 
 def choose_boxes(photos: pd.DataFrame, folder: Path, networks: Path, settings: Path) -> pd.DataFrame:
     """The rows of data/boxes.csv for the photos, by the detect and crop stages."""
-    detect = params.read(settings, "detect", DetectParams)
+    detect = read_settings(settings, "detect", DetectSettings)
     spec = DETECTORS[detect.network]
-    network = runtime.load(networks / spec.file, list(spec.outputs), detect.runtime)
+    network = runtime.load(networks / spec.file, list(spec.outputs), detect.inference)
     rows = list(zip(photos["image_id"], photos["path"]))
     found = [to_rows(name, boxes, spec.classes) for name, boxes in detect_all(rows, folder, network, spec, detect)]
-    return select_boxes(photos, pd.concat(found, ignore_index=True), params.read(settings, "crop", CropParams))
+    return select_boxes(photos, pd.concat(found, ignore_index=True), read_settings(settings, "crop", CropSettings))
 
 
 def draw_masks(chosen: pd.DataFrame, folder: Path, out: Path, networks: Path, settings: Path) -> dict[str, float]:
     """Write crops, maps and masks into `out`, by the crop, segment and mask stages; seconds per crop by segmenter."""
-    crop_rule, mask_rule = params.read(settings, "crop", CropParams), params.read(settings, "mask", MaskParams)
-    segment = params.read(settings, "segment", SegmentParams)
+    crop_rule, mask_rule = read_settings(settings, "crop", CropSettings), read_settings(settings, "mask", MaskSettings)
+    segment = read_settings(settings, "segment", SegmentSettings)
     wanted = chosen[chosen["status"] == "ok"]
     write_crops(out / "crops.zip", folder, crop_rule, wanted)
     names, pictures, maps, seconds = wanted["image_id"].tolist(), Archive(out / "crops.zip"), {}, {}
     for name in mask_rule.weights:
-        view = params.read(settings, f"segmenters.{name}", SegmenterParams)
+        view = read_settings(settings, f"segmenters.{name}", SegmenterSettings)
         network, started = load_network(networks, view, segment), time.perf_counter()
         with archive.writing(out / f"{name}.zip") as add:
-            for image_id, plane in segment_all(names, pictures, network, view, segment.runtime.batch_size):
+            for image_id, plane in segment_all(names, pictures, network, view, segment.inference.batch_size):
                 add(masks.picture_of(image_id), images.encode(plane, ".png"))
         seconds[name] = (time.perf_counter() - started) / len(names)
         maps[name] = Archive(out / f"{name}.zip")
@@ -79,8 +80,8 @@ def draw_masks(chosen: pd.DataFrame, folder: Path, out: Path, networks: Path, se
 def mask_overlaps(chosen: pd.DataFrame, folder: Path, out: Path, settings: Path) -> pd.DataFrame:
     """The overlap of each photo's mask with the true one: "" the averaged mask, then each segmenter's alone."""
     margin, weights = (
-        params.read(settings, "crop", CropParams).margin,
-        params.read(settings, "mask", MaskParams).weights,
+        read_settings(settings, "crop", CropSettings).margin,
+        read_settings(settings, "mask", MaskSettings).weights,
     )
     maps = {name: Archive(out / f"{name}.zip") for name in weights}
     drawn = MaskSources(Archive(out / "masks.zip"), folder / "masks", maps)

@@ -11,14 +11,15 @@ from pathlib import Path
 from PIL import Image
 
 from benchmarks import timing
-from stages.core import environment, params
+from stages.core import environment
+from stages.core.settings import read as read_settings
 from stages.detect.detection import detect_all
 from stages.detect.detector import detect, prepare
-from stages.detect.settings import DetectParams
+from stages.detect.settings import DetectSettings
 from stages.images import images
 from stages.networks import runtime
 from stages.networks.catalogue import DETECTORS
-from stages.networks.runtime import RuntimeParams
+from stages.networks.settings import InferenceSettings
 
 _SIZE_WH = (640, 480)
 _WORKER = Path(__file__).with_name("gluoncv_worker.py")
@@ -38,18 +39,18 @@ def find_photos(folder: Path, limit: int) -> list[Path]:
     return found
 
 
-def pipeline(photos: list[Path], networks: Path, settings: DetectParams) -> Callable[[], object]:
+def pipeline(photos: list[Path], networks: Path, settings: DetectSettings) -> Callable[[], object]:
     """The detect stage's own loop: decoding in threads, batches through the engine that the settings name."""
     spec = DETECTORS[settings.network]
-    network = runtime.load(networks / spec.file, list(spec.outputs), settings.runtime)
+    network = runtime.load(networks / spec.file, list(spec.outputs), settings.inference)
     rows = [(images.image_id(path.read_bytes()), str(path.resolve())) for path in photos]
     return lambda: list(detect_all(rows, Path("/"), network, spec, settings))
 
 
-def one_by_one(photos: list[Path], networks: Path, settings: DetectParams) -> Callable[[], object]:
+def one_by_one(photos: list[Path], networks: Path, settings: DetectSettings) -> Callable[[], object]:
     """The same network and decoder through ONNX Runtime with its default options, one photo after the other."""
     spec = DETECTORS[settings.network]
-    plain = RuntimeParams(batch_size=1, engine="onnxruntime", precision="f32")
+    plain = InferenceSettings(batch_size=1, engine="onnxruntime", precision="f32")
     network = runtime.load(networks / spec.file, list(spec.outputs), plain)
 
     def work() -> None:
@@ -96,17 +97,17 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=32, help="photos in each round")
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
-    settings = params.read(arguments.params, "detect", DetectParams)
+    settings = read_settings(arguments.params, "detect", DetectSettings)
     with ExitStack() as stack:
         photos = find_photos(arguments.photos, arguments.limit)
         seconds = timing.interleaved(contenders(stack, photos, arguments, settings), arguments.rounds)
-    precision = runtime.resolve_precision(settings.runtime.precision)
+    precision = runtime.resolve_precision(settings.inference.precision)
     title = f"{len(photos)} photos, {len(seconds)} rounds, {os.cpu_count()} cores, OpenVINO {precision}; s per photo"
     timing.show(timing.compare(seconds, len(photos), "GluonCV, mxnet, default"), title)
 
 
 def contenders(
-    stack: ExitStack, photos: list[Path], arguments: argparse.Namespace, settings: DetectParams
+    stack: ExitStack, photos: list[Path], arguments: argparse.Namespace, settings: DetectSettings
 ) -> dict[str, Callable[[], float]]:
     """All that are compared, by name; the workers live as long as `stack`."""
     python = environment.ensure(arguments.environment, arguments.requirements)

@@ -18,15 +18,16 @@ import tensorflow as tf
 from google.protobuf import json_format
 
 from benchmarks import timing
-from stages.core import params, progress
+from stages.core import progress
+from stages.core.settings import read as read_settings
 from stages.detect import centernet
 from stages.detect.centernet import Detections
 from stages.detect.detector import prepare
-from stages.detect.settings import DetectParams
+from stages.detect.settings import DetectSettings
 from stages.images import boxes
 from stages.networks import runtime
 from stages.networks.catalogue import DETECTORS, Detector
-from stages.networks.runtime import RuntimeParams
+from stages.networks.settings import InferenceSettings
 from stages.pretrained import tfjs
 
 Precision = Literal["f32", "bf16"]
@@ -80,9 +81,9 @@ def read_graph(graph_json: Path) -> tf.compat.v1.GraphDef:
     return graph
 
 
-def ours(networks: Path, spec: Detector, settings: DetectParams, engine: Engine, precision: Precision) -> Detect:
+def ours(networks: Path, spec: Detector, settings: DetectSettings, engine: Engine, precision: Precision) -> Detect:
     """This project's route at batch 1: the ONNX file up to the heads, then its own decoder."""
-    alone = RuntimeParams(batch_size=1, engine=engine, precision=precision)
+    alone = InferenceSettings(batch_size=1, engine=engine, precision=precision)
     network = runtime.load(networks / spec.file, list(spec.outputs), alone)
 
     def detect(picture: np.ndarray) -> Detections:
@@ -136,7 +137,7 @@ def main() -> None:
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--limit", type=int, default=120)
     arguments = parser.parse_args()
-    settings = params.read(arguments.params, "detect", DetectParams)
+    settings = read_settings(arguments.params, "detect", DetectSettings)
     spec = DETECTORS[settings.network]
     graph = arguments.networks / "downloads" / settings.network / "centernet.json"
     paths = sorted(arguments.folder.rglob("*.jpg"))[: arguments.limit]

@@ -12,18 +12,18 @@ from benchmarks import timing
 from stages.core import environment
 from stages.images import images
 from stages.networks import runtime
-from stages.networks.runtime import RuntimeParams
+from stages.networks.settings import InferenceSettings
 from stages.pretrained import export
 from stages.segment.segmenter import prepare
-from stages.segment.settings import SegmenterParams
+from stages.segment.settings import SegmenterSettings
 
-_OPENVINO = RuntimeParams(batch_size=1, engine="openvino", precision="f32")
-_ONNXRUNTIME = RuntimeParams(batch_size=1, engine="onnxruntime", precision="f32")
+_OPENVINO = InferenceSettings(batch_size=1, engine="openvino", precision="f32")
+_ONNXRUNTIME = InferenceSettings(batch_size=1, engine="onnxruntime", precision="f32")
 
 
 def compare(name: str, photos: list[Path], python: Path, out: Path) -> dict[str, float]:
     """The largest difference of the maps of one network from mxnet's, and the seconds of both; files go into `out`."""
-    view = SegmenterParams(network=f"gluoncv/{name}")
+    view = SegmenterSettings(network=f"gluoncv/{name}")
     pictures = np.stack([prepare(images.decode(images.load(path)), view) for path in photos])
     np.save(out / "pictures.npy", pictures)
     options = ["--network", name, "--pictures", str(out / "pictures.npy"), "--out", str(out)]

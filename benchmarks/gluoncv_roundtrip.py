@@ -13,17 +13,19 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import timing
-from stages.core import environment, params
+from stages.core import environment
+from stages.core.settings import read as read_settings
+from stages.crop.settings import CropSettings
 from stages.detect.centernet import Detections
 from stages.detect.detection import detect_all
-from stages.detect.settings import DetectParams
+from stages.detect.settings import DetectSettings
 from stages.images import boxes, images
 from stages.images.boxes import COLUMNS as CORNERS
 from stages.networks import runtime
 from stages.networks.catalogue import DETECTORS
 from stages.pretrained import export
 from stages.selection import main_car
-from stages.selection.main_car import Candidates, CropParams
+from stages.selection.main_car import Candidates
 
 # Below it a list of a hundred boxes may end elsewhere, or one box rise above the limit in one list alone.
 _SURE = 0.1
@@ -36,10 +38,10 @@ def split(truth: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     return table[~is_test], table[is_test].copy()
 
 
-def ours(photos: list[Path], network_file: Path, size: int, settings: DetectParams) -> list[Detections]:
+def ours(photos: list[Path], network_file: Path, size: int, settings: DetectSettings) -> list[Detections]:
     """What the detect stage's own loop finds in each photo."""
     spec = replace(DETECTORS[settings.network], size=size)
-    network = runtime.load(network_file, list(spec.outputs), settings.runtime)
+    network = runtime.load(network_file, list(spec.outputs), settings.inference)
     rows = [(images.image_id(path.read_bytes()), str(path.resolve())) for path in photos]
     return [found for _, found in detect_all(rows, Path("/"), network, spec, settings)]
 
@@ -63,7 +65,7 @@ def differences(first: Detections, second: Detections) -> np.ndarray:
     return apart.min(axis=1, initial=np.inf)
 
 
-def overlaps(found: list[Detections], names: tuple[str, ...], truth: pd.DataFrame, rule: CropParams) -> np.ndarray:
+def overlaps(found: list[Detections], names: tuple[str, ...], truth: pd.DataFrame, rule: CropSettings) -> np.ndarray:
     """The overlap of each photo's main car, by the crop stage's rule, with its true box; 0 where none is chosen.
 
     `truth` has a row per photo: corners, `width` and `height`.
@@ -95,14 +97,14 @@ def compare(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
     truth = train(arguments, python, folder)
     name = f"gluoncv/{arguments.network}"
     export.export(name, arguments.size, folder, python, folder / "network.onnx")
-    settings = replace(params.read(arguments.params, "detect", DetectParams), network=name)
+    settings = read_settings(arguments.params, "detect", DetectSettings).replace(network=name)
     photos = [arguments.photos / path for path in truth["path"]]
     mine = ours(photos, folder / "network.onnx", arguments.size, settings)
     truth[["height", "width"]] = [images.decode(images.load(path)).shape[:2] for path in photos]
     reference = theirs(folder / "found.npz", truth[["width", "height"]].to_numpy(), settings.min_score)
     apart = np.concatenate([differences(a, b) for a, b in zip(mine, reference)])
     back = np.concatenate([differences(b, a) for a, b in zip(mine, reference)])
-    rule = params.read(arguments.params, "crop", CropParams)
+    rule = read_settings(arguments.params, "crop", CropSettings)
     figures: dict[str, object] = {
         "photos": len(photos),
         f"boxes of score {_SURE} or more": len(apart),

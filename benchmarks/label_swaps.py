@@ -11,30 +11,31 @@ import numpy as np
 import pandas as pd
 
 from stages.audit import label_issues
-from stages.audit.settings import AuditParams
+from stages.audit.settings import AuditSettings
 from stages.classifiers import dataset, pretrained, runtime
-from stages.classifiers.settings import ModelParams
-from stages.core import params
+from stages.classifiers.settings import ModelSettings
+from stages.core import settings
 from stages.core.archive import Archive
+from stages.core.runtime_settings import RuntimeSettings
 from stages.probe import linear_probe, probing
 from stages.probe.linear_probe import Features
-from stages.probe.settings import ProbeParams
+from stages.probe.settings import ProbeSettings
 from stages.schemas import class_list, split_data
-from stages.train.settings import TrainParams, resolve
+from stages.train.settings import TrainSettings, resolve
 
 _SHARE, _DRAWS = 0.05, 4
 
 
 def read(files: argparse.Namespace, classes: list[str]) -> list[Features]:
     """What each model's untrained network makes of the photos of train."""
-    recipe = params.read(files.params, "train", TrainParams)
-    runtime.configure(recipe.seed, recipe.threads)
+    recipe = settings.read(files.params, "train", TrainSettings)
+    runtime.configure(recipe.seed, settings.read(files.params, "runtime", RuntimeSettings).n_threads)
     chosen = split_data.read(files.data / "letterbox.csv", classes)["train"]
     pictures = Archive(files.data / "letterbox.zip")
     size_hw = dataset.image_size_hw(pictures, chosen)
     found = []
-    for name in sorted(params.load(files.params)["models"]):
-        model = params.read(files.params, f"models.{name}", ModelParams)
+    for name in sorted(settings.load(files.params)["models"]):
+        model = settings.read(files.params, f"models.{name}", ModelSettings)
         own = resolve(recipe, model, name)
         shape = pretrained.shape(model, size_hw, len(classes))
         network = pretrained.network(model, shape, pretrained.read(files.pretrained, model))
@@ -42,7 +43,7 @@ def read(files: argparse.Namespace, classes: list[str]) -> list[Features]:
     return found
 
 
-def ask(seen: list[Features], labels: np.ndarray, n_classes: int, rule: ProbeParams) -> np.ndarray:
+def ask(seen: list[Features], labels: np.ndarray, n_classes: int, rule: ProbeSettings) -> np.ndarray:
     """The mean probabilities (N, C) of probes fitted to `labels`, each photo's out of fold."""
     relabelled = [features._replace(labels=labels) for features in seen]
     return np.mean(
@@ -67,7 +68,10 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, default=Path(default))
     files = parser.parse_args()
     classes = class_list.read_classes(files.data / "classes.txt")
-    rule, audit = params.read(files.params, "probe", ProbeParams), params.read(files.params, "audit", AuditParams)
+    rule, audit = (
+        settings.read(files.params, "probe", ProbeSettings),
+        settings.read(files.params, "audit", AuditSettings),
+    )
     seen, n_classes = read(files, classes), len(classes)
     truth = seen[0].labels
     rows = ask(seen, truth, n_classes, rule)

@@ -24,12 +24,12 @@ import yaml
 from PIL import Image
 
 from benchmarks import timing
-from stages.core import params
-from stages.detect.settings import DetectParams
+from stages.core import settings
+from stages.crop.settings import CropSettings
+from stages.detect.settings import DetectSettings
 from stages.images import images, letterbox
 from stages.networks import runtime
 from stages.networks.catalogue import DETECTORS
-from stages.selection.main_car import CropParams
 
 _SIZES_WH = {"12 MP": (4000, 3000), "50 MP": (8160, 6120)}
 _STEPS = ("ingest", "detect", "crop")
@@ -60,8 +60,8 @@ def peak_mib() -> float:
 def steps(path: Path) -> dict[str, Callable[[], object]]:
     """What ingest, detect and crop each do with one photo, whose car covers the middle three fifths each way."""
     ingest, detect, crop = (import_module(f"stages.{name}") for name in _STEPS)
-    rule = params.read(_SETTINGS, "crop", CropParams)
-    detector = DETECTORS[params.read(_SETTINGS, "detect", DetectParams).network]
+    rule = settings.read(_SETTINGS, "crop", CropSettings)
+    detector = DETECTORS[settings.read(_SETTINGS, "detect", DetectSettings).network]
     name = images.image_id(path.read_bytes())
     with Image.open(path) as picture:
         height, width = picture.size  # it lies on its side

@@ -16,13 +16,14 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from stages.core import atomic, params, tables
+from stages.core import atomic, tables
 from stages.core.archive import Archive
+from stages.core.settings import read as read_settings
 from stages.report import page, report_data, thumbnails
 from stages.report.galleries import GalleryBuilder
 from stages.report.pictures import Thumbnail, ThumbnailStore
 from stages.report.report_data import Files
-from stages.report.settings import ReportParams
+from stages.report.settings import ReportSettings
 from stages.schemas import class_list, crops, detections, issues, manifest, masks, model_inputs, predictions
 from stages.schemas.predictions import Predictions
 
@@ -101,7 +102,7 @@ def main() -> None:
     parser.add_argument("photos", type=int, nargs="?", default=100_000)
     wanted = parser.parse_args().photos
     classes = class_list.read_classes(Path("data/classes.txt"))
-    settings = params.read(Path("params.yaml"), "report", ReportParams)
+    settings = read_settings(Path("params.yaml"), "report", ReportSettings)
     source = Path(yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))["ingest"]["source"])
     stored = (Archive(Path(f"data/{name}.zip")) for name in ("crops", "masks", "letterbox"))
     album = thumbnails.ArchiveThumbnails(manifest.photo_root(source), *stored, settings.thumbnail)

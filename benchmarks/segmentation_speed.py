@@ -6,29 +6,31 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import timing
-from stages.core import params
 from stages.core.archive import Archive
+from stages.core.settings import read as read_settings
 from stages.images import images
 from stages.networks import runtime
-from stages.networks.runtime import RuntimeParams
+from stages.networks.settings import InferenceSettings
 from stages.segment import segmenter
 from stages.segment.segmentation import load_network, segment_all
-from stages.segment.settings import SegmenterParams, SegmentParams
+from stages.segment.settings import SegmenterSettings, SegmentSettings
 
 
 def pipeline(
-    names: list[str], pictures: Archive, networks: Path, view: SegmenterParams, settings: SegmentParams
+    names: list[str], pictures: Archive, networks: Path, view: SegmenterSettings, settings: SegmentSettings
 ) -> Callable[[], object]:
     """The segment stage's own loop over crops, through the engine that the settings name."""
     network = load_network(networks, view, settings)
     image_ids = [Path(name).stem for name in names]
-    return lambda: list(segment_all(image_ids, pictures, network, view, settings.runtime.batch_size))
+    return lambda: list(segment_all(image_ids, pictures, network, view, settings.inference.batch_size))
 
 
-def one_by_one(names: list[str], pictures: Archive, networks: Path, view: SegmenterParams) -> Callable[[], object]:
+def one_by_one(names: list[str], pictures: Archive, networks: Path, view: SegmenterSettings) -> Callable[[], object]:
     """The same network in float32 through ONNX Runtime with its default options, one crop after the other."""
     network = load_network(
-        networks, view, SegmentParams(RuntimeParams(batch_size=1, engine="onnxruntime", precision="f32"))
+        networks,
+        view,
+        SegmentSettings(inference=InferenceSettings(batch_size=1, engine="onnxruntime", precision="f32")),
     )
 
     def work() -> None:
@@ -49,18 +51,18 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=32, help="crops in each round")
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
-    settings = params.read(arguments.params, "segment", SegmentParams)
+    settings = read_settings(arguments.params, "segment", SegmentSettings)
     pictures = Archive(arguments.crops)
     names = pictures.names[: arguments.limit]
     if not names:
         raise ValueError(f"{arguments.crops}: expected crops, found none; run `dvc repro crop`")
-    view = SegmenterParams(arguments.network)
+    view = SegmenterSettings(network=arguments.network)
     contenders = {
         "ONNX Runtime, batch 1": timing.stopwatch(one_by_one(names, pictures, arguments.networks, view)),
         "pipeline": timing.stopwatch(pipeline(names, pictures, arguments.networks, view, settings)),
     }
     seconds = timing.interleaved(contenders, arguments.rounds)
-    precision = runtime.resolve_precision(settings.runtime.precision)
+    precision = runtime.resolve_precision(settings.inference.precision)
     title = f"{len(names)} crops, {len(seconds)} rounds, {os.cpu_count()} cores, OpenVINO {precision}; s per crop"
     timing.show(timing.compare(seconds, len(names), "ONNX Runtime, batch 1"), title)
 

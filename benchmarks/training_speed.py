@@ -8,7 +8,6 @@ import collections
 import itertools
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,17 @@ import stages
 from benchmarks import timing
 from stages.classifiers import backbones, pretrained, runtime
 from stages.classifiers.dataset import ImageSource
-from stages.classifiers.settings import ModelParams
-from stages.core import params
+from stages.classifiers.settings import ModelSettings
+from stages.core import settings
+from stages.core.runtime_settings import RuntimeSettings
 from stages.schemas import class_list
 from stages.train import fit, schedule, trainer, training_data
 from stages.train.schedule import ScheduledPhase
-from stages.train.settings import TrainParams
+from stages.train.settings import TrainSettings
 
 
 def steps(
-    model: ModelParams, source: ImageSource, recipe: TrainParams, way: tuple[str, bool]
+    model: ModelSettings, source: ImageSource, recipe: TrainSettings, way: tuple[str, bool]
 ) -> Callable[[Any], float]:
     """A training step of `model` on a batch, compiled as training compiles it; `way` is arithmetic and use of XLA."""
     precision, is_compiled = way
@@ -49,12 +49,12 @@ def main() -> None:
     parser.add_argument("--classes", type=Path, default=Path("data/classes.txt"))
     parser.add_argument("--steps", type=int, default=4, help="in each round")
     parser.add_argument("--rounds", type=int, default=5)
-    known = ["float32", "bfloat16"] if stages.arithmetic() == stages.NATIVE else ["float32"]
+    known = ["float32", "bfloat16"] if stages.reproducibility() == stages.METRICS else ["float32"]
     parser.add_argument("--arithmetic", nargs="+", default=known, choices=list(runtime.POLICIES))
     arguments = parser.parse_args()
-    recipe = replace(params.read(arguments.params, "train", TrainParams), unfreeze="all", epochs=1000)
-    model = params.read(arguments.params, f"models.{arguments.model}", ModelParams)
-    runtime.pin_threads(recipe.threads)
+    recipe = settings.read(arguments.params, "train", TrainSettings).replace(unfreeze="all", epochs=1000)
+    model = settings.read(arguments.params, f"models.{arguments.model}", ModelSettings)
+    runtime.pin_threads(settings.read(arguments.params, "runtime", RuntimeSettings).n_threads)
     source = trainer.read_splits(arguments.table, arguments.photos, class_list.read_classes(arguments.classes)).train
     n_classes = int(source.labels.max()) + 1
     batches = iter(training_data.training_batches(source, recipe, n_classes))

@@ -1,48 +1,65 @@
-"""The pipeline: a module a stage. What is imported after this package takes the same kernels on many CPUs.
+"""The pipeline: a package for each stage of dvc.yaml. Importing it restricts CPU kernels as params.yaml says.
 
 NumPy, OpenCV (by IPP), OpenBLAS, and the oneDNN in TensorFlow and OpenVINO choose their kernels by the CPU that they
-find, and each kernel rounds in its own way. Before they are imported they are told to do with AVX2, which servers have
-had for ten years: so the sample's photos, their splits, boxes and masks keep their bytes on a wider CPU. Training does
-not: TensorFlow differs in the last digits even so.
-`STAGES_ARITHMETIC=native` takes the fastest kernels instead, where results need not be those of another machine.
+find, and each kernel rounds in its own way. With `runtime.reproducibility: bits`, environment variables restrict them
+to AVX2 before they are imported, so that the sample's photos, their splits, boxes and masks keep their bytes on wider
+CPUs. Training does not: TensorFlow's own kernels depend on the sizes of the caches, too.
 """
 
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 _CPU = Path("/proc/cpuinfo")
-PORTABLE, NATIVE = "portable", "native"
+BITS, METRICS = "bits", "metrics"
 
 
-class SettingError(ValueError):
-    """An environment variable has a value that means nothing here."""
+def settings_path(arguments: Sequence[str]) -> Path:
+    """The settings file of a command line: that of `--params`, of the bundle `--model`, else ./params.yaml."""
+    following = dict(pairwise(arguments))
+    if "--params" in following:
+        return Path(following["--params"])
+    bundle = Path(following.get("--model", "")) / "params.yaml"
+    return bundle if "--model" in following and bundle.is_file() else Path("params.yaml")
 
 
-def arithmetic() -> str:
-    """`portable`, or `native` where the environment asks for it. Raises SettingError when it asks for anything else."""
-    wanted = os.environ.get("STAGES_ARITHMETIC") or PORTABLE
-    if wanted not in (PORTABLE, NATIVE):
-        raise SettingError(f"STAGES_ARITHMETIC: expected {PORTABLE} or {NATIVE} in the environment, found {wanted!r}")
-    return wanted
+def _read_reproducibility(path: Path) -> str:
+    try:
+        from ruamel.yaml import YAML, YAMLError
+    except ModuleNotFoundError:  # the environment of GluonCV's export, which has no results of its own
+        return BITS
+    try:
+        content = YAML(typ="safe").load(path)
+        return METRICS if content["runtime"]["reproducibility"] == METRICS else BITS
+    except (OSError, ValueError, YAMLError, LookupError, TypeError):
+        return BITS  # whoever reads the settings names what is wrong with them
 
 
-def pins(flags: str, wanted: str) -> Mapping[str, str]:
+def kernel_variables(flags: str, wanted: str) -> Mapping[str, str]:
     """The environment variables, each a library's own, for a CPU with these `flags` (of /proc/cpuinfo)."""
     present = flags.split()
     if "avx2" not in present:
         return {}
     # TensorFlow takes its Eigen kernels on a CPU without AVX-512, at two thirds of the speed.
-    found = {"TF_ENABLE_ONEDNN_OPTS": "1"}
-    if wanted == NATIVE:
-        return found
-    found |= {"ONEDNN_MAX_CPU_ISA": "AVX2", "OPENBLAS_CORETYPE": "Haswell", "OPENCV_IPP": "avx2"}
-    if "avx512f" in present:  # NumPy complains of a feature that it need not disable
-        found |= {"NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR", "OPENCV_CPU_DISABLE": "AVX512-SKX"}
-    return found
+    variables = {"TF_ENABLE_ONEDNN_OPTS": "1"}
+    if wanted == METRICS:
+        return variables
+    variables |= {"ONEDNN_MAX_CPU_ISA": "AVX2", "OPENBLAS_CORETYPE": "Haswell", "OPENCV_IPP": "avx2"}
+    if "avx512f" in present:  # NumPy warns of a feature that it need not disable
+        variables |= {"NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR", "OPENCV_CPU_DISABLE": "AVX512-SKX"}
+    return variables
+
+
+_reproducibility = _read_reproducibility(settings_path(sys.argv))
+
+
+def reproducibility() -> str:
+    """`bits` or `metrics`: what the settings said when this process imported the package."""
+    return _reproducibility
 
 
 if _CPU.is_file():
-    # A value that means nothing is refused where commands begin, on one line.
-    for _name, _value in pins(_CPU.read_text(encoding="utf-8"), os.environ.get("STAGES_ARITHMETIC", "")).items():
+    for _name, _value in kernel_variables(_CPU.read_text(encoding="utf-8"), _reproducibility).items():
         os.environ.setdefault(_name, _value)  # what the user has set stays

@@ -5,69 +5,94 @@ another stage changes.
 """
 
 import argparse
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from stages.audit.settings import AuditParams
-from stages.classifiers.settings import ModelParams
-from stages.core import atomic, command, params, progress
-from stages.detect.settings import DetectParams
-from stages.ensemble.settings import EnsembleParams
-from stages.evaluate.settings import TtaParams
-from stages.ingest.settings import IngestParams
-from stages.mask.settings import MaskParams, check_segmenters
-from stages.probe.settings import ProbeParams
-from stages.report.settings import ReportParams
-from stages.resize.settings import ResizeParams
-from stages.sample.settings import SampleParams
-from stages.segment.settings import SegmenterParams, SegmentParams
-from stages.selection.main_car import CropParams
-from stages.train.settings import TrainParams
+from stages.audit.settings import AuditSettings
+from stages.classifiers.settings import ModelSettings
+from stages.core import atomic, command, progress, settings, system
+from stages.core.runtime_settings import RuntimeSettings
+from stages.core.settings import Settings, SettingsError
+from stages.crop.settings import CropSettings
+from stages.detect.settings import DetectSettings
+from stages.ensemble.settings import EnsembleSettings
+from stages.evaluate.settings import TtaSettings
+from stages.ingest.settings import IngestSettings
+from stages.mask.settings import MaskSettings, check_segmenters
+from stages.probe.settings import ProbeSettings
+from stages.report.settings import ReportSettings
+from stages.resize.settings import ResizeSettings
+from stages.sample.settings import SampleSettings
+from stages.segment.settings import SegmenterSettings, SegmentSettings
+from stages.train.settings import TrainSettings
 
-SECTIONS: dict[str, type] = {
-    "sample": SampleParams,
-    "ingest": IngestParams,
-    "detect": DetectParams,
-    "crop": CropParams,
-    "segment": SegmentParams,
-    "mask": MaskParams,
-    "resize": ResizeParams,
-    "train": TrainParams,
-    "probe": ProbeParams,
-    "tta": TtaParams,
-    "ensemble": EnsembleParams,
-    "audit": AuditParams,
-    "report": ReportParams,
+SECTIONS: dict[str, type[Settings]] = {
+    "runtime": RuntimeSettings,
+    "sample": SampleSettings,
+    "ingest": IngestSettings,
+    "detect": DetectSettings,
+    "crop": CropSettings,
+    "segment": SegmentSettings,
+    "mask": MaskSettings,
+    "resize": ResizeSettings,
+    "train": TrainSettings,
+    "probe": ProbeSettings,
+    "tta": TtaSettings,
+    "ensemble": EnsembleSettings,
+    "audit": AuditSettings,
+    "report": ReportSettings,
 }
 # Sections with any number of entries of one kind, each under a name of the user's choice.
-NAMED: dict[str, type] = {"segmenters": SegmenterParams, "models": ModelParams}
+NAMED: dict[str, type[Settings]] = {"segmenters": SegmenterSettings, "models": ModelSettings}
+# What `metrics` would use beyond AVX2, by the CPU's name for it; each makes networks or training clearly faster.
+_WIDE = {"avx512f": "AVX-512", "avx512_bf16": "bf16", "amx_bf16": "AMX"}
 
 
 def check_sections(path: Path) -> int:
-    """Check every section of `path` and every model; the number of models. Raises params.ParamError."""
-    content = params.load(path)
-    for name, cls in SECTIONS.items():
-        params.read(path, name, cls)
-    known = [*SECTIONS, *NAMED]
-    strangers = sorted(set(map(str, content)) - set(known))
-    if strangers:
-        raise params.ParamError(f"{path}: unknown section `{strangers[0]}`; known: {', '.join(known)}")
-    for section, cls in NAMED.items():
+    """Check every section of `path` and every model; return the number of models. Raises SettingsError."""
+    content = settings.load(path)
+    for name, model in SECTIONS.items():
+        settings.read(path, name, model)
+    unknown = sorted(set(map(str, content)) - {*SECTIONS, *NAMED})
+    if unknown:
+        raise SettingsError(f"{path}: unknown section `{unknown[0]}`; known: {', '.join([*SECTIONS, *NAMED])}")
+    for section, model in NAMED.items():
         entries = content.get(section)
         if not isinstance(entries, dict) or not entries:
-            raise params.ParamError(f"{path}: {section}: expected at least one entry, found {entries!r}")
+            raise SettingsError(f"{path}: {section}: expected at least one entry, found {entries!r}")
         for name in entries:
-            params.read(path, f"{section}.{name}", cls)
-    check_segmenters(path, params.read(path, "mask", MaskParams))
+            settings.read(path, f"{section}.{name}", model)
+    check_segmenters(path, settings.read(path, "mask", MaskSettings))
     return len(content["models"])
 
 
+def unused_hardware(runtime: RuntimeSettings, cpu: Mapping[str, Any], n_cores: int) -> str:
+    """Say in one line what of this machine `runtime.reproducibility: bits` leaves unused; empty if nothing."""
+    if runtime.reproducibility != "bits":
+        return ""
+    unused = [name for feature, name in _WIDE.items() if feature in cpu["features"]]
+    if n_cores > runtime.threads:
+        unused.append(f"{n_cores} cores in place of {runtime.threads} for training")
+    if not unused:
+        return ""
+    return (
+        f"`runtime.reproducibility: metrics` would use {', '.join(unused)}: faster, and figures then agree with "
+        "other machines within a tolerance only"
+    )
+
+
 def main() -> None:
-    """Check, and leave a mark that does not change."""
+    """Check, and write a file that does not change."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--params", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     n_models = check_sections(arguments.params)
+    runtime = settings.read(arguments.params, "runtime", RuntimeSettings)
+    if hint := unused_hardware(runtime, system.this_cpu(), os.cpu_count() or 1):
+        print(f"check: {hint}")
     atomic.write_text(arguments.out, "Every section of params.yaml was read.\n")
     progress.summary("check", sections=len(SECTIONS), models=n_models)
 

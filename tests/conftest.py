@@ -7,7 +7,7 @@ import pytest
 
 import stages
 
-assert stages.arithmetic() == stages.PORTABLE, "expected STAGES_ARITHMETIC unset for the tests"
+assert stages.reproducibility() == stages.BITS, "expected params.yaml with `runtime.reproducibility: bits`"
 
 CORNERS = {"top_left": (255, 0, 0), "top_right": (0, 255, 0), "bottom_left": (0, 0, 255), "bottom_right": (255, 255, 0)}
 

@@ -9,7 +9,7 @@ import yaml
 from stages.core import command
 from stages.sample.renderer import sample
 from stages.sample.renderer.sample import RenderTask
-from stages.sample.settings import SampleParams
+from stages.sample.settings import SampleSettings
 
 ROOT = Path(__file__).parent.parent
 NETWORKS = ("centernet_mobilenetv3.onnx", "u2netp.onnx", "efficientnet_lite0.npz")
@@ -18,7 +18,7 @@ PER_CLASS = 6
 
 def draw(folder: Path) -> None:
     """Three types of six photos each at a quarter of the size, and three files that cannot be used."""
-    settings = SampleParams(seed=3, photos_per_class=PER_CLASS, width=320, height=240, jpeg_quality=92)
+    settings = SampleSettings(seed=3, photos_per_class=PER_CLASS, width=320, height=240, jpeg_quality=92)
     for label in ("compact", "pickup", "van"):
         for number in range(1, PER_CLASS + 1):
             rendered = sample.make(RenderTask(label, number, None), settings)

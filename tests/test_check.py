@@ -4,7 +4,8 @@ import pytest
 import yaml
 
 from stages import check
-from stages.core.params import ParamError
+from stages.core.runtime_settings import RuntimeSettings
+from stages.core.settings import SettingsError
 
 PARAMS = Path(__file__).resolve().parents[1] / "params.yaml"
 
@@ -49,24 +50,24 @@ def set_to(section, key, value):
         (set_to("crop", "classes", ["Car"]), ("crop.classes", "car", "'Car'")),
         (set_to("mask", "weights", {"u2netp": 1}), ("mask.weights", "`u2netp_flipped`")),
         (set_to("mask", "weights", {}), ("mask.weights", "one or more")),
-        (set_to("segmenters", "more", {"network": "unet"}), ("segmenters.*.network", "u2netp", "'unet'")),
+        (set_to("segmenters", "more", {"network": "unet"}), ("segmenters.more.network", "u2netp", "'unet'")),
         (lambda c: c.pop("segmenters"), ("segmenters", "at least one")),
-        (set_to("crop", "classes", []), ("crop.classes", "at least one")),
-        (set_to("probe", "folds", 1), ("probe.folds", "2..")),
+        (set_to("crop", "classes", []), ("crop.classes", "one or more")),
+        (set_to("probe", "folds", 1), ("probe.folds", "2 or more")),
         (set_to("probe", "l2", [0.0]), ("probe.l2[0]",)),
         (set_to("audit", "max_probability", 2), ("audit.max_probability", "0..1")),
         (set_to("crop", "margin", "5%"), ("crop.margin", "a number", "'5%'")),
         (set_to("resize", "fill", [127, 127]), ("resize.fill", "3 values")),
         (set_to("resize", "fill", [127, 127, 256]), ("resize.fill[2]", "0..255")),
-        (set_to("train", "learning_rate", "1e-5"), ("train.learning_rate", "1.0e-5")),
+        (set_to("train", "learning_rate", "0.1"), ("train.learning_rate", "write 0.1 without quotes")),
         (
-            set_to("segment", "runtime", {"batch_size": 0, "engine": "auto", "precision": "auto"}),
-            ("segment.runtime.batch_size",),
+            set_to("segment", "inference", {"batch_size": 0, "engine": "auto", "precision": "auto"}),
+            ("segment.inference.batch_size",),
         ),
     ],
 )
 def test_a_misspelt_or_impossible_parameter_is_refused_by_name(changed, change, parts):
-    with pytest.raises(ParamError) as caught:
+    with pytest.raises(SettingsError) as caught:
         check.check_sections(changed(change))
     for part in parts:
         assert part in str(caught.value)
@@ -78,3 +79,21 @@ def test_the_mark_is_the_same_whatever_the_parameters(tmp_path, changed, run):
         run(check, params=changed(set_to("train", "epochs", epochs)), out=tmp_path / "mark")
         marks.append((tmp_path / "mark").read_bytes())
     assert marks[0] == marks[1] != b""
+
+
+CPU = {"features": ["avx2", "avx512f", "avx512_bf16"]}
+
+
+@pytest.mark.parametrize(
+    ("runtime", "cpu", "n_cores", "expected"),
+    [
+        ({}, CPU, 2, "would use AVX-512, bf16: faster"),
+        ({}, CPU, 16, "AVX-512, bf16, 16 cores in place of 2 for training: faster"),
+        ({"threads": 8}, {"features": ["avx2"]}, 16, "would use 16 cores in place of 8"),
+        ({}, {"features": ["avx2"]}, 2, ""),
+        ({"reproducibility": "metrics"}, CPU, 16, ""),
+    ],
+)
+def test_hardware_that_bits_leaves_unused_is_named(runtime, cpu, n_cores, expected):
+    hint = check.unused_hardware(RuntimeSettings(**runtime), cpu, n_cores)
+    assert expected in hint and bool(hint) == bool(expected)

@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given
+from hypothesis import settings as run_with
 from hypothesis import strategies as st
 
-from stages.core import params, tables
+from stages.core import settings, tables
 from stages.images import boxes, images, letterbox
 from stages.ingest import duplicates, splits
 from stages.schemas import manifest
@@ -19,8 +20,8 @@ BOXES = st.tuples(COORDINATES, COORDINATES, st.floats(0, 4000, width=32), st.flo
 )
 WHOLE = hostile.contents()
 # A file of the test's own is written again for every example, which is what the check warns of.
-FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-MANY = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = run_with(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = run_with(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @MANY
@@ -124,8 +125,8 @@ def test_any_bytes_for_parameters_are_a_mapping_or_refused_by_name(tmp_path, con
     path = tmp_path / "params.yaml"
     path.write_bytes(content)
     try:
-        assert isinstance(params.load(path), dict)
-    except params.ParamError as error:
+        assert isinstance(settings.load(path), dict)
+    except settings.SettingsError as error:
         assert "params.yaml" in str(error)
 
 

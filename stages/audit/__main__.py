@@ -19,8 +19,8 @@ from stages.audit.auditing import (
     record,
     weak_models,
 )
-from stages.audit.settings import AuditParams
-from stages.core import atomic, command, params, progress, tables
+from stages.audit.settings import AuditSettings
+from stages.core import atomic, command, progress, settings, tables
 from stages.schemas import class_list, flags, issues, predictions, split_data
 
 
@@ -36,9 +36,9 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Parse, load, look, write, tell."""
     args = arguments()
-    rule = params.read(args.params, "audit", AuditParams)
+    rule = settings.read(args.params, "audit", AuditSettings)
     classes = class_list.read_classes(args.classes)
-    splits, names = split_data.read(args.table, classes), sorted(params.load(args.params)["models"])
+    splits, names = split_data.read(args.table, classes), sorted(settings.load(args.params)["models"])
     of_models, of_probes = (
         {name: predictions.read(folder / f"{name}.csv", classes) for name in names}
         for folder in (args.predictions, args.probes)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from stages.audit import diagnostics, label_issues
-from stages.audit.settings import AuditParams
+from stages.audit.settings import AuditSettings
 from stages.core import tables
 from stages.schemas import curves, flags, issues
 from stages.schemas.flags import Flag
@@ -59,7 +59,7 @@ def out_of_sample(answers: PredictionSet, splits: dict[str, SplitData]) -> dict[
 
 
 def label_issue_table(
-    splits: dict[str, SplitData], found: dict[str, np.ndarray], classes: list[str], rule: AuditParams
+    splits: dict[str, SplitData], found: dict[str, np.ndarray], classes: list[str], rule: AuditSettings
 ) -> pd.DataFrame:
     """A row per photo whose label is likely wrong, the likeliest first; train is judged apart from val and test."""
     judged = [("train",), ("val", "test")]
@@ -68,7 +68,7 @@ def label_issue_table(
 
 
 def _label_issue_table(
-    parts: list[tuple[SplitData, np.ndarray, str]], classes: list[str], rule: AuditParams
+    parts: list[tuple[SplitData, np.ndarray, str]], classes: list[str], rule: AuditSettings
 ) -> pd.DataFrame:
     labels = np.concatenate([chosen.labels for chosen, _, _ in parts])
     probabilities = np.concatenate([rows_of for _, rows_of, _ in parts])

@@ -1,12 +1,13 @@
 """Section `audit` of params.yaml."""
 
-from dataclasses import dataclass
+from pydantic import Field
 
-from stages.core.params import Share
+from stages.core.settings import Settings, Share
 
 
-@dataclass(frozen=True)
-class AuditParams:
-    """Section `audit`: a label is in doubt only if its probability is `max_probability` or less."""
+class AuditSettings(Settings):
+    """When a label is listed as an issue."""
 
-    max_probability: Share = 0.1
+    max_probability: Share = Field(
+        0.1, description="a label of a higher out-of-sample probability is no label issue, whatever else points to it"
+    )

@@ -38,7 +38,7 @@ class ImageSource(NamedTuple):
         return cls(pictures.read, photos.names, photos.labels, size_hw)
 
 
-def in_order(source: ImageSource, batch_size: int, threads: int, count: int | None = None) -> Iterator[np.ndarray]:
+def in_order(source: ImageSource, batch_size: int, count: int | None = None) -> Iterator[np.ndarray]:
     """Yield the photos as they are, RGB uint8 (B, H, W, 3), in order; the last batch is filled with black. If there is
     a `count`, so many: fewer than there are, or the first ones again.
 
@@ -48,7 +48,7 @@ def in_order(source: ImageSource, batch_size: int, threads: int, count: int | No
         return
     decode, n_photos = image_decoder(source), len(source.names)
     data = tf.data.Dataset.range(n_photos if count is None else count)
-    data = data.map(lambda place: decode(place % n_photos), num_parallel_calls=threads)
+    data = data.map(lambda place: decode(place % n_photos), num_parallel_calls=parallel_calls())
     data = data.batch(batch_size).prefetch(1)
     try:
         for batch in data.as_numpy_iterator():
@@ -111,3 +111,8 @@ def image_size_hw(pictures: Archive, photos: SplitData) -> tuple[int, int]:
     except OSError:
         text = f"{pictures.path}: {name}: expected a picture, found other bytes; run `dvc repro -sf resize`"
         raise ArchiveError("not_an_image", text) from None
+
+
+def parallel_calls() -> int:
+    """Return how many elements tf.data maps at once: the threads of `runtime.configure`, else what TensorFlow tunes."""
+    return tf.config.threading.get_inter_op_parallelism_threads() or tf.data.AUTOTUNE

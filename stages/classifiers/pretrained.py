@@ -6,12 +6,12 @@ import numpy as np
 
 from stages.classifiers import backbones
 from stages.classifiers.backbones import ClassifierConfig, ClassifierModels
-from stages.classifiers.settings import RANDOM_WEIGHTS, ModelParams
+from stages.classifiers.settings import RANDOM_WEIGHTS, ModelSettings
 
 Tensors = dict[str, np.ndarray]
 
 
-def read(folder: Path, model: ModelParams) -> Tensors | None:
+def read(folder: Path, model: ModelSettings) -> Tensors | None:
     """Read the pretrained tensors of `model`, None where it starts from random weights."""
     if model.weights == RANDOM_WEIGHTS:
         return None
@@ -23,7 +23,7 @@ def read(folder: Path, model: ModelParams) -> Tensors | None:
 
 
 def shape(
-    model: ModelParams, photo_hw: tuple[int, int], n_classes: int, dropout: float = 0.0, seed: int = 0
+    model: ModelSettings, photo_hw: tuple[int, int], n_classes: int, dropout: float = 0.0, seed: int = 0
 ) -> ClassifierConfig:
     """Return the configuration of `model` for photos of `photo_hw` pixels; `seed` is that of the dropout."""
     input_hw = shrunk(photo_hw, model.input_px) if model.input_px else photo_hw
@@ -37,7 +37,7 @@ def shrunk(size_hw: tuple[int, int], longer: int) -> tuple[int, int]:
 
 
 def network(
-    model: ModelParams, wanted: ClassifierConfig, tensors: Tensors | None, policy: str = "float32"
+    model: ModelSettings, wanted: ClassifierConfig, tensors: Tensors | None, policy: str = "float32"
 ) -> ClassifierModels:
     """Build the network of `model` in the arithmetic of a Keras dtype `policy`, with its pretrained tensors if any."""
     backbone = backbones.find(model.backbone)

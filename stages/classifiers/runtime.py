@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import stages
 from stages.classifiers.engine import keras, tf
-from stages.core.params import ParamError
+from stages.core.settings import SettingsError
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
@@ -26,8 +26,8 @@ def configure(seed: int, threads: int, precision: str = "float32") -> Runtime:
 
     `precision` "auto" takes float32 on a CPU, where TensorFlow's 16-bit depthwise convolutions are several
     times slower, and on an NVIDIA card bfloat16 where there are units for it (compute capability 8.0), else
-    float16. Raises RuntimeError when TensorFlow has already started with another number of threads, ParamError where a
-    CPU that is held to AVX2 is asked for 16 bits: TensorFlow takes kernels for them that oneDNN then has not.
+    float16. Raises RuntimeError when TensorFlow has already started with another number of threads, SettingsError for
+    16 bits on a CPU that is restricted to AVX2: TensorFlow takes kernels for them that oneDNN then does not have.
     """
     pin_threads(threads)
     tf.config.experimental.enable_op_determinism()
@@ -36,11 +36,10 @@ def configure(seed: int, threads: int, precision: str = "float32") -> Runtime:
     details = tf.config.experimental.get_device_details(cards[0]) if cards else {}
     if precision == "auto":
         precision = _fastest(details.get("compute_capability"))
-    if not cards and precision != "float32" and stages.arithmetic() == stages.PORTABLE:
-        raise ParamError(
-            "train.precision: expected float32 or auto on a CPU that is held to AVX2, "
-            f"found {precision}; "
-            "STAGES_ARITHMETIC=native in the environment lets go of it"
+    if not cards and precision != "float32" and stages.reproducibility() == stages.BITS:
+        raise SettingsError(
+            f"train.precision: expected float32 or auto on a CPU that is restricted to AVX2, found {precision}; "
+            "set runtime.reproducibility to metrics"
         )
     return Runtime(details.get("device_name", "GPU") if cards else "CPU", precision, threads)
 
@@ -48,13 +47,13 @@ def configure(seed: int, threads: int, precision: str = "float32") -> Runtime:
 def strategy(batch_size: int) -> tf.distribute.Strategy:
     """Return what spreads a training over all GPUs, each with an equal share of every batch; with one or none, nothing.
 
-    Raises ParamError where the batches cannot be shared out evenly.
+    Raises SettingsError where the batches cannot be shared out evenly.
     """
     n_cards = len(tf.config.list_physical_devices("GPU"))
     if n_cards < 2:
         return tf.distribute.get_strategy()
     if batch_size % n_cards:
-        raise ParamError(f"train.batch_size: expected a multiple of {n_cards}, one share a GPU, found {batch_size}")
+        raise SettingsError(f"train.batch_size: expected a multiple of {n_cards}, one share a GPU, found {batch_size}")
     return tf.distribute.MirroredStrategy()
 
 

@@ -1,43 +1,40 @@
-"""Sections `models.<name>`, and the keys of section `train` that every use of a classifier needs."""
+"""Entries of section `models`, and the keys of section `train` that every use of a classifier needs."""
 
 import hashlib
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from stages.core.params import Count, Positive, Range
+from pydantic import Field
+
+from stages.core.settings import Count, Positive, Seed, Settings, WholeNumber
 
 # Of a model: random weights. A file of this name lies in the folder of pretrained networks, for DVC to depend on.
 RANDOM_WEIGHTS = "none"
-Dropout = Annotated[float, Range(0, 0.9)]
-Side = Annotated[int, Range(32)]
+Dropout = Annotated[float, Field(ge=0, le=0.9)]
+Side = Annotated[int, Field(ge=32)]
 
 
-@dataclass(frozen=True)
-class LoaderParams:
-    """The keys of section `train` that bear on every use of a classifier: seed, photos a batch, threads."""
+class LoaderSettings(Settings):
+    """The keys of section `train` that bear on every use of a classifier."""
 
-    seed: Annotated[int, Range(0, 2**31 - 1)] = 0
-    batch_size: Count = 16
-    threads: Count = 2
+    seed: Seed = Field(0, description="from which each model's own seed is derived")
+    batch_size: Count = Field(16, description="photos in a batch; small batches give more steps per epoch")
 
 
-@dataclass(frozen=True)
-class ModelParams:
-    """Section `models.<name>`: a backbone and what it wants otherwise than section `train`.
+class ModelSettings(Settings):
+    """A backbone and its head; null keeps what section `train` says."""
 
-    `weights` is a file in the folder of pretrained networks, `none` starts from random weights. `input_px` is the
-    longer side to which the network itself shrinks the photos, null keeps the sides that they have. `pooling` brings
-    the feature map to features, `embedding` puts so many of their own before the classes (0: none).
-    """
-
-    backbone: str
-    weights: str
-    input_px: Side | None = None
-    pooling: Literal["average", "max", "both"] = "average"
-    embedding: Annotated[int, Range(0)] = 0
-    dropout: Dropout | None = None
-    learning_rate: Positive | None = None
-    epochs: Annotated[int, Range(0)] | None = None
+    backbone: str = Field(description="`efficientnet_lite0` to `2`, or a network of `keras.applications`")
+    weights: str = Field(
+        description="a file of models/pretrained, `keras/<backbone>.npz` for ImageNet's through Keras, or `none`"
+    )
+    input_px: Side | None = Field(
+        None, description="longer side to which the network itself shrinks its inputs; null: none"
+    )
+    pooling: Literal["average", "max", "both"] = Field("average", description="of the feature map")
+    embedding: WholeNumber = Field(0, description="units of a dense layer before the classes; 0: none")
+    dropout: Dropout | None = Field(None, description="in place of `train.dropout`")
+    learning_rate: Positive | None = Field(None, description="in place of `train.learning_rate`")
+    epochs: WholeNumber | None = Field(None, description="in place of `train.epochs`")
 
 
 def derive_seed(seed: int, name: str) -> int:

@@ -10,7 +10,8 @@ import yaml
 from stages.classifiers import inference, keras_to_onnx
 from stages.commands import bundle_manifest
 from stages.commands.inference_pipeline import SECTIONS, PreprocessingSettings
-from stages.core import atomic, command, params, progress
+from stages.core import atomic, command, progress
+from stages.core.settings import load as load_settings
 from stages.ensemble import weighting
 from stages.networks import onnx_graph
 from stages.networks.catalogue import DETECTORS
@@ -36,7 +37,7 @@ def export_models(names: list[str], models: Path, n_classes: int, out: Path) -> 
 
 def copy_settings(source: Path, out: Path) -> None:
     """Copy the sections of the parameters that bear on new photos."""
-    content = params.load(source)
+    content = load_settings(source)
     atomic.write_text(out, yaml.safe_dump({name: content[name] for name in SECTIONS}, sort_keys=False))
 
 

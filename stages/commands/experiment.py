@@ -21,7 +21,7 @@ from stages.core import atomic, command, progress, tables
 
 _WORKERS = Path(".dvc/tmp/experiments")
 _LOGS = Path("logs/experiments")
-_ANSWERS = Path("logs/answers")
+_INFERENCE_CACHE = Path("logs/inference_cache")
 
 
 class ExperimentError(RuntimeError):
@@ -67,10 +67,10 @@ def make_worker(number: int) -> Path:
     cache = run_command(sys.executable, "-m", "dvc", "cache", "dir").strip()
     run_command(sys.executable, "-m", "dvc", "cache", "dir", "--local", Path(cache).absolute(), folder=folder)
     run_command(sys.executable, "-m", "dvc", "checkout", "--quiet", "--allow-missing", folder=folder)
-    # What networks said of photos is common to all: runs that look at the same pictures ask about them once.
-    _ANSWERS.mkdir(parents=True, exist_ok=True)
-    (folder / _ANSWERS).parent.mkdir(exist_ok=True)
-    (folder / _ANSWERS).symlink_to(_ANSWERS.absolute())
+    # All workers share the inference cache: runs with the same images run inference once.
+    _INFERENCE_CACHE.mkdir(parents=True, exist_ok=True)
+    (folder / _INFERENCE_CACHE).parent.mkdir(exist_ok=True)
+    (folder / _INFERENCE_CACHE).symlink_to(_INFERENCE_CACHE.absolute())
     return folder
 
 

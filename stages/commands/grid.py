@@ -1,33 +1,44 @@
-"""Questions put to the pipeline as experiments: every arm of a grid with every seed, the rest left as it is."""
+"""Grids of experiments: every arm with every seed, all other parameters as they are."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from stages.core import params
+from pydantic import Field, field_validator, model_validator
 
-_NAME = params.Matching(r"[a-z0-9_]+")
+from stages.core import settings
+from stages.core.settings import Seed, Settings, matching
 
-Override = Annotated[str, params.Matching(r"[\w.]+=.*")]
-Seed = Annotated[int, params.Range(0, 2**31 - 1)]
+Name = Annotated[str, matching(r"[a-z0-9_]+")]
+Override = Annotated[str, matching(r"[\w.]+=.*")]
 
 
-@dataclass(frozen=True)
-class Grid:
-    """One file of `experiments/`.
+class Grid(Settings):
+    """One file of `experiments/`: every arm runs up to a DVC stage with every seed."""
 
-    `arms` holds by name the `parameter=value` overrides of each arm, `common` those of all arms that do not set the
-    same parameter. Every arm is run up to the DVC stage `target` with every one of `seeds` as `train.seed`, and judged
-    by the test photos of the table `predictions` against the arm `baseline`.
-    """
+    question: str = Field(description="what the experiments answer, in one sentence")
+    target: str = Field(description="the DVC stage up to which every arm is run")
+    predictions: str = Field(description="the table whose test photos are compared")
+    baseline: str = Field(description="the arm that the others are compared with")
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = Field(description="values of `train.seed`")
+    common: tuple[Override, ...] = Field(description="`parameter=value` of all arms that do not set the same parameter")
+    arms: dict[Name, tuple[Override, ...]] = Field(description="`parameter=value` of each arm, by name")
 
-    question: str
-    target: str
-    predictions: str
-    baseline: str
-    seeds: tuple[Seed, ...]
-    common: tuple[Override, ...]
-    arms: dict[str, tuple[Override, ...]]
+    @field_validator("seeds")
+    @classmethod
+    def _are_different(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"expected one seed or more, all different, found {list(seeds)}")
+        return seeds
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Grid":
+        if self.baseline not in self.arms:
+            raise ValueError(f"baseline: expected one of {', '.join(self.arms)}, found {self.baseline!r}")
+        for arm, overrides in self.arms.items():
+            _require_each_once(f"arms.{arm}", overrides)
+        _require_each_once("common", self.common)
+        return self
 
 
 @dataclass(frozen=True)
@@ -41,28 +52,16 @@ class Run:
 
 
 def read(path: Path) -> Grid:
-    """Read a grid. Raises ParamError naming the file, what was expected and what was found."""
-    try:
-        grid = params.build(params.load(path), Grid, "grid")
-    except params.ParamError as error:
-        raise params.ParamError(f"{path}: {error}") from None
-    if grid.baseline not in grid.arms:
-        raise params.ParamError(f"{path}: expected the baseline among {', '.join(grid.arms)}, found {grid.baseline!r}")
-    if not grid.seeds or len(set(grid.seeds)) < len(grid.seeds):
-        raise params.ParamError(f"{path}: expected one seed or more, all different, found {list(grid.seeds)}")
-    for arm, overrides in grid.arms.items():
-        _NAME.check(f"{path}: arms", arm)
-        _require_each_once(f"{path}: arms.{arm}", overrides)
-    _require_each_once(f"{path}: common", grid.common)
-    return grid
+    """Read a grid. Raises SettingsError naming the file, what was expected and what was found."""
+    return settings.read(path, "", Grid)
 
 
 def _require_each_once(name: str, overrides: tuple[str, ...]) -> None:
     keys = [_key(override) for override in overrides]
     for key in keys:
         if keys.count(key) > 1 or key == "train.seed":
-            found = "that the grid's seeds set" if key == "train.seed" else "twice"
-            raise params.ParamError(f"{name}: expected every parameter once, found {key} {found}")
+            fault = "that the grid's seeds set" if key == "train.seed" else "twice"
+            raise ValueError(f"{name}: expected every parameter once, found {key} {fault}")
 
 
 def _key(override: str) -> str:

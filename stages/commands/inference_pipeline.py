@@ -10,26 +10,29 @@ import numpy as np
 import onnx
 
 from stages.commands import bundle_manifest
-from stages.core import batches, params
+from stages.core import batches
+from stages.core.settings import read as read_settings
+from stages.crop import cropping
+from stages.crop.settings import CropSettings
 from stages.detect import detector
-from stages.detect.settings import DetectParams
+from stages.detect.settings import DetectSettings
 from stages.ensemble import weighting
 from stages.evaluate import tta, tta_views
-from stages.evaluate.settings import TtaParams
+from stages.evaluate.settings import TtaSettings
 from stages.images import images
 from stages.mask import combine
-from stages.mask.settings import MaskParams
+from stages.mask.settings import MaskSettings
 from stages.networks import runtime
 from stages.networks.catalogue import DETECTORS
-from stages.networks.runtime import RuntimeParams
+from stages.networks.settings import InferenceSettings
 from stages.resize import framing
-from stages.resize.settings import ResizeParams
+from stages.resize.settings import ResizeSettings
 from stages.schemas import class_list
 from stages.scoring.probabilities import normalised
 from stages.segment import segmentation, segmenter
-from stages.segment.settings import SegmenterParams, SegmentParams
+from stages.segment.settings import SegmenterSettings, SegmentSettings
 from stages.selection import main_car
-from stages.selection.main_car import Candidates, CropParams
+from stages.selection.main_car import Candidates
 
 # Pictures (N, H, W, 3) uint8 RGB to probabilities (N, C).
 Classify = Callable[[np.ndarray], np.ndarray]
@@ -41,24 +44,26 @@ SECTIONS = ("detect", "crop", "segment", "segmenters", "mask", "resize", "tta")
 class PreprocessingSettings:
     """The sections of params.yaml that decide what happens to a photo before a model sees it."""
 
-    detect: DetectParams
-    crop: CropParams
-    segment: SegmentParams
-    segmenters: dict[str, SegmenterParams]
-    mask: MaskParams
-    resize: ResizeParams
+    detect: DetectSettings
+    crop: CropSettings
+    segment: SegmentSettings
+    segmenters: dict[str, SegmenterSettings]
+    mask: MaskSettings
+    resize: ResizeSettings
 
     @classmethod
     def read(cls, path: Path) -> "PreprocessingSettings":
         """Read the sections, and of the segmenters those that have a weight."""
-        mask = params.read(path, "mask", MaskParams)
+        mask = read_settings(path, "mask", MaskSettings)
         return cls(
-            detect=params.read(path, "detect", DetectParams),
-            crop=params.read(path, "crop", CropParams),
-            segment=params.read(path, "segment", SegmentParams),
-            segmenters={n: params.read(path, f"segmenters.{n}", SegmenterParams) for n, w in mask.weights.items() if w},
+            detect=read_settings(path, "detect", DetectSettings),
+            crop=read_settings(path, "crop", CropSettings),
+            segment=read_settings(path, "segment", SegmentSettings),
+            segmenters={
+                n: read_settings(path, f"segmenters.{n}", SegmenterSettings) for n, w in mask.weights.items() if w
+            },
             mask=mask,
-            resize=params.read(path, "resize", ResizeParams),
+            resize=read_settings(path, "resize", ResizeSettings),
         )
 
 
@@ -85,7 +90,7 @@ class Preprocessor:
         self.settings = settings
         self.detector = DETECTORS[settings.detect.network]
         outputs = list(self.detector.outputs)
-        self.detect = runtime.load(networks / self.detector.file, outputs, settings.detect.runtime)
+        self.detect = runtime.load(networks / self.detector.file, outputs, settings.detect.inference)
         self.segment = {
             name: segmentation.load_network(networks, view, settings.segment)
             for name, view in settings.segmenters.items()
@@ -96,7 +101,7 @@ class Preprocessor:
 
         What becomes of a photo does not depend on the others.
         """
-        size = self.settings.detect.runtime.batch_size
+        size = self.settings.detect.inference.batch_size
         ready = batches.ordered_thread_map(self._load, paths, ahead=2 * size)
         for group in batches.batched(ready, size):
             yield from zip([path for path, _ in group], self._prepare([loaded for _, loaded in group]))
@@ -120,7 +125,7 @@ class Preprocessor:
 
     def _choose(self, group: list[LoadedPhoto]) -> list[tuple[np.ndarray | None, str]]:
         """The main car's box `(4,)` in pixels of each photo, or None and the reason."""
-        if self.settings.crop.region == "photo" or not group:
+        if self.settings.crop.mode == "full_image" or not group:
             return [(None, "")] * len(group)
         sizes = [loaded.size_wh for loaded in group]
         pictures = np.stack([picture for loaded in group if (picture := loaded.picture) is not None])
@@ -141,7 +146,7 @@ class Preprocessor:
         if loaded.error:
             return None, loaded.error
         try:
-            cut = main_car.crop_image(loaded.content, box, self.settings.crop)
+            cut = cropping.crop_image(loaded.content, box, self.settings.crop)
         except images.ImageError as error:
             return None, str(error)
         # The crop stage writes JPEG files and the later ones read them: the models know pictures that went that way.
@@ -165,7 +170,7 @@ class Preprocessor:
         return ModelInput(picture, ", ".join(part for part in (note, mask.reason) if part))
 
 
-def ensemble(models: dict[str, Classify], weights: dict[str, float], temperature: float, rule: TtaParams) -> Classify:
+def ensemble(models: dict[str, Classify], weights: dict[str, float], temperature: float, rule: TtaSettings) -> Classify:
     """Blend `models`, each looking at as many views of a picture as `rule` wants."""
     mix = weighting.WeightedEnsemble(np.array([weights[name] for name in models]), temperature)
 
@@ -188,7 +193,7 @@ def load_keras(path: Path, n_classes: int) -> Classify:
 def load_onnx(path: Path) -> Classify:
     """A model of a bundle, in whatever engine fits the machine."""
     (output,) = onnx.load(path, load_external_data=False).graph.output
-    network = runtime.load(path, [output.name], RuntimeParams(1, "auto", "f32"))
+    network = runtime.load(path, [output.name], InferenceSettings(batch_size=1, engine="auto", precision="f32"))
     return lambda pictures: normalised(np.stack(network(pictures)[0]))
 
 
@@ -205,7 +210,7 @@ def from_project() -> Ensemble:
     settings, classes, models = Path("params.yaml"), class_list.read_classes(Path("data/classes.txt")), Path("models")
     weights, temperature = weighting.read(models / "ensemble.json", classes)
     used = {n: load_keras(models / n / "model.keras", len(classes)) for n, weight in weights.items() if weight > 0}
-    classify = ensemble(used, weights, temperature, params.read(settings, "tta", TtaParams))
+    classify = ensemble(used, weights, temperature, read_settings(settings, "tta", TtaSettings))
     return Ensemble(Preprocessor(PreprocessingSettings.read(settings), models / "pretrained"), classify, classes)
 
 
@@ -215,5 +220,5 @@ def from_bundle(folder: Path) -> Ensemble:
     settings, classes = folder / "params.yaml", class_list.read_classes(folder / "classes.txt")
     weights, temperature = weighting.read(folder / "ensemble.json", classes)
     used = {name: load_onnx(folder / "models" / f"{name}.onnx") for name, weight in weights.items() if weight > 0}
-    classify = ensemble(used, weights, temperature, params.read(settings, "tta", TtaParams))
+    classify = ensemble(used, weights, temperature, read_settings(settings, "tta", TtaSettings))
     return Ensemble(Preprocessor(PreprocessingSettings.read(settings), folder / "networks"), classify, classes)

@@ -39,7 +39,7 @@ def predict(paths: list[Path], ensemble: Ensemble) -> pd.DataFrame:
     """One row per photo, with COLUMNS; a photo that cannot be read has a note alone."""
     rows: list[tuple[object, ...]] = []
     tracked = progress.track(ensemble.prepare.all(paths), len(paths), "photo", "predict")
-    for group in batches.batched(tracked, ensemble.prepare.settings.detect.runtime.batch_size):
+    for group in batches.batched(tracked, ensemble.prepare.settings.detect.inference.batch_size):
         pictures = [prepared.picture for _, prepared in group if prepared.picture is not None]
         answers = iter(ensemble.classify(np.stack(pictures)) if pictures else ())
         for path, (picture, note) in group:

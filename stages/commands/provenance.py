@@ -9,11 +9,11 @@ from typing import Any
 import yaml
 
 import stages
-from stages.core import atomic, command, params, progress, system
-from stages.detect.settings import DetectParams
+from stages.core import atomic, command, progress, settings, system
+from stages.detect.settings import DetectSettings
 from stages.networks import runtime
 from stages.networks.inference_cache import digest_of
-from stages.segment.settings import SegmentParams
+from stages.segment.settings import SegmentSettings
 
 
 def networks(lock: Path) -> dict[str, str]:
@@ -25,8 +25,8 @@ def networks(lock: Path) -> dict[str, str]:
 
 def precisions(path: Path, models: Path) -> dict[str, dict[str, str]]:
     """Device and arithmetic of the picture stages by `params.yaml`, and of each model by its `model.json`."""
-    detect = params.read(path, "detect", DetectParams).runtime
-    segment = params.read(path, "segment", SegmentParams).runtime
+    detect = settings.read(path, "detect", DetectSettings).inference
+    segment = settings.read(path, "segment", SegmentSettings).inference
     pictures = {name: runtime.describe_runtime(used) for name, used in (("detect", detect), ("segment", segment))}
     found = {name: {key: facts[key] for key in ("device", "engine", "precision")} for name, facts in pictures.items()}
     for file in sorted(models.glob("*/model.json")):
@@ -45,7 +45,7 @@ def describe(requirements: Path, lock: Path, pretrained: Path) -> dict[str, Any]
     """Everything but the commit."""
     return {
         "cpu": system.this_cpu(),
-        "arithmetic": stages.arithmetic(),
+        "reproducibility": stages.reproducibility(),
         "dvc_lock_sha256": digest_of([lock]),
         "requirements_sha256": digest_of([requirements]),
         "drift": system.drift(system.locked(requirements), system.installed()),

@@ -18,9 +18,9 @@ import pandas as pd
 
 from stages.commands import experiment
 from stages.commands.grid import Run
-from stages.core import atomic, command, params, progress, tables
+from stages.core import atomic, command, progress, settings, tables
 from stages.ensemble import fitting
-from stages.ensemble.settings import EnsembleParams
+from stages.ensemble.settings import EnsembleSettings
 from stages.schemas import class_list, split_data
 from stages.schemas.split_data import SplitData
 from stages.scoring import scores
@@ -48,7 +48,7 @@ def fetch(revision: str, folder: Path) -> Path:
 
 def score_split(folder: Path) -> Split:
     """Fit the blends on val once more, as the stage did, and answer test. Raises TableError without a val photo."""
-    rule = params.read(folder / "params.yaml", "ensemble", EnsembleParams)
+    rule = settings.read(folder / "params.yaml", "ensemble", EnsembleSettings)
     classes = class_list.read_classes(folder / "data/classes.txt")
     splits = split_data.read(folder / "data/letterbox.csv", classes)
     val, test = splits["val"], splits["test"]

@@ -62,7 +62,7 @@ def state(texts: dict[str, str]) -> dict[str, Any]:
 
 def match_commit(text: str) -> system.HardwareMatch:
     """How far this machine computes like that of which the last commit's provenance, given as text, tells."""
-    here = {"cpu": system.this_cpu(), "arithmetic": stages.arithmetic()}
+    here = {"cpu": system.this_cpu(), "reproducibility": stages.reproducibility()}
     return system.match_hardware(json.loads(text), here) if text else "other"
 
 

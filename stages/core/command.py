@@ -23,7 +23,6 @@ def run(main: Callable[[], None]) -> None:
     script = Path(sys.argv[0])
     verb = script.parent.name if script.stem == "__main__" else script.stem
     try:
-        stages.arithmetic()
         main()
     except KeyboardInterrupt:
         print(f"\n{verb}: stopped; the same command goes on with what is missing", file=sys.stderr)

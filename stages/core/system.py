@@ -62,15 +62,15 @@ def cpu(information: str) -> dict[str, object]:
 
 
 def match_hardware(one: Mapping[str, Any], other: Mapping[str, Any]) -> HardwareMatch:
-    """How far two machines compute alike; each is told by its `cpu` and its `arithmetic`.
+    """How far two machines compute alike; each is told by its `cpu` and its `reproducibility`.
 
-    `same`: the same CPU and arithmetic. `kernels`: CPUs of one maker, both held to AVX2. There networks that are asked
+    `same`: the same CPU and setting. `kernels`: CPUs of one maker, both held to AVX2. There networks that are asked
     give the same bytes; training may not, since TensorFlow cuts its work to the sizes of the caches.
     """
-    if (one["cpu"], one["arithmetic"]) == (other["cpu"], other["arithmetic"]):
+    if (one["cpu"], one["reproducibility"]) == (other["cpu"], other["reproducibility"]):
         return "same"
     both = one, other
-    is_held = all(m["arithmetic"] == stages.PORTABLE and {"avx2", "fma"} <= set(m["cpu"]["features"]) for m in both)
+    is_held = all(m["reproducibility"] == stages.BITS and {"avx2", "fma"} <= set(m["cpu"]["features"]) for m in both)
     makers = {(machine["cpu"]["machine"], machine["cpu"]["vendor"]) for machine in both}
     return "kernels" if is_held and len(makers) == 1 else "other"
 

@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from stages.core import atomic, command, params, progress, tables
+from stages.core import atomic, command, progress, settings, tables
 from stages.crop.cropping import count, select_boxes, threshold_tables, with_failures, write_crops
+from stages.crop.settings import CropSettings
 from stages.schemas import detections, manifest
-from stages.selection.main_car import CropParams
 
 
 def main() -> None:
@@ -15,7 +15,7 @@ def main() -> None:
     for name in ("params", "manifest", "detections", "source", "boxes", "crops", "metrics", "thresholds"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
-    rule = params.read(arguments.params, "crop", CropParams)
+    rule = settings.read(arguments.params, "crop", CropSettings)
     photos, found = manifest.read(arguments.manifest), detections.read(arguments.detections)
     table = select_boxes(photos, found, rule)
     wanted = table[table["status"] == "ok"]

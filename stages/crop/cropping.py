@@ -10,16 +10,16 @@ import pandas as pd
 from scipy.stats import fisher_exact
 
 from stages.core import archive, batches, progress
-from stages.images import boxes, images
+from stages.crop.settings import CropSettings
+from stages.images import boxes, images, letterbox
 from stages.schemas import crops
 from stages.selection import sweep
 from stages.selection.main_car import (
     NO_CANDIDATES,
     Candidates,
-    CropParams,
     Selection,
     candidates_by_photo,
-    crop_image,
+    crop_window,
     select_box,
 )
 from stages.selection.sweep import SweepInput
@@ -30,7 +30,7 @@ _N_SWEPT = 2000
 _SURPRISING = 0.05
 
 
-def select_boxes(photos: pd.DataFrame, found: pd.DataFrame, rule: CropParams) -> pd.DataFrame:
+def select_boxes(photos: pd.DataFrame, found: pd.DataFrame, rule: CropSettings) -> pd.DataFrame:
     """data/boxes.csv for all rows of the manifest `photos`, from the detections `found`; reads no photo."""
     by_photo = candidates_by_photo(found)
     rows = [
@@ -40,14 +40,14 @@ def select_boxes(photos: pd.DataFrame, found: pd.DataFrame, rule: CropParams) ->
     return pd.DataFrame(rows, columns=list(crops.COLUMNS))
 
 
-def select_row(photo: Row, found: Candidates, rule: CropParams) -> Row:
+def select_row(photo: Row, found: Candidates, rule: CropSettings) -> Row:
     """The row of data/boxes.csv for one row of the manifest and what was found in its photo."""
     row: Row = {name: photo[name] for name in ("image_id", "path", "status", "reason")}
-    row |= {"is_cropped": False, "class_name": "", "n_vehicles": 0, "rival": 0.0}
-    if photo["status"] != "ok" or rule.region == "photo":
+    row |= {"is_cropped": False, "class_name": "", "n_vehicles": 0, "runner_up_ratio": 0.0}
+    if photo["status"] != "ok" or rule.mode == "full_image":
         return row
     choice = select_box(found, (int(str(photo["width"])), int(str(photo["height"]))), rule)
-    row |= {"n_vehicles": choice.n_vehicles, "rival": choice.rival}
+    row |= {"n_vehicles": choice.n_vehicles, "runner_up_ratio": choice.runner_up_ratio}
     if choice.index is None:
         return row | _rejected(choice, rule)
     corners = dict(zip(boxes.COLUMNS, found.corners[choice.index].tolist()))
@@ -55,11 +55,11 @@ def select_row(photo: Row, found: Candidates, rule: CropParams) -> Row:
     return row | {"is_cropped": True} | chosen
 
 
-def _rejected(choice: Selection, rule: CropParams) -> Row:
-    return {"reason": choice.reason, "status": "ok" if rule.rejected == "whole" else "dropped"}
+def _rejected(choice: Selection, rule: CropSettings) -> Row:
+    return {"reason": choice.reason, "status": "ok" if rule.on_no_box == "full_image" else "dropped"}
 
 
-def make_crop(root: Path, rule: CropParams, row: Row) -> tuple[bytes, str]:
+def make_crop(root: Path, rule: CropSettings, row: Row) -> tuple[bytes, str]:
     """Cut the photo of one row of data/boxes.csv: the bytes of a JPEG and an empty text, or none and the reason."""
     box = np.array([row[name] for name in boxes.COLUMNS], dtype=np.float64) if row["is_cropped"] else None
     try:
@@ -69,7 +69,7 @@ def make_crop(root: Path, rule: CropParams, row: Row) -> tuple[bytes, str]:
     return images.encode(picture, ".jpg"), ""
 
 
-def write_crops(path: Path, root: Path, rule: CropParams, wanted: pd.DataFrame) -> pd.Series:
+def write_crops(path: Path, root: Path, rule: CropSettings, wanted: pd.DataFrame) -> pd.Series:
     """Write the crops of rows of data/boxes.csv into one archive; the reason of each row that failed, else nothing."""
     made = batches.ordered_thread_map(partial(make_crop, root, rule), wanted.to_dict("records"), ahead=32)
     failures = []
@@ -91,7 +91,7 @@ def with_failures(table: pd.DataFrame, reasons: pd.Series) -> pd.DataFrame:
     return tried
 
 
-def threshold_tables(photos: pd.DataFrame, found: pd.DataFrame, rule: CropParams) -> dict[str, pd.DataFrame]:
+def threshold_tables(photos: pd.DataFrame, found: pd.DataFrame, rule: CropSettings) -> dict[str, pd.DataFrame]:
     """How the counts move with each threshold, on the first `_N_SWEPT` usable photos.
 
     The manifest is sorted by image id, a hash, so these are as good as drawn by lot.
@@ -137,3 +137,27 @@ def overrejected_classes(refused: dict[str, tuple[int, int]]) -> dict[str, float
         if chance < _SURPRISING:
             found[name] = float(f"{chance:.2g}")
     return found
+
+
+def crop_image(content: bytes, box: np.ndarray | None, rule: CropSettings) -> np.ndarray:
+    """The crop of a photo, given the bytes of its file: `(H, W, 3)` uint8 RGB, H and W at most `rule.max_side`.
+
+    It shows the window of a `(4,)` box in pixels of the photo, or all of the photo for None. Raises ImageError
+    as `images.decode_photo` does.
+    """
+    photo = images.decode_photo(content, partial(_share_needed, box, rule))
+    corners = crop_window(box, photo.size_wh, rule.margin)
+    width, height = corners[2] - corners[0], corners[3] - corners[1]
+    # A photo of reduced scale is cut at its nearest pixels.
+    scale = np.array([photo.picture.shape[1], photo.picture.shape[0]] * 2) / np.array(photo.size_wh * 2)
+    x_min, y_min, x_max, y_max = boxes.to_pixels((corners * scale).round(), *photo.picture.shape[1::-1])
+    piece = photo.picture[y_min:y_max, x_min:x_max]
+    if max(width, height) <= rule.max_side:
+        return piece.copy()
+    place = letterbox.place(width, height, (rule.max_side, rule.max_side))
+    return letterbox.resize(piece, place.width, place.height)
+
+
+def _share_needed(box: np.ndarray | None, rule: CropSettings, size_wh: tuple[int, int]) -> float:
+    x_min, y_min, x_max, y_max = crop_window(box, size_wh, rule.margin)
+    return rule.max_side / max(x_max - x_min, y_max - y_min)

@@ -11,13 +11,13 @@ import pandas as pd
 
 from stages.core import batches, progress
 from stages.detect.centernet import Detections
-from stages.detect.detector import detect, prepare, rounded
-from stages.detect.settings import DetectParams
+from stages.detect.detector import detect, pack, prepare, rounded, unpack
+from stages.detect.settings import DetectSettings
 from stages.images import images
 from stages.images.boxes import COLUMNS as CORNERS
 from stages.networks import runtime
 from stages.networks.catalogue import DETECTORS, Detector
-from stages.networks.inference_cache import digest_of
+from stages.networks.inference_cache import code_digest, digest_of
 from stages.networks.runtime import InferenceFn
 from stages.schemas import detections
 
@@ -39,10 +39,10 @@ def read_input(root: Path, spec: Detector, row: tuple[str, str]) -> DetectorInpu
 
 
 def detect_all(
-    rows: list[tuple[str, str]], root: Path, network: InferenceFn, spec: Detector, settings: DetectParams
+    rows: list[tuple[str, str]], root: Path, network: InferenceFn, spec: Detector, settings: DetectSettings
 ) -> Iterator[tuple[str, Detections]]:
     """Yield the image id and the objects of each (image id, path) that can be read, in order."""
-    batch_size = settings.runtime.batch_size
+    batch_size = settings.inference.batch_size
     ready = batches.ordered_thread_map(partial(read_input, root, spec), rows, ahead=2 * batch_size)
     tracked = progress.track(ready, len(rows), "photo", "detect")
     for group in batches.batched(tracked, batch_size):
@@ -52,25 +52,16 @@ def detect_all(
             yield from zip(image_ids, detect(np.stack(pictures), list(sizes), network, spec, settings))
 
 
-def cache_key(networks: Path, settings: DetectParams) -> dict[str, object]:
+def cache_key(networks: Path, settings: DetectSettings) -> dict[str, object]:
     """What the boxes of a photo depend on beside the photo: the network, its settings, code, machine."""
+    spec = DETECTORS[settings.network]
     return {
-        "network": digest_of([runtime.require_network(networks / DETECTORS[settings.network].file)]),
-        "settings": asdict(settings),
-        "code": digest_of([*sorted(Path(images.__file__).parent.glob("*.py")), Path(__file__)]),
-        "system": runtime.describe_runtime(settings.runtime),
+        "network": digest_of([runtime.require_network(networks / spec.file)]),
+        "spec": asdict(spec),
+        "settings": settings.model_dump(),
+        "code": code_digest("stages.detect.detector"),
+        "system": runtime.describe_runtime(settings.inference),
     }
-
-
-def pack(found: Detections) -> bytes:
-    """The objects of one photo as bytes: rows of four corners, score and class number, float32."""
-    return np.column_stack([found.boxes, found.scores, found.classes]).astype(np.float32).tobytes()
-
-
-def unpack(answer: bytes) -> Detections:
-    """The objects of one photo as `pack` was given them."""
-    rows = np.frombuffer(answer, np.float32).reshape(-1, 6)
-    return Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64))
 
 
 def to_rows(image_id: str, found: Detections, names: tuple[str, ...]) -> pd.DataFrame:
@@ -84,12 +75,12 @@ def to_rows(image_id: str, found: Detections, names: tuple[str, ...]) -> pd.Data
 
 
 def run_inference(
-    new: list[tuple[str, str]], root: Path, networks: Path, settings: DetectParams
+    new: list[tuple[str, str]], root: Path, networks: Path, settings: DetectSettings
 ) -> Iterator[tuple[str, bytes]]:
     """Yield the packed objects of each (image id, path) that can be read; the network is loaded if there is one."""
     if new:
         spec = DETECTORS[settings.network]
-        network = runtime.load(networks / spec.file, list(spec.outputs), settings.runtime)
+        network = runtime.load(networks / spec.file, list(spec.outputs), settings.inference)
         for image_id, found in detect_all(new, root, network, spec, settings):
             yield image_id, pack(found)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from stages.detect import centernet
-from stages.detect.settings import DetectParams
+from stages.detect.settings import DetectSettings
 from stages.images import boxes, images, letterbox
 from stages.networks.catalogue import Detector
 from stages.networks.runtime import InferenceFn
@@ -32,7 +32,7 @@ def prepare(content: bytes, spec: Detector) -> tuple[np.ndarray, tuple[int, int]
 
 
 def detect(
-    inputs: np.ndarray, sizes_wh: list[tuple[int, int]], network: InferenceFn, spec: Detector, settings: DetectParams
+    inputs: np.ndarray, sizes_wh: list[tuple[int, int]], network: InferenceFn, spec: Detector, settings: DetectSettings
 ) -> list[centernet.Detections]:
     """Boxes of every class for a batch of prepared photos.
 
@@ -67,6 +67,17 @@ def to_photo(corners: np.ndarray, size_wh: tuple[int, int], spec: Detector) -> n
     offset = np.array([left, top] * 2, dtype=np.float32)
     scale = np.array([size_wh[0] / width, size_wh[1] / height] * 2, dtype=np.float32)
     return boxes.clip((corners - offset) * scale, *size_wh)
+
+
+def pack(objects: centernet.Detections) -> bytes:
+    """The objects of one photo as bytes: rows of four corners, score and class number, float32."""
+    return np.column_stack([objects.boxes, objects.scores, objects.classes]).astype(np.float32).tobytes()
+
+
+def unpack(content: bytes) -> centernet.Detections:
+    """The objects of one photo from the bytes that `pack` returned."""
+    rows = np.frombuffer(content, np.float32).reshape(-1, 6)
+    return centernet.Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64))
 
 
 def rounded(found: centernet.Detections) -> tuple[np.ndarray, np.ndarray]:

@@ -1,29 +1,25 @@
-"""Photographs through a CenterNet: pictures in, boxes of every class in the photo's own pixels out."""
+"""Section `detect` of params.yaml."""
 
-from dataclasses import dataclass
+from pydantic import Field, field_validator
 
-from stages.core import params
+from stages.core.settings import Count, Settings, Share
 from stages.networks.catalogue import DETECTORS
-from stages.networks.runtime import RuntimeParams
+from stages.networks.settings import InferenceSettings
 
 
-@dataclass(frozen=True)
-class DetectParams:
-    """Which network finds objects, and down to which score its boxes are kept.
+class DetectSettings(Settings):
+    """Which network finds objects, and down to which score its boxes are kept."""
 
-    `flip` also shows it every photo mirrored, at twice the cost, and decodes the mean of both answers.
-    """
+    network: str = Field(description="`centernet_mobilenetv3`, or a CenterNet of GluonCV, `gluoncv/center_net_...`")
+    min_score: Share = Field(description="boxes of every class are kept from this score on")
+    max_boxes: Count = Field(description="boxes kept per photo, best score first")
+    flip: bool = Field(False, description="also run the mirrored photo and average the heads, at twice the cost")
+    inference: InferenceSettings = Field(description="how the network is run")
 
-    network: str
-    min_score: params.Share
-    max_boxes: params.Count
-    runtime: RuntimeParams
-    flip: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse a network that is not there, and say which are."""
-        if self.network not in DETECTORS:
-            why = "; deformable convolutions (dcnv2) cannot be exported to ONNX" if "_dcnv2" in self.network else ""
-            raise params.ParamError(
-                f"detect.network: expected one of {', '.join(DETECTORS)}, found {self.network!r}{why}"
-            )
+    @field_validator("network")
+    @classmethod
+    def _is_known(cls, network: str) -> str:
+        if network not in DETECTORS:
+            why = "; deformable convolutions (dcnv2) cannot be exported to ONNX" if "_dcnv2" in network else ""
+            raise ValueError(f"expected one of {', '.join(DETECTORS)}, found {network!r}{why}")
+        return network

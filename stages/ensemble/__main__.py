@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from stages.core import atomic, command, params, progress, tables
+from stages.core import atomic, command, progress, settings, tables
 from stages.ensemble.fitting import (
     compare,
     describe,
@@ -14,7 +14,7 @@ from stages.ensemble.fitting import (
     submission,
     warn_of_manual_weights,
 )
-from stages.ensemble.settings import EnsembleParams
+from stages.ensemble.settings import EnsembleSettings
 from stages.schemas import class_list, predictions, split_data
 from stages.schemas.predictions import Predictions
 
@@ -30,7 +30,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Parse, load, fit, compare, write."""
     args = arguments()
-    rule = params.read(args.params, "ensemble", EnsembleParams)
+    rule = settings.read(args.params, "ensemble", EnsembleSettings)
     classes = class_list.read_classes(args.classes)
     splits = split_data.read(args.table, classes)
     val, test = splits["val"], splits["test"]

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from stages.core import params, tables
+from stages.core import settings, tables
 from stages.ensemble import weighting
-from stages.ensemble.settings import EnsembleParams
+from stages.ensemble.settings import EnsembleSettings
 from stages.ensemble.weighting import WeightedEnsemble
 from stages.schemas import predictions
 from stages.schemas.predictions import Predictions
@@ -63,14 +63,14 @@ class Fitted(NamedTuple):
     shrink: float
 
 
-def fit(stacked: StackedPredictions, val: SplitData, rule: EnsembleParams) -> Fitted:
+def fit(stacked: StackedPredictions, val: SplitData, rule: EnsembleSettings) -> Fitted:
     """Fit the blend to the val photos, which may be none."""
     of_val = stacked.of(val)
     shrink = weighting.choose_shrinkage(of_val, val.labels, val.groups, rule)
     return Fitted(*weighting.fit(of_val, val.labels, rule, shrink), shrink)
 
 
-def alternatives(stacked: StackedPredictions, val: SplitData, rule: EnsembleParams) -> dict[str, WeightedEnsemble]:
+def alternatives(stacked: StackedPredictions, val: SplitData, rule: EnsembleSettings) -> dict[str, WeightedEnsemble]:
     """The simpler blends to show beside the fitted one, each with a temperature of its own fitted on val.
 
     `equal_weights`; `best_single`, the model of the least log loss on val, if there is a val photo; `hand` if given.
@@ -80,13 +80,13 @@ def alternatives(stacked: StackedPredictions, val: SplitData, rule: EnsemblePara
     if len(val.labels):
         best = int(np.argmin([log_loss(val.labels, rows) for rows in of_val]))
         weights["best_single"] = np.eye(n_models)[best]
-    if rule.hand is not None:
-        weights["hand"] = weighting.manual_weights(rule.hand, stacked.names)
+    if rule.manual_weights is not None:
+        weights["hand"] = weighting.manual_weights(rule.manual_weights, stacked.names)
     return {name: weighting.calibrate(values, of_val, val.labels, rule) for name, values in weights.items()}
 
 
 def compare(
-    stacked: StackedPredictions, splits: dict[str, SplitData], fitted: Fitted, rule: EnsembleParams
+    stacked: StackedPredictions, splits: dict[str, SplitData], fitted: Fitted, rule: EnsembleSettings
 ) -> dict[str, Any]:
     """Score on test the fitted blend and the simpler ones; on val what fitting gains out of sample."""
     test, others = splits["test"], alternatives(stacked, splits["val"], rule)
@@ -121,7 +121,7 @@ def gain(ensemble: np.ndarray, single: np.ndarray, test: SplitData) -> dict[str,
     return found | {"accuracy": accuracy.mean, "accuracy_low": accuracy.low, "accuracy_high": accuracy.high}
 
 
-def out_of_sample(of_val: np.ndarray, val: SplitData, fitted: Fitted, rule: EnsembleParams) -> dict[str, Any]:
+def out_of_sample(of_val: np.ndarray, val: SplitData, fitted: Fitted, rule: EnsembleSettings) -> dict[str, Any]:
     """Accuracy and log loss on val, each photo under what the others of val fitted: for weights as they were
     fitted, shrunk, and equal. Nothing where there is too little to fit on.
     """
@@ -182,14 +182,17 @@ def facts(stacked: StackedPredictions, fitted: Fitted) -> dict[str, Any]:
 
 def read_models(params_path: Path, folder: Path, classes: list[str]) -> dict[str, Predictions]:
     """Read the table of every model that the parameters name, sorted by name."""
-    names = params.load(params_path).get("models") or {}
+    names = settings.load(params_path).get("models") or {}
     if not names:
-        raise params.ParamError(f"{params_path}: expected a model or more under `models`, found none")
+        raise settings.SettingsError(f"{params_path}: expected a model or more under `models`, found none")
     return {name: predictions.read(folder / f"{name}.csv", classes) for name in sorted(names)}
 
 
-def warn_of_manual_weights(rule: EnsembleParams) -> None:
+def warn_of_manual_weights(rule: EnsembleSettings) -> None:
     """Say so where weights given by hand do not sum to one: they are scaled until they do."""
-    total = sum((rule.hand or {"": 1.0}).values())
+    total = sum((rule.manual_weights or {"": 1.0}).values())
     if abs(total - 1) > _NEARLY:
-        print(f"ensemble.hand: expected weights that sum to one, found {total:g}; they are scaled", file=sys.stderr)
+        print(
+            f"ensemble.manual_weights: expected weights that sum to one, found {total:g}; they are scaled",
+            file=sys.stderr,
+        )

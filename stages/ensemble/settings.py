@@ -1,28 +1,27 @@
-"""Several models as one: a weighted mean of their probabilities, made as sure as it should be.
+"""Section `ensemble` of params.yaml."""
 
-Weights and temperature are fitted on photos held back from the models' training.
-"""
+from typing import Literal
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from pydantic import Field
 
-from stages.core.params import Count, Range, Share
+from stages.core.settings import ByName, Count, NotNegative, Settings, Share
 
 SHRINKAGES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-@dataclass(frozen=True)
-class EnsembleParams:
-    """Section `ensemble`: how the models are weighed.
+class EnsembleSettings(Settings):
+    """How the models are weighted."""
 
-    With fewer than `min_val` photos to fit on, all models weigh the same. `method` `log_loss` minimises that, `greedy`
-    picks models one by one. `shrink` is the share of equal weights mixed into the fitted ones, `auto` the one of
-    `SHRINKS` that does best when fitted and judged on different val photos. `calibrate` fits a temperature. `hand` are
-    weights given by hand, to be shown beside the fitted ones.
-    """
-
-    min_val: Count = 30
-    method: Literal["log_loss", "greedy", "equal"] = "log_loss"
-    shrink: Literal["auto"] | Share = "auto"
-    calibrate: bool = True
-    hand: dict[str, Annotated[float, Range(0)]] | None = None
+    min_val: Count = Field(30, description="val photos that fitting needs; with fewer, weights are equal")
+    method: Literal["log_loss", "greedy", "equal"] = Field(
+        "log_loss", description="minimise val log loss, pick models one by one, or weight all alike"
+    )
+    shrinkage: Literal["auto"] | Share = Field(
+        "auto",
+        description="share of equal weights mixed into the fitted ones; `auto`: 0, 0.25, 0.5, 0.75 or 1, by the "
+        "cross-fitted log loss on val",
+    )
+    calibrate: bool = Field(True, description="fit a temperature on val")
+    manual_weights: ByName[NotNegative] | None = Field(
+        None, description="weights to report beside the fitted ones, such as `{lite0: 0.2, lite1: 0.3, lite2: 0.5}`"
+    )

@@ -5,7 +5,6 @@ Weights and temperature are fitted on photos held back from the models' training
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ import numpy as np
 from scipy.optimize import LinearConstraint, minimize
 from sklearn.model_selection import GroupKFold
 
-from stages.ensemble.settings import SHRINKAGES, EnsembleParams
+from stages.ensemble.settings import SHRINKAGES, EnsembleSettings
 from stages.scoring.calibration import apply_temperature, fit_temperature
 from stages.scoring.probabilities import log_loss, normalised
 
@@ -103,7 +102,7 @@ def _optimality_gap(weights: np.ndarray, of_truth: np.ndarray) -> float:
 
 
 def fit(
-    probabilities: np.ndarray, labels: np.ndarray, rule: EnsembleParams, shrink: float
+    probabilities: np.ndarray, labels: np.ndarray, rule: EnsembleSettings, shrink: float
 ) -> tuple[WeightedEnsemble, Weights]:
     """Fit weights, mixed with `shrink` x equal ones, and the temperature of the blend; return the fitted ones too."""
     fitted = fit_weights(probabilities, labels, rule.min_val, rule.method)
@@ -112,7 +111,7 @@ def fit(
 
 
 def calibrate(
-    weights: np.ndarray, probabilities: np.ndarray, labels: np.ndarray, rule: EnsembleParams
+    weights: np.ndarray, probabilities: np.ndarray, labels: np.ndarray, rule: EnsembleSettings
 ) -> WeightedEnsemble:
     """Give the blend of `probabilities` (M, N, C) by `weights` (M,) a temperature, 1 with too little to fit it on."""
     if not rule.calibrate or len(labels) < rule.min_val:
@@ -121,14 +120,14 @@ def calibrate(
 
 
 def cross_fitted(
-    probabilities: np.ndarray, labels: np.ndarray, groups: Sequence[str], rule: EnsembleParams, shrink: float
+    probabilities: np.ndarray, labels: np.ndarray, groups: Sequence[str], rule: EnsembleSettings, shrink: float
 ) -> np.ndarray:
     """Return the blend (N, C) of each photo by weights and a temperature fitted on the others, 5 folds of groups.
 
     What it scores is out of sample, unlike the same photos under weights fitted to all of them.
     """
     found = np.zeros(probabilities.shape[1:])
-    rule = replace(rule, min_val=1)
+    rule = rule.replace(min_val=1)
     for fitted, held in GroupKFold(min(_FOLDS, len(set(groups)))).split(labels, groups=groups):
         mix, _ = fit(probabilities[:, fitted], labels[fitted], rule, shrink)
         found[held] = mix(probabilities[:, held])
@@ -136,14 +135,14 @@ def cross_fitted(
 
 
 def choose_shrinkage(
-    probabilities: np.ndarray, labels: np.ndarray, groups: Sequence[str], rule: EnsembleParams
+    probabilities: np.ndarray, labels: np.ndarray, groups: Sequence[str], rule: EnsembleSettings
 ) -> float:
     """Return the share of equal weights: the one given, or that of the least cross-fitted log loss.
 
     1, equal weights, where there is too little to judge by. The larger one of two that do equally well.
     """
-    if rule.shrink != "auto":
-        return rule.shrink
+    if rule.shrinkage != "auto":
+        return rule.shrinkage
     if len(labels) < rule.min_val or len(set(groups)) < 2:
         return 1.0
     losses = {
@@ -160,7 +159,7 @@ def manual_weights(given: Mapping[str, float], names: Sequence[str]) -> np.ndarr
     strange = sorted(set(given) ^ set(names))
     if strange or not sum(given.values()):
         raise ValueError(
-            f"ensemble.hand: expected a weight for each of {', '.join(names)}, not all nought, found {dict(given)}"
+            f"ensemble.manual_weights: expected a weight for each of {', '.join(names)}, not all 0, found {dict(given)}"
         )
     values = np.array([given[name] for name in names])
     return values / values.sum()

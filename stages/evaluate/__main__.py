@@ -4,12 +4,13 @@ import argparse
 from pathlib import Path
 
 from stages.classifiers import inference, runtime
-from stages.classifiers.settings import LoaderParams
-from stages.core import atomic, command, params, progress, tables
+from stages.classifiers.settings import LoaderSettings
+from stages.core import atomic, command, progress, settings, tables
 from stages.core.archive import Archive
+from stages.core.runtime_settings import RuntimeSettings
 from stages.evaluate import tta
 from stages.evaluate.evaluation import _SCORED, compare_views, joined, predict, report
-from stages.evaluate.settings import TtaParams
+from stages.evaluate.settings import TtaSettings
 from stages.schemas import class_list, predictions, split_data
 
 
@@ -26,9 +27,9 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Parse, load, predict, score, write."""
     args = arguments()
-    loader = params.read(args.params, "train", LoaderParams, subset=True)
-    rule = params.read(args.params, "tta", TtaParams)
-    system = runtime.configure(loader.seed, loader.threads)
+    loader = settings.read(args.params, "train", LoaderSettings, subset=True)
+    rule = settings.read(args.params, "tta", TtaSettings)
+    system = runtime.configure(loader.seed, settings.read(args.params, "runtime", RuntimeSettings).n_threads)
     classes = class_list.read_classes(args.classes)
     splits = split_data.read(args.table, classes)
     model = inference.load(args.models / args.model / "model.keras", len(classes))

@@ -1,7 +1,6 @@
 """Score one trained model by itself on the val and test photos, nothing of them varied by chance."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,11 +9,11 @@ import pandas as pd
 from stages.classifiers import dataset
 from stages.classifiers.dataset import ImageSource
 from stages.classifiers.engine import keras
-from stages.classifiers.settings import LoaderParams
+from stages.classifiers.settings import LoaderSettings
 from stages.core import progress
 from stages.core.archive import Archive
 from stages.evaluate import tta, tta_views
-from stages.evaluate.settings import TtaParams
+from stages.evaluate.settings import TtaSettings
 from stages.evaluate.tta_views import View
 from stages.schemas.predictions import Predictions
 from stages.schemas.split_data import SplitData
@@ -56,14 +55,14 @@ def report(splits: dict[str, SplitData], predicted: dict[str, np.ndarray], class
 
 
 def predict(
-    model: keras.Model, splits: dict[str, SplitData], pictures: Archive, loader: LoaderParams, n_views: int
+    model: keras.Model, splits: dict[str, SplitData], pictures: Archive, loader: LoaderSettings, n_views: int
 ) -> dict[str, np.ndarray]:
     """Return the probabilities (V, N, C) of the first V views of the photos of val and of test, among `pictures`."""
     size_hw = model.input_shape[1:3]
     found = {}
     for name in _SCORED:
         source = ImageSource.of(pictures, splits[name], size_hw)
-        batches = dataset.in_order(source, loader.batch_size, loader.threads)
+        batches = dataset.in_order(source, loader.batch_size)
         track = progress.track(batches, -(-len(source.names) // loader.batch_size), "batch", name)
         found[name] = apply_views(model, track, len(source.names), tta_views.VIEWS[:n_views])
     return found
@@ -80,17 +79,17 @@ def apply_views(model: keras.Model, batches: Iterable[np.ndarray], n_photos: int
     return normalised(np.concatenate(rows, axis=1)[:, :n_photos])
 
 
-def tta_modes(rule: TtaParams) -> dict[str, TtaParams]:
+def tta_modes(rule: TtaSettings) -> dict[str, TtaSettings]:
     """Return the ways of looking that can be compared with the views of `rule`: none but the first, those of every
     photo, adaptive, and all for all.
     """
-    found = {"none": replace(rule, mode="none"), "fixed": replace(rule, mode="fixed")}
+    found = {"none": rule.replace(mode="none"), "fixed": rule.replace(mode="fixed")}
     if rule.mode == "adaptive":
-        found |= {"adaptive": rule, "all": replace(rule, mode="fixed", first=tta.max_views(rule))}
+        found |= {"adaptive": rule, "all": rule.replace(mode="fixed", min_views=tta.max_views(rule))}
     return {} if rule.mode == "none" else found
 
 
-def compare_views(labels: np.ndarray, rows: np.ndarray, rule: TtaParams) -> dict[str, dict[str, float]]:
+def compare_views(labels: np.ndarray, rows: np.ndarray, rule: TtaSettings) -> dict[str, dict[str, float]]:
     """Score the ways of looking on photos of which all views are known, rows (V, N, C): accuracy, log loss, and the
     mean number of views a photo needs. Nothing for no photos.
     """

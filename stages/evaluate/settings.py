@@ -1,25 +1,23 @@
-"""Several views of a photo answered and averaged at test time, more of them where the first ones disagree.
+"""Section `tta` of params.yaml: test-time augmentation."""
 
-The views are a fixed list in a fixed order, and every one is applied to the full: nothing is drawn by lot, so the same
-photo gets the same answer, whatever other photos there are.
-"""
-
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from stages.core.params import Range, Share
+from pydantic import Field
+
+from stages.core.settings import Settings, Share
 from stages.evaluate.tta_views import VIEWS
 
+ViewCount = Annotated[int, Field(ge=1, le=len(VIEWS))]
 
-@dataclass(frozen=True)
-class TtaParams:
-    """Section `tta`: how many of the views each photo gets.
 
-    `none` is the first alone, the photo as it is; `fixed` the `first` ones; `adaptive` as many, and two more at a time
-    up to `cap`, as long as less than a share `agreement` of a photo's views name the same class.
+class TtaSettings(Settings):
+    """How many views of each photo are predicted and averaged.
+
+    `none` predicts the photo as it is, `fixed` the first `min_views` views, `adaptive` as many and two more at a time
+    up to `max_views`, as long as less than a share `agreement` of a photo's views predict the same class.
     """
 
-    mode: Literal["none", "fixed", "adaptive"] = "adaptive"
-    first: Annotated[int, Range(1, len(VIEWS))] = 2
-    cap: Annotated[int, Range(1, len(VIEWS))] = 6
-    agreement: Share = 0.75
+    mode: Literal["none", "fixed", "adaptive"] = Field("adaptive", description="see above")
+    min_views: ViewCount = Field(2, description="views of every photo; 2: as it is, and mirrored")
+    max_views: ViewCount = Field(6, description="most views of a photo under `adaptive`")
+    agreement: Share = Field(0.75, description="share of the views that must predict one class")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stages.evaluate.settings import TtaParams
+from stages.evaluate.settings import TtaSettings
 
 # Answers (n, C) for the view of a number, of the photos at n places.
 PredictFn = Callable[[int, np.ndarray], np.ndarray]
@@ -23,18 +23,18 @@ class TtaResult(NamedTuple):
     views: np.ndarray
 
 
-def max_views(params: TtaParams) -> int:
+def max_views(params: TtaSettings) -> int:
     """Return how many views a photo may get."""
-    return {"none": 1, "fixed": params.first, "adaptive": max(params.first, params.cap)}[params.mode]
+    return {"none": 1, "fixed": params.min_views, "adaptive": max(params.min_views, params.max_views)}[params.mode]
 
 
-def predict_tta(ask: PredictFn, n_photos: int, params: TtaParams) -> TtaResult:
+def predict_tta(ask: PredictFn, n_photos: int, params: TtaSettings) -> TtaResult:
     """Answer `n_photos` photos by as few views as will do, all open ones at a time."""
     chosen = np.arange(n_photos)
     total = np.array(ask(0, chosen), dtype=np.float64)
     votes, views = _votes(total), np.ones(n_photos, dtype=int)
     for number in range(1, max_views(params)):
-        if number >= params.first and (number - params.first) % _STEP == 0:
+        if number >= params.min_views and (number - params.min_views) % _STEP == 0:
             chosen = np.flatnonzero(votes.max(axis=1) < params.agreement * views)
         if not len(chosen):
             break

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.core import atomic, batches, command, params, progress, tables
+from stages.core import atomic, batches, command, progress, tables
+from stages.core.settings import read as read_settings
 from stages.ingest.inspection import inspect_unless_rejected
 from stages.ingest.listing import list_files
 from stages.ingest.manifest_rows import class_counts, complete, count, similar_labels
-from stages.ingest.settings import IngestParams
+from stages.ingest.settings import IngestSettings
 from stages.schemas import manifest
 
 
@@ -21,7 +22,7 @@ def main() -> None:
     for name in ("params", "manifest", "classes", "metrics", "class-counts"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
-    settings = params.read(arguments.params, "ingest", IngestParams)
+    settings = read_settings(arguments.params, "ingest", IngestSettings)
     files = list_files(Path(settings.source))
     look_below = partial(inspect_unless_rejected, manifest.photo_root(Path(settings.source)))
     seen = batches.ordered_thread_map(look_below, zip(files["path"], files["reason"]), ahead=32)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from stages.ingest import duplicates, splits
 from stages.ingest.listing import IngestError
-from stages.ingest.settings import IngestParams
+from stages.ingest.settings import IngestSettings
 from stages.schemas import manifest
 
 
@@ -37,7 +37,7 @@ def assign_status(frame: pd.DataFrame) -> pd.DataFrame:
     return judged
 
 
-def check_classes(usable: pd.DataFrame, labels: pd.Series, settings: IngestParams) -> bool:
+def check_classes(usable: pd.DataFrame, labels: pd.Series, settings: IngestSettings) -> bool:
     """Whether there are photos enough to hold some back. Raises IngestError when that holds for some classes only."""
     counts = usable["label"].value_counts().reindex(sorted(set(labels) - {""}), fill_value=0)
     few = counts[counts < settings.min_photos_per_class]
@@ -55,7 +55,7 @@ def check_classes(usable: pd.DataFrame, labels: pd.Series, settings: IngestParam
     return few.empty
 
 
-def complete(looked: pd.DataFrame, settings: IngestParams) -> pd.DataFrame:
+def complete(looked: pd.DataFrame, settings: IngestSettings) -> pd.DataFrame:
     """The manifest: groups and splits for the usable photos, rows sorted by image id and path."""
     rows = assign_status(looked).sort_values(["image_id", "path"], ignore_index=True)
     usable = rows[rows["status"] == "ok"].copy()

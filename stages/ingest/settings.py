@@ -1,30 +1,31 @@
-"""Look at every file of the source once: is it a picture, which one, of what class, and what is it for?"""
+"""Section `ingest` of params.yaml."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
-from stages.core import params
+from pydantic import Field, model_validator
+
+from stages.core.settings import Count, Settings, Share
 
 
-@dataclass(frozen=True)
-class IngestParams:
-    """`source` is a folder with one folder per class, or a CSV of `path,label` beside the photos it names.
+class IngestSettings(Settings):
+    """Where the photos are, and how they are split.
 
-    Photos whose perceptual hashes differ in at most `near_duplicate_bits` of 64 share a group. Either every
-    class has `min_photos_per_class` usable photos, or none has and all photos train.
+    Either every class has `min_photos_per_class` usable photos, or none has and all photos train.
     """
 
-    source: str
-    seed: int
-    val_share: params.Share
-    test_share: params.Share
-    near_duplicate_bits: Annotated[int, params.Range(0, 16)]
-    min_photos_per_class: params.Count
+    source: str = Field(description="a folder with one folder per class, or a CSV of `path,label` beside its photos")
+    seed: int = Field(description="of the random split")
+    val_share: Share = Field(description="share of each class's photos in the val split")
+    test_share: Share = Field(description="share of each class's photos in the test split")
+    near_duplicate_bits: Annotated[int, Field(ge=0, le=16)] = Field(
+        description="photos whose perceptual hashes differ in at most so many of 64 bits share a group, and so a split"
+    )
+    min_photos_per_class: Count = Field(description="usable photos that each class needs")
 
-    def __post_init__(self) -> None:
-        """Refuse shares that leave nothing to train on."""
+    @model_validator(mode="after")
+    def _leave_photos_to_train_on(self) -> "IngestSettings":
         if self.val_share + self.test_share >= 1:
-            raise params.ParamError(
-                "ingest.val_share, ingest.test_share: expected a sum below 1, "
-                f"found {self.val_share} + {self.test_share}"
+            raise ValueError(
+                f"val_share: expected a sum with test_share below 1, found {self.val_share} + {self.test_share}"
             )
+        return self

@@ -4,10 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from stages.core import atomic, command, params, progress, tables
+from stages.core import atomic, command, progress, settings, tables
 from stages.core.archive import Archive
 from stages.mask.masking import complete, count, remove_unexpected_files, write_masks
-from stages.mask.settings import MaskParams, check_segmenters
+from stages.mask.settings import MaskSettings, check_segmenters
 from stages.schemas import crops
 
 
@@ -17,7 +17,7 @@ def main() -> None:
     for name in ("params", "boxes", "crops", "maps", "masks", "table", "metrics"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
-    rule = params.read(arguments.params, "mask", MaskParams)
+    rule = settings.read(arguments.params, "mask", MaskSettings)
     check_segmenters(arguments.params, rule)
     chosen = crops.read(arguments.boxes)
     image_ids = chosen.loc[chosen["status"] == "ok", "image_id"].tolist()

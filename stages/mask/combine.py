@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from stages.images.overlap import mask_iou, upsample_map
-from stages.mask.settings import MaskParams
+from stages.mask.settings import MaskSettings
 
 _HALF = 0.5
 # A soft edge reaches a few pixels beyond the half-way line; for a crop of 1000 pixels, this share of them.
@@ -27,7 +27,7 @@ class Mask(NamedTuple):
     reason: str
 
 
-def combine(maps: dict[str, np.ndarray], size_wh: tuple[int, int], rule: MaskParams) -> Mask:
+def combine(maps: dict[str, np.ndarray], size_wh: tuple[int, int], rule: MaskSettings) -> Mask:
     """Make the mask of a crop of `size_wh` pixels from the maps `(side, side)` uint8 of the segmenters by name."""
     planes = {name: upsample_map(maps[name], size_wh) for name, weight in rule.weights.items() if weight}
     weights = np.array([rule.weights[name] for name in planes], dtype=np.float32)
@@ -76,7 +76,7 @@ def _belongs(contour: np.ndarray, area: float, least: float, alpha: np.ndarray) 
     return is_inside and area >= least
 
 
-def rejection_reason(coverage: float, agreed: float | None, rule: MaskParams) -> str:
+def rejection_reason(coverage: float, agreed: float | None, rule: MaskSettings) -> str:
     """Why a mask is not to be used, or empty if it is.
 
     `mask_too_small`, `mask_too_large`: it covers less or more of the crop than allowed. `masks_disagree`: the

@@ -11,13 +11,13 @@ from stages.core import archive, batches, progress
 from stages.core.archive import Archive
 from stages.images import images
 from stages.mask.combine import Mask, combine
-from stages.mask.settings import MaskParams
+from stages.mask.settings import MaskSettings
 from stages.schemas import crops, masks
 
 Row = dict[str, object]
 
 
-def make_mask(pictures: Archive, maps: dict[str, Archive], rule: MaskParams, image_id: str) -> tuple[bytes, Row]:
+def make_mask(pictures: Archive, maps: dict[str, Archive], rule: MaskSettings, image_id: str) -> tuple[bytes, Row]:
     """Make the mask of one crop from the maps by segmenter: a PNG (or nothing), and what data/masks.csv says of it."""
     try:
         size_wh = images.stored_size_wh(pictures, crops.picture_of(image_id))
@@ -29,7 +29,7 @@ def make_mask(pictures: Archive, maps: dict[str, Archive], rule: MaskParams, ima
 
 
 def write_masks(
-    path: Path, image_ids: list[str], pictures: Archive, maps: dict[str, Archive], rule: MaskParams
+    path: Path, image_ids: list[str], pictures: Archive, maps: dict[str, Archive], rule: MaskSettings
 ) -> dict[str, Row]:
     """Write the masks of crops into one archive; what data/masks.csv says of each, by image id."""
     made = batches.ordered_thread_map(partial(make_mask, pictures, maps, rule), image_ids, ahead=32)

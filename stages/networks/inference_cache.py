@@ -1,81 +1,104 @@
-"""What a network said of each photo, kept between runs, so that nothing is asked twice: not for the photos that were
-there before some were added, and not after a run that was killed.
-"""
+"""Outputs of a network, cached between runs: only new photos are run after some were added, or after a killed run."""
 
 import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-# Of every folder the questions asked last are kept, so that a change can be taken back.
+from stages.core.batches import batched
+from stages.core.import_closure import import_closure
+
+# The most recent configurations of a folder stay, so that a change can be taken back.
 _MAX_CONFIGS = 3
-_AT_ONCE = 64
+_ROWS_PER_TRANSACTION = 64
+# Modules that hold values alone: a cache key holds those that matter.
+_VALUES_ONLY = ("settings.py", "catalogue.py")
 
 
 class InferenceCacheError(RuntimeError):
-    """The file with the answers cannot be used."""
+    """The file of cached outputs cannot be used."""
 
 
 def digest_of(paths: Iterable[Path]) -> str:
     """The SHA-256, in hex, of the SHA-256 of each file's bytes, one after another."""
-    whole = hashlib.sha256()
+    total = hashlib.sha256()
     for path in paths:
-        whole.update(hashlib.sha256(path.read_bytes()).digest())
-    return whole.hexdigest()
+        total.update(hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def code_digest(*modules: str) -> str:
+    """The digest of the source of `modules`, such as "stages.detect.detector", and of all that they import.
+
+    `settings.py` and `catalogue.py` do not count, nor what they import: their values belong in the cache key.
+    """
+    return digest_of(import_closure(modules, skip=_VALUES_ONLY))
 
 
 class InferenceCache:
-    """The answers to one question in a file of their own below `folder`, by key.
+    """The outputs of one configuration by key, in an SQLite file of its own below `folder`.
 
-    The question is everything but the photo that an answer depends on: network, settings, code, machine. Another
-    question has another file, so that no answer is ever taken for one to another question; of a folder's questions the
-    three asked last stay. Answers are written many at a time in transactions: after a kill each is there whole or not
-    at all.
+    `cache_key` is everything but the photo that an output depends on: network, settings, code, machine. Another
+    configuration has another file, so that its outputs are never taken for those of this one; the three most recent
+    files of a folder stay. Outputs are written in transactions: after a kill each is there whole or not at all. A
+    `with` block closes the file at its end. Raises InferenceCacheError naming the file when it cannot be used.
     """
 
-    def __init__(self, folder: Path, question: Mapping[str, Any]) -> None:
-        text = json.dumps(question, sort_keys=True)
+    def __init__(self, folder: Path, cache_key: Mapping[str, Any]) -> None:
+        text = json.dumps(cache_key, sort_keys=True)
         self.path = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.sqlite"
         folder.mkdir(parents=True, exist_ok=True)
         self.path.touch()
         for old in sorted(folder.glob("*.sqlite"), key=lambda path: path.stat().st_mtime_ns)[:-_MAX_CONFIGS]:
             old.unlink()
         try:
-            self._store = sqlite3.connect(self.path)
-            with self._store:
-                self._store.execute("CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer BLOB NOT NULL)")
+            self._connection = sqlite3.connect(self.path)
         except sqlite3.DatabaseError as error:
             raise self._unusable(error) from None
+        try:
+            with self._connection:
+                self._connection.execute(
+                    "CREATE TABLE IF NOT EXISTS outputs (key TEXT PRIMARY KEY, output BLOB NOT NULL)"
+                )
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            raise self._unusable(error) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        # The connection's own `with` ends a transaction and leaves the file open.
+        self._connection.close()
 
     def missing(self, keys: Iterable[str]) -> set[str]:
-        """Those of `keys` to which there is no answer yet."""
-        return set(keys) - {key for (key,) in self._ask("SELECT key FROM answers")}
+        """Those of `keys` that have no output yet."""
+        return set(keys) - {key for (key,) in self._fetch("SELECT key FROM outputs")}
 
-    def keep(self, answers: Iterable[tuple[str, bytes]]) -> None:
-        """Keep answers as they come. Equal keys must have equal answers."""
-        remaining = iter(answers)
-        while some := list(islice(remaining, _AT_ONCE)):
+    def put_many(self, outputs: Iterable[tuple[str, bytes]]) -> None:
+        """Write (key, output) as they come. Equal keys must have equal outputs."""
+        for rows in batched(outputs, _ROWS_PER_TRANSACTION):
             try:
-                with self._store:
-                    self._store.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?)", some)
+                with self._connection:
+                    self._connection.executemany("INSERT OR REPLACE INTO outputs VALUES (?, ?)", rows)
             except sqlite3.DatabaseError as error:
                 raise self._unusable(error) from None
 
-    def all_of(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        """Yield key and answer, in the order of `keys`; keys without an answer are passed over."""
+    def get_many(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield (key, output) in the order of `keys`; keys without an output are left out."""
         for key in keys:
-            yield from ((key, answer) for (answer,) in self._ask("SELECT answer FROM answers WHERE key = ?", key))
+            yield from ((key, output) for (output,) in self._fetch("SELECT output FROM outputs WHERE key = ?", key))
 
-    def _ask(self, query: str, *values: str) -> Iterator[tuple[Any]]:
+    def _fetch(self, query: str, *values: str) -> list[tuple[Any]]:
         try:
-            yield from self._store.execute(query, values)
+            # All rows at once: a cursor left half read would fail when it is deleted after the file is closed.
+            return self._connection.execute(query, values).fetchall()
         except sqlite3.DatabaseError as error:
             raise self._unusable(error) from None
 
     def _unusable(self, error: sqlite3.DatabaseError) -> InferenceCacheError:
         return InferenceCacheError(
-            f"{self.path}: expected answers kept from earlier runs, found: {error}; make room, or delete the file"
+            f"{self.path}: expected cached outputs of earlier runs, found: {error}; make room, or delete the file"
         )

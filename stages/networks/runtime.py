@@ -1,11 +1,10 @@
-"""Networks as ONNX files, run on whatever the machine has: OpenVINO on CPUs, ONNX Runtime on NVIDIA cards."""
+"""Inference with networks in ONNX files: OpenVINO on CPUs, ONNX Runtime on NVIDIA cards."""
 
 import os
+import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import onnx
@@ -13,31 +12,25 @@ import onnxruntime
 import openvino
 
 import stages
-from stages.core import params
 from stages.networks import onnx_graph
+from stages.networks.settings import InferenceSettings
 
-# A network: a batch (N, ...) of numbers in, taken as float32. Its outputs come in the order they were asked for, each
-# as N float32 arrays, one for each item: joining the heat maps of a batch took a fifth of the network's own time.
+# Takes a batch (N, ...) of numbers, converted to float32, and returns the outputs in the order given to `load`, each as
+# N float32 arrays, one per item: joining the heat maps of a batch took a fifth of the network's own time.
 InferenceFn = Callable[[np.ndarray], list[Sequence[np.ndarray]]]
 
-
-@dataclass(frozen=True)
-class RuntimeParams:
-    """How a network is run.
-
-    `engine: auto` takes ONNX Runtime where it finds CUDA, OpenVINO elsewhere. `precision: auto` takes bf16
-    where the CPU computes in it and may (`STAGES_ARITHMETIC=native`), f32 elsewhere; results differ in the last digits.
-    """
-
-    batch_size: params.Count
-    engine: Literal["auto", "openvino", "onnxruntime"]
-    precision: Literal["auto", "f32", "bf16"]
+_CUDA = "CUDAExecutionProvider"
+_NVIDIA_SMI = ("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
 
 
-def load(path: Path, outputs: list[str], settings: RuntimeParams, side: int | None = None) -> InferenceFn:
-    """Make the ONNX file at `path` callable. `outputs` names what it shall return, in this order.
+class DeviceError(RuntimeError):
+    """The device that a network runs on cannot be named."""
 
-    `side` is that of the square input `(N, 3, side, side)` in pixels, where it is not the one in the file.
+
+def load(path: Path, outputs: list[str], settings: InferenceSettings, side: int | None = None) -> InferenceFn:
+    """Load the ONNX file at `path`. `outputs` are the names of the outputs to return, in this order.
+
+    `side` is the side of the square input `(N, 3, side, side)` in pixels, where it is not the one in the file.
     Raises FileNotFoundError naming the file and the command that makes it.
     """
     require_network(path)
@@ -48,7 +41,7 @@ def load(path: Path, outputs: list[str], settings: RuntimeParams, side: int | No
 
 
 def require_network(path: Path) -> Path:
-    """`path`, where a network is. Raises FileNotFoundError naming the file and the command that makes it."""
+    """`path`, if there is a file. Raises FileNotFoundError naming the file and the command that makes it."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: expected a network here, found none; run `dvc repro {path}`")
     return path
@@ -56,8 +49,7 @@ def require_network(path: Path) -> Path:
 
 def resolve_engine(engine: str) -> str:
     """The engine that `auto` stands for on this machine; any other name is returned as it is."""
-    has_cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-    return ("onnxruntime" if has_cuda else "openvino") if engine == "auto" else engine
+    return ("onnxruntime" if _has_cuda() else "openvino") if engine == "auto" else engine
 
 
 def resolve_precision(precision: str) -> str:
@@ -65,25 +57,65 @@ def resolve_precision(precision: str) -> str:
     if precision != "auto":
         return precision
     capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return "bf16" if "BF16" in capabilities and stages.arithmetic() == stages.NATIVE else "f32"
+    return "bf16" if "BF16" in capabilities and stages.reproducibility() == stages.METRICS else "f32"
 
 
-def describe_runtime(settings: RuntimeParams) -> dict[str, str]:
-    """What a network's answers depend on beside the network: engine, arithmetic, device, the packages' versions."""
+def describe_runtime(settings: InferenceSettings) -> dict[str, str]:
+    """What outputs depend on beside the network and its input: engine, arithmetic, device, versions of packages.
+
+    Raises DeviceError where ONNX Runtime has CUDA and the NVIDIA card cannot be named.
+    """
     engine = resolve_engine(settings.engine)
-    names = ("numpy", "onnxruntime", "opencv-python-headless", "openvino", "pillow", "pi-heif")
+    names = ("numpy", "opencv-python-headless", "openvino", "pillow", "pi-heif")
     return {
         "engine": engine,
         "precision": resolve_precision(settings.precision) if engine == "openvino" else "f32",
-        "arithmetic": stages.arithmetic(),
-        "device": openvino.Core().get_property("CPU", "FULL_DEVICE_NAME"),
+        "reproducibility": stages.reproducibility(),
+        "device": device_name(engine),
+        # By the module: for NVIDIA cards the distribution is named onnxruntime-gpu.
+        "onnxruntime": onnxruntime.__version__,
         **{name: metadata.version(name) for name in names},
     }
 
 
-def describe_engine(settings: RuntimeParams) -> str:
-    """Engine and precision, for people."""
+def describe_engine(settings: InferenceSettings) -> str:
+    """Engine and precision, for the closing line of a stage."""
     return "{engine} {precision}".format(**describe_runtime(settings))
+
+
+def device_name(engine: str) -> str:
+    """The maker's name of the device that `engine` (`openvino` or `onnxruntime`) runs on: a CPU, or NVIDIA cards.
+
+    Raises DeviceError where ONNX Runtime has CUDA and `nvidia-smi` names no card.
+    """
+    if engine == "onnxruntime" and _has_cuda():
+        return _nvidia_name()
+    return str(openvino.Core().get_property("CPU", "FULL_DEVICE_NAME"))
+
+
+def _has_cuda() -> bool:
+    return _CUDA in onnxruntime.get_available_providers()
+
+
+def _nvidia_name() -> str:
+    """The name of the NVIDIA card; of different cards the names of all and which of them CUDA may use."""
+    try:
+        done = subprocess.run(_NVIDIA_SMI, capture_output=True, check=True, text=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise _unnamed_card(str(error)) from None
+    names = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+    if not names:
+        raise _unnamed_card("no card")
+    if len(set(names)) == 1:
+        return names[0]
+    return f"{', '.join(names)}; CUDA_VISIBLE_DEVICES={os.environ.get('CUDA_VISIBLE_DEVICES', '')}"
+
+
+def _unnamed_card(problem: str) -> DeviceError:
+    return DeviceError(
+        f"{' '.join(_NVIDIA_SMI)}: expected the name of the NVIDIA card, since ONNX Runtime has CUDA; found: {problem}; "
+        "install the driver's tools, or set `inference.engine` to `openvino`"
+    )
 
 
 def _load_onnxruntime(path: Path, outputs: list[str], side: int | None) -> InferenceFn:
@@ -98,8 +130,8 @@ def _load_onnxruntime(path: Path, outputs: list[str], side: int | None) -> Infer
 
 
 def _load_openvino(path: Path, outputs: list[str], precision: str, side: int | None) -> InferenceFn:
-    # One stream a core, one picture a stream: faster on CPUs than a batch through all cores at once, and a
-    # picture's result cannot depend on its place in the batch.
+    # One stream per core, one image per stream: faster on CPUs than a batch on all cores at once, and an image's output
+    # cannot depend on its place in the batch.
     streams = os.cpu_count() or 1
     core = openvino.Core()
     graph = core.read_model(path)
@@ -111,7 +143,7 @@ def _load_openvino(path: Path, outputs: list[str], precision: str, side: int | N
         "NUM_STREAMS": streams,
         "INFERENCE_NUM_THREADS": streams,
     }
-    # Twice as many requests as streams, so that the next picture lies ready when one is done.
+    # Twice as many requests as streams, so that the next image is ready when one is done.
     queue = openvino.AsyncInferQueue(core.compile_model(graph, "CPU", options), 2 * streams)
 
     def run(batch: np.ndarray) -> list[Sequence[np.ndarray]]:

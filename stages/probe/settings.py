@@ -1,17 +1,17 @@
-"""The parameters of training, and the few numbers that follow from them alone."""
+"""Section `probe` of params.yaml."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
-from stages.core.params import Count, Positive, Range
+from pydantic import Field
+
+from stages.core.settings import Count, Positive, Settings
 
 
-@dataclass(frozen=True)
-class ProbeParams:
-    """Section `probe`: penalties to choose from out of fold, by so many `folds`, and the neighbours that tell how far
-    a photo is from the others.
-    """
+class ProbeSettings(Settings):
+    """A linear classifier on each network before its training, which the trained model must beat."""
 
-    l2: tuple[Positive, ...] = (0.003, 0.01, 0.03, 0.1)
-    folds: Annotated[int, Range(2)] = 5
-    neighbours: Count = 5
+    l2: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
+        (0.003, 0.01, 0.03, 0.1), description="penalties to choose from by out-of-fold log loss"
+    )
+    folds: Annotated[int, Field(ge=2)] = Field(5, description="of the train split, near-duplicates kept together")
+    neighbours: Count = Field(5, description="nearest training photos whose mean distance is a photo's outlier score")

@@ -3,12 +3,13 @@
 import argparse
 from pathlib import Path
 
-from stages.core import atomic, command, params, progress
+from stages.core import atomic, command, progress
 from stages.core.archive import Archive
+from stages.core.settings import read as read_settings
 from stages.report import page, report_data
 from stages.report.galleries import GalleryBuilder
 from stages.report.report_data import Files
-from stages.report.settings import ReportParams
+from stages.report.settings import ReportSettings
 from stages.report.thumbnails import ArchiveThumbnails
 from stages.schemas import class_list, manifest
 
@@ -27,7 +28,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Parse, load, draw, write."""
     args = arguments()
-    settings = params.read(args.params, "report", ReportParams)
+    settings = read_settings(args.params, "report", ReportSettings)
     files = Files(**{name: getattr(args, name) for name in Files._fields})
     found = report_data.read(files, class_list.read_classes(args.classes))
     root = manifest.photo_root(args.source)

@@ -30,7 +30,7 @@ _UNITS = {
     "min_score": "score, 0 to 1",
     "min_area": "share of the photo",
     "min_aspect": "width / height",
-    "max_rival": "share of the best rank",
+    "max_runner_up_ratio": "share of the best rank",
 }
 _STYLE = {
     "svg.fonttype": "none",

@@ -8,7 +8,7 @@ import pandas as pd
 from stages.report import reasons
 from stages.report.pictures import GalleryImage, ThumbnailStore, boxes_of, gallery_image, is_chosen_box
 from stages.report.sampling import sample
-from stages.report.settings import ReportParams
+from stages.report.settings import ReportSettings
 
 # Of a group of near-duplicates, so many are shown.
 _PER_GROUP = 4
@@ -49,7 +49,7 @@ class Gallery:
 class GalleryBuilder:
     """Makes galleries of the photos in `rows` and their boxes `found`, with pictures from `album`."""
 
-    def __init__(self, found: pd.DataFrame, album: ThumbnailStore, settings: ReportParams) -> None:
+    def __init__(self, found: pd.DataFrame, album: ThumbnailStore, settings: ReportSettings) -> None:
         self._found = found
         self._places = found.groupby("image_id").indices
         self._album = album

@@ -1,33 +1,68 @@
-"""What the reason codes of the tables mean, in a sentence each."""
+"""What the reason codes of the tables mean: one sentence each, for the report and for docs/reasons.md."""
 
-SENTENCES = {
-    "missing": "The file was listed, but it was not there.",
-    "not_a_file": "It is no file but a link to a folder, which is not followed, or a pipe or device.",
-    "unreadable": "The system did not let the file be read: its permissions, a loop of links, or a failing disk.",
-    "bad_name": "Its name has a line break, a control character or bytes that are no text, so no list could hold it.",
-    "outside": "The list gives a path that leaves the list's own folder.",
-    "empty_file": "The file has no bytes.",
-    "not_an_image": "The bytes are not those of any known picture format.",
-    "truncated": "The picture begins well but breaks off: part of the file is lost or damaged.",
-    "too_large": "The picture has more pixels than is safe to decode.",
-    "changed": "The file's bytes are not those it had when it was first read; ingest has to run again.",
-    "duplicate": "Its bytes equal those of another file, which is used instead.",
-    "conflicting_labels": "Files with equal bytes carry different labels, so neither label can be trusted.",
-    "no_label": "The file lies outside the class folders, or its line in the list names no class.",
-    "no_vehicle": "The detector found no vehicle, not even at a low score, and nothing else with confidence.",
-    "other_class": "The detector found something with confidence, but nothing of a class that counts as a car here.",
-    "low_score": "There are boxes of cars, but all score below the rule's least score.",
-    "too_small": "The best box covers less of the photo than the rule asks for.",
-    "cut_by_frame": "The photo's edge cuts the best box, and what is left is too narrow or too flat for a whole car.",
-    "several_cars": "Another vehicle is nearly as large and as sure as the best one, so none is the main car.",
-    "mask_size": "The mask has another size than the crop; the mask stage has to run again.",
-    "mask_too_small": "The mask covers too little of the crop to be the whole car, so the whole crop is used.",
-    "mask_too_large": "The mask covers nearly all of the crop, so it cuts nothing away; the whole crop is used.",
-    "masks_disagree": "The segmenters draw different things, so none is believed; the whole crop is used.",
+from stages.core.tables import TableError
+
+# By the stage that gives them, in the order of the pipeline.
+SENTENCES: dict[str, dict[str, str]] = {
+    "ingest": {
+        "missing": "The file was listed, but it does not exist.",
+        "not_a_file": "It is a link to a folder (only links to files are followed), a pipe or a device.",
+        "unreadable": "The system does not let the file be read: its permissions, a loop of links, or a failing disk.",
+        "bad_name": "Its name contains a line break, a control character or bytes that are not text.",
+        "outside": "The CSV gives a path that leaves the CSV's own folder.",
+        "empty_file": "The file has no bytes.",
+        "not_an_image": "The bytes are not those of any known image format.",
+        "truncated": "The image begins well but breaks off: part of the file is lost or damaged.",
+        "too_large": "The image has more pixels, or the file more bytes, than is safe to decode.",
+        "changed": "The file's bytes are not those it had when it was first read; run `dvc repro -f ingest`.",
+        "duplicate": "Its bytes equal those of another file, which is used instead.",
+        "conflicting_labels": "Files with equal bytes have different labels, so neither label can be trusted.",
+        "no_label": "The file lies outside the class folders, or its row in the CSV names no class.",
+    },
+    "crop": {
+        "no_vehicle": "No box of `crop.classes`, and none of another class at `crop.min_score` or more.",
+        "other_class": "No box of `crop.classes`, but one of another class at `crop.min_score` or more.",
+        "low_score": "Boxes of `crop.classes`, all below `crop.min_score`.",
+        "too_small": "The best box, by score x sqrt(area), covers less than `crop.min_area` of the photo.",
+        "cut_by_frame": "The best box touches the photo's left or right edge and is less than `crop.min_aspect` times "
+        "as wide as high, or the upper or lower edge and is more than `crop.max_aspect` times as wide as high.",
+        "several_cars": "Another vehicle, which overlaps the best one by IoU 0.6 at most, has "
+        "`crop.max_runner_up_ratio` of the best one's rank or more.",
+    },
+    "mask": {
+        "mask_too_small": "The mask covers less of the crop than `mask.min_coverage`; the whole crop is used.",
+        "mask_too_large": "The mask covers more of the crop than `mask.max_coverage`; the whole crop is used.",
+        "masks_disagree": "The mean pairwise IoU of the segmenters' masks is below `mask.min_agreement`; the whole "
+        "crop is used.",
+    },
+    "resize": {
+        "mask_size": "The mask has another size than the crop; run `dvc repro -f mask`.",
+    },
 }
 OUTCOMES = {"ok": "used whole", "dropped": "left out", "failed": "not used", "rejected": "not used"}
+_BY_CODE = {code: sentence for sentences in SENTENCES.values() for code, sentence in sentences.items()}
+_HEAD = """# Reasons
+
+Every table has one row per input file. A photo that a stage rejects keeps its row, with one of these reasons; no broken
+photo stops a run. What a photo without a main car becomes is `crop.on_no_box`: used whole (the default, so that every
+readable photo gets a prediction and is counted), or dropped.
+
+This page is generated from the code: `python -m stages docs`.
+"""
 
 
 def explain(code: str) -> str:
-    """The sentence for a reason code; says so where the code is not known."""
-    return SENTENCES.get(code, "This report knows no explanation of the code; see the stage that gave it.")
+    """The sentence for a reason code. Raises TableError for a code that no stage gives."""
+    if code not in _BY_CODE:
+        raise TableError(f"expected one of the reasons {', '.join(_BY_CODE)}, found {code!r}; run `dvc repro`")
+    return _BY_CODE[code]
+
+
+def page() -> str:
+    """The text of docs/reasons.md."""
+    tables = [
+        f"\n## {stage}\n\n| reason | meaning |\n| --- | --- |\n"
+        + "".join(f"| `{code}` | {sentence} |\n" for code, sentence in sentences.items())
+        for stage, sentences in SENTENCES.items()
+    ]
+    return _HEAD + "".join(tables)

@@ -1,15 +1,15 @@
-"""The parameters of the report."""
+"""Section `report` of params.yaml."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
-from stages.core import params
+from pydantic import Field
+
+from stages.core.settings import Count, Settings
 
 
-@dataclass(frozen=True)
-class ReportParams:
-    """`photos_per_gallery` at most, drawn with `seed` where there are more; `thumbnail`: longer side in pixels."""
+class ReportSettings(Settings):
+    """How much the report shows."""
 
-    photos_per_gallery: params.Count
-    thumbnail: Annotated[int, params.Range(32, 1024)]
-    seed: int
+    photos_per_gallery: Count = Field(description="photos that a gallery shows at most")
+    thumbnail: Annotated[int, Field(ge=32, le=1024)] = Field(description="longer side of a thumbnail in pixels")
+    seed: int = Field(description="of the choice where a gallery cannot show all photos")

@@ -3,10 +3,11 @@
 import argparse
 from pathlib import Path
 
-from stages.core import atomic, command, params, progress, tables
+from stages.core import atomic, command, progress, tables
 from stages.core.archive import Archive
+from stages.core.settings import read as read_settings
 from stages.resize.framing import complete, count, write_model_inputs
-from stages.resize.settings import ResizeParams
+from stages.resize.settings import ResizeSettings
 from stages.schemas import manifest, masks
 
 
@@ -16,7 +17,7 @@ def main() -> None:
     for name in ("params", "manifest", "crops", "masks", "mask-table", "out", "table", "metrics"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
-    settings = params.read(arguments.params, "resize", ResizeParams)
+    settings = read_settings(arguments.params, "resize", ResizeSettings)
     photos, masked = manifest.read(arguments.manifest), masks.read(arguments.mask_table)
     tables.require_same_rows(arguments.mask_table, masked, arguments.manifest, photos)
     wanted = masked[masked["status"] == "ok"]

@@ -10,14 +10,14 @@ from stages.core import archive, batches, progress
 from stages.core.archive import Archive
 from stages.images import background, images
 from stages.resize import frame
-from stages.resize.settings import ResizeParams
+from stages.resize.settings import ResizeSettings
 from stages.schemas import crops, masks
 from stages.schemas import model_inputs as letterbox_table
 
 Row = dict[str, object]
 
 
-def compose_input(crop: np.ndarray, mask: np.ndarray | None, settings: ResizeParams) -> np.ndarray:
+def compose_input(crop: np.ndarray, mask: np.ndarray | None, settings: ResizeSettings) -> np.ndarray:
     """Turn a crop `(H, W, 3)` and its mask `(H, W)`, both uint8, into `(height, width, 3)` uint8 RGB.
 
     Without a mask the background stays.
@@ -29,7 +29,7 @@ def compose_input(crop: np.ndarray, mask: np.ndarray | None, settings: ResizePar
     return frame.fit(crop, settings.frame_wh, settings.fit, settings.fill)
 
 
-def describe(crop: np.ndarray, has_mask: bool, settings: ResizeParams) -> Row:
+def describe(crop: np.ndarray, has_mask: bool, settings: ResizeSettings) -> Row:
     """Where the crop `(H, W, 3)` lies in the frame and what was done to its background.
 
     The scale is the larger one of the two sides', which differ by rounding, or by much in a squashed picture.
@@ -45,7 +45,7 @@ def describe(crop: np.ndarray, has_mask: bool, settings: ResizeParams) -> Row:
     }
 
 
-def make_model_input(pictures: Archive, drawn: Archive, settings: ResizeParams, row: Row) -> tuple[bytes, Row]:
+def make_model_input(pictures: Archive, drawn: Archive, settings: ResizeSettings, row: Row) -> tuple[bytes, Row]:
     """Treat the crop of one row of data/masks.csv with its mask among those `drawn`: the bytes of a picture (or none),
     and what data/letterbox.csv says of it.
     """
@@ -62,7 +62,7 @@ def make_model_input(pictures: Archive, drawn: Archive, settings: ResizeParams, 
 
 
 def write_model_inputs(
-    path: Path, masked: pd.DataFrame, pictures: Archive, drawn: Archive, settings: ResizeParams
+    path: Path, masked: pd.DataFrame, pictures: Archive, drawn: Archive, settings: ResizeSettings
 ) -> dict[str, Row]:
     """Write the pictures of rows of data/masks.csv into one archive; what data/letterbox.csv says of each, by id."""
     made = batches.ordered_thread_map(

@@ -1,30 +1,32 @@
-"""Take the background away (or blur it, or keep it) and bring every crop into one frame, by default padded."""
+"""Section `resize` of params.yaml."""
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from stages.core import params
-from stages.resize import frame
+from pydantic import Field
 
-Channel = Annotated[int, params.Range(0, 255)]
+from stages.core.settings import Settings
+from stages.resize.frame import Fit
+
+Channel = Annotated[int, Field(ge=0, le=255)]
+Pixels = Annotated[int, Field(ge=16, le=2048)]
 
 
-@dataclass(frozen=True)
-class ResizeParams:
-    """`width` and `height` of the frame in pixels, what becomes of the background, and the file format.
+class ResizeSettings(Settings):
+    """The size of what the models see, what becomes of the background, and the file format."""
 
-    `fit` says how a crop fills the frame (`frame.fit`). `fill` (red, green, blue) is the colour of the padding and
-    of a removed background. `blur` is the sigma of a blurred one as a share of the crop's longer side. `png` is
-    without loss, `jpg` has quality 95.
-    """
-
-    width: Annotated[int, params.Range(16, 2048)]
-    height: Annotated[int, params.Range(16, 2048)]
-    background: Literal["remove", "blur", "keep"]
-    fill: tuple[Channel, Channel, Channel]
-    blur: Annotated[float, params.Range(0, 0.5)]
-    format: Literal["png", "jpg"]
-    fit: frame.Fit = "pad"
+    width: Pixels = Field(description="of the model inputs, in pixels")
+    height: Pixels = Field(description="of the model inputs, in pixels")
+    fit: Fit = Field(
+        "pad",
+        description="`pad` keeps the aspect ratio and fills the rest with `fill`, `reflect` with the mirrored crop; "
+        "`squash` stretches the crop",
+    )
+    background: Literal["remove", "blur", "keep"] = Field(description="what becomes of the pixels outside the mask")
+    fill: tuple[Channel, Channel, Channel] = Field(description="red, green, blue of padding and removed background")
+    blur: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        description="sigma of a blurred background, as a share of the crop's longer side"
+    )
+    format: Literal["png", "jpg"] = Field(description="`png` is lossless, `jpg` has quality 95")
 
     @property
     def frame_wh(self) -> tuple[int, int]:

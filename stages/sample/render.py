@@ -8,9 +8,10 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from stages.core import atomic, command, params, progress, tables
+from stages.core import atomic, command, progress, tables
+from stages.core.settings import read as read_settings
 from stages.sample.renderer import sample
-from stages.sample.settings import SampleParams
+from stages.sample.settings import SampleSettings
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -24,7 +25,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def rendered_files(tasks: list[sample.RenderTask], settings: SampleParams, jobs: int) -> Iterator[sample.Rendered]:
+def rendered_files(tasks: list[sample.RenderTask], settings: SampleSettings, jobs: int) -> Iterator[sample.Rendered]:
     """The finished files in the order of the tasks, made by `jobs` processes."""
     make = partial(sample.make, params=settings)
     if jobs <= 1:
@@ -53,7 +54,7 @@ def require_no_unexpected_files(folder: Path, expected: set[Path]) -> None:
         )
 
 
-def write_all(args: argparse.Namespace, settings: SampleParams) -> list[sample.Rendered]:
+def write_all(args: argparse.Namespace, settings: SampleSettings) -> list[sample.Rendered]:
     """Make and write every photo and mask; return them without their pictures' bytes."""
     tasks = sample.tasks(settings.photos_per_class)
     require_no_unexpected_files(args.photos, {args.photos / task.path for task in tasks})
@@ -70,7 +71,7 @@ def write_all(args: argparse.Namespace, settings: SampleParams) -> list[sample.R
 def main(argv: list[str] | None = None) -> None:
     """Parse, render, write."""
     args = parse_args(argv)
-    settings = params.read(args.params, "sample", SampleParams)
+    settings = read_settings(args.params, "sample", SampleSettings)
     rendered = write_all(args, settings)
     tables.write(args.truth, sample.truth(rendered))
     n_regular = sum(item.task.kind == "car" for item in rendered)

@@ -9,14 +9,15 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from stages.core import atomic, batches, command, params, progress, tables
+from stages.core import atomic, batches, command, progress, settings, tables
 from stages.core.archive import Archive
 from stages.images import detection_metrics, images
 from stages.images.boxes import COLUMNS as CORNERS
 from stages.images.overlap import upsample_map
 from stages.schemas import crops, detections, manifest, masks
 from stages.selection import main_car, sweep
-from stages.selection.main_car import NO_CANDIDATES, CropParams, candidates_by_photo
+from stages.selection.main_car import NO_CANDIDATES, candidates_by_photo
+from stages.selection.settings import SelectionSettings
 from stages.selection.sweep import SweepInput
 
 TRUTH_COLUMNS = {"path": "str", "kind": "str", **dict.fromkeys(CORNERS, "float")}
@@ -93,9 +94,9 @@ def main() -> None:
     for name in ("truth", "true-masks", "metrics", "thresholds"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
-    rule = params.read(arguments.params, "crop", CropParams)
+    rule = settings.read(arguments.params, "crop", SelectionSettings, subset=True)
     both = pair_boxes(crops.read(arguments.boxes), tables.read(arguments.truth, TRUTH_COLUMNS))
-    names = params.load(arguments.params)["segmenters"]
+    names = settings.load(arguments.params)["segmenters"]
     maps = {name: Archive(arguments.maps / f"{name}.zip") for name in names}
     overlaps = all_mask_overlaps(both, MaskSources(Archive(arguments.masks), arguments.true_masks, maps), rule.margin)
     found = detection_metrics.box_ious(both[CORNERS].to_numpy(), both[[f"true_{name}" for name in CORNERS]].to_numpy())

@@ -1,17 +1,17 @@
-"""The embedded sample: which photos there are, what each is drawn from, and the truth about them."""
+"""Section `sample` of params.yaml."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
-from stages.core.params import Count, Range
+from pydantic import Field
+
+from stages.core.settings import Count, Settings
 
 
-@dataclass(frozen=True)
-class SampleParams:
-    """Section `sample`: how many photos per body type, how large, drawn from which seed."""
+class SampleSettings(Settings):
+    """The embedded sample that the project renders itself."""
 
-    seed: int
-    photos_per_class: Count
-    width: Annotated[int, Range(160, 4096)]
-    height: Annotated[int, Range(120, 4096)]
-    jpeg_quality: Annotated[int, Range(40, 100)]
+    seed: int = Field(description="from which every photo is rendered")
+    photos_per_class: Count = Field(description="regular photos of each of ten body types")
+    width: Annotated[int, Field(ge=160, le=4096)] = Field(description="of the photos, in pixels")
+    height: Annotated[int, Field(ge=120, le=4096)] = Field(description="of the photos, in pixels")
+    jpeg_quality: Annotated[int, Field(ge=40, le=100)] = Field(description="of the photos' JPEG files")

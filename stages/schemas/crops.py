@@ -21,7 +21,7 @@ COLUMNS = {
     "score": "float",  # 0..1
     "class_name": "str",
     "n_vehicles": "int",  # different vehicles above the threshold
-    "rival": "float",  # rank (score x sqrt(area)) of the next best vehicle as a share of the best one's, 0..1
+    "runner_up_ratio": "float",  # rank (score x sqrt(area)) of the next best vehicle as a share of the best one's, 0..1
 }
 
 

@@ -13,11 +13,11 @@ from stages.core import archive, batches, progress
 from stages.core.archive import Archive
 from stages.images import images
 from stages.networks import runtime
-from stages.networks.inference_cache import InferenceCache, digest_of
+from stages.networks.inference_cache import InferenceCache, code_digest, digest_of
 from stages.networks.runtime import InferenceFn
 from stages.schemas import crops, masks
 from stages.segment import segmenter
-from stages.segment.settings import SegmenterParams, SegmentParams
+from stages.segment.settings import SegmenterSettings, SegmentSettings
 
 
 class SegmenterInput(NamedTuple):
@@ -27,7 +27,7 @@ class SegmenterInput(NamedTuple):
     picture: np.ndarray | None
 
 
-def read_input(pictures: Archive, view: SegmenterParams, image_id: str) -> SegmenterInput:
+def read_input(pictures: Archive, view: SegmenterSettings, image_id: str) -> SegmenterInput:
     """Decode the crop of one photo and prepare it for the network."""
     try:
         crop = images.stored_picture(pictures, crops.picture_of(image_id))
@@ -37,7 +37,7 @@ def read_input(pictures: Archive, view: SegmenterParams, image_id: str) -> Segme
 
 
 def segment_all(
-    image_ids: list[str], pictures: Archive, network: InferenceFn, view: SegmenterParams, batch_size: int
+    image_ids: list[str], pictures: Archive, network: InferenceFn, view: SegmenterSettings, batch_size: int
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the image id and the map `(side, side)` uint8 of every crop that can be read, in order."""
     prepared = batches.ordered_thread_map(partial(read_input, pictures, view), image_ids, ahead=2 * batch_size)
@@ -49,18 +49,21 @@ def segment_all(
             yield from zip(names, segmenter.segment(np.stack(ready), network, view))
 
 
-def load_network(networks: Path, view: SegmenterParams, settings: SegmentParams) -> InferenceFn:
+def load_network(networks: Path, view: SegmenterSettings, settings: SegmentSettings) -> InferenceFn:
     """The network of a segmenter, ready to run."""
-    return runtime.load(networks / view.spec.file, [view.spec.output], settings.runtime, view.input_px)
+    return runtime.load(networks / view.spec.file, [view.spec.output], settings.inference, view.input_px)
 
 
-def cache_key(networks: Path, view: SegmenterParams, settings: SegmentParams) -> dict[str, object]:
+def cache_key(networks: Path, view: SegmenterSettings, settings: SegmentSettings) -> dict[str, object]:
     """What the map of a crop depends on beside the crop: the network, how it is shown and run, code, machine."""
     return {
         "network": digest_of([runtime.require_network(networks / view.spec.file)]),
-        "settings": [asdict(view), asdict(settings)],
-        "code": digest_of([*sorted(Path(images.__file__).parent.glob("*.py")), Path(__file__)]),
-        "system": runtime.describe_runtime(settings.runtime),
+        "spec": asdict(view.spec),
+        "side": view.side,
+        "settings": [view.model_dump(), settings.model_dump()],
+        # `images` decodes the crops and encodes the maps.
+        "code": code_digest("stages.segment.segmenter", "stages.images.images"),
+        "system": runtime.describe_runtime(settings.inference),
     }
 
 
@@ -78,21 +81,21 @@ def digests(image_ids: list[str], pictures: Archive) -> dict[str, str]:
 
 
 def run_inference(
-    new: dict[str, str], pictures: Archive, networks: Path, view: SegmenterParams, settings: SegmentParams
+    new: dict[str, str], pictures: Archive, networks: Path, view: SegmenterSettings, settings: SegmentSettings
 ) -> Iterator[tuple[str, bytes]]:
     """Yield crop digest and encoded map of each crop, given as digests by image id, that can be read."""
     if new:
         network = load_network(networks, view, settings)
-        for name, plane in segment_all(list(new), pictures, network, view, settings.runtime.batch_size):
+        for name, plane in segment_all(list(new), pictures, network, view, settings.inference.batch_size):
             yield new[name], images.encode(plane, ".png")
 
 
-def write_maps(keys: dict[str, str], answers: InferenceCache, path: Path) -> int:
+def write_maps(keys: dict[str, str], cache: InferenceCache, path: Path) -> int:
     """Write the map of every photo whose crop has one, from the crops' digests by image id; how many there are."""
     count = 0
     with archive.writing(path) as add:
         for image_id, key in keys.items():
-            for _, content in answers.all_of([key]):
+            for _, content in cache.get_many([key]):
                 add(masks.picture_of(image_id), content)
                 count += 1
     return count

@@ -4,10 +4,10 @@ import numpy as np
 
 from stages.images import letterbox
 from stages.networks.runtime import InferenceFn
-from stages.segment.settings import SegmenterParams
+from stages.segment.settings import SegmenterSettings
 
 
-def prepare(crop: np.ndarray, view: SegmenterParams) -> np.ndarray:
+def prepare(crop: np.ndarray, view: SegmenterSettings) -> np.ndarray:
     """Squeeze `(H, W, 3)` uint8 RGB to the network's `(3, side, side)` float32, mirrored where asked, normalised.
 
     As in the networks' training, the aspect ratio is not kept.
@@ -19,7 +19,7 @@ def prepare(crop: np.ndarray, view: SegmenterParams) -> np.ndarray:
     return np.ascontiguousarray(_mirrored(normalised.transpose(2, 0, 1), view.flip))
 
 
-def segment(inputs: np.ndarray, network: InferenceFn, view: SegmenterParams) -> np.ndarray:
+def segment(inputs: np.ndarray, network: InferenceFn, view: SegmenterSettings) -> np.ndarray:
     """The soft maps `(N, side, side)` uint8 of prepared crops `(N, 3, side, side)`, 255 = wholly the object.
 
     They lie as the crops do, mirrored back where those were shown mirrored.

@@ -1,37 +1,33 @@
-"""Crops through a segmenter: pictures in, soft maps of the foremost object out."""
+"""Section `segment` and the entries of section `segmenters` of params.yaml."""
 
-from dataclasses import dataclass
+from pydantic import Field, field_validator
 
-from stages.core import params
+from stages.core.settings import Count, Settings
 from stages.networks.catalogue import SEGMENTERS, Segmenter
-from stages.networks.runtime import RuntimeParams
+from stages.networks.settings import InferenceSettings
 
 
-@dataclass(frozen=True)
-class SegmentParams:
-    """Section `segment`: how the networks are run, all of them alike."""
+class SegmentSettings(Settings):
+    """How the segmenters are run, all of them alike."""
 
-    runtime: RuntimeParams
+    inference: InferenceSettings = Field(description="how the networks are run")
 
 
-@dataclass(frozen=True)
-class SegmenterParams:
-    """One entry of `segmenters`: a network and how the crop is shown to it.
+class SegmenterSettings(Settings):
+    """A network that draws a saliency map of every crop, and what it is shown of the crop."""
 
-    `flip` shows it mirrored and mirrors the map back. `input_px` is the side of the network's input where that
-    is not to be the one it was trained with; only networks without fixed sizes inside take another.
-    """
+    network: str = Field(description="`u2netp`, `isnet`, or a segmentation network of GluonCV, `gluoncv/...`")
+    flip: bool = Field(False, description="run the mirrored crop, and mirror the map back")
+    input_px: Count | None = Field(
+        None, description="side of the network's input in pixels; null: the side of its training"
+    )
 
-    network: str
-    flip: bool = False
-    input_px: params.Count | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse a network that is not in the table."""
-        if self.network not in SEGMENTERS:
-            raise params.ParamError(
-                f"segmenters.*.network: expected one of {', '.join(SEGMENTERS)}, found {self.network!r}"
-            )
+    @field_validator("network")
+    @classmethod
+    def _is_known(cls, network: str) -> str:
+        if network not in SEGMENTERS:
+            raise ValueError(f"expected one of {', '.join(SEGMENTERS)}, found {network!r}")
+        return network
 
     @property
     def spec(self) -> Segmenter:

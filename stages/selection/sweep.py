@@ -1,7 +1,6 @@
 """How the choice of the main car moves with each threshold of the rule, without running a network again."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,14 +8,15 @@ import pandas as pd
 
 from stages.images import detection_metrics
 from stages.schemas.crops import REJECTION_REASONS
-from stages.selection.main_car import Candidates, CropParams, Selection, select_box
+from stages.selection.main_car import Candidates, Selection, select_box
+from stages.selection.settings import SelectionSettings
 
 # Each threshold is moved over these values while the others stay as the rule has them.
 GRID: dict[str, tuple[float, ...]] = {
     "min_score": (0.05, 0.075, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
     "min_area": (0.0, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2),
     "min_aspect": (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
-    "max_rival": (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0),
+    "max_runner_up_ratio": (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0),
 }
 
 
@@ -28,24 +28,24 @@ class SweepInput(NamedTuple):
     true_box: np.ndarray | None = None
 
 
-def sweep_thresholds(photos: list[SweepInput], rule: CropParams) -> dict[str, pd.DataFrame]:
-    """For each threshold of GRID a table with a row per value: see `tally`; `is_current` marks the rule's own value."""
+def sweep_thresholds(photos: list[SweepInput], rule: SelectionSettings) -> dict[str, pd.DataFrame]:
+    """For each threshold of GRID a table of `count_outcomes` by value; `is_current` marks the rule's own value."""
     return {name: _moved(photos, rule, name, getattr(rule, name), values) for name, values in GRID.items()}
 
 
 def _moved(
-    photos: list[SweepInput], rule: CropParams, name: str, current: float, values: Iterable[float]
+    photos: list[SweepInput], rule: SelectionSettings, name: str, current: float, values: Iterable[float]
 ) -> pd.DataFrame:
     moved = {value: count_outcomes(photos, _with(rule, name, value)) for value in sorted({*values, current})}
     return pd.DataFrame([{"value": value, "is_current": value == current, **row} for value, row in moved.items()])
 
 
-def _with(rule: CropParams, name: str, value: float) -> CropParams:
+def _with(rule: SelectionSettings, name: str, value: float) -> SelectionSettings:
     changed: dict[str, Any] = {name: value}
-    return replace(rule, **changed)
+    return rule.replace(**changed)
 
 
-def count_outcomes(photos: list[SweepInput], rule: CropParams) -> dict[str, float | int]:
+def count_outcomes(photos: list[SweepInput], rule: SelectionSettings) -> dict[str, float | int]:
     """Counts over all photos: `photos`, `cropped`, one for each reason, and `share_cropped`, 0..1.
 
     Where true boxes are known also `recall_50`, the share of photos whose chosen box overlaps the true one by IoU

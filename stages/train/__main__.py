@@ -4,12 +4,13 @@ import argparse
 from pathlib import Path
 
 from stages.classifiers import keras_file, pretrained, runtime
-from stages.classifiers.settings import ModelParams
-from stages.core import atomic, command, params, progress
+from stages.classifiers.settings import ModelSettings
+from stages.core import atomic, command, progress, settings
+from stages.core.runtime_settings import RuntimeSettings
 from stages.schemas import class_list
 from stages.train.checkpoint import Checkpoint, fingerprint
 from stages.train.curves import Curves
-from stages.train.settings import TrainParams, resolve
+from stages.train.settings import TrainSettings, resolve
 from stages.train.trainer import TrainingSetup, describe, read_splits, train
 
 
@@ -26,10 +27,12 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Parse, load, train, write."""
     args = arguments()
-    model = params.read(args.params, f"models.{args.model}", ModelParams)
-    recipe = resolve(params.read(args.params, "train", TrainParams), model, args.model)
+    model = settings.read(args.params, f"models.{args.model}", ModelSettings)
+    recipe = resolve(settings.read(args.params, "train", TrainSettings), model, args.model)
     classes = class_list.read_classes(args.classes)
-    system = runtime.configure(recipe.seed, recipe.threads, recipe.precision)
+    system = runtime.configure(
+        recipe.seed, settings.read(args.params, "runtime", RuntimeSettings).n_threads, recipe.precision
+    )
     splits = read_splits(args.table, args.photos, classes)
     decisive = [args.table, args.photos, args.pretrained / model.weights]
     kept = Checkpoint(args.logs / "checkpoint.npz", fingerprint((model, recipe, system, classes), decisive))

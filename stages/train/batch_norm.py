@@ -1,8 +1,8 @@
-"""The statistics of batch normalisation, worked out anew on the photos that a network will meet.
+"""Recalibration of batch normalisation: its statistics, computed again on images without augmentation.
 
-Running averages of a training tell of varied photos and of weights that have moved on since; with a dozen steps an
-epoch they also lag far behind. Both make a network worse where it is used than where it was trained (Touvron et al.
-2019, arXiv:1906.06423, section 3.2; Wu & Johnson 2021, arXiv:2105.07576, section 3).
+The moving averages of a training describe augmented images and earlier weights, and with a dozen steps per epoch they
+lag far behind. Both cost accuracy at inference (Touvron et al. 2019, arXiv:1906.06423, section 3.2; Wu & Johnson 2021,
+arXiv:2105.07576, section 3).
 """
 
 from collections.abc import Callable, Iterable
@@ -13,43 +13,42 @@ import numpy as np
 from stages.classifiers.engine import keras, tf
 
 
-def forward(model: keras.Model) -> Callable[[Any], Any]:
-    """Return what shows a batch to `model` as training does, for `reestimate`; it is compiled once, so keep it."""
-    return tf.function(lambda photos: model(photos, training=True))
+def compiled_forward(model: keras.Model) -> Callable[[Any], Any]:
+    """Return the forward pass of `model` in training mode, for `recalibrate`; keep it, since it compiles once."""
+    return tf.function(lambda images: model(images, training=True))
 
 
-def normalisers(model: keras.Model) -> list[keras.layers.BatchNormalization]:
-    """Return the layers of `model` that normalise by their own batch while they train."""
-    found = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    return [layer for layer in found if layer.trainable]
+def trainable_batch_norms(model: keras.Model) -> list[keras.layers.BatchNormalization]:
+    """Return the layers of `model` that normalise by the statistics of the batch in training."""
+    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    return [layer for layer in layers if layer.trainable]
 
 
-def recalibrate(model: keras.Model, show: Callable[[Any], Any], batches: Iterable[np.ndarray]) -> None:
-    """Set mean and variance of every trainable batch normalisation to those of all `batches`, of one shape.
+def recalibrate(model: keras.Model, forward: Callable[[Any], Any], batches: Iterable[np.ndarray]) -> None:
+    """Set mean and variance of every trainable batch normalisation to those over all `batches`.
 
-    `show` is the `forward` of `model`. `batches` (B, H, W, 3) RGB uint8 hold photos alone, none that fill up; without
-    a batch nothing changes.
+    `forward` is the `compiled_forward` of `model`. `batches` (B, H, W, 3) RGB uint8 have one shape and no padding.
+    Without a batch nothing changes.
     """
-    layers = normalisers(model)
+    layers = trainable_batch_norms(model)
     momenta = [layer.momentum for layer in layers]
     moments = []
     try:
         for layer in layers:
-            # The running averages then are the statistics of the last batch.
-            layer.momentum = 0.0
-        for photos in batches:
-            show(photos)
-            moments.append([_moments(layer) for layer in layers])
+            layer.momentum = 0.0  # the moving averages become the statistics of the last batch
+        for images in batches:
+            forward(images)
+            moments.append([_batch_moments(layer) for layer in layers])
     finally:
         for layer, momentum in zip(layers, momenta):
             layer.momentum = momentum
-    for layer, of_batches in zip(layers, zip(*moments)):
-        mean, square = (np.mean(parts, axis=0) for parts in zip(*of_batches))
+    for layer, layer_moments in zip(layers, zip(*moments)):
+        mean, mean_square = (np.mean(values, axis=0) for values in zip(*layer_moments))
         layer.moving_mean.assign(mean)
-        layer.moving_variance.assign(square - mean**2)
+        layer.moving_variance.assign(mean_square - mean**2)
 
 
-def _moments(layer: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The mean (D,) and the mean square (D,) of the last batch, float64."""
-    mean, variance = (np.asarray(part, np.float64) for part in (layer.moving_mean, layer.moving_variance))
+def _batch_moments(layer: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean (D,) and the mean square (D,) of the last batch, float64."""
+    mean, variance = (np.asarray(value, np.float64) for value in (layer.moving_mean, layer.moving_variance))
     return mean, variance + mean**2

@@ -1,4 +1,4 @@
-"""The state of an unfinished training on disk, so that a broken session costs minutes."""
+"""The checkpoint of an unfinished training: an interruption costs minutes, not the training."""
 
 import hashlib
 import json
@@ -11,54 +11,52 @@ import numpy as np
 
 from stages.core import atomic
 
-_FACTS = "facts"
-_CHUNK = 2**20
+_HEADER = "header"
+_CHUNK_BYTES = 2**20
 
 
 class Checkpoint:
-    """One file, which belongs to one training alone: that of the `fingerprint`.
+    """One file of arrays and JSON, no pickles, that belongs to the training with this `fingerprint`.
 
-    It holds arrays and JSON, nothing that could run. A file that another training left, or that is damaged, counts for
-    nothing.
+    A damaged file, or one of another training, is treated as no file.
     """
 
     def __init__(self, path: Path, fingerprint: str) -> None:
         self.path, self.fingerprint = path, fingerprint
 
-    def save(self, arrays: Mapping[str, list[np.ndarray]], facts: Mapping[str, Any]) -> None:
-        """Write lists of arrays by name, and facts that JSON can hold, whole or not at all."""
-        flat = {f"{name}/{place}": array for name, found in arrays.items() for place, array in enumerate(found)}
-        counts = {name: len(found) for name, found in arrays.items()}
-        text = json.dumps({"fingerprint": self.fingerprint, "counts": counts, "facts": facts})
+    def save(self, arrays: Mapping[str, list[np.ndarray]], metadata: Mapping[str, Any]) -> None:
+        """Replace the file, atomically, by lists of arrays by name and by `metadata`, which JSON can hold."""
+        flat = {f"{name}/{index}": array for name, values in arrays.items() for index, array in enumerate(values)}
+        counts = {name: len(values) for name, values in arrays.items()}
+        header = json.dumps({"fingerprint": self.fingerprint, "counts": counts, "metadata": metadata})
+        flat[_HEADER] = np.frombuffer(header.encode(), np.uint8)
         with atomic.replacing(self.path) as temporary:
-            np.savez(temporary, **{_FACTS: np.frombuffer(text.encode(), np.uint8)}, **flat)  # type: ignore[arg-type]
+            np.savez(temporary, **flat)  # type: ignore[arg-type]
 
     def load(self) -> tuple[dict[str, list[np.ndarray]], dict[str, Any]] | None:
-        """Return what `save` was given, or None where there is no whole file of this training."""
+        """Return the arrays and the metadata of `save`, or None without an intact file of this training."""
         try:
             with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-                told = json.loads(archive[_FACTS].tobytes())
-                if told["fingerprint"] != self.fingerprint:
+                header = json.loads(archive[_HEADER].tobytes())
+                if header["fingerprint"] != self.fingerprint:
                     return None
-                arrays = {
-                    name: [archive[f"{name}/{place}"] for place in range(count)]
-                    for name, count in told["counts"].items()
-                }
+                counts = header["counts"].items()
+                arrays = {name: [archive[f"{name}/{index}"] for index in range(count)] for name, count in counts}
         except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
             return None
-        return arrays, told["facts"]
+        return arrays, header["metadata"]
 
     def remove(self) -> None:
-        """Remove the file of a training that has ended."""
+        """Remove the file, if there is one, after the training has ended."""
         self.path.unlink(missing_ok=True)
 
 
 def fingerprint(facts: object, files: Iterable[str | Path]) -> str:
-    """Return a SHA-256 in hex over `facts`, by what they print as, and over the content of files, in order."""
+    """Return a SHA-256 in hex over the `repr` of `facts` and over the bytes of `files`, in their order."""
     digest = hashlib.sha256(repr(facts).encode())
     for file in files:
         digest.update(b"\0")
         with Path(file).open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
+            while chunk := stream.read(_CHUNK_BYTES):
                 digest.update(chunk)
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""How training went, epoch by epoch: for DVC (files that hold figures alone) and for TensorBoard."""
+"""Learning curves: metrics per epoch for DVC (reproducible files) and for TensorBoard."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,10 +12,10 @@ from stages.classifiers.engine import tf
 
 
 class Curves:
-    """Logs scalars per epoch to `tracked` (DVCLive: equal runs give equal bytes) and to `logs` (TensorBoard).
+    """Logs scalars per epoch to `tracked` (DVCLive: equal runs write equal bytes) and to `logs` (TensorBoard).
 
-    Figures that differ from run to run, such as speed, belong to `logs` alone. Raises RuntimeError in a Git
-    repository without a commit, which DVCLive cannot start in.
+    Values that differ from run to run, such as speed, go to `logs` only. Raises RuntimeError in a Git repository
+    without a commit, where DVCLive cannot start.
     """
 
     def __init__(self, tracked: Path, logs: Path) -> None:
@@ -25,10 +25,10 @@ class Curves:
             raise RuntimeError(
                 f"{Path.cwd()}: expected a Git repository with a commit, found: {error}; run `git commit` once"
             ) from error
-        # What a broken run left there would be drawn beside the same epochs of this one.
+        # TensorBoard would draw the events of an interrupted run beside those of this one.
         for stale in logs.glob("events.*"):
             stale.unlink()
-        self._board = tf.summary.create_file_writer(str(logs))
+        self._writer = tf.summary.create_file_writer(str(logs))
 
     def __enter__(self) -> "Curves":
         return self
@@ -37,19 +37,19 @@ class Curves:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._live.__exit__(kind, error, trace)
-        self._board.close()
+        self._writer.close()
 
-    def log(self, epoch: int, figures: Mapping[str, float], untracked: Mapping[str, float]) -> None:
-        """Log the figures of one epoch by name, such as `val/log_loss`."""
+    def log(self, epoch: int, metrics: Mapping[str, float], untracked: Mapping[str, float]) -> None:
+        """Log the metrics of one epoch by name, such as `val/log_loss`; `untracked` ones go to TensorBoard only."""
         self._live.step = epoch
-        for name, value in figures.items():
+        for name, value in metrics.items():
             self._live.log_metric(name, value)
-        with self._board.as_default(step=epoch):
-            for name, value in {**figures, **untracked}.items():
+        with self._writer.as_default(step=epoch):
+            for name, value in {**metrics, **untracked}.items():
                 tf.summary.scalar(name, value)
 
-    def spread(self, epoch: int, weights: Mapping[str, np.ndarray]) -> None:
-        """Log histograms of weights by name, for TensorBoard alone: layers that die or run away show there first."""
-        with self._board.as_default(step=epoch):
+    def log_histograms(self, epoch: int, weights: Mapping[str, np.ndarray]) -> None:
+        """Log histograms of weights by name to TensorBoard: they show layers that die or diverge."""
+        with self._writer.as_default(step=epoch):
             for name, values in weights.items():
                 tf.summary.histogram(name, values)

@@ -1,96 +1,94 @@
-"""The parameters of training, and the few numbers that follow from them alone."""
+"""Section `train` of params.yaml, and the few numbers that follow from it alone."""
 
-import dataclasses
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from stages.classifiers.settings import Dropout, LoaderParams, ModelParams, Side, derive_seed
-from stages.core.params import Count, NotNegative, ParamError, Positive, Range, Share
+from pydantic import Field
+
+from stages.classifiers.settings import Dropout, LoaderSettings, ModelSettings, Side, derive_seed
+from stages.core.settings import Count, NotNegative, Positive, Settings, SettingsError, Share, WholeNumber
+
+Half = Annotated[float, Field(ge=0, le=0.5)]
 
 
-@dataclass(frozen=True)
-class AugmentParams:
-    """How training photos are varied: `flip`, `affine`, `colour`, `blur`, `cutout`, `mixup` and `cutmix` are
-    probabilities, `blur_px` is the largest standard deviation in pixels, the rest sizes.
+class AugmentSettings(Settings):
+    """How training photos are varied; val and test never are.
 
-    All probabilities but the first are multiplied by a strength that is one at first, falls in a straight line
-    after `full_share` of the training, and ends at `final_strength`: the end is learned on photos as they
-    are. A mirrored car is as likely a photo as the first, so the flip goes on.
+    All probabilities but `flip` are multiplied by a strength that is 1 at first, falls in a straight line after
+    `full_share` of the training and ends at `final_strength`, so that the end is learned on photos as they are. A
+    mirrored car is as likely a photo as the first, so `flip` stays.
     """
 
-    flip: Share = 0.5
-    affine: Share = 0.8
-    rotate_degrees: Annotated[float, Range(0, 45)] = 8.0
-    zoom: Annotated[float, Range(0, 0.5)] = 0.15
-    shift: Annotated[float, Range(0, 0.5)] = 0.08
-    colour: Share = 0.8
-    brightness: Share = 0.25
-    contrast: Share = 0.25
-    saturation: Share = 0.4
-    blur: Share = 0.0
-    blur_px: Annotated[float, Range(0, 16)] = 1.5
-    cutout: Share = 0.5
-    cutout_side: Share = 0.35
-    mixup: Share = 0.0
-    cutmix: Share = 0.0
-    mix_alpha: Positive = 0.4
-    full_share: Share = 0.6
-    final_strength: Share = 0.0
+    flip: Share = Field(0.5, description="probability of mirroring")
+    affine: Share = Field(0.8, description="probability of rotation, zoom and shift")
+    rotate_degrees: Annotated[float, Field(ge=0, le=45)] = Field(8.0, description="largest angle, either way")
+    zoom: Half = Field(0.15, description="largest change of scale, as a share")
+    shift: Half = Field(0.08, description="largest shift, as a share of the side")
+    colour: Share = Field(0.8, description="probability of changes of brightness, contrast and saturation")
+    brightness: Share = Field(0.25, description="largest change, as a share")
+    contrast: Share = Field(0.25, description="largest change, as a share")
+    saturation: Share = Field(0.4, description="largest change, as a share")
+    blur: Share = Field(0.0, description="probability of a Gaussian blur")
+    blur_px: Annotated[float, Field(ge=0, le=16)] = Field(1.5, description="largest sigma of the blur, in pixels")
+    cutout: Share = Field(0.5, description="probability of a grey square (DeVries & Taylor 2017, arXiv:1708.04552)")
+    cutout_side: Share = Field(0.35, description="side of the square, as a share of the photo's shorter side")
+    mixup: Share = Field(0.0, description="probability of mixup (Zhang et al. 2018, arXiv:1710.09412)")
+    cutmix: Share = Field(0.0, description="probability of CutMix (Yun et al. 2019, arXiv:1905.04899)")
+    mix_alpha: Positive = Field(0.4, description="both parameters of the beta distribution of mixup and CutMix")
+    full_share: Share = Field(0.6, description="share of the training at full strength")
+    final_strength: Share = Field(0.0, description="strength at the end of the training")
 
 
-@dataclass(frozen=True)
-class Phase:
-    """A stretch of the training: `epochs`, and what it does otherwise than section `train`; null is as there.
+class Phase(Settings):
+    """A phase of the training, and what it does differently from section `train`; null: nothing.
 
-    `input_px` is the longer side at which the network sees the photos meanwhile (progressive resolution: Tan & Le 2021,
-    arXiv:2104.00298, section 4), `strength` multiplies the strength of the augmentation.
+    Progressive resolution: Tan & Le 2021, arXiv:2104.00298, section 4.
     """
 
-    epochs: Count
-    frozen_share: Share | None = None
-    learning_rate: Positive | None = None
-    input_px: Side | None = None
-    strength: Share = 1.0
+    epochs: Count = Field(description="epochs of this phase")
+    frozen_share: Share | None = Field(None, description="in place of `train.frozen_share`")
+    learning_rate: Positive | None = Field(None, description="in place of `train.learning_rate`")
+    input_px: Side | None = Field(None, description="longer side of the network's input, in pixels")
+    strength: Share = Field(1.0, description="factor on the strength of the augmentation")
 
 
-@dataclass(frozen=True)
-class TrainParams(LoaderParams):
-    """Section `train`: how every model is trained.
+class TrainSettings(LoaderSettings):
+    """How every model is trained: its head first, then all of it, or phase by phase.
 
-    `unfreeze` is `all` for one phase of `epochs`, or a list of phases one behind the other, such as a gradual
-    unfreezing (Howard & Ruder 2018, arXiv:1801.06146, section 3.3), which count their epochs themselves.
-    `warmup_epochs` and `patience` count epochs (patience null: no early stopping), `frozen_share` is the share
-    of the layers, counted from the photo on, that keep their pretrained weights, `momentum` is SGD's,
-    `batch_norm` `trained` normalises each batch by itself, `ema` is the momentum of an average of the weights that is
-    judged and kept in place of the last ones (0: none), `class_weights` `balanced` weighs photos of rare classes more,
-    `probe_l2` is the penalty on the squared weights of the first, linear fit of the head, `cache_mb` the memory allowed
-    for decoded photos. The state is kept on disk after every epoch, and within one every `checkpoint_minutes`.
+    Gradual unfreezing: Howard & Ruder 2018, arXiv:1801.06146, section 3.3. State is saved after every epoch.
     """
 
-    unfreeze: Literal["all"] | tuple[Phase, ...] = "all"
-    epochs: Annotated[int, Range(0)] = 10
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: Positive = 5e-4
-    momentum: Share = 0.9
-    warmup_epochs: NotNegative = 2.0
-    weight_decay: NotNegative = 1e-3
-    label_smoothing: Annotated[float, Range(0, 0.9)] = 0.1
-    class_weights: Literal["none", "balanced"] = "none"
-    frozen_share: Share = 0.25
-    batch_norm: Literal["frozen", "trained"] = "frozen"
-    ema: Annotated[float, Range(0, 0.9999)] = 0.0
-    dropout: Dropout = 0.2
-    probe_l2: Positive = 0.03
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    patience: Count | None = 6
-    checkpoint_minutes: Positive = 5.0
-    cache_mb: Annotated[int, Range(0)] = 2000
-    augment: AugmentParams = dataclasses.field(default_factory=AugmentParams)
+    unfreeze: Literal["all"] | tuple[Phase, ...] = Field(
+        "all", description="one phase of `epochs`, or a list of phases, which count their epochs themselves"
+    )
+    epochs: WholeNumber = Field(10, description="of the one phase; 0 keeps the fitted head")
+    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="`sgd` with Nesterov's momentum")
+    learning_rate: Positive = Field(5e-4, description="peak, after a linear warm-up and before a cosine to 0")
+    momentum: Share = Field(0.9, description="of `sgd`")
+    warmup_epochs: NotNegative = Field(2.0, description="length of the warm-up")
+    weight_decay: NotNegative = Field(1e-3, description="decoupled; offsets and scales of normalisation have none")
+    label_smoothing: Dropout = Field(0.1, description="probability spread over all classes")
+    class_weights: Literal["none", "balanced"] = Field("none", description="`balanced` weights rare classes more")
+    frozen_share: Share = Field(0.25, description="share of the layers, from the input on, that stay pretrained")
+    batch_norm: Literal["frozen", "trained"] = Field(
+        "frozen", description="`trained` normalises by each batch and recalibrates the statistics after each epoch"
+    )
+    ema: Annotated[float, Field(ge=0, le=0.9999)] = Field(
+        0.0, description="momentum of averaged weights, which are evaluated and kept; 0: none"
+    )
+    dropout: Dropout = Field(0.2, description="before the classes")
+    head_l2: Positive = Field(0.03, description="penalty of the linear head's fit on frozen features")
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="float32 on CPUs, bfloat16 or float16 on NVIDIA cards"
+    )
+    patience: Count | None = Field(6, description="epochs without a better val log loss before the end; null: no end")
+    checkpoint_minutes: Positive = Field(5.0, description="between checkpoints within an epoch")
+    cache_mb: WholeNumber = Field(2000, description="memory for decoded photos, in MB")
+    augment: AugmentSettings = Field(AugmentSettings(), description="how training photos are varied")
 
     def phases(self) -> tuple[Phase, ...]:
         """Return the phases, in order; none where there is no epoch to train for."""
         if self.unfreeze == "all":
-            return (Phase(self.epochs),) if self.epochs else ()
+            return (Phase(epochs=self.epochs),) if self.epochs else ()
         return self.unfreeze
 
     def n_epochs(self) -> int:
@@ -98,13 +96,15 @@ class TrainParams(LoaderParams):
         return sum(phase.epochs for phase in self.phases())
 
 
-def resolve(train: TrainParams, model: ModelParams, name: str) -> TrainParams:
+def resolve(train: TrainSettings, model: ModelSettings, name: str) -> TrainSettings:
     """Return `train` with the overrides of one model, and with a seed of this model's own.
 
-    Raises ParamError where a model would set what phases set.
+    Raises SettingsError where a model would set what phases set.
     """
     if model.epochs is not None and train.unfreeze != "all":
-        raise ParamError(f"models.{name}.epochs: expected none beside phases in train.unfreeze, found {model.epochs}")
+        raise SettingsError(
+            f"models.{name}.epochs: expected none beside phases in train.unfreeze, found {model.epochs}"
+        )
     overrides = {key: getattr(model, key) for key in ("learning_rate", "epochs", "dropout")}
     given = {key: value for key, value in overrides.items() if value is not None}
-    return dataclasses.replace(train, seed=derive_seed(train.seed, name), **given)
+    return train.replace(seed=derive_seed(train.seed, name), **given)

@@ -1,6 +1,5 @@
 """Train one model of `params.yaml` on the letterboxed photos and keep its best state."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,13 +10,13 @@ from stages.classifiers.backbones import ClassifierConfig, ClassifierModels
 from stages.classifiers.dataset import ImageSource
 from stages.classifiers.engine import keras, tf
 from stages.classifiers.runtime import Runtime
-from stages.classifiers.settings import ModelParams
+from stages.classifiers.settings import ModelSettings
 from stages.core.archive import Archive
 from stages.schemas import split_data
 from stages.train import fit
 from stages.train.checkpoint import Checkpoint
 from stages.train.curves import Curves
-from stages.train.settings import TrainParams
+from stages.train.settings import TrainSettings
 
 
 class TrainingResult(NamedTuple):
@@ -38,7 +37,7 @@ class TrainingSetup(NamedTuple):
 
 
 def train(
-    model: ModelParams, recipe: TrainParams, splits: fit.Splits, setting: TrainingSetup, curves: Curves
+    model: ModelSettings, recipe: TrainSettings, splits: fit.Splits, setting: TrainingSetup, curves: Curves
 ) -> TrainingResult:
     """Train `model` and return it in float32, whatever the arithmetic of the training was."""
     shape = pretrained.shape(model, splits.train.size_hw, setting.n_classes, recipe.dropout, recipe.seed)
@@ -48,27 +47,28 @@ def train(
         input_hw = pretrained.shrunk(shape.photo_hw, input_px) if input_px else shape.input_hw
         return pretrained.network(model, shape._replace(input_hw=input_hw), setting.tensors, policy)
 
-    task = fit.TrainingTask(build, splits, recipe, is_fresh=setting.tensors is None)
+    task = fit.TrainingTask(build, splits, recipe, from_scratch=setting.tensors is None)
 
-    def observe(epoch: fit.Epoch) -> None:
+    def on_epoch_end(epoch: fit.Epoch) -> None:
         curves.log(*epoch)
-        # A training that goes on tells of its earlier epochs again, but has the weights of the last one alone.
+        # A resumed training reports its earlier epochs again, but has the weights of the last one only.
         if epoch is training.history[-1]:
-            curves.spread(epoch.number, {weight.path: np.asarray(weight) for weight in training.network.logits.weights})
+            weights = training.models.logits.weights
+            curves.log_histograms(epoch.number, {weight.path: np.asarray(weight) for weight in weights})
 
-    training = fit.Training(task, setting.checkpoint, observe)
+    training = fit.Training(task, setting.checkpoint, on_epoch_end)
     best = training.run()
     plain = pretrained.network(model, shape, None).probabilities
-    plain.set_weights(training.network.probabilities.get_weights())
+    plain.set_weights(training.models.probabilities.get_weights())
     return TrainingResult(plain, shape, best)
 
 
-def describe(result: TrainingResult, recipe: TrainParams, system: Runtime) -> dict[str, Any]:
+def describe(result: TrainingResult, recipe: TrainSettings, system: Runtime) -> dict[str, Any]:
     """Return what `model.json` tells of a model: nothing in it changes from run to run."""
     return {
         "best_epoch": result.best.number,
-        "figures": result.best.figures,
-        "phases": [dataclasses.asdict(phase) for phase in recipe.phases()],
+        "metrics": result.best.metrics,
+        "phases": [phase.model_dump() for phase in recipe.phases()],
         "seed": recipe.seed,
         "photo_hw": result.shape.photo_hw,
         "input_hw": result.shape.input_hw,

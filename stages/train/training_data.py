@@ -1,72 +1,73 @@
-"""Photos of an archive as batches of one fixed shape: shuffled and varied for training, in order and untouched
-else.
-"""
+"""The input pipeline of training: shuffled, augmented batches of one fixed shape."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from stages.classifiers.dataset import ImageSource, image_loader, in_order
+from stages.classifiers.dataset import ImageSource, image_loader, in_order, parallel_calls
 from stages.classifiers.engine import tf
 from stages.train import augment
-from stages.train.settings import TrainParams
+from stages.train.settings import TrainSettings
 
 
-def training_batches(source: ImageSource, params: TrainParams, n_classes: int, first_step: int = 0) -> tf.data.Dataset:
-    """Yield the batches of all steps from `first_step` on: photos (B, H, W, 3) RGB uint8, targets (B, C) float32,
-    which are shares of the classes.
+def training_batches(
+    source: ImageSource, settings: TrainSettings, n_classes: int, first_step: int = 0
+) -> tf.data.Dataset:
+    """Yield the batches of all steps from `first_step` on, `steps_per_epoch` for each epoch of all phases.
 
-    There are `steps_per_epoch` in each epoch of all phases, and what is in one depends on its number alone. Each
-    pass over the photos is shuffled by (seed, pass), each photo varied by (seed, pass, its index), each batch mixed by
-    (seed, step). A batch that the end of a pass cuts short is filled up from the next pass, so that all batches have
-    the same shape.
+    A batch is images (B, H, W, 3) RGB uint8 and targets (B, C) float32 that sum to 1. It depends on the number of its
+    step alone: each pass over the images is shuffled by (seed, pass), each image augmented by (seed, pass, index), each
+    batch mixed by (seed, step). A batch at the end of a pass is completed from the next pass, so all have one shape.
     """
-    n_photos, size = len(source.names), params.batch_size
-    total = size * params.n_epochs() * steps_per_epoch(n_photos, size)
-    load, labels, at = (
-        image_loader(source, params.cache_mb),
-        tf.constant(source.labels),
-        augment_strength(source, params),
-    )
-    seed = tf.constant(params.seed, tf.int32)
+    n_images, size = len(source.names), settings.batch_size
+    total = size * settings.n_epochs() * steps_per_epoch(n_images, size)
+    load, labels = image_loader(source, settings.cache_mb), tf.constant(source.labels)
+    strength = augment_strength(source, settings)
+    seed = tf.constant(settings.seed, tf.int32)
 
     def sample(position: Any) -> tuple[Any, Any]:
-        turn = tf.cast(position // n_photos, tf.int32)
-        own = tf.stack([seed, turn])
-        index = tf.random.experimental.index_shuffle(position % n_photos, own, n_photos - 1)
-        own = tf.random.fold_in(own, tf.cast(index, tf.int32))
-        varied = augment.augment(load(index), own, at(position), params.augment)
-        return varied, tf.one_hot(labels[index], n_classes)
+        pass_number = tf.cast(position // n_images, tf.int32)
+        pass_seed = tf.stack([seed, pass_number])
+        index = tf.random.experimental.index_shuffle(position % n_images, pass_seed, n_images - 1)
+        image_seed = tf.random.fold_in(pass_seed, tf.cast(index, tf.int32))
+        augmented = augment.augment(load(index), image_seed, strength(position), settings.augment)
+        return augmented, tf.one_hot(labels[index], n_classes)
 
-    def mixed(step: Any, batch: tuple[Any, Any]) -> tuple[Any, Any]:
-        # Passes are numbered from nought on, so that no photo has the seed of a batch.
-        own = tf.stack([seed, -1 - tf.cast(step, tf.int32)])
-        return augment.mix(*batch, own, at(step * size), params.augment)
+    def mix(step: Any, batch: tuple[Any, Any]) -> tuple[Any, Any]:
+        # Negative, since passes count from 0: no batch shares the seed of a pass.
+        batch_seed = tf.stack([seed, -1 - tf.cast(step, tf.int32)])
+        return augment.mix(*batch, batch_seed, strength(step * size), settings.augment)
 
-    data = tf.data.Dataset.range(first_step * size, total).map(sample, num_parallel_calls=params.threads)
+    data = tf.data.Dataset.range(first_step * size, total).map(sample, num_parallel_calls=parallel_calls())
     data = data.batch(size, drop_remainder=True)
-    if params.augment.mixup or params.augment.cutmix:
-        data = data.enumerate(first_step).map(mixed, num_parallel_calls=params.threads)
+    if settings.augment.mixup or settings.augment.cutmix:
+        data = data.enumerate(first_step).map(mix, num_parallel_calls=parallel_calls())
     return data.prefetch(2)
 
 
-def augment_strength(source: ImageSource, params: TrainParams) -> Callable[[Any], Any]:
-    """Return the strength of the augmentation, 0..1, as a function of the number of a photo in the whole training."""
-    per_epoch = params.batch_size * steps_per_epoch(len(source.names), params.batch_size)
-    total = params.n_epochs() * per_epoch
-    of_epochs = tf.constant([phase.strength for phase in params.phases() for _ in range(phase.epochs)])
-    return lambda position: augment.strength(position / total, params.augment) * of_epochs[position // per_epoch]
+def augment_strength(source: ImageSource, settings: TrainSettings) -> Callable[[Any], Any]:
+    """Return the strength of the augmentation, 0..1, as a function of the position of an image in the training.
 
-
-def steps_per_epoch(n_photos: int, batch_size: int) -> int:
-    """Return the number of full batches that come nearest to one pass over the photos, at least one."""
-    return max(1, round(n_photos / batch_size))
-
-
-def full_batches(source: ImageSource, params: TrainParams) -> Iterator[np.ndarray]:
-    """Yield all photos as they are, as `in_order` does, but as many batches as an epoch has, none of them filled up
-    with black: at the end some photos are left out, or the first ones come again.
+    Position p is image p % batch_size of step p // batch_size.
     """
-    n_photos = params.batch_size * steps_per_epoch(len(source.names), params.batch_size)
-    return in_order(source, params.batch_size, params.threads, n_photos)
+    per_epoch = settings.batch_size * steps_per_epoch(len(source.names), settings.batch_size)
+    total = settings.n_epochs() * per_epoch
+    epoch_strengths = tf.constant([phase.strength for phase in settings.phases() for _ in range(phase.epochs)])
+    return lambda position: (
+        augment.strength(position / total, settings.augment) * epoch_strengths[position // per_epoch]
+    )
+
+
+def steps_per_epoch(n_images: int, batch_size: int) -> int:
+    """Return the number of full batches that is nearest to one pass over the images, at least one."""
+    return max(1, round(n_images / batch_size))
+
+
+def full_batches(source: ImageSource, settings: TrainSettings) -> Iterator[np.ndarray]:
+    """Yield the batches of one epoch without augmentation, in order, (B, H, W, 3) RGB uint8, none padded.
+
+    The last batch ends with the first images again, or leaves the last images out.
+    """
+    n_images = settings.batch_size * steps_per_epoch(len(source.names), settings.batch_size)
+    return in_order(source, settings.batch_size, n_images)

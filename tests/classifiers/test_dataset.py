@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -9,12 +7,12 @@ from stages.core.archive import Archive, ArchiveError
 from stages.images import images
 from stages.schemas.split_data import SplitData
 from stages.train import training_data
-from stages.train.settings import AugmentParams, TrainParams
+from stages.train.settings import AugmentSettings, TrainSettings
 from tests import archives
 
 SIZE = (6, 8)
-PLAIN = AugmentParams(flip=0, affine=0, colour=0, cutout=0)
-PARAMS = TrainParams(epochs=2, batch_size=4, augment=PLAIN, seed=11)
+PLAIN = AugmentSettings(flip=0, affine=0, colour=0, cutout=0)
+PARAMS = TrainSettings(epochs=2, batch_size=4, augment=PLAIN, seed=11)
 
 
 @pytest.fixture
@@ -54,23 +52,23 @@ def test_training_batches_are_full_shuffled_and_labelled_right(source):
 
 
 def test_order_and_variation_depend_on_the_seed_alone(source):
-    varied = replace(PARAMS, augment=AugmentParams())
+    varied = PARAMS.replace(augment=AugmentSettings())
     photos, labels = read(source, varied)
-    again, same_labels = read(source, replace(varied, cache_mb=0, threads=1))
+    again, same_labels = read(source, varied.replace(cache_mb=0))
     np.testing.assert_array_equal(labels, same_labels)
     np.testing.assert_array_equal(photos, again)
-    assert read(source, replace(varied, seed=12))[1].tolist() != labels.tolist()
+    assert read(source, varied.replace(seed=12))[1].tolist() != labels.tolist()
 
 
 def test_a_photo_varies_from_pass_to_pass(source):
-    photos, labels = read(source, replace(PARAMS, epochs=4, augment=AugmentParams(colour=1, full_share=1)))
+    photos, labels = read(source, PARAMS.replace(epochs=4, augment=AugmentSettings(colour=1, full_share=1)))
     reds = photos[..., 0, 0, 0].ravel()[labels == 106]
     assert len(set(reds.tolist())) > 1
 
 
 def test_mixed_targets_tell_what_was_mixed(source):
     """Photos of one colour: the red that comes out is that of the photos, weighed by their target."""
-    mixed = replace(PARAMS, epochs=4, augment=replace(PLAIN, mixup=0.5, cutmix=0.5, full_share=1.0))
+    mixed = PARAMS.replace(epochs=4, augment=PLAIN.replace(mixup=0.5, cutmix=0.5, full_share=1.0))
     n_mixed = 0
     for photos, targets in training_data.training_batches(source, mixed, 107):
         reds = photos.numpy()[..., 0].mean(axis=(1, 2))
@@ -103,7 +101,7 @@ def test_steps_per_epoch(n, batch, steps):
 
 
 def test_photos_in_order_are_untouched_whatever_the_variation(source):
-    batches = list(dataset.in_order(source, 4, threads=2))
+    batches = list(dataset.in_order(source, 4))
     assert [batch.shape for batch in batches] == [(4, *SIZE, 3)] * 2
     rows = np.concatenate(batches)
     np.testing.assert_array_equal(rows[:7], [one_colour(number) for number in range(7)])
@@ -111,7 +109,7 @@ def test_photos_in_order_are_untouched_whatever_the_variation(source):
 
 
 def test_no_photos_no_batches():
-    assert list(dataset.in_order(ImageSource({}.__getitem__, [], np.zeros(0, np.int64), SIZE), 4, 1)) == []
+    assert list(dataset.in_order(ImageSource({}.__getitem__, [], np.zeros(0, np.int64), SIZE), 4)) == []
 
 
 WIDER = images.encode(np.zeros((SIZE[0], SIZE[1] + 1, 3), np.uint8), ".png")
@@ -126,13 +124,13 @@ def test_the_unreadable_photo_is_named(source, content):
 
     expected = ArchiveError if content is None else PhotoError
     with pytest.raises(expected, match=r"5\.png(?! is).*expected a readable 8x6 picture|5\.png is damaged"):
-        list(dataset.in_order(source._replace(read=read), 4, 1))
+        list(dataset.in_order(source._replace(read=read), 4))
 
 
 def test_a_source_is_of_an_archive_that_holds_all_its_photos(tmp_path):
     archives.put(tmp_path / "p.zip", {f"{number}.png": one_colour(number) for number in (3, 1)})
     chosen = SplitData(["1", "3"], ["x", "y"], ["1.png", "3.png"], np.array([7, 8]), ["1", "3"])
-    (batch,) = dataset.in_order(ImageSource.of(Archive(tmp_path / "p.zip"), chosen, SIZE), 2, 1)
+    (batch,) = dataset.in_order(ImageSource.of(Archive(tmp_path / "p.zip"), chosen, SIZE), 2)
     np.testing.assert_array_equal(batch, [one_colour(1), one_colour(3)])
     with pytest.raises(PhotoError, match=r"p\.zip: expected a photo 4\.png, found none"):
         ImageSource.of(Archive(tmp_path / "p.zip"), chosen._replace(names=["1.png", "4.png"]), SIZE)

@@ -5,7 +5,7 @@ import pytest
 
 from stages.classifiers import runtime
 from stages.classifiers.engine import tf
-from stages.core.params import ParamError
+from stages.core.settings import SettingsError
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,9 @@ def test_configure_pins_threads_and_seeds_in_a_fresh_process():
 
 
 def test_bfloat16_needs_a_card_or_a_cpu_that_is_let_go():
-    with pytest.raises(ParamError, match=r"train\.precision: expected float32 or auto .* STAGES_ARITHMETIC=native"):
+    with pytest.raises(
+        SettingsError, match=r"train\.precision: expected float32 or auto .* runtime.reproducibility to metrics"
+    ):
         runtime.configure(5, tf.config.threading.get_intra_op_parallelism_threads(), "bfloat16")
 
 
@@ -52,5 +54,5 @@ def test_batches_are_shared_out_over_several_cards_and_must_go_up(monkeypatch):
         assert runtime.strategy(16) is tf.distribute.get_strategy()
     cards[:] = ["card"] * 3
     assert runtime.strategy(15) == "all cards"
-    with pytest.raises(ParamError, match=r"train\.batch_size: expected a multiple of 3, one share a GPU, found 16"):
+    with pytest.raises(SettingsError, match=r"train\.batch_size: expected a multiple of 3, one share a GPU, found 16"):
         runtime.strategy(16)

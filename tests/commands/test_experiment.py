@@ -136,11 +136,12 @@ def test_what_is_not_committed_is_refused_before_any_work(project, monkeypatch):
     assert not (project / ".dvc/tmp/experiments").exists()
 
 
-def test_workers_share_what_networks_said(project):
-    kept = [experiment.make_worker(number) / "logs" / "answers" for number in (0, 1)]
-    (kept[0] / "said").write_text("a car")
-    assert (kept[1] / "said").read_text() == (project / "logs" / "answers" / "said").read_text() == "a car"
-    assert not experiment.run_command("git", "status", "--porcelain", folder=kept[0].parent.parent)
+def test_workers_share_the_inference_cache(project):
+    caches = [experiment.make_worker(number) / "logs" / "inference_cache" for number in (0, 1)]
+    (caches[0] / "output").write_text("a car")
+    assert (caches[1] / "output").read_text() == "a car"
+    assert (project / "logs" / "inference_cache" / "output").read_text() == "a car"
+    assert not experiment.run_command("git", "status", "--porcelain", folder=caches[0].parent.parent)
 
 
 @pytest.mark.usefixtures("project")

@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from stages.commands import grid
-from stages.core.params import ParamError
+from stages.core.settings import SettingsError
 
 GRID = {
     "question": "Which colour?",
@@ -59,7 +59,7 @@ def test_names_are_such_as_experiments_may_have(tmp_path):
     ],
 )
 def test_a_grid_that_cannot_be_run_is_refused_by_name(tmp_path, changes, message):
-    with pytest.raises(ParamError, match=message) as caught:
+    with pytest.raises(SettingsError, match=message) as caught:
         read(tmp_path, **changes)
     assert "colour.yaml" in str(caught.value)
 

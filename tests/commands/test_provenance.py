@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from stages.commands import provenance
-from stages.core.params import ParamError
+from stages.core.settings import SettingsError
 
 PARAMS = {
     "detect": {
@@ -74,5 +74,5 @@ def test_the_commit_stays_while_the_results_do(run):
 @pytest.mark.usefixtures("project")
 def test_a_bad_parameter_is_named(run):
     Path("params.yaml").write_text(yaml.safe_dump(PARAMS | {"segment": {"runtime": {}}}))
-    with pytest.raises(ParamError, match=r"segment\.runtime"):
+    with pytest.raises(SettingsError, match=r"segment\.runtime"):
         run(provenance)

@@ -33,7 +33,7 @@ def project(tmp_path, monkeypatch):
             LOCKS[1]: lock("render", "photos", "p"),
             LOCKS[2]: lock("train@lite", "metrics/train.json", "t"),
             "metrics/train.json": json.dumps({"loss": 0.5}),
-            "metrics/provenance.json": json.dumps({"cpu": cpu or system.this_cpu(), "arithmetic": "portable"}),
+            "metrics/provenance.json": json.dumps({"cpu": cpu or system.this_cpu(), "reproducibility": "bits"}),
             "Makefile": f"repro:\n\t{command}\n",
             "again/kept": "",
             **{f"again/{path}": text for path, text in again.items()},

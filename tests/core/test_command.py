@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.core import command, params, tables
+from stages.core import command, settings, tables
 
 ROOT = Path(__file__).parents[2]
 STUB = "import time\nfrom stages.core import command\ndef main():\n    {body}\ncommand.run(main)\n"
@@ -40,13 +40,6 @@ def test_what_people_can_mend_is_one_line(tmp_path, body, told):
     assert process.communicate()[1] == f"{told}\n" and process.returncode == 1
 
 
-def test_a_misspelt_arithmetic_is_refused_before_anything_works(tmp_path):
-    process = start(tmp_path, "open('{}', 'w')".format(tmp_path / "begun"), STAGES_ARITHMETIC="naitve")
-    expected = "work: STAGES_ARITHMETIC: expected portable or native in the environment, found 'naitve'\n"
-    assert process.communicate()[1] == expected and process.returncode == 1
-    assert not (tmp_path / "begun").exists()
-
-
 def test_commands_find_this_interpreter_first():
     found = subprocess.run(["python", "-c", "import sys; print(sys.executable)"], env=command.environment(), text=True,
                            capture_output=True, check=True)  # fmt: skip
@@ -74,7 +67,7 @@ def test_an_exit_code_of_its_own_is_kept(tmp_path):
 
 
 def test_this_projects_errors_tell_all_and_those_of_others_do_not():
-    assert command.is_expected_error(params.ParamError("x")) and command.is_expected_error(tables.TableError("x"))
+    assert command.is_expected_error(settings.SettingsError("x")) and command.is_expected_error(tables.TableError("x"))
     assert not any(
         map(command.is_expected_error, (ValueError("x"), RuntimeError("x"), KeyError("x"), AssertionError()))
     )

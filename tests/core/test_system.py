@@ -65,10 +65,10 @@ def test_a_cpu_is_known_by_model_and_by_the_features_that_matter():
 
 
 def test_cpus_of_one_maker_that_are_held_to_avx2_have_the_same_kernels_and_no_others_have():
-    wide = {"cpu": system.cpu(CPUINFO), "arithmetic": "portable"}
+    wide = {"cpu": system.cpu(CPUINFO), "reproducibility": "bits"}
     narrow = {**wide, "cpu": {**wide["cpu"], "family": "6 7", "features": ["avx2", "fma"]}}
     assert system.match_hardware(wide, wide) == "same" and system.match_hardware(wide, narrow) == "kernels"
-    native = {**narrow, "arithmetic": "native"}
+    native = {**narrow, "reproducibility": "metrics"}
     assert system.match_hardware(native, native) == "same" and system.match_hardware(narrow, native) == "other"
     for changes in ({"vendor": "Other"}, {"features": ["avx2"]}, {"machine": "other"}):
         assert system.match_hardware(wide, {**narrow, "cpu": {**narrow["cpu"], **changes}}) == "other", changes

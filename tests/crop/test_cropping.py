@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,12 +7,23 @@ import pytest
 from stages.core import tables
 from stages.crop import __main__ as crop_stage
 from stages.crop import cropping
+from stages.crop.settings import CropSettings
 from stages.images import images
 from stages.schemas import crops, detections, manifest
-from stages.selection.main_car import CropParams
 from tests import archives
 
-RULE = CropParams("car", ("car", "truck"), 0.1, 0.01, 0.9, 4.5, 1.0, 0.0, "whole", 1024)
+RULE = CropSettings(
+    mode="box",
+    classes=("car", "truck"),
+    min_score=0.1,
+    min_area=0.01,
+    min_aspect=0.9,
+    max_aspect=4.5,
+    max_runner_up_ratio=1.0,
+    margin=0.0,
+    on_no_box="full_image",
+    max_side=1024,
+)
 CORNERS = ["x_min", "y_min", "x_max", "y_max"]
 
 
@@ -61,12 +71,12 @@ def test_every_row_of_the_manifest_has_its_box_or_its_reason():
 
 
 def test_a_photo_without_a_car_is_dropped_where_the_rule_says_so():
-    table = cropping.select_boxes(PHOTOS, FOUND, replace(RULE, rejected="drop"))
+    table = cropping.select_boxes(PHOTOS, FOUND, RULE.replace(on_no_box="drop"))
     assert table["status"].tolist() == ["ok"] + ["dropped"] * 4 + ["failed"]
 
 
 def test_whole_photos_to_compare_with_have_no_box_and_no_reason():
-    table = cropping.select_boxes(PHOTOS, FOUND, replace(RULE, region="photo", rejected="drop"))
+    table = cropping.select_boxes(PHOTOS, FOUND, RULE.replace(mode="full_image", on_no_box="drop"))
     assert not table["is_cropped"].any() and table["status"].tolist() == ["ok"] * 5 + ["failed"]
     assert table["reason"].tolist() == [""] * 5 + ["truncated"]
 
@@ -86,8 +96,15 @@ def stage(tmp_path, run, corners):
             row["image_id"] = images.image_id(content)
             if row["path"] not in missing:
                 (tmp_path / row["path"]).write_bytes(content + (b"x" if row["path"] in changed else b""))
-        keys = {"region": "car", "classes": ["car"], "min_score": 0.1, "min_area": 0, "margin": 0, "rejected": "whole"}
-        keys |= {"min_aspect": 0, "max_aspect": 100, "max_rival": 1, "max_side": 1024}
+        keys = {
+            "mode": "box",
+            "classes": ["car"],
+            "min_score": 0.1,
+            "min_area": 0,
+            "margin": 0,
+            "on_no_box": "full_image",
+        }
+        keys |= {"min_aspect": 0, "max_aspect": 100, "max_runner_up_ratio": 1, "max_side": 1024}
         (tmp_path / "params.yaml").write_text(json.dumps({"crop": keys | rule}))
         table = found(*((rows[number]["image_id"], *rest) for number, *rest in boxes))
         tables.write(tmp_path / "manifest.csv", pd.DataFrame(rows, columns=list(manifest.COLUMNS)))
@@ -131,7 +148,7 @@ def test_a_class_refused_more_than_others_is_named_with_its_chance():
 
 def test_the_rank_of_the_next_vehicle_is_told():
     rows = found(("a", "car", 0.5, 0, 0, 20, 20), ("a", "car", 0.25, 20, 10, 40, 30))
-    assert cropping.select_boxes(PHOTOS[:1], rows, RULE)["rival"].tolist() == [0.5]
+    assert cropping.select_boxes(PHOTOS[:1], rows, RULE)["runner_up_ratio"].tolist() == [0.5]
 
 
 def test_a_photo_that_changed_or_went_since_keeps_its_row_without_a_crop(tmp_path, stage):

@@ -3,17 +3,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stages.core.params import ParamError
+from stages.core.settings import SettingsError
 from stages.detect import detector
 from stages.detect.centernet import Detections
-from stages.detect.settings import DetectParams
+from stages.detect.settings import DetectSettings
 from stages.images import boxes, images, letterbox
 from stages.networks.catalogue import Detector
-from stages.networks.runtime import RuntimeParams
+from stages.networks.settings import InferenceSettings
 
 SPEC = Detector("x.onnx", size=16, outputs=("heat", "wh"), stride=4, classes=tuple("abcdefghij"), fit="letterbox")
 WARPED = replace(SPEC, fit="warp")
-SETTINGS = DetectParams("centernet_mobilenetv3", 0.1, 5, RuntimeParams(2, "auto", "f32"))
+SETTINGS = DetectSettings(
+    network="centernet_mobilenetv3",
+    min_score=0.1,
+    max_boxes=5,
+    inference=InferenceSettings(batch_size=2, engine="auto", precision="f32"),
+)
 
 
 def test_boxes_of_the_padded_input_come_back_in_the_photo():
@@ -116,8 +121,8 @@ def test_a_warped_photo_lies_on_black_and_its_boxes_come_back():
     ],
 )
 def test_a_network_that_is_not_there_is_refused_naming_those_that_are(name, parts):
-    with pytest.raises(ParamError) as caught:
-        replace(SETTINGS, network=name)
+    with pytest.raises(SettingsError) as caught:
+        SETTINGS.replace(network=name)
     for part in parts:
         assert part in str(caught.value)
 
@@ -134,7 +139,7 @@ def test_the_mirror_image_gives_the_same_boxes_and_half_a_say():
         return [heat[:, :, ::-1] * 1.6, np.broadcast_to(np.float32([3, -1, 5, 7]), extents.shape)]  # 0.8 in cell 2
 
     picture = np.arange(16 * 16 * 3, dtype=np.uint8).reshape(1, 16, 16, 3)
-    (found,) = detector.detect(picture, [(16, 16)], network, SPEC, replace(SETTINGS, flip=True))
+    (found,) = detector.detect(picture, [(16, 16)], network, SPEC, SETTINGS.replace(flip=True))
     np.testing.assert_array_equal(asked[1], asked[0][:, :, ::-1])
     np.testing.assert_allclose(found.scores, [0.65])
     assert found.classes.tolist() == [3]

@@ -12,7 +12,7 @@ from stages.schemas import predictions
 from stages.schemas.predictions import Predictions
 
 CLASSES = ["sedan", "pickup"]
-PARAMS = "models: {b: {backbone: x}, a: {backbone: x}}\nensemble: {min_val: 2, shrink: 0, calibrate: false}\n"
+PARAMS = "models: {b: {backbone: x}, a: {backbone: x}}\nensemble: {min_val: 2, shrinkage: 0.0, calibrate: false}\n"
 OUTPUTS = ("ensemble", "metrics", "blended", "submission")
 # Model a is sure and right on val, b undecided; on test they differ on photo t2.
 ROWS_A = {"v1": 0.9, "v2": 0.1, "t1": 0.8, "t2": 0.4}
@@ -102,14 +102,14 @@ def test_a_temperature_is_kept_with_the_weights_and_applied(folder, monkeypatch)
 
 
 def test_weights_given_by_hand_are_scaled_shown_and_never_used(folder, monkeypatch, capsys):
-    (folder / "params.yaml").write_text(PARAMS.replace("min_val: 2", "min_val: 2, hand: {a: 0.2, b: 1.1}"))
+    (folder / "params.yaml").write_text(PARAMS.replace("min_val: 2", "min_val: 2, manual_weights: {a: 0.2, b: 1.1}"))
     metrics, record = run(folder, monkeypatch)
     mixed = (0.2 * np.array([0.8, 0.4]) + 1.1 * np.array([0.6, 0.9])) / 1.3
     assert metrics["hand"]["log_loss"] == pytest.approx(-np.log(mixed).mean())
     assert record["weights"]["a"] == pytest.approx(1)
     assert "expected weights that sum to one, found 1.3" in capsys.readouterr().err
-    (folder / "params.yaml").write_text(PARAMS.replace("min_val: 2", "min_val: 2, hand: {a: 1.0}"))
-    with pytest.raises(ValueError, match=r"ensemble\.hand: expected a weight for each of a, b"):
+    (folder / "params.yaml").write_text(PARAMS.replace("min_val: 2", "min_val: 2, manual_weights: {a: 1.0}"))
+    with pytest.raises(ValueError, match=r"ensemble\.manual_weights: expected a weight for each of a, b"):
         run(folder, monkeypatch)
 
 

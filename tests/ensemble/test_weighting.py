@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.ensemble import weighting as blending
-from stages.ensemble.settings import EnsembleParams
+from stages.ensemble.settings import EnsembleSettings
 from stages.ensemble.weighting import WeightedEnsemble, fit_weights, weighted_average
 from stages.scoring.probabilities import normalised
 
@@ -146,7 +146,7 @@ def test_no_photo_is_told_by_weights_that_saw_its_group(monkeypatch):
 
     real = blending.fit
     monkeypatch.setattr(blending, "fit", spy)
-    found = blending.cross_fitted(tables, labels, groups, EnsembleParams(min_val=1), 0.0)
+    found = blending.cross_fitted(tables, labels, groups, EnsembleSettings(min_val=1), 0.0)
     assert len(seen) == 5 and (found.sum(axis=1) > 0.999).all()
     for known in seen:
         left_out = {group for group, row in zip(groups, tables[0]) if tuple(row) not in known}
@@ -160,17 +160,17 @@ def test_noise_is_shrunk_and_a_clear_best_model_is_not():
     alike = np.exp(rng.normal(size=(3, 30, 4)) + 2 * np.eye(4)[labels])
     alike /= alike.sum(axis=2, keepdims=True)
     groups = list(map(str, range(30)))
-    assert blending.choose_shrinkage(alike, labels, groups, EnsembleParams()) > 0
+    assert blending.choose_shrinkage(alike, labels, groups, EnsembleSettings()) > 0
     clear = np.stack([np.full((30, 4), 0.1) + 0.6 * np.eye(4)[labels], *[np.full((30, 4), 0.25)] * 2])
-    assert blending.choose_shrinkage(clear, labels, groups, EnsembleParams(calibrate=False)) == 0
-    assert blending.choose_shrinkage(clear, labels, groups, EnsembleParams(shrink=0.3)) == 0.3
-    assert blending.choose_shrinkage(clear[:, :5], labels[:5], groups[:5], EnsembleParams()) == 1
+    assert blending.choose_shrinkage(clear, labels, groups, EnsembleSettings(calibrate=False)) == 0
+    assert blending.choose_shrinkage(clear, labels, groups, EnsembleSettings(shrinkage=0.3)) == 0.3
+    assert blending.choose_shrinkage(clear[:, :5], labels[:5], groups[:5], EnsembleSettings()) == 1
 
 
 def test_shares_of_equal_weights_are_mixed_in():
     tables, labels = tables_of(1)
     fitted = fit_weights(tables, labels, 1).values
-    mix, told = blending.fit(tables, labels, EnsembleParams(calibrate=False), 0.5)
+    mix, told = blending.fit(tables, labels, EnsembleSettings(calibrate=False), 0.5)
     np.testing.assert_allclose(mix.weights, fitted / 2 + 1 / 6)
     np.testing.assert_array_equal(told.values, fitted)
 

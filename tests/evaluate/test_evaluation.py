@@ -56,7 +56,9 @@ def run(folder, monkeypatch, rows=ROWS):
 
 
 def test_views_are_counted_and_compared(folder, monkeypatch):
-    (folder / "params.yaml").write_text("train: {batch_size: 2}\ntta: {mode: adaptive, first: 2, cap: 4}\n")
+    (folder / "params.yaml").write_text(
+        "runtime: {threads: 2}\ntrain: {batch_size: 2}\ntta: {mode: adaptive, min_views: 2, max_views: 4}\n"
+    )
     found = run(folder, monkeypatch)["tta"]
     # A mean colour is the same in the mirror, so the first two views agree.
     assert {name: found["test"][name]["views"] for name in found["test"]} == {

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from stages.evaluate import tta, tta_views
-from stages.evaluate.settings import TtaParams
+from stages.evaluate.settings import TtaSettings
 from stages.evaluate.tta_views import View
 
 
@@ -49,14 +49,14 @@ ROWS = np.array([[[0.8, 0.2] if name == 0 else [0.3, 0.7] for name in of_view] f
 @pytest.mark.parametrize(
     ("params", "views"),
     [
-        (TtaParams(mode="none"), [1, 1, 1]),
-        (TtaParams(mode="fixed", first=3), [3, 3, 3]),
-        (TtaParams(first=2, cap=6, agreement=0.75), [2, 4, 6]),
-        (TtaParams(first=2, cap=5, agreement=0.75), [2, 4, 5]),
-        (TtaParams(first=2, cap=6, agreement=1.0), [2, 6, 6]),
-        (TtaParams(first=2, cap=6, agreement=0.0), [2, 2, 2]),
-        (TtaParams(first=4, cap=2), [4, 4, 4]),
-        (TtaParams(first=1, cap=4, agreement=1.0), [1, 1, 1]),
+        (TtaSettings(mode="none"), [1, 1, 1]),
+        (TtaSettings(mode="fixed", min_views=3), [3, 3, 3]),
+        (TtaSettings(min_views=2, max_views=6, agreement=0.75), [2, 4, 6]),
+        (TtaSettings(min_views=2, max_views=5, agreement=0.75), [2, 4, 5]),
+        (TtaSettings(min_views=2, max_views=6, agreement=1.0), [2, 6, 6]),
+        (TtaSettings(min_views=2, max_views=6, agreement=0.0), [2, 2, 2]),
+        (TtaSettings(min_views=4, max_views=2), [4, 4, 4]),
+        (TtaSettings(min_views=1, max_views=4, agreement=1.0), [1, 1, 1]),
     ],
 )
 def test_photos_get_more_views_as_long_as_theirs_disagree(params, views):
@@ -73,13 +73,13 @@ def test_only_open_photos_are_asked_about_and_alone_a_photo_gets_the_same_answer
         asked.append((number, chosen.tolist()))
         return ROWS[number, chosen]
 
-    whole = tta.predict_tta(ask, 3, TtaParams())
+    whole = tta.predict_tta(ask, 3, TtaSettings())
     assert asked == [(0, [0, 1, 2]), (1, [0, 1, 2]), (2, [1, 2]), (3, [1, 2]), (4, [2]), (5, [2])]
     for photo in range(3):
-        alone = tta.predict_tta(tta.from_precomputed(ROWS[:, [photo]]), 1, TtaParams())
+        alone = tta.predict_tta(tta.from_precomputed(ROWS[:, [photo]]), 1, TtaSettings())
         np.testing.assert_array_equal(alone.probabilities[0], whole.probabilities[photo])
 
 
 def test_no_photos_have_no_answers():
-    found = tta.predict_tta(tta.from_precomputed(np.zeros((6, 0, 4))), 0, TtaParams())
+    found = tta.predict_tta(tta.from_precomputed(np.zeros((6, 0, 4))), 0, TtaSettings())
     assert found.probabilities.shape == (0, 4) and found.views.shape == (0,)

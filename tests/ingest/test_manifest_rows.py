@@ -1,7 +1,6 @@
 import json
 import os
 import unicodedata
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -9,17 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.core.params import ParamError
+from stages.core.settings import SettingsError
 from stages.core.tables import TableError
 from stages.images import images, letterbox
 from stages.ingest import __main__ as ingest_stage
 from stages.ingest import inspection, listing, manifest_rows
 from stages.ingest.listing import IngestError
-from stages.ingest.settings import IngestParams
+from stages.ingest.settings import IngestSettings
 from stages.schemas import class_list, manifest
 from tests import archives
 
-SETTINGS = IngestParams("photos", 1, 0.2, 0.2, 3, 3)
+SETTINGS = IngestSettings(
+    source="photos", seed=1, val_share=0.2, test_share=0.2, near_duplicate_bits=3, min_photos_per_class=3
+)
 
 
 def picture(seed, width=40, height=30):
@@ -307,5 +308,5 @@ def test_a_film_among_the_photos_is_one_row_with_its_reason(tmp_path, monkeypatc
 
 
 def test_shares_that_leave_nothing_to_train_are_refused():
-    with pytest.raises(ParamError, match="below 1"):
-        replace(SETTINGS, val_share=0.6, test_share=0.4)
+    with pytest.raises(SettingsError, match="below 1"):
+        SETTINGS.replace(val_share=0.6, test_share=0.4)

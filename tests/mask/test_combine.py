@@ -1,13 +1,11 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from stages.core.params import ParamError
+from stages.core.settings import SettingsError
 from stages.mask import combine
-from stages.mask.settings import MaskParams
+from stages.mask.settings import MaskSettings
 
-RULE = MaskParams({"a": 1.0, "b": 3.0}, min_region=0.1, min_agreement=0.5, min_coverage=0.1, max_coverage=0.9)
+RULE = MaskSettings(weights={"a": 1.0, "b": 3.0}, min_region=0.1, min_agreement=0.5, min_coverage=0.1, max_coverage=0.9)
 
 
 def rectangle(shape, x_min, y_min, x_max, y_max):
@@ -22,13 +20,13 @@ def test_maps_are_averaged_with_their_weights_at_the_size_of_the_crop():
     found = combine.combine({"a": first, "b": second}, (8, 5), RULE)
     assert found.alpha.shape == (5, 8) and found.regions == 1
     assert (found.alpha > 127).tolist() == [[False] * 4 + [True] * 4] * 5
-    none = combine.combine({"a": first, "b": second}, (8, 5), replace(RULE, weights={"a": 1.0, "b": 10.0}))
+    none = combine.combine({"a": first, "b": second}, (8, 5), RULE.replace(weights={"a": 1.0, "b": 10.0}))
     assert not none.alpha.any() and none.regions == 0 and none.reason == "mask_too_small"
 
 
 def test_a_segmenter_without_weight_has_no_say_not_even_in_the_agreement():
     first, second = np.full((4, 4), 255, np.uint8), np.zeros((4, 4), np.uint8)
-    found = combine.combine({"a": first, "b": second}, (4, 4), replace(RULE, weights={"a": 1.0, "b": 0.0}))
+    found = combine.combine({"a": first, "b": second}, (4, 4), RULE.replace(weights={"a": 1.0, "b": 0.0}))
     assert found.coverage == 1.0 and found.agreement is None
     assert combine.combine({"a": first, "b": second}, (4, 4), RULE).agreement == 0.0
 
@@ -98,7 +96,7 @@ def test_masks_are_judged_at_their_limits():
 
 
 def test_rules_that_no_mask_can_meet_are_refused():
-    with pytest.raises(ParamError, match=r"mask\.min_coverage"):
-        replace(RULE, min_coverage=0.95)
-    with pytest.raises(ParamError, match=r"mask\.weights"):
-        replace(RULE, weights={"a": 0.0})
+    with pytest.raises(SettingsError, match=r"mask\.min_coverage"):
+        RULE.replace(min_coverage=0.95)
+    with pytest.raises(SettingsError, match=r"mask\.weights"):
+        RULE.replace(weights={"a": 0.0})

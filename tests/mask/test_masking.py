@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from stages.core import tables
-from stages.core.params import ParamError
+from stages.core.settings import SettingsError
 from stages.mask import __main__ as mask_stage
 from stages.schemas import crops, masks
 from tests import archives
@@ -83,5 +83,5 @@ def test_maps_of_a_segmenter_that_is_no_more_go(tmp_path, stage, capsys):
 
 @pytest.mark.parametrize("weights", [{"a": 1}, {"a": 1, "b": 1, "c": 1}])
 def test_weights_that_do_not_fit_the_segmenters_are_refused(stage, weights):
-    with pytest.raises(ParamError, match=r"mask\.weights.*`[bc]` is on one side only"):
+    with pytest.raises(SettingsError, match=r"mask\.weights.*`[bc]` is on one side only"):
         stage([row("aa")], {"aa": (plane(1, 9), plane(1, 9))}, weights=weights)

@@ -6,7 +6,7 @@ import yaml
 
 from stages.networks import runtime
 from stages.networks.catalogue import CLASS_NAMES, COCO, DETECTORS, SEGMENTERS, VOC
-from stages.networks.runtime import RuntimeParams
+from stages.networks.settings import InferenceSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,7 +48,7 @@ def test_both_engines_find_the_same_sizes_in_f32(name):
         pytest.skip(f"needs models/pretrained/{spec.file}: run `dvc repro models/pretrained/dvc.yaml`")
     noise = np.random.default_rng(0).integers(0, 256, (1, spec.size, spec.size, 3)).astype(np.float32)
     found, expected = (
-        runtime.load(path, list(spec.outputs), RuntimeParams(1, engine, "f32"))(noise)
+        runtime.load(path, list(spec.outputs), InferenceSettings(batch_size=1, engine=engine, precision="f32"))(noise)
         for engine in ("openvino", "onnxruntime")
     )
     assert np.abs(found[0] - expected[0]).max() < 1e-5

@@ -4,8 +4,9 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+import stages
 from stages.networks import runtime
-from stages.networks.runtime import RuntimeParams
+from stages.networks.settings import InferenceSettings
 
 ENGINES = ["openvino", "onnxruntime"]
 # Rows to columns: y = x W, z = max(x, 0) + x
@@ -32,7 +33,7 @@ def path(tmp_path_factory):
 
 
 def load(path, engine, outputs=("y", "z")):
-    return runtime.load(path, list(outputs), RuntimeParams(4, engine, "f32"))
+    return runtime.load(path, list(outputs), InferenceSettings(batch_size=4, engine=engine, precision="f32"))
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -91,7 +92,7 @@ def test_auto_takes_what_the_machine_has(monkeypatch):
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: both)
     assert runtime.resolve_engine("auto") == "onnxruntime" and runtime.resolve_engine("openvino") == "openvino"
     assert runtime.resolve_precision("auto") == "f32"
-    monkeypatch.setenv("STAGES_ARITHMETIC", "native")
+    monkeypatch.setattr(stages, "reproducibility", lambda: stages.METRICS)
     assert runtime.resolve_precision("auto") in ("f32", "bf16")
     assert [runtime.resolve_precision(name) for name in ("f32", "bf16")] == ["f32", "bf16"]
 
@@ -107,7 +108,9 @@ def test_a_picture_network_takes_another_side_than_its_file_says(tmp_path, engin
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "n.onnx")
     batch = np.zeros((2, 1, side, side), np.float32)
     batch[1, 0, 0, side - 1] = 5  # the upper right corner
-    (found,) = runtime.load(tmp_path / "n.onnx", ["y"], RuntimeParams(2, engine, "f32"), side)(batch)
+    (found,) = runtime.load(
+        tmp_path / "n.onnx", ["y"], InferenceSettings(batch_size=2, engine=engine, precision="f32"), side
+    )(batch)
     expected = np.zeros((2, 1, side, side), np.float32)
     expected[1, 0, :2, side - 2 :] = 5
     np.testing.assert_array_equal(found, expected)

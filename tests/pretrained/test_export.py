@@ -8,7 +8,7 @@ import pytest
 from stages.detect import centernet
 from stages.networks import runtime
 from stages.networks.catalogue import DETECTORS
-from stages.networks.runtime import RuntimeParams
+from stages.networks.settings import InferenceSettings
 from stages.pretrained import export
 
 PYTHON = Path(__file__).resolve().parents[2] / ".venv-gluoncv" / "bin" / "python"
@@ -83,7 +83,9 @@ def test_a_network_exported_again_is_the_same_file_and_states_its_inputs_alone(e
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
 def test_boxes_are_those_of_mxnet(exported, engine):
     spec = DETECTORS[f"gluoncv/{NAME}"]
-    network = runtime.load(exported / "net.onnx", list(spec.outputs), RuntimeParams(1, engine, "f32"))
+    network = runtime.load(
+        exported / "net.onnx", list(spec.outputs), InferenceSettings(batch_size=1, engine=engine, precision="f32")
+    )
     theirs = np.load(exported / "found.npz")
     heatmaps, extents = network(theirs["photo"])
     assert np.shape(heatmaps) == (1, 128, 128, 20) and np.shape(extents) == (1, 128, 128, 4)
@@ -100,6 +102,8 @@ def test_maps_are_those_of_mxnet(tmp_path, name):
     make_random(tmp_path, name, 64, SEGMENTER)
     theirs = np.load(tmp_path / "found.npz")
     for engine in ("openvino", "onnxruntime"):
-        (maps,) = runtime.load(tmp_path / "net.onnx", ["mask"], RuntimeParams(2, engine, "f32"))(theirs["inputs"])
+        (maps,) = runtime.load(
+            tmp_path / "net.onnx", ["mask"], InferenceSettings(batch_size=2, engine=engine, precision="f32")
+        )(theirs["inputs"])
         np.testing.assert_allclose(np.stack(maps)[:, 0], theirs["found"], atol=1e-4)
     assert np.ptp(theirs["found"]) > 0.05

@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from stages.core.params import ParamError
+from stages.core.settings import SettingsError
 from stages.pretrained import fetch
 from stages.pretrained.fetch import FetchError, PackageSpec
 
@@ -97,16 +97,16 @@ def test_a_registry_that_cannot_be_reached_is_named(stage):
 
 @pytest.mark.parametrize("sha256", ["0" * 63, "0" * 65, "G" * 64, "0" * 64 + "\n"])
 def test_a_source_without_a_whole_hash_is_refused(stage, sha256):
-    with pytest.raises(ParamError, match="sha256"):
+    with pytest.raises(SettingsError, match="sha256"):
         stage("pypi", {"x/net.onnx": CONTENT}, sha256=sha256)
 
 
 def test_the_sources_of_the_project_can_all_be_read():
     from pathlib import Path
 
-    from stages.core import params
+    from stages.core import settings
 
     path = Path(__file__).resolve().parents[2] / "models" / "pretrained" / "sources.yaml"
-    for name in params.load(path):
-        source = params.read(path, name, PackageSpec)
+    for name in settings.load(path):
+        source = settings.read(path, name, PackageSpec)
         assert source.files and len({Path(file).name for file in source.files}) == len(source.files)

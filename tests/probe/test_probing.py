@@ -19,7 +19,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 CLASSES = ["red", "green", "blue"]
 PARAMS = """
-train: {batch_size: 4, threads: 2}
+runtime: {threads: 2}
+train: {batch_size: 4}
 probe: {l2: [0.001, 0.01], folds: 3, neighbours: 2}
 audit: {max_probability: 0.5}
 models:

@@ -1,5 +1,6 @@
 import pytest
 
+from stages.core.tables import TableError
 from stages.report import reasons, results
 
 MODEL = {"val": {"n": 5}, "test": {"n": 6}}
@@ -53,6 +54,7 @@ def test_no_best_single_model_without_val():
     assert [row.name for row in found] == ["Ensemble", "Equal weights", "a"]
 
 
-def test_unknown_reasons_are_owned_up_to():
-    assert reasons.explain("truncated").startswith("The picture begins well")
-    assert "no explanation" in reasons.explain("brand_new")
+def test_unknown_reasons_are_refused():
+    assert reasons.explain("truncated").startswith("The image begins well")
+    with pytest.raises(TableError, match=r"expected one of the reasons missing, .* found 'brand_new'"):
+        reasons.explain("brand_new")

@@ -71,7 +71,7 @@ class Project:
         self.rows.append(
             {"image_id": image_id, "path": name, "label": label, "status": "ok", "reason": "", "split": split}
             | {"width": 40, "height": 30, "phash": "0" * 16, "group": image_id, "is_cropped": True, "n_vehicles": 2}
-            | {"rival": 0.1}
+            | {"runner_up_ratio": 0.1}
             | {"x_min": 4.0, "y_min": 3.0, "x_max": 36.0, "y_max": 27.0, "score": 0.75, "class_name": "car"}
             | {
                 "coverage": 0.25,

@@ -7,14 +7,14 @@ import pytest
 from stages.core import tables
 from stages.resize import __main__ as resize_stage
 from stages.resize import framing
-from stages.resize.settings import ResizeParams
+from stages.resize.settings import ResizeSettings
 from stages.schemas import manifest, masks
 from stages.schemas import model_inputs as letterbox_table
 from tests import archives
 
 
 def settings(**changes):
-    return ResizeParams(
+    return ResizeSettings(
         **{
             "width": 16,
             "height": 16,

@@ -3,7 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from stages.core.params import ParamError
+from stages.core.settings import SettingsError
 from stages.sample import render
 from stages.sample.renderer.sample import tasks
 
@@ -66,5 +66,5 @@ def test_a_folder_with_other_photos_is_refused(tmp_path: Path) -> None:
 def test_a_bad_parameter_is_named(tmp_path: Path) -> None:
     command = arguments(tmp_path)
     (tmp_path / "params.yaml").write_text(PARAMS.replace("photos_per_class: 1", "photos_per_class: 0"))
-    with pytest.raises(ParamError, match=r"sample\.photos_per_class"):
+    with pytest.raises(SettingsError, match=r"sample\.photos_per_class"):
         render.main(command)

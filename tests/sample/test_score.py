@@ -10,8 +10,8 @@ from stages.sample import score
 from stages.schemas import crops, detections, manifest
 from tests import archives
 
-CROP = {"region": "car", "classes": ["car"], "min_score": 0.1, "min_area": 0.01, "min_aspect": 0.9, "max_aspect": 4.5,
-        "max_rival": 1, "margin": 0, "max_side": 1024, "rejected": "whole"}  # fmt: skip
+CROP = {"mode": "box", "classes": ["car"], "min_score": 0.1, "min_area": 0.01, "min_aspect": 0.9, "max_aspect": 4.5,
+        "max_runner_up_ratio": 1, "margin": 0, "max_side": 1024, "on_no_box": "full_image"}  # fmt: skip
 MASK = {"weights": {"a": 1, "b": 1}, "min_region": 0.1, "min_agreement": 0, "min_coverage": 0, "max_coverage": 1}
 BOX = (10, 10, 50, 30)
 
@@ -30,7 +30,7 @@ def row(image_id, status="ok", kind="car", found=BOX):
     photo = {"image_id": image_id, "path": path, "label": "x", "status": "ok", "reason": "", "width": 80, "height": 60}
     photo |= {"phash": "0", "group": image_id, "split": "test"}
     chosen = {"image_id": image_id, "path": path, "status": status, "reason": "", "is_cropped": True, "score": 0.5}
-    chosen |= corners | {"class_name": "car", "n_vehicles": 1, "rival": 0.0}
+    chosen |= corners | {"class_name": "car", "n_vehicles": 1, "runner_up_ratio": 0.0}
     known = {"path": path, "kind": kind, **dict(zip(corners, BOX))}
     return photo, chosen, known, {"image_id": image_id, "class_name": "car", "score": 0.5, **corners}
 

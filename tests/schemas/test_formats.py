@@ -19,7 +19,8 @@ DETECTION = {
     "y_max": 4.0,
 }
 CROP = {"image_id": "00", "path": "a", "status": "ok", "reason": "", "is_cropped": True, "x_min": 1.0, "y_min": 2.0,
-        "x_max": 3.5, "y_max": 4.0, "score": 0.5, "class_name": "car", "n_vehicles": 1, "rival": 0.0}  # fmt: skip
+        "x_max": 3.5, "y_max": 4.0, "score": 0.5, "class_name": "car", "n_vehicles": 1,
+        "runner_up_ratio": 0.0}  # fmt: skip
 MASK = {
     "image_id": "00",
     "path": "a",

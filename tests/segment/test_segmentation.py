@@ -17,7 +17,7 @@ NOT_CROPPED = {"x_min": np.nan, "y_min": np.nan, "x_max": np.nan, "y_max": np.na
 
 def row(image_id, status="ok"):
     return {"image_id": image_id, "path": f"{image_id}.jpg", "status": status, "reason": "", "is_cropped": False,
-            "n_vehicles": 0, "rival": 0.0} | NOT_CROPPED  # fmt: skip
+            "n_vehicles": 0, "runner_up_ratio": 0.0} | NOT_CROPPED  # fmt: skip
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stages.core.params import ParamError
+from stages.core.settings import SettingsError
 from stages.networks import catalogue
 from stages.networks.catalogue import Segmenter
 from stages.segment import segmenter
-from stages.segment.settings import SegmenterParams
+from stages.segment.settings import SegmenterSettings
 
 SPEC = Segmenter(file="x.onnx", size=4, output="map", mean=(0.5, 0.25, 0.0), std=(0.5, 0.25, 1.0), is_relative=True)
 
@@ -21,7 +21,7 @@ def table(monkeypatch):
 def test_a_crop_is_squeezed_and_normalised_channel_by_channel(corners):
     crop = corners(8, 4)  # red, green, blue, yellow; the brightest value is 255
     before = crop.copy()
-    found = segmenter.prepare(crop, SegmenterParams("relative"))
+    found = segmenter.prepare(crop, SegmenterSettings(network="relative"))
     assert found.shape == (3, 4, 4) and found.dtype == np.float32
     assert found[:, 0, 0].tolist() == [1, -1, 0]  # red: (1 - 0.5) / 0.5, (0 - 0.25) / 0.25, 0
     assert found[:, 0, 3].tolist() == [-1, 3, 0] and found[:, 3, 0].tolist() == [-1, -1, 1]
@@ -29,7 +29,9 @@ def test_a_crop_is_squeezed_and_normalised_channel_by_channel(corners):
 
 
 def test_a_flipped_view_shows_the_crop_mirrored(corners):
-    plain, flipped = (segmenter.prepare(corners(8, 4), SegmenterParams("relative", flip=f)) for f in (False, True))
+    plain, flipped = (
+        segmenter.prepare(corners(8, 4), SegmenterSettings(network="relative", flip=f)) for f in (False, True)
+    )
     np.testing.assert_array_equal(flipped, plain[:, :, ::-1])
     assert flipped.flags.c_contiguous and not np.array_equal(flipped, plain)
 
@@ -37,19 +39,19 @@ def test_a_flipped_view_shows_the_crop_mirrored(corners):
 def test_the_brightest_value_counts_as_one_only_where_the_network_wants_it_so():
     dark = np.zeros((4, 4, 3), np.uint8)
     dark[0, 0, 0] = 51
-    assert segmenter.prepare(dark, SegmenterParams("relative"))[:, 0, 0].tolist() == [1, -1, 0]
-    np.testing.assert_allclose(segmenter.prepare(dark, SegmenterParams("absolute"))[:, 0, 0], [-0.6, -1, 0])
-    black = segmenter.prepare(np.zeros((4, 4, 3), np.uint8), SegmenterParams("relative"))
+    assert segmenter.prepare(dark, SegmenterSettings(network="relative"))[:, 0, 0].tolist() == [1, -1, 0]
+    np.testing.assert_allclose(segmenter.prepare(dark, SegmenterSettings(network="absolute"))[:, 0, 0], [-0.6, -1, 0])
+    black = segmenter.prepare(np.zeros((4, 4, 3), np.uint8), SegmenterSettings(network="relative"))
     assert black[:, 0, 0].tolist() == [-1, -1, 0]
 
 
 def test_another_side_gives_another_input(corners):
-    assert segmenter.prepare(corners(8, 4), SegmenterParams("relative", input_px=6)).shape == (3, 6, 6)
+    assert segmenter.prepare(corners(8, 4), SegmenterSettings(network="relative", input_px=6)).shape == (3, 6, 6)
 
 
 @pytest.mark.parametrize("size", [(1, 500), (500, 1), (1, 1)])
 def test_thin_crops_can_be_prepared(corners, size):
-    assert np.isfinite(segmenter.prepare(corners(*size), SegmenterParams("u2netp"))).all()
+    assert np.isfinite(segmenter.prepare(corners(*size), SegmenterSettings(network="u2netp"))).all()
 
 
 def maps():
@@ -61,29 +63,31 @@ def maps():
 
 def test_relative_maps_are_stretched_each_by_itself():
     given = maps()
-    first, second = segmenter.segment(np.zeros((2, 3, 4, 4)), lambda _: [given], SegmenterParams("relative"))
+    first, second = segmenter.segment(np.zeros((2, 3, 4, 4)), lambda _: [given], SegmenterSettings(network="relative"))
     assert first.dtype == np.uint8 and first.tolist() == [[0, 0, 255, 255]] * 2
     assert second.tolist() == [[255] * 4, [0, 0, 0, 128]]
     np.testing.assert_array_equal(given, maps())
 
 
 def test_absolute_maps_stay_and_are_cut_at_their_ends():
-    first, second = segmenter.segment(np.zeros((2, 3, 4, 4)), lambda _: [maps()], SegmenterParams("absolute"))
+    first, second = segmenter.segment(np.zeros((2, 3, 4, 4)), lambda _: [maps()], SegmenterSettings(network="absolute"))
     assert first.tolist() == [[51, 51, 153, 153]] * 2
     assert second.tolist() == [[255] * 4, [0, 0, 0, 255]]
 
 
 def test_a_flipped_view_gives_its_map_as_the_crop_lies():
-    (first, second) = segmenter.segment(np.zeros((2, 3, 4, 4)), lambda _: [maps()], SegmenterParams("relative", True))
+    (first, second) = segmenter.segment(
+        np.zeros((2, 3, 4, 4)), lambda _: [maps()], SegmenterSettings(network="relative", flip=True)
+    )
     assert first.tolist() == [[255, 255, 0, 0]] * 2 and second.tolist() == [[255] * 4, [128, 0, 0, 0]]
 
 
 def test_a_map_without_any_difference_is_an_empty_one():
     flat = np.full((1, 1, 4, 4), 0.7, np.float32)
-    (plane,) = segmenter.segment(np.zeros((1, 3, 4, 4)), lambda _: [flat], SegmenterParams("relative"))
+    (plane,) = segmenter.segment(np.zeros((1, 3, 4, 4)), lambda _: [flat], SegmenterSettings(network="relative"))
     assert plane.shape == (4, 4) and not plane.any()
 
 
 def test_an_unknown_network_is_refused_with_the_known_ones():
-    with pytest.raises(ParamError, match=r"segmenters.*u2netp.*'u2net'"):
-        SegmenterParams("u2net")
+    with pytest.raises(SettingsError, match=r"segmenters.*u2netp.*'u2net'"):
+        SegmenterSettings(network="u2net")

@@ -1,23 +1,23 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
+from stages.crop import cropping
+from stages.crop.settings import CropSettings
 from stages.images import images, letterbox
 from stages.schemas.crops import REJECTION_REASONS
 from stages.selection import main_car
-from stages.selection.main_car import Candidates, CropParams, Selection
+from stages.selection.main_car import Candidates, Selection
 
-RULE = CropParams(
-    region="car",
+RULE = CropSettings(
+    mode="box",
     classes=("car", "truck"),
     min_score=0.1,
     min_area=0.01,
     min_aspect=0.9,
     max_aspect=4.5,
-    max_rival=1.0,
+    max_runner_up_ratio=1.0,
     margin=0.05,
-    rejected="whole",
+    on_no_box="full_image",
     max_side=500,
 )
 SIZE = (100, 100)
@@ -78,9 +78,9 @@ def test_one_vehicle_seen_as_two_classes_counts_once():
 def test_a_rival_of_like_rank_is_told_and_refused_where_the_rule_says_so():
     two = [((0, 0, 20, 20), 0.9, "car"), ((40, 40, 60, 60), 0.45, "truck"), ((41, 40, 60, 60), 0.4, "car")]
     assert choose(two) == Selection(0, "", 2, 0.5)
-    assert choose(two, replace(RULE, max_rival=0.5)) == Selection(None, "several_cars", 2, 0.5)
-    assert choose(two, replace(RULE, max_rival=0.51)) == Selection(0, "", 2, 0.5)
-    assert choose(two[:1], replace(RULE, max_rival=0.0)) == Selection(None, "several_cars", 1, 0.0)
+    assert choose(two, RULE.replace(max_runner_up_ratio=0.5)) == Selection(None, "several_cars", 2, 0.5)
+    assert choose(two, RULE.replace(max_runner_up_ratio=0.51)) == Selection(0, "", 2, 0.5)
+    assert choose(two[:1], RULE.replace(max_runner_up_ratio=0.0)) == Selection(None, "several_cars", 1, 0.0)
     assert choose([two[0], two[0]]) == Selection(0, "", 1, 0.0)  # the same vehicle twice
 
 
@@ -121,7 +121,7 @@ def test_the_window_is_the_widened_box_inside_the_photo_or_all_of_it():
 @pytest.mark.parametrize(("size_wh", "box"), [((40, 30), (25, 20, 35, 30)), ((40, 30), None), ((500, 1), None)])
 def test_the_cut_is_that_part_of_the_photo_as_it_is(corners, size_wh, box):
     content = images.encode(corners(*size_wh), ".png")
-    found = main_car.crop_image(content, None if box is None else np.array(box, np.float64), replace(RULE, margin=0.0))
+    found = cropping.crop_image(content, None if box is None else np.array(box, np.float64), RULE.replace(margin=0.0))
     x_min, y_min, x_max, y_max = box or (0, 0, *size_wh)
     np.testing.assert_array_equal(found, corners(*size_wh)[y_min:y_max, x_min:x_max])
 
@@ -138,8 +138,8 @@ def test_the_cut_is_that_part_of_the_photo_as_it_is(corners, size_wh, box):
 )
 def test_a_larger_crop_is_shrunk_to_max_side_and_shows_the_same(corners, suffix, box, size_wh, quarters):
     content = images.encode(corners(1600, 1200), suffix)
-    rule = replace(RULE, margin=0.0, max_side=100)
-    found = main_car.crop_image(content, None if box is None else np.array(box, np.float64), rule).astype(int)
+    rule = RULE.replace(margin=0.0, max_side=100)
+    found = cropping.crop_image(content, None if box is None else np.array(box, np.float64), rule).astype(int)
     assert found.shape == (size_wh[1], size_wh[0], 3)
     x, y = quarters
     np.testing.assert_allclose(found[: y - 2, : x - 2], np.full_like(found[: y - 2, : x - 2], (255, 0, 0)), atol=4)
@@ -151,9 +151,9 @@ def test_a_larger_crop_is_shrunk_to_max_side_and_shows_the_same(corners, suffix,
 def test_a_crop_from_a_photo_of_reduced_scale_is_that_of_the_whole_within_half_a_pixel():
     smooth = letterbox.resize(np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8), 3001, 2003)
     content = images.encode(smooth, ".jpg")
-    rule = replace(RULE, margin=0.0, max_side=256)
+    rule = RULE.replace(margin=0.0, max_side=256)
     for box in [(0, 0, 3001, 2003), (301, 203, 2805, 1807), (999, 5, 2999, 1999)]:
-        found = main_car.crop_image(content, np.array(box, np.float64), rule).astype(float)
+        found = cropping.crop_image(content, np.array(box, np.float64), rule).astype(float)
         whole = images.decode(content)[box[1] : box[3], box[0] : box[2]]
         expected = letterbox.resize(whole, found.shape[1], found.shape[0]).astype(float)
         steepest = max(np.abs(np.diff(expected, axis=0)).max(), np.abs(np.diff(expected, axis=1)).max())
@@ -161,4 +161,4 @@ def test_a_crop_from_a_photo_of_reduced_scale_is_that_of_the_whole_within_half_a
 
 
 def test_a_rule_without_area_takes_the_smallest_box():
-    assert choose([((0, 0, 1, 1), 0.1, "car")], replace(RULE, min_area=0.0)) == Selection(0, "", 1)
+    assert choose([((0, 0, 1, 1), 0.1, "car")], RULE.replace(min_area=0.0)) == Selection(0, "", 1)

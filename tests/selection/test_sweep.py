@@ -1,12 +1,22 @@
-from dataclasses import replace
-
 import numpy as np
 
+from stages.crop.settings import CropSettings
 from stages.selection import sweep
-from stages.selection.main_car import NO_CANDIDATES, Candidates, CropParams
+from stages.selection.main_car import NO_CANDIDATES, Candidates
 from stages.selection.sweep import SweepInput
 
-RULE = CropParams("car", ("car",), 0.1, 0.01, 0.9, 4.5, 0.9, 0.0, "whole", 1024)
+RULE = CropSettings(
+    mode="box",
+    classes=("car",),
+    min_score=0.1,
+    min_area=0.01,
+    min_aspect=0.9,
+    max_aspect=4.5,
+    max_runner_up_ratio=0.9,
+    margin=0.0,
+    on_no_box="full_image",
+    max_side=1024,
+)
 
 
 def seen(*rows, true_box=None):
@@ -39,7 +49,7 @@ def test_each_threshold_is_moved_alone_and_the_current_one_is_marked():
 
 
 def test_a_value_of_the_rule_that_the_grid_lacks_is_in_the_table():
-    table = sweep.sweep_thresholds([SURE], replace(RULE, min_score=0.33))["min_score"]
+    table = sweep.sweep_thresholds([SURE], RULE.replace(min_score=0.33))["min_score"]
     assert table.loc[table["is_current"], "value"].tolist() == [0.33]
 
 

@@ -1,10 +1,8 @@
-from dataclasses import replace
-
 import pytest
 
-from stages.classifiers.settings import ModelParams, derive_seed
-from stages.core import params
-from stages.train.settings import TrainParams, resolve
+from stages.classifiers.settings import ModelSettings, derive_seed
+from stages.core import settings
+from stages.train.settings import TrainSettings, resolve
 
 
 def test_seeds_follow_from_names_alone():
@@ -15,19 +13,19 @@ def test_seeds_follow_from_names_alone():
 
 
 def test_a_model_overrides_what_it_names_and_nothing_else():
-    train = TrainParams(epochs=7, learning_rate=1e-3)
-    model = ModelParams("efficientnet_lite0", "w.npz", learning_rate=2e-3)
-    assert resolve(train, model, "a") == replace(train, learning_rate=2e-3, seed=derive_seed(0, "a"))
-    no_epochs = resolve(train, ModelParams("efficientnet_lite0", "w.npz", epochs=0), "a")
+    train = TrainSettings(epochs=7, learning_rate=1e-3)
+    model = ModelSettings(backbone="efficientnet_lite0", weights="w.npz", learning_rate=2e-3)
+    assert resolve(train, model, "a") == train.replace(learning_rate=2e-3, seed=derive_seed(0, "a"))
+    no_epochs = resolve(train, ModelSettings(backbone="efficientnet_lite0", weights="w.npz", epochs=0), "a")
     assert no_epochs.epochs == 0
 
 
 def test_the_sections_are_read_with_their_nested_one(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text("train: {epochs: 3, augment: {flip: 0}}\nmodels: {a: {backbone: b, weights: w, input_px: 160}}\n")
-    train = params.read(path, "train", TrainParams)
-    assert (train.epochs, train.augment.flip, train.augment.affine) == (3, 0.0, TrainParams().augment.affine)
-    assert params.read(path, "models.a", ModelParams) == ModelParams("b", "w", input_px=160)
+    train = settings.read(path, "train", TrainSettings)
+    assert (train.epochs, train.augment.flip, train.augment.affine) == (3, 0.0, TrainSettings().augment.affine)
+    assert settings.read(path, "models.a", ModelSettings) == ModelSettings(backbone="b", weights="w", input_px=160)
 
 
 @pytest.mark.parametrize(
@@ -43,5 +41,5 @@ def test_the_sections_are_read_with_their_nested_one(tmp_path):
 def test_wrong_values_are_named(tmp_path, text, message):
     path = tmp_path / "params.yaml"
     path.write_text(text)
-    with pytest.raises(params.ParamError, match=message):
-        params.read(path, "train", TrainParams)
+    with pytest.raises(settings.SettingsError, match=message):
+        settings.read(path, "train", TrainSettings)

@@ -1,12 +1,10 @@
-from dataclasses import replace
-
 import pytest
 
 from stages.classifiers.engine import keras
 from stages.train import schedule
-from stages.train.settings import Phase, TrainParams
+from stages.train.settings import Phase, TrainSettings
 
-PARAMS = TrainParams(epochs=10, warmup_epochs=2, learning_rate=0.5)
+PARAMS = TrainSettings(epochs=10, warmup_epochs=2, learning_rate=0.5)
 
 
 def rates(params, *steps):
@@ -22,31 +20,31 @@ def rates(params, *steps):
 def test_the_rate_warms_up_and_falls_to_zero():
     assert rates(PARAMS, 0, 3, 6, 18) == pytest.approx([0, 0.25, 0.5, 0.25], abs=1e-6)
     assert rates(PARAMS, 29)[0] == pytest.approx(0.5 * 0.00428, abs=1e-4)
-    assert rates(replace(PARAMS, warmup_epochs=0), 0) == [0.5]
+    assert rates(PARAMS.replace(warmup_epochs=0), 0) == [0.5]
 
 
 def test_phases_share_one_curve_each_with_a_peak_of_its_own():
-    phases = (Phase(4), Phase(4, learning_rate=0.05), Phase(2))
-    plan = schedule.scheduled_phases(replace(PARAMS, unfreeze=phases), 3)
+    phases = (Phase(epochs=4), Phase(epochs=4, learning_rate=0.05), Phase(epochs=2))
+    plan = schedule.scheduled_phases(PARAMS.replace(unfreeze=phases), 3)
     assert [(one.first_step, one.end_step) for one in plan] == [(0, 12), (12, 24), (24, 30)]
     whole = rates(PARAMS, 3, 11, 12, 23, 24, 29)
-    found = rates(replace(PARAMS, unfreeze=phases), 3, 11, 12, 23, 24, 29)
+    found = rates(PARAMS.replace(unfreeze=phases), 3, 11, 12, 23, 24, 29)
     factors = [1, 1, 0.1, 0.1, 1, 1]
     assert found == pytest.approx([factor * rate for factor, rate in zip(factors, whole)], rel=1e-5)
 
 
 def test_without_epochs_there_is_no_phase():
-    assert schedule.scheduled_phases(replace(PARAMS, epochs=0), 3) == []
+    assert schedule.scheduled_phases(PARAMS.replace(epochs=0), 3) == []
 
 
 def test_a_warm_up_longer_than_the_training_leaves_one_step_at_the_peak():
-    params = replace(PARAMS, epochs=1, warmup_epochs=9)
+    params = PARAMS.replace(epochs=1, warmup_epochs=9)
     assert rates(params, 0, 1, 2) == pytest.approx([0, 0.25, 0.5])
 
 
 @pytest.mark.parametrize(("name", "kind"), [("adamw", keras.optimizers.AdamW), ("sgd", keras.optimizers.SGD)])
 def test_offsets_and_scales_are_not_decayed(name, kind):
-    params = replace(PARAMS, optimizer=name, momentum=0.7, weight_decay=0.02)
+    params = PARAMS.replace(optimizer=name, momentum=0.7, weight_decay=0.02)
     rule = schedule.optimizer(params, schedule.scheduled_phases(params, 3)[0], 3)
     assert type(rule) is kind and rule.weight_decay == 0.02
     if name == "sgd":

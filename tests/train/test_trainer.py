@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 from stages.classifiers import inference, pretrained
-from stages.classifiers.settings import ModelParams
+from stages.classifiers.settings import ModelSettings
 from stages.core.tables import TableError
 from stages.train import trainer
 from tests import archives
 
 ROOT = Path(__file__).parents[2]
 PARAMS = """
-train: {epochs: 2, batch_size: 4, threads: 1, patience: null}
+runtime: {threads: 1}
+train: {epochs: 2, batch_size: 4, patience: null}
 models:
   tiny: {backbone: one_convolution, weights: w.npz, input_px: 32}
 """
@@ -131,19 +132,19 @@ def test_no_training_photos_are_refused(tmp_path):
 
 def test_pretrained_tensors_are_read_by_name(tmp_path):
     np.savez(tmp_path / "w.npz", **{"_fc.bias": np.ones(2, np.float32)})
-    assert pretrained.read(tmp_path, ModelParams("x", "none")) is None
-    found = pretrained.read(tmp_path, ModelParams("x", weights="w.npz"))
+    assert pretrained.read(tmp_path, ModelSettings(backbone="x", weights="none")) is None
+    found = pretrained.read(tmp_path, ModelSettings(backbone="x", weights="w.npz"))
     assert list(found) == ["_fc.bias"] and found["_fc.bias"].tolist() == [1, 1]
     with pytest.raises(FileNotFoundError, match=r"other\.npz: expected pretrained weights"):
-        pretrained.read(tmp_path, ModelParams("x", weights="other.npz"))
+        pretrained.read(tmp_path, ModelSettings(backbone="x", weights="other.npz"))
 
 
 def test_a_longer_side_shrinks_both_in_proportion():
     assert pretrained.shrunk((160, 256), 128) == (80, 128) and pretrained.shrunk((256, 160), 128) == (128, 80)
     assert pretrained.shrunk((40, 60), 32) == (21, 32) and pretrained.shrunk((1, 500), 32) == (1, 32)
-    model = ModelParams("x", "none")
+    model = ModelSettings(backbone="x", weights="none")
     assert pretrained.shape(model, (160, 256), 3)[:3] == ((160, 256), (160, 256), 3)
-    smaller = ModelParams("x", "none", input_px=128)
+    smaller = ModelSettings(backbone="x", weights="none", input_px=128)
     assert pretrained.shape(smaller, (160, 256), 3)[:2] == ((160, 256), (80, 128))
 
 

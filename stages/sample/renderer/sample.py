@@ -13,7 +13,7 @@ from stages.sample.renderer.bodies import BODIES
 from stages.sample.renderer.corrupted import CORRUPTED, Corruption, corrupt
 from stages.sample.renderer.photo import Box, RenderedPhoto, render
 from stages.sample.renderer.scene import Conditions, Scene, sample_conditions, sample_scene, with_twin
-from stages.sample.settings import SampleParams
+from stages.sample.settings import SampleSettings
 
 # Of the car's extent, the part beyond the frame; of the frame's width, each of two equal cars.
 _CUT_OFF, _TWIN_SHARE = 0.78, 0.40
@@ -73,7 +73,7 @@ def _conditions(kind: str, rng: np.random.Generator) -> Conditions:
     return replace(conditions, weather="sunny", share=share, cut=cut, is_occluded=False, n_others=0)
 
 
-def _draw(task: RenderTask, params: SampleParams) -> RenderedPhoto:
+def _draw(task: RenderTask, params: SampleSettings) -> RenderedPhoto:
     """The photo that a file shows or repeats."""
     source = task.spoilt.source if task.spoilt else None
     if source is not None:
@@ -91,7 +91,7 @@ def _staged(scene: Scene, kind: str, size_wh: tuple[int, int]) -> Scene:
     return replace(scene, car=None, has_person=kind == "person") if kind in ("no_car", "person") else scene
 
 
-def make(task: RenderTask, params: SampleParams) -> Rendered:
+def make(task: RenderTask, params: SampleSettings) -> Rendered:
     """Make one file. Deterministic: the same task and parameters give the same bytes in any process."""
     cv2.setNumThreads(1)
     photo = _draw(task, params)

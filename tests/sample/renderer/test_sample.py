@@ -9,9 +9,9 @@ from stages.sample.renderer import sample
 from stages.sample.renderer.bodies import BODIES
 from stages.sample.renderer.corrupted import CORRUPTED
 from stages.sample.renderer.sample import Rendered, RenderTask, make
-from stages.sample.settings import SampleParams
+from stages.sample.settings import SampleSettings
 
-PARAMS = SampleParams(seed=3, photos_per_class=1, width=200, height=152, jpeg_quality=90)
+PARAMS = SampleSettings(seed=3, photos_per_class=1, width=200, height=152, jpeg_quality=90)
 BY_NAME = {f"{spoilt.label}_{spoilt.name}": spoilt for spoilt in CORRUPTED}
 
 

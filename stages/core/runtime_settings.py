@@ -1,0 +1,27 @@
+"""Section `runtime` of params.yaml: which machine's arithmetic results may depend on."""
+
+import os
+from typing import Literal
+
+from pydantic import Field
+
+from stages.core.settings import Count, Settings
+
+
+class RuntimeSettings(Settings):
+    """What results may depend on: the same bytes on many CPUs, or the same figures as fast as this machine can.
+
+    `bits` restricts every library to AVX2 and training to `threads` threads, so that a commit gives the same bytes
+    wherever its CPU is of the same kind. `metrics` takes all cores and the widest instructions that each library
+    finds, bf16 among them; figures then agree within a tolerance.
+    """
+
+    reproducibility: Literal["bits", "metrics"] = Field(
+        "bits", description="`bits`: AVX2 and a fixed number of threads; `metrics`: all cores, widest instructions"
+    )
+    threads: Count = Field(2, description="threads of training under `bits`; another number gives other last digits")
+
+    @property
+    def n_threads(self) -> int:
+        """The threads that TensorFlow works in: `threads` under `bits`, one for each core under `metrics`."""
+        return self.threads if self.reproducibility == "bits" else os.cpu_count() or self.threads
