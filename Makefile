@@ -1,60 +1,73 @@
-# Two commands: `make repro` runs everything to the results table, `make test` checks the code.
+# `make` lists the commands. Two are enough: `make repro` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
 # What tests run; the other networks of models/pretrained are fetched when params.yaml names them.
 NETWORKS := centernet_mobilenetv3 u2netp efficientnet_lite0 efficientnet_lite1 efficientnet_lite2
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test verify coverage audit experiments format lock
+.PHONY: help repro test verify coverage licences advisories experiments format lock
 
-repro: .venv/ready
-	@python -m stages.commands.repair_lock
+help:  ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+repro: .venv/ready  ## run the whole pipeline to the table of results; go on where a run was stopped
+	@python -m stages repair_lock
 	dvc repro dvc.yaml data/sample/dvc.yaml
-	@python -m stages.commands.provenance
-	@python -m stages.commands.results
+	@python -m stages provenance
+	@python -m stages results
 
-test: .venv/ready
+test: .venv/ready  ## check format, lint and types, run the tests
 	dvc repro --quiet $(NETWORKS:%=models/pretrained/dvc.yaml:convert@%)
 	ruff format --check
 	ruff check
 	mypy
 	pytest -n 2
 
-# The last commit once more from nothing, in a clone with its own environment and cache, compared with what is committed.
-verify: .venv/ready
-	python -m stages.commands.reproduce
+# In a clone with its own environment and cache.
+verify: .venv/ready  ## run the last commit again from nothing, compare every output with the committed ones
+	python -m stages reproduce
 
-# Lines of stages/ that no test reaches; what runs in processes of its own is counted too.
-coverage: .venv/ready
+# What runs in processes of its own is counted too.
+coverage: .venv/ready  ## name the lines of stages/ that no test reaches
 	pytest -n 2 --cov --cov-report=term-missing:skip-covered
 
-# Licences that would bind what is built on this project, then known holes in the locked packages (PyPI is asked).
 BINDING := GNU General Public License v3;GNU Affero;AGPL-3.0;GPL-3.0-only;Server Side Public License
-audit: .venv/ready
+licences: .venv/ready  ## list licences; fail on one that would bind what is built on this project
 	pip-licenses --partial-match --fail-on="$(BINDING)" --summary
+
+advisories: .venv/ready  ## ask PyPI for known vulnerabilities of the locked packages
 	pip-audit --requirement requirements.lock --disable-pip --no-deps --strict
 
-# The questions of experiments/, each arm with each seed; goes on where it was.
-experiments: .venv/ready
-	python -m stages.commands.experiment experiments/*.yaml --jobs 2
+experiments: .venv/ready  ## run experiments/, each arm with each seed; go on where a run was stopped
+	python -m stages experiment experiments/*.yaml --jobs 2
 
 # The environment: exactly the locked packages, each checked against its hash. The lock file names all of them, so
-# pip need not resolve anything; older ones, asked to, take a newer release for `package[extra]` and fail.
+# nothing is resolved. First come uv, which needs a fraction of pip's time, and what builds packages without a wheel:
+# in isolation, pip and uv would build with releases that no hash was asked of. uv does not read pip's settings, so it is
+# told pip's index; where that does not suffice, pip installs everything.
+PIP := $(BIN)/python -m pip
+PIP_INSTALL := $(PIP) install --disable-pip-version-check --no-deps --require-hashes
 .venv/ready: requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "expected Python 3.11 or newer, found $$($(PYTHON) --version); try make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo "expected Python 3.11, 3.12 or 3.13, found $$($(PYTHON) --version); try make PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv --clear .venv || { echo "expected the venv module; try: apt-get install python3-venv"; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	$(BIN)/python -m pip check
+	@echo "installing the packages of requirements.lock into .venv: first uv, then with it the others"
+	@awk '/^[a-z]/ {first = /^(uv|setuptools|wheel|packaging)==/} first' requirements.lock > .venv/first.txt
+	@$(PIP_INSTALL) -r .venv/first.txt
+	@index=$$($(PIP) config list | sed -n "s/^[^=]*\.index-url='\(.*\)'$$/\1/p" | head -n 1); \
+	if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$index}"; fi; \
+	$(BIN)/uv pip sync --python $(BIN)/python --no-build-isolation --require-hashes requirements.lock || \
+		{ echo "uv failed, see above; now pip installs the packages, in minutes"; \
+		$(PIP_INSTALL) --no-build-isolation -r requirements.lock; }
+	$(PIP) check
 	touch $@
 
-format: .venv/ready
+format: .venv/ready  ## format the code and apply the lint fixes
 	ruff format
 	ruff check --fix
 
-# After a change of pyproject.toml or requirements-gluoncv.in. No index is named in the files, so that any mirror
-# serves them.
+# No index is named in the lock files, so that any mirror serves them.
 LOCK := --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade --quiet
-lock:
+lock: .venv/ready  ## lock the packages again after a change of pyproject.toml or requirements-gluoncv.in
 	uv pip compile pyproject.toml --extra dev --universal $(LOCK) -o requirements.lock
 	uv pip compile requirements-gluoncv.in $(LOCK) -o requirements-gluoncv.lock

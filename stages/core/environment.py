@@ -27,7 +27,7 @@ def ensure(folder: Path, requirements: Path) -> Path:
         return python
     print(f"{folder}: making the environment of {requirements}", flush=True)
     _run([find_python(), "-m", "venv", "--clear", str(folder)], "the venv module; try: apt-get install python3.11-venv")
-    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    install = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
     # Nothing to resolve: the file names every package, and older releases of pip resolve extras past its pins.
     install += ["--no-deps", "--require-hashes", "-r", str(requirements)]
     _run(install, f"every package of {requirements} from pip's registry")

@@ -27,6 +27,7 @@ def summary(verb: str, **counts: object) -> None:
     if found:
         others = f"{'; '.join(found[:3])}{' ...' if len(found) > 3 else ''}"
         print(
-            f"{verb}: {len(found)} packages are not those of {_LOCK} ({others}): results may differ; `make` mends it",
+            f"{verb}: {len(found)} packages are not those of {_LOCK} ({others}): results may differ; "
+            "run `make -B .venv/ready`",
             file=sys.stderr,
         )
