@@ -31,10 +31,10 @@ def draw(folder: Path) -> None:
     (folder / "van" / "again.jpg").write_bytes(whole)
 
 
-def small_params(folder: Path) -> None:
+def small_params(folder: Path, photos: str) -> None:
     """The project's own parameters with one small model for two epochs."""
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
-    content["ingest"] |= {"source": "photos", "near_duplicate_bits": 0, "val_share": 0.34, "test_share": 0.34}
+    content["ingest"] |= {"source": photos, "near_duplicate_bits": 0, "val_share": 0.34, "test_share": 0.34}
     content["models"] = {"tiny": {"backbone": "efficientnet_lite0", "weights": NETWORKS[-1], "input_px": 64}}
     content["train"]["epochs"] = 1
     content["ensemble"]["min_val"] = 1
@@ -58,20 +58,20 @@ def missing_network() -> str | None:
     return next((name for name in NETWORKS if not (ROOT / "models" / "pretrained" / name).is_file()), None)
 
 
-def make(folder: Path) -> None:
-    """Make the project in `folder`, ready for `dvc repro`."""
+def make(folder: Path, photos: str = "photos") -> None:
+    """Make the project in `folder`, its photos in a folder of this name, ready for `dvc repro`."""
     shutil.copytree(ROOT / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", ".dvcignore"):
         shutil.copy(ROOT / name, folder)
     (folder / "models" / "pretrained").mkdir(parents=True)
     for name in NETWORKS:
         shutil.copy(ROOT / "models" / "pretrained" / name, folder / "models" / "pretrained")
-    draw(folder / "photos")
-    small_params(folder)
+    draw(folder / photos)
+    small_params(folder, photos)
     (folder / ".gitignore").write_text("/logs/\n__pycache__/\n")
     for words in (["git", "init", "-q"], ["dvc", "init", "-q"], ["dvc", "config", "core.analytics", "false"]):
         run(folder, *words)
-    run(folder, "dvc", "add", "-q", "photos", *(f"models/pretrained/{name}" for name in NETWORKS))
+    run(folder, "dvc", "add", "-q", photos, *(f"models/pretrained/{name}" for name in NETWORKS))
     commit(folder, "start")
 
 
