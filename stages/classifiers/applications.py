@@ -1,4 +1,4 @@
-"""The networks of `keras.applications`, by names of this project's style, each with the scaling that it wants.
+"""The networks of `keras.applications`, each with the input scaling that it was trained with.
 
 Their ImageNet weights are a list of arrays in the order of the network's own, named by that order and by the weight.
 """
@@ -30,7 +30,7 @@ class Application(NamedTuple):
 
 
 # EfficientNet-B0 to B7 are left out: Keras adds a scaling to their graph only when it loads the weights itself, so
-# that the same weights in the bare network answer otherwise. EfficientNetV2 has taken their place.
+# that the same weights in the bare network predict differently. EfficientNetV2 replaces them.
 APPLICATIONS = {
     "convnext_tiny": Application("ConvNeXtTiny", "own"),
     "convnext_small": Application("ConvNeXtSmall", "own"),
@@ -60,14 +60,14 @@ _CAFFE_MEAN = np.array([103.939, 116.779, 123.68])
 
 
 def features(application: Application) -> Callable[[Any], Any]:
-    """Return what maps an RGB tensor (N, H, W, 3) of 0..255, float, to the feature map (N, h, w, D)."""
+    """Return a function from an RGB tensor (N, H, W, 3), float, 0..255, to the feature map (N, h, w, D)."""
     return lambda image: _build(application, _scaled(image, application.scaling)).output
 
 
 def _build(application: Application, image: Any, weights: str | None = None) -> keras.Model:
     constructor = getattr(keras.applications, application.constructor)
     with warnings.catch_warnings():
-        # MobileNets say that their weights are those for 224 pixels, whatever is asked.
+        # MobileNets warn that their weights are those for 224 pixels, whatever the input.
         warnings.filterwarnings("ignore", ".*input_shape.*", UserWarning)
         return constructor(include_top=False, weights=weights, input_tensor=image)
 
@@ -84,9 +84,9 @@ def _scaled(image: Any, scaling: str) -> Any:
 
 
 def pretrained(application: Application) -> dict[str, np.ndarray]:
-    """Return the ImageNet weights, which Keras downloads where it does not have them, and checks by their hash.
+    """Return the ImageNet weights, which Keras downloads if needed and checks by their hash.
 
-    Raises ConnectionError where they cannot be had.
+    Raises ConnectionError if they cannot be downloaded.
     """
     try:
         model = _build(application, keras.Input((None, None, 3)), "imagenet")
@@ -102,12 +102,12 @@ def pretrained(application: Application) -> dict[str, np.ndarray]:
 
 
 def tensors(model: keras.Model) -> dict[str, np.ndarray]:
-    """Return the weights of `model` by names that begin with their place."""
-    return {f"{place:04d} {weight.path}": np.asarray(weight) for place, weight in enumerate(model.weights)}
+    """Return the weights of `model` by names that begin with their index."""
+    return {f"{index:04d} {weight.path}": np.asarray(weight) for index, weight in enumerate(model.weights)}
 
 
 def load(model: keras.Model, given: Mapping[str, np.ndarray]) -> None:
-    """Put `tensors` of the bare network into a model that begins with it; what follows it stays as it is.
+    """Assign `tensors` of the bare network to a model that begins with it; the layers after it keep their weights.
 
     Raises WeightsError when there are too many of them, or one is of another shape.
     """

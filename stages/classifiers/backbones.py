@@ -1,4 +1,4 @@
-"""Classifiers by the name of their backbone: one table, one way to build and to fill them."""
+"""Classifiers by the name of their backbone: building them and loading their weights."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -74,7 +74,7 @@ def find(name: str) -> Backbone:
 
 
 def build(backbone: Backbone, shape: ClassifierConfig, policy: str = "float32") -> ClassifierModels:
-    """Build a classifier with random weights whose arithmetic follows the Keras dtype `policy`.
+    """Build a classifier with random weights under the Keras dtype `policy`.
 
     Every layer has a fixed name, so a model is the same whatever was built before it in the process.
     """
@@ -112,9 +112,9 @@ def _pool(features: Any, shape: ClassifierConfig) -> Any:
 def freeze(model: keras.Model, share: float, batch_norm: str) -> None:
     """Keep the first `share` (0..1) of the layers as they are; train the rest.
 
-    What the first layers see is much the same for all photographs (Yosinski et al. 2014, arXiv:1411.1792), and
-    training them is dear, because they work at the highest resolution. Batch normalisation of the others normalises
-    by each batch where `batch_norm` is `trained`; `frozen`, it keeps ImageNet's statistics (the practice of
+    The first layers compute much the same for all photographs (Yosinski et al. 2014, arXiv:1411.1792), and
+    training them is expensive, because they work at the highest resolution. With `batch_norm` `trained`, the other
+    layers normalise by each batch; `frozen` keeps ImageNet's statistics (the practice of
     fine-tuned detectors since He et al. 2016, arXiv:1512.03385, appendix A), its scales and its offsets.
     """
     n_first = round(share * len(model.layers))

@@ -1,6 +1,4 @@
-"""Photos of an archive as batches of one fixed shape: shuffled and varied for training, in order and untouched
-else.
-"""
+"""Model inputs of an archive as batches of one fixed shape, in order and not augmented."""
 
 import io
 import math
@@ -16,12 +14,13 @@ from stages.schemas.split_data import SplitData
 
 
 class PhotoError(ValueError):
-    """A photo is not there, cannot be decoded, or has another size than the others."""
+    """An image is missing, cannot be decoded, or has another size than the others."""
 
 
 class ImageSource(NamedTuple):
-    """N photos: their `names`, by which `read` gives the bytes of each as PNG or JPEG, their `labels` (N,) int64, and
-    the height and the width that each must have, in pixels.
+    """N images: `read` returns the bytes of the PNG or JPEG of a name, `names` are theirs, `labels` (N,) int64.
+
+    `size_hw` is the height and the width in pixels that every image must have.
     """
 
     read: Callable[[str], bytes]
@@ -30,25 +29,25 @@ class ImageSource(NamedTuple):
     size_hw: tuple[int, int]
 
     @classmethod
-    def of(cls, pictures: Archive, photos: SplitData, size_hw: tuple[int, int]) -> "ImageSource":
-        """The source of photos in an archive. Raises PhotoError naming the first that is not in it."""
+    def of(cls, archive: Archive, photos: SplitData, size_hw: tuple[int, int]) -> "ImageSource":
+        """The images of `photos` in an archive. Raises PhotoError naming the first that is missing."""
         for name in photos.names:
-            if name not in pictures:
-                raise PhotoError(f"{pictures.path}: expected a photo {name}, found none; run `dvc repro resize`")
-        return cls(pictures.read, photos.names, photos.labels, size_hw)
+            if name not in archive:
+                raise PhotoError(f"{archive.path}: expected an image {name}, found none; run `dvc repro resize`")
+        return cls(archive.read, photos.names, photos.labels, size_hw)
 
 
 def in_order(source: ImageSource, batch_size: int, count: int | None = None) -> Iterator[np.ndarray]:
-    """Yield the photos as they are, RGB uint8 (B, H, W, 3), in order; the last batch is filled with black. If there is
-    a `count`, so many: fewer than there are, or the first ones again.
+    """Yield batches (B, H, W, 3) RGB uint8 of the images in order, the last one filled up with black.
 
-    Raises PhotoError naming the first photo that cannot be decoded or has another size, ArchiveError a damaged one.
+    `count` is the number of images: fewer than there are, or the first ones again. Raises PhotoError naming the first
+    image that cannot be decoded or has another size, ArchiveError where the archive is damaged.
     """
     if not source.names:
         return
     decode, n_photos = image_decoder(source), len(source.names)
     data = tf.data.Dataset.range(n_photos if count is None else count)
-    data = data.map(lambda place: decode(place % n_photos), num_parallel_calls=parallel_calls())
+    data = data.map(lambda index: decode(index % n_photos), num_parallel_calls=parallel_calls())
     data = data.batch(batch_size).prefetch(1)
     try:
         for batch in data.as_numpy_iterator():
@@ -59,7 +58,7 @@ def in_order(source: ImageSource, batch_size: int, count: int | None = None) -> 
 
 
 def _raise_first_unreadable(source: ImageSource) -> None:
-    """Raise the error of the first bad photo: one inside a pipeline does not say whose it is."""
+    """Raise the error of the first bad image: an error inside a tf.data pipeline does not name it."""
     decode = image_decoder(source)
     for index, name in enumerate(source.names):
         source.read(name)
@@ -67,12 +66,12 @@ def _raise_first_unreadable(source: ImageSource) -> None:
             decode(index)
         except (tf.errors.InvalidArgumentError, ValueError):
             height, width = source.size_hw
-            text = f"expected a readable {width}x{height} picture, found another; run `dvc repro -sf resize`"
-            raise PhotoError(f"{name} among the letterboxed photos: {text}") from None
+            text = f"expected a readable image of {width}x{height} pixels, found another; run `dvc repro -sf resize`"
+            raise PhotoError(f"{name} among the model inputs: {text}") from None
 
 
 def image_loader(source: ImageSource, cache_mb: int) -> Callable[[Any], Any]:
-    """Return a function of an index: from memory where all photos fit into `cache_mb`, else from disk."""
+    """Return a function from an index to its image: from memory if all fit into `cache_mb`, else from disk."""
     decode, n_photos = image_decoder(source), len(source.names)
     if n_photos * math.prod(source.size_hw) * 3 > cache_mb * 1e6:
         return decode
@@ -82,7 +81,7 @@ def image_loader(source: ImageSource, cache_mb: int) -> Callable[[Any], Any]:
 
 
 def image_decoder(source: ImageSource) -> Callable[[Any], Any]:
-    """Return a function of an index that gives the photo, RGB uint8 (H, W, 3)."""
+    """Return a function from an index to its image, RGB uint8 (H, W, 3)."""
     fetch = _fetcher(source)
 
     def decode(index: Any) -> Any:
@@ -93,7 +92,7 @@ def image_decoder(source: ImageSource) -> Callable[[Any], Any]:
 
 
 def _fetcher(source: ImageSource) -> Callable[[Any], Any]:
-    """Return a function of an index that gives a photo's bytes, in Python: TensorFlow itself reads only whole files."""
+    """Return a function from an index to an image's bytes, in Python: TensorFlow itself reads only whole files."""
 
     def read(index: np.int64) -> bytes:
         return source.read(source.names[index])
@@ -101,15 +100,15 @@ def _fetcher(source: ImageSource) -> Callable[[Any], Any]:
     return lambda index: tf.ensure_shape(tf.numpy_function(read, [index], tf.string, stateful=False), ())
 
 
-def image_size_hw(pictures: Archive, photos: SplitData) -> tuple[int, int]:
-    """Return the height and the width, in pixels, of the first of the photos: all have those. Raises ArchiveError."""
+def image_size_hw(archive: Archive, photos: SplitData) -> tuple[int, int]:
+    """Return height and width in pixels of the first image, which all images have. Raises ArchiveError."""
     name = photos.names[0]
-    content = pictures.read(name)
+    content = archive.read(name)
     try:
         with Image.open(io.BytesIO(content)) as image:
             return image.height, image.width
     except OSError:
-        text = f"{pictures.path}: {name}: expected a picture, found other bytes; run `dvc repro -sf resize`"
+        text = f"{archive.path}: {name}: expected an image, found other bytes; run `dvc repro -sf resize`"
         raise ArchiveError("not_an_image", text) from None
 
 

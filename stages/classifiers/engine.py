@@ -1,4 +1,4 @@
-"""Keras on TensorFlow, imported without the greeting that TensorFlow writes to standard error.
+"""Keras on TensorFlow, imported without the messages that TensorFlow writes to standard error.
 
 Everything here takes `keras` and `tf` from this module: the settings below are read once, at the first import.
 """
@@ -15,7 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Drop what is written to file descriptor 2: these lines come before any logging level is heeded."""
+    """Drop what is written to file descriptor 2: these lines come before any logging level applies."""
     sys.stderr.flush()
     saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
@@ -31,7 +31,7 @@ with _silence():
     import keras
     import tensorflow as tf
 
-    # The list of devices is found, and reported on, when it is first asked for.
+    # TensorFlow finds and reports devices at the first listing.
     tf.config.list_physical_devices()
 
 __all__ = ["keras", "tf"]

@@ -1,6 +1,4 @@
-"""Apply trained models to photos, always in batches of one size, so that no photo's result depends on the
-rest.
-"""
+"""Inference with trained models in batches of one size, so that no photo's result depends on the others."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,15 +12,14 @@ from stages.scoring.probabilities import normalised
 def load(path: Path, n_classes: int) -> keras.Model:
     """Load `model.keras`: takes RGB uint8 (N, H, W, 3), gives probabilities (N, C).
 
-    Raises FileNotFoundError when there is none, ValueError when it knows another number of classes.
+    Raises FileNotFoundError if there is none, ValueError if it has another number of classes.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: expected a trained model, found none; run `dvc repro train`")
-    # Safe mode: a model that brings code of its own (a lambda) is refused.
+    # Safe mode refuses a model that contains code, such as a lambda.
     model = keras.saving.load_model(path, compile=False, safe_mode=True)
     if model.output_shape[-1] != n_classes:
-        found = model.output_shape[-1]
-        raise ValueError(f"{path}: expected {n_classes} classes, found {found}; train it again")
+        raise ValueError(f"{path}: expected {n_classes} classes, found {model.output_shape[-1]}; run `dvc repro train`")
     return model
 
 
@@ -35,14 +32,13 @@ def apply(model: keras.Model, batches: Iterable[np.ndarray], n_photos: int) -> n
 
 
 def predict(model: keras.Model, photos: np.ndarray, batch_size: int = 32) -> np.ndarray:
-    """Return class probabilities (N, C) float64 of RGB uint8 `photos` (N, H, W, 3), H and W as the model
-    wants.
+    """Return class probabilities (N, C) float64 of RGB uint8 `photos` (N, H, W, 3).
 
-    Raises ValueError on photos of another shape or type.
+    Raises ValueError unless H and W are those of the model's input.
     """
-    wanted = model.input_shape[1:]
-    if photos.dtype != np.uint8 or photos.shape[1:] != wanted:
-        size = ", ".join(map(str, wanted))
+    shape = model.input_shape[1:]
+    if photos.dtype != np.uint8 or photos.shape[1:] != shape:
+        size = ", ".join(map(str, shape))
         raise ValueError(f"expected uint8 photos (N, {size}), found {photos.dtype} {photos.shape}")
     return normalised(apply(model, _padded(photos, batch_size), len(photos)))
 

@@ -1,4 +1,4 @@
-"""A trained Keras model as an ONNX graph, which answers without TensorFlow."""
+"""Conversion of a trained Keras model to an ONNX graph, which runs without TensorFlow."""
 
 from typing import Any
 
@@ -19,12 +19,12 @@ def convert(model: keras.Model) -> onnx.ModelProto:
     plain = keras.models.clone_model(model, clone_function=_exportable)
 
     @tf.autograph.experimental.do_not_convert
-    def answer(photo: tf.Tensor) -> tf.Tensor:
+    def predict(photo: tf.Tensor) -> tf.Tensor:
         return plain(photo, training=False)
 
     signature = [tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8, name="photo")]
     proto, _ = tf2onnx.convert.from_function(
-        tf.function(answer, input_signature=signature), input_signature=signature, opset=_OPSET
+        tf.function(predict, input_signature=signature), input_signature=signature, opset=_OPSET
     )
     return proto
 

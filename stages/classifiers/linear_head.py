@@ -1,4 +1,4 @@
-"""The first fit of a classifier's head: multinomial logistic regression on frozen features.
+"""Multinomial logistic regression on frozen features: the first fit of a classifier's head.
 
 A head fitted first keeps fine-tuning from spoiling the features while the head is still random (Kumar et al.
 2022, arXiv:2202.10054, "LP-FT").

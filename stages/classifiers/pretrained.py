@@ -1,4 +1,4 @@
-"""The network of a model before any training: its shape, its weights on disk, both put together."""
+"""The network of a model before training: its configuration and its pretrained weights."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def shrunk(size_hw: tuple[int, int], longer: int) -> tuple[int, int]:
 def network(
     model: ModelSettings, wanted: ClassifierConfig, tensors: Tensors | None, policy: str = "float32"
 ) -> ClassifierModels:
-    """Build the network of `model` in the arithmetic of a Keras dtype `policy`, with its pretrained tensors if any."""
+    """Build the network of `model` under a Keras dtype `policy`, with its pretrained tensors if any."""
     backbone = backbones.find(model.backbone)
     built = backbones.build(backbone, wanted, policy)
     if tensors is not None:

@@ -1,4 +1,4 @@
-"""TensorFlow made ready for repeatable work: seeds, threads, deterministic kernels, number format."""
+"""TensorFlow configured for reproducible results: seeds, threads, deterministic kernels, precision."""
 
 from typing import NamedTuple
 
@@ -10,19 +10,19 @@ POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixe
 
 
 class Runtime(NamedTuple):
-    """What the work runs on: "CPU" or the name of the GPU, the number format, the CPU threads."""
+    """The device, "CPU" or the name of the GPU; the precision; the CPU threads."""
 
     device: str
     precision: str
     threads: int
 
     def __str__(self) -> str:
-        """Device and number format, for people."""
+        """Device and precision, for messages."""
         return f"{self.device} {self.precision}"
 
 
 def configure(seed: int, threads: int, precision: str = "float32") -> Runtime:
-    """Seed every generator and pin what would make two runs differ; call before any other work.
+    """Seed every generator and pin what would make two runs differ; call it before anything else.
 
     `precision` "auto" takes float32 on a CPU, where TensorFlow's 16-bit depthwise convolutions are several
     times slower, and on an NVIDIA card bfloat16 where there are units for it (compute capability 8.0), else
@@ -45,9 +45,9 @@ def configure(seed: int, threads: int, precision: str = "float32") -> Runtime:
 
 
 def strategy(batch_size: int) -> tf.distribute.Strategy:
-    """Return what spreads a training over all GPUs, each with an equal share of every batch; with one or none, nothing.
+    """Return the strategy that distributes every batch evenly over all GPUs; the default one for one GPU or none.
 
-    Raises SettingsError where the batches cannot be shared out evenly.
+    Raises SettingsError if batches cannot be split evenly.
     """
     n_cards = len(tf.config.list_physical_devices("GPU"))
     if n_cards < 2:
@@ -63,7 +63,7 @@ def policy(precision: str) -> str:
 
 
 def pin_threads(threads: int) -> None:
-    """Make TensorFlow work in so many threads. Raises RuntimeError when it has already started with others."""
+    """Make TensorFlow use so many threads. Raises RuntimeError if it has already started with others."""
     for name in ("intra_op", "inter_op"):
         if getattr(tf.config.threading, f"get_{name}_parallelism_threads")() != threads:
             getattr(tf.config.threading, f"set_{name}_parallelism_threads")(threads)

@@ -1,4 +1,4 @@
-"""The labelled photos of each split, as the letterbox table gives them."""
+"""data/classes.txt: the names of the classes, one a line; their order is the order of all probabilities."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from stages.core import tables
 
 
 def read_classes(path: Path) -> list[str]:
-    """Read the class names, one a line. Raises TableError unless there are two or more, all different."""
+    """Read the class names. Raises TableError unless there are two or more, all different."""
     try:
         classes = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:

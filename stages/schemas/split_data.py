@@ -1,4 +1,4 @@
-"""The labelled photos of each split, as the letterbox table gives them."""
+"""The labelled photos of each split, from data/model_inputs.csv."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -12,9 +12,10 @@ from stages.schemas.manifest import SPLITS
 
 
 class SplitData(NamedTuple):
-    """Photos sorted by id: `image_ids`, `sources` (path in the source folder), `names` (in the archive
-    of letterboxed photos) and `groups` N texts, `labels` (N,) int64 indices into the classes. Photos of one group are
-    near-duplicates.
+    """N photos sorted by id; `labels` (N,) int64 are indices into the classes.
+
+    `sources` are paths in the source folder, `names` files in the archive of model inputs. Photos of one of `groups`
+    are near-duplicates.
     """
 
     image_ids: list[str]
@@ -27,7 +28,7 @@ class SplitData(NamedTuple):
 def read(path: Path, classes: list[str]) -> dict[str, SplitData]:
     """Read the usable photos (status `ok`) of the splits train, val and test; a split may be empty.
 
-    Raises TableError when a label is no class, a split has another name, or an id comes twice.
+    Raises TableError if a label is no class, a split has another name, or an id occurs twice.
     """
     frame = model_inputs.read(path)
     usable = frame["status"] == "ok"

@@ -1,23 +1,24 @@
-"""Whether probabilities mean what they say, and the one number that mends most of it: a temperature."""
+"""Calibration of probabilities: reliability, expected calibration error, and temperature scaling."""
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
 
+from stages.scoring.probabilities import safe_log
+
 _N_BINS = 15
 _N_DRAWS = 1000
-_FLOOR = 1e-12
-# Temperatures are looked for in this range, by their logarithm.
+# The search for a temperature is bounded, and runs over its logarithm.
 _MIN_TEMPERATURE, _MAX_TEMPERATURE = 0.1, 10.0
 
 
 def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """Return rows (N, C) with each probability to the power 1 / temperature, scaled to sum to one again.
 
-    Below 1 answers become surer, above 1 less sure; their order stays. For a softmax it is the same as dividing the
-    logits (Guo et al. 2017, arXiv:1706.04599, section 4.2).
+    Below 1 probabilities become more extreme, above 1 less; the ranking of the classes stays. For a softmax it equals
+    dividing the logits (Guo et al. 2017, arXiv:1706.04599, section 4.2).
     """
-    logs = np.log(np.maximum(probabilities, _FLOOR)) / temperature
+    logs = safe_log(probabilities) / temperature
     powers = np.exp(logs - logs.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 
@@ -25,14 +26,14 @@ def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarr
 def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Return the temperature that minimises the log loss of `probabilities` (N, C), N > 0, on `labels` (N,).
 
-    Each label is believed to (N + 1) / (N + 2) only, by the rule of succession (Platt 1999, "Probabilistic outputs for
-    support vector machines", section 2.2): N photos that are all named rightly do not say that the next one will be.
+    Targets are smoothed to (N + 1) / (N + 2) (Platt 1999, "Probabilistic outputs for support vector machines", section
+    2.2): if all N photos are classified correctly, the next one need not be.
     """
     rows, doubt = np.arange(len(labels)), 1 / (len(labels) + 2)
 
     def loss(log_temperature: float) -> float:
         of_truth = apply_temperature(probabilities, float(np.exp(log_temperature)))[rows, labels]
-        right, wrong = (np.log(np.maximum(share, _FLOOR)) for share in (of_truth, 1 - of_truth))
+        right, wrong = (safe_log(share) for share in (of_truth, 1 - of_truth))
         return float(-((1 - doubt) * right + doubt * wrong).mean())
 
     bounds = np.log(_MIN_TEMPERATURE), np.log(_MAX_TEMPERATURE)
@@ -51,7 +52,7 @@ def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray) ->
     """Return the expected calibration error of the likeliest class, 0..1, over 15 bins of equal width.
 
     Mean distance of confidence and accuracy, bins weighed by their photos (Naeini et al. 2015; Guo et al. 2017,
-    section 2). With few photos it is far from zero for the best of probabilities: see `error_by_chance`.
+    section 2). With few photos it is far from zero for the best of probabilities: see `ece_if_calibrated`.
     """
     table = reliability(labels, probabilities)
     distances = (table["confidence"] - table["accuracy"]).abs()
@@ -59,9 +60,9 @@ def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray) ->
 
 
 def ece_if_calibrated(probabilities: np.ndarray, seed: int = 0) -> float:
-    """Return the mean `expected_error` that `probabilities` (N, C), N > 0, would show were every one of them right.
+    """Return the mean calibration error that `probabilities` (N, C), N > 0, would have if they were calibrated.
 
-    Whether the likeliest class is the true one is drawn a thousand times with its own probability.
+    A thousand times, whether the likeliest class is the true one is drawn with its own probability.
     """
     confidence = probabilities.max(axis=1)
     right = np.random.default_rng(seed).random((_N_DRAWS, len(confidence))) < confidence

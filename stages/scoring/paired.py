@@ -1,4 +1,4 @@
-"""Two classifiers judged by the same photos: how far apart they are, and how far chance alone might put them."""
+"""Paired comparison of two classifiers on the same photos."""
 
 from typing import NamedTuple
 
@@ -17,14 +17,15 @@ class PairedDifference(NamedTuple):
 
 
 def paired_bootstrap(differences: np.ndarray, groups: np.ndarray, seed: int = 0) -> PairedDifference:
-    """The mean of `(N,)` differences, one or more, that were taken photo by photo.
+    """Return the mean of paired `(N,)` differences, one per photo, with its interval.
 
     The interval is a paired bootstrap over groups `(N,)` of near-duplicates (Efron, Tibshirani: An Introduction to
-    the Bootstrap, chapter 13): the percentiles of the mean when whole groups are drawn again. Raises ValueError where
-    there is no photo.
+    the Bootstrap, chapter 13): the percentiles of the mean when whole groups are resampled. Raises
+    ValueError if there is no photo.
     """
     if len(differences) == 0:
         raise ValueError("expected photos that both sides predicted, found none")
+    # `scipy.stats.bootstrap` (paired, over the sums and sizes of groups) gives this interval; it refuses a single group.
     by_group = pd.DataFrame({"sum": differences, "size": 1.0}).groupby(groups).sum().to_numpy()
     draws = np.random.default_rng(seed).integers(0, len(by_group), (_ROUNDS, len(by_group)))
     sums = by_group[draws].sum(axis=1)

@@ -1,4 +1,4 @@
-"""Figures of merit for class probabilities, with an interval on the one that makes the headline."""
+"""Metrics of class probabilities, with an interval on accuracy."""
 
 import math
 from collections.abc import Sequence
@@ -29,10 +29,10 @@ def wilson(share: float, n_trials: int) -> tuple[float, float]:
 def summary(labels: np.ndarray, probabilities: np.ndarray, groups: Sequence[str]) -> dict[str, float | int]:
     """Score `probabilities` (N, C) on `labels` (N,) of 0..C-1; only `n` for no photos at all.
 
-    The interval counts each group of near-duplicates as one trial: they are right or wrong together, and
-    taking them for independent photos would make the interval too narrow. macro_f1 is the mean over classes
-    present; top3 the share of photos whose class is among the three likeliest; ece the expected calibration error,
-    ece_by_chance what perfect probabilities of this kind would show for so few photos.
+    The interval counts each group of near-duplicates as one trial: their predictions are right or wrong together, and
+    counting them as independent photos would make the interval too narrow. macro_f1 is the mean over the classes
+    present; top3 the share of photos whose class is among the three likeliest; ece the expected calibration error;
+    ece_if_calibrated the one that calibrated probabilities would have on so few photos.
     """
     if not len(labels):
         return {"n": 0}
@@ -60,8 +60,8 @@ def top_k(labels: np.ndarray, probabilities: np.ndarray, k: int) -> float:
 
 
 def confusion(labels: np.ndarray, probabilities: np.ndarray, classes: list[str]) -> pd.DataFrame:
-    """Return one row per photo, columns `actual` and `predicted` (class names), sorted, as DVC's plot wants
-    it.
+    """Return one row per photo, columns `actual` and `predicted` (class names), sorted, for DVC's
+    confusion plot.
     """
     names = np.array(classes, dtype=object)
     frame = pd.DataFrame({"actual": names[labels], "predicted": names[probabilities.argmax(axis=1)]})

@@ -1,4 +1,4 @@
-"""Train one model of `params.yaml` on the letterboxed photos and keep its best state."""
+"""Train one model of params.yaml on the model inputs and keep its best state."""
 
 import argparse
 from pathlib import Path
@@ -11,13 +11,13 @@ from stages.schemas import class_list
 from stages.train.checkpoint import Checkpoint, fingerprint
 from stages.train.curves import Curves
 from stages.train.settings import TrainSettings, resolve
-from stages.train.trainer import TrainingSetup, describe, read_splits, train
+from stages.train.trainer import TrainingSetup, read_splits, record, train
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", required=True, help="name of a section under `models` of the parameters")
+    parser.add_argument("--model", required=True, help="name of an entry of `models` in the settings")
     names = ("params", "table", "photos", "classes", "pretrained", "out", "curves", "logs")
     for name in names:
         parser.add_argument(f"--{name}", type=Path, required=True)
@@ -34,15 +34,15 @@ def main() -> None:
         recipe.seed, settings.read(args.params, "runtime", RuntimeSettings).n_threads, recipe.precision
     )
     splits = read_splits(args.table, args.photos, classes)
-    decisive = [args.table, args.photos, args.pretrained / model.weights]
-    kept = Checkpoint(args.logs / "checkpoint.npz", fingerprint((model, recipe, system, classes), decisive))
-    setting = TrainingSetup(pretrained.read(args.pretrained, model), len(classes), system.precision, kept)
+    inputs = [args.table, args.photos, args.pretrained / model.weights]
+    checkpoint = Checkpoint(args.logs / "checkpoint.npz", fingerprint((model, recipe, system, classes), inputs))
+    setup = TrainingSetup(pretrained.read(args.pretrained, model), len(classes), system.precision, checkpoint)
     with Curves(args.curves, args.logs) as curves:
-        result = train(model, recipe, splits, setting, curves)
+        result = train(model, recipe, splits, setup, curves)
     keras_file.save(result.model, args.out / "model.keras")
     facts = {"name": args.model, "backbone": model.backbone, "weights": model.weights, "classes": classes}
-    atomic.write_json(args.out / "model.json", facts | describe(result, recipe, system))
-    kept.remove()
+    atomic.write_json(args.out / "model.json", facts | record(result, recipe, system))
+    checkpoint.remove()
     progress.summary(
         f"train {args.model}", photos=len(splits.train.names), best_epoch=result.best.number, device=system
     )

@@ -1,4 +1,4 @@
-"""Train one model of `params.yaml` on the letterboxed photos and keep its best state."""
+"""Training of one model from its settings to its best state and the record of it."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ from stages.classifiers.engine import keras, tf
 from stages.classifiers.runtime import Runtime
 from stages.classifiers.settings import ModelSettings
 from stages.core.archive import Archive
+from stages.core.tables import TableError
 from stages.schemas import split_data
 from stages.train import fit
 from stages.train.checkpoint import Checkpoint
@@ -28,7 +29,7 @@ class TrainingResult(NamedTuple):
 
 
 class TrainingSetup(NamedTuple):
-    """Pretrained tensors by name (or None), number of classes, arithmetic, and where an unfinished state is kept."""
+    """Pretrained tensors by name, or None; the number of classes; precision; where checkpoints go."""
 
     tensors: dict[str, np.ndarray] | None
     n_classes: int
@@ -39,7 +40,7 @@ class TrainingSetup(NamedTuple):
 def train(
     model: ModelSettings, recipe: TrainSettings, splits: fit.Splits, setting: TrainingSetup, curves: Curves
 ) -> TrainingResult:
-    """Train `model` and return it in float32, whatever the arithmetic of the training was."""
+    """Train `model` and return it in float32, whatever the precision of the training."""
     shape = pretrained.shape(model, splits.train.size_hw, setting.n_classes, recipe.dropout, recipe.seed)
     policy = runtime.policy(setting.precision)
 
@@ -63,8 +64,8 @@ def train(
     return TrainingResult(plain, shape, best)
 
 
-def describe(result: TrainingResult, recipe: TrainSettings, system: Runtime) -> dict[str, Any]:
-    """Return what `model.json` tells of a model: nothing in it changes from run to run."""
+def record(result: TrainingResult, recipe: TrainSettings, system: Runtime) -> dict[str, Any]:
+    """Return the content of `model.json`; nothing in it changes from run to run."""
     return {
         "best_epoch": result.best.number,
         "metrics": result.best.metrics,
@@ -81,10 +82,10 @@ def describe(result: TrainingResult, recipe: TrainSettings, system: Runtime) -> 
 
 
 def read_splits(table: Path, archive: Path, classes: list[str]) -> fit.Splits:
-    """Read the photos to train on and to watch. Raises TableError when there is none to train on."""
-    found = split_data.read(table, classes)
-    if not found["train"].image_ids:
-        raise split_data.tables.TableError(f"{table}: expected photos with the split `train`, found none")
-    pictures = Archive(archive)
-    size_hw = dataset.image_size_hw(pictures, found["train"])
-    return fit.Splits(*(ImageSource.of(pictures, found[name], size_hw) for name in ("train", "val")))
+    """Read the train and val photos. Raises TableError if there is none to train on."""
+    splits = split_data.read(table, classes)
+    if not splits["train"].image_ids:
+        raise TableError(f"{table}: expected photos with the split `train`, found none")
+    images = Archive(archive)
+    size_hw = dataset.image_size_hw(images, splits["train"])
+    return fit.Splits(*(ImageSource.of(images, splits[name], size_hw) for name in ("train", "val")))
