@@ -24,7 +24,7 @@ from stages.detect import centernet
 from stages.detect.centernet import Detections
 from stages.detect.detector import prepare
 from stages.detect.settings import DetectSettings
-from stages.images import boxes
+from stages.images.overlap import box_iou
 from stages.networks import runtime
 from stages.networks.catalogue import DETECTORS, Detector
 from stages.networks.settings import InferenceSettings
@@ -95,7 +95,7 @@ def ours(networks: Path, spec: Detector, settings: DetectSettings, engine: Engin
 
 def pair(a: Detections, b: Detections) -> Pairing:
     """Pair boxes of one class that overlap each other best, by at least IoU 0.5."""
-    overlaps = boxes.iou(a.boxes[:, None], b.boxes[None]) * (a.classes[:, None] == b.classes[None])
+    overlaps = box_iou(a.boxes[:, None], b.boxes[None]) * (a.classes[:, None] == b.classes[None])
     if not overlaps.size:
         return Pairing(a.boxes[:0], b.boxes[:0], a.scores, b.scores)
     best_b, best_a = overlaps.argmax(axis=1), overlaps.argmax(axis=0)
@@ -111,7 +111,7 @@ def compare(pictures: list[np.ndarray], first: Detect, second: Detect, title: st
     pairings = [pair(first(picture), second(picture)) for picture in tracked]
     merged = Pairing(*(np.concatenate(parts) for parts in zip(*pairings)))
     difference = np.abs(merged.first - merged.second).max(axis=1)
-    overlaps = boxes.iou(merged.first, merged.second)
+    overlaps = box_iou(merged.first, merged.second)
     figures = {
         "photos": len(pictures),
         "paired boxes": len(difference),

@@ -21,6 +21,7 @@ from stages.detect.detection import detect_all
 from stages.detect.settings import DetectSettings
 from stages.images import boxes, images
 from stages.images.boxes import COLUMNS as CORNERS
+from stages.images.overlap import box_iou
 from stages.networks import runtime
 from stages.networks.catalogue import DETECTORS
 from stages.pretrained import export
@@ -74,7 +75,7 @@ def overlaps(found: list[Detections], names: tuple[str, ...], truth: pd.DataFram
     for detections, box, size_wh in zip(found, truth[CORNERS].to_numpy(float), truth[["width", "height"]].to_numpy()):
         named = np.array([names[number] for number in detections.classes], dtype=str)
         choice = main_car.select_box(Candidates(detections.boxes, detections.scores, named), tuple(size_wh), rule)
-        scores.append(0.0 if choice.index is None else float(boxes.iou(detections.boxes[choice.index], box)))
+        scores.append(0.0 if choice.index is None else float(box_iou(detections.boxes[choice.index], box)))
     return np.array(scores)
 
 

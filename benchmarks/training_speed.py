@@ -19,7 +19,8 @@ from stages.classifiers.settings import ModelSettings
 from stages.core import settings
 from stages.core.runtime_settings import RuntimeSettings
 from stages.schemas import class_list
-from stages.train import fit, schedule, trainer, training_data
+from stages.train import schedule, trainer, training_data
+from stages.train.loss import training_loss
 from stages.train.schedule import ScheduledPhase
 from stages.train.settings import TrainSettings
 
@@ -34,7 +35,7 @@ def steps(
     network = backbones.build(backbones.find(model.backbone), shape, runtime.policy(precision))
     backbones.freeze(network.pooled, recipe.frozen_share, recipe.batch_norm)
     rule = schedule.optimizer(recipe, ScheduledPhase(recipe.phases()[0], 0, 1), 1)
-    loss = fit.weighted_loss(recipe, source.labels, network.logits)
+    loss = training_loss(recipe, source.labels, n_classes)
     network.logits.compile(rule, loss, jit_compile=is_compiled)
     return lambda batch: float(network.logits.train_on_batch(*batch))
 

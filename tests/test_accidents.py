@@ -53,7 +53,7 @@ def ingest(tmp_path, out):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(hostile.saved(hostile.picture(number), "jpg"))
     (tmp_path / "params.yaml").write_text(f"ingest: {{source: {tmp_path / 'photos'}, {INGEST}}}\n")
-    files = {"manifest": "m.csv", "classes": "c.txt", "metrics": "m.json", "class_counts": "n.csv"}
+    files = {"manifest": "m.csv", "classes": "c.txt", "metrics": "m.json", "details": "d.json", "class_counts": "n.csv"}
     return start("ingest", params=tmp_path / "params.yaml", **{name: out / path for name, path in files.items()})
 
 

@@ -5,12 +5,12 @@ import collections
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
+from stages.core.import_closure import ROOT, direct_imports, import_closure
+
 PIPELINES = [
     "dvc.yaml",
     "data/sample/dvc.yaml",
@@ -33,44 +33,16 @@ LEVELS = {
 }
 
 
-def imported_names(path):
-    """The dotted names that a file imports, anywhere in it; `from a import b` may name a module a.b."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{path}: expected absolute imports"
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def files_of(name):
-    """The project's files that importing `name` runs: the module, each `__init__.py` on the way unless empty."""
-    parts = name.split(".")
-    packages = [ROOT.joinpath(*parts[:i], "__init__.py") for i in range(1, len(parts) + 1)]
-    module = ROOT.joinpath(*parts).with_suffix(".py")
-    return [p for p in packages if p.is_file() and p.read_text(encoding="utf-8").strip()] + [module] * module.is_file()
-
-
-def direct_imports(path):
-    return {file for name in imported_names(path) for file in files_of(name)}
-
-
 def started_modules(path):
-    """The files of modules that a module names in a text, to run them in an environment of their own."""
-    names = re.findall(r"stages\.pretrained\.gluoncv\.\w+", path.read_text("utf-8"))
-    return {file for name in names for file in files_of(name)}
+    """The modules that a file names in a text, to run them in an environment of their own."""
+    return set(re.findall(r"stages\.pretrained\.gluoncv\.\w+", path.read_text("utf-8")))
 
 
 def closure(name):
     """All project files, relative to the root, that `python -m name` can import or start."""
-    visited, pending = set(), files_of(name) + files_of(f"{name}.__main__")
-    while pending:
-        path = pending.pop()
-        if path not in visited:
-            visited.add(path)
-            pending.extend(direct_imports(path) | started_modules(path))
-    return {path.relative_to(ROOT).as_posix() for path in visited}
+    files = import_closure([name, f"{name}.__main__"])
+    started = set().union(*map(started_modules, files))
+    return {path.relative_to(ROOT).as_posix() for path in import_closure([name, f"{name}.__main__", *started])}
 
 
 def stages_of(pipeline):

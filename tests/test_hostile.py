@@ -33,7 +33,7 @@ def limited():
 def ingest(place, source):
     """Run the stage in a process of its own, with bounded memory and time; its manifest by path."""
     (place / "params.yaml").write_text(json.dumps({"ingest": {"source": str(source), **SETTINGS}}))
-    out = {"manifest": "m.csv", "classes": "c.txt", "metrics": "m.json", "class-counts": "n.csv"}
+    out = {"manifest": "m.csv", "classes": "c.txt", "metrics": "m.json", "details": "d.json", "class-counts": "n.csv"}
     options = [word for name, path in out.items() for word in (f"--{name}", str(place / path))]
     words = [sys.executable, "-m", "stages.ingest", "--params", str(place / "params.yaml"), *options]
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Put the whole trained ensemble into one folder, from which `stages.commands.predict --model` works alone."""
+"""Write the trained ensemble into one folder, all that `python -m stages predict --model FOLDER` needs."""
 
 import argparse
 import shutil
@@ -28,32 +28,32 @@ def copy_networks(settings: PreprocessingSettings, source: Path, out: Path) -> N
 
 
 def export_models(names: list[str], models: Path, n_classes: int, out: Path) -> None:
-    """Convert every model named to `<name>.onnx`."""
+    """Convert each of these trained models to `<name>.onnx`."""
     for name in progress.track(names, len(names), "model", "bundle"):
         graph = keras_to_onnx.convert(inference.load(models / name / "model.keras", n_classes))
         with atomic.replacing(out / f"{name}.onnx") as temporary:
-            onnx.save(onnx_graph.canonical(onnx_graph.without_idle_reshapes(onnx_graph.free_batch(graph))), temporary)
+            onnx.save(onnx_graph.canonical(onnx_graph.remove_noop_reshapes(onnx_graph.free_batch(graph))), temporary)
 
 
 def copy_settings(source: Path, out: Path) -> None:
-    """Copy the sections of the parameters that bear on new photos."""
+    """Copy the sections of params.yaml that prediction reads."""
     content = load_settings(source)
     atomic.write_text(out, yaml.safe_dump({name: content[name] for name in SECTIONS}, sort_keys=False))
 
 
 def main() -> None:
-    """Parse, copy, convert, seal."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path, metavar="FOLDER", help="is made anew")
+    """Copy networks and settings, convert the models, write the manifest."""
+    parser = argparse.ArgumentParser(prog="python -m stages bundle", description=__doc__)
+    parser.add_argument("out", type=Path, metavar="FOLDER", help="the folder to create")
     for name, default in (("params", "params.yaml"), ("classes", "data/classes.txt"), ("models", "models")):
-        parser.add_argument(f"--{name}", type=Path, default=Path(default))
+        parser.add_argument(f"--{name}", type=Path, default=Path(default), help=f"default: {default}")
     args = parser.parse_args()
     if args.out.exists():
-        parser.error(f"{args.out}: expected a folder that is not there yet, found one; remove it or name another")
+        parser.error(f"{args.out}: expected a folder that does not exist, found one; remove it or name another")
     classes = class_list.read_classes(args.classes)
     weights, _ = weighting.read(args.models / "ensemble.json", classes)
     used = [name for name, weight in weights.items() if weight > 0]
-    # A folder that was broken off has another name, so that no half of a bundle is taken for one.
+    # Until it is complete, the folder has another name: an interrupted command leaves no partial bundle.
     unfinished = args.out.with_name(f".{args.out.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     copy_networks(PreprocessingSettings.read(args.params), args.models / "pretrained", unfinished / NETWORKS)
@@ -61,7 +61,7 @@ def main() -> None:
     copy_settings(args.params, unfinished / "params.yaml")
     for source, name in ((args.classes, "classes.txt"), (args.models / "ensemble.json", "ensemble.json")):
         atomic.write_bytes(unfinished / name, source.read_bytes())
-    n_files = bundle_manifest.seal(unfinished)
+    n_files = bundle_manifest.write(unfinished)
     unfinished.rename(args.out)
     progress.summary("bundle", files=n_files, models=len(used))
 

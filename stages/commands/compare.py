@@ -1,7 +1,7 @@
-"""Compare two experiments photo by photo: who is right where, and how far apart are they, with an interval.
+"""Compare two experiments photo by photo: the difference in accuracy, with a 95 % interval.
 
-Both must have been run on the same photos; `dvc metrics diff` shows the figures of each, but not whether a
-difference of theirs could be chance.
+Both must have been run on the same photos. `dvc metrics diff` shows the figures of each, but not whether their
+difference could be chance.
 """
 
 import argparse
@@ -14,14 +14,13 @@ import pandas as pd
 
 from stages.core import command
 from stages.scoring import paired
+from stages.scoring.probabilities import negative_log_likelihood
 
 WORKSPACE = "workspace"
-# Keeps the logarithm finite for a class that a model holds impossible.
-_FLOOR = 1e-12
 
 
 @dataclass(frozen=True)
-class Difference:
+class AccuracyComparison:
     """`gain` is accuracy of b minus accuracy of a, with a 95 % interval; `only_a`, `only_b` count photos."""
 
     n: int
@@ -34,56 +33,58 @@ class Difference:
     only_b: int
 
 
-def difference(right_a: np.ndarray, right_b: np.ndarray, groups: np.ndarray, seed: int = 0) -> Difference:
-    """Compare two classifiers on the same photos, `(N,)` bool each: whether they are right.
+def compare_accuracy(
+    correct_a: np.ndarray, correct_b: np.ndarray, groups: np.ndarray, seed: int = 0
+) -> AccuracyComparison:
+    """Compare two classifiers on the same photos by `(N,)` bool each, whether the prediction is correct.
 
-    The interval is that of `paired.gap` over groups `(N,)` of near-duplicates.
+    The interval is that of `paired.paired_bootstrap` over groups `(N,)` of near-duplicates.
     """
-    gains = right_b.astype(int) - right_a.astype(int)
-    found = paired.paired_bootstrap(gains, groups, seed)
+    gains = correct_b.astype(int) - correct_a.astype(int)
+    difference = paired.paired_bootstrap(gains, groups, seed)
     only_a, only_b = int((gains < 0).sum()), int((gains > 0).sum())
-    return Difference(len(gains), float(right_a.mean()), float(right_b.mean()), *found, only_a, only_b)
+    return AccuracyComparison(len(gains), float(correct_a.mean()), float(correct_b.mean()), *difference, only_a, only_b)
 
 
 def read_table(files: dvc.api.DVCFileSystem, path: str) -> pd.DataFrame:
-    """Read a table as it is in one state of the project."""
+    """Read a table of one revision of the project."""
     text = files.read_text(path, encoding="utf-8")
     return pd.read_csv(io.StringIO(text), dtype={"image_id": str, "label": str, "group": str}, keep_default_na=False)
 
 
 def test_outcomes(revision: str, predictions: str) -> pd.DataFrame:
-    """Of the test photos of one revision, by image id: `group`, whether the answer is `right`, and its `log_loss`."""
+    """The test photos of one revision by image id: `group`, whether the prediction is `right`, and its `log_loss`."""
     files = dvc.api.DVCFileSystem(rev=None if revision == WORKSPACE else revision)
-    photos = read_table(files, "data/letterbox.csv")
+    photos = read_table(files, "data/model_inputs.csv")
     photos = photos[(photos["split"] == "test") & (photos["status"] == "ok")].set_index("image_id")
     probabilities = read_table(files, predictions).set_index("image_id").astype(float)
     probabilities = probabilities.reindex(photos.index)
-    of_truth = probabilities.to_numpy()[
-        np.arange(len(photos)), probabilities.columns.get_indexer(pd.Index(photos["label"]))
-    ]
+    labels = probabilities.columns.get_indexer(pd.Index(photos["label"]))
     return pd.DataFrame(
         {
             "group": photos["group"].where(photos["group"] != "", photos.index),
             "right": probabilities.idxmax(axis=1) == photos["label"],
-            "log_loss": -np.log(np.maximum(of_truth, _FLOOR)),
+            "log_loss": negative_log_likelihood(labels, probabilities.to_numpy()),
         }
     )
 
 
 def main() -> None:
     """Print the difference of two revisions."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("a", help=f"Git revision or DVC experiment, or `{WORKSPACE}`")
+    parser = argparse.ArgumentParser(prog="python -m stages compare", description=__doc__)
+    parser.add_argument("a", help=f"a Git revision, a DVC experiment, or `{WORKSPACE}`")
     parser.add_argument("b", help="the same, for the one that may be better")
-    parser.add_argument("--model", help="one model by itself; left out, the ensemble")
+    parser.add_argument("--model", help="the model to compare; default: the ensemble")
     arguments = parser.parse_args()
     predictions = f"data/predictions/{arguments.model}.csv" if arguments.model else "data/ensemble_predictions.csv"
     first, second = test_outcomes(arguments.a, predictions), test_outcomes(arguments.b, predictions)
     both = first.join(second["right"].rename("right_b"), how="inner")
-    found = difference(both["right"].to_numpy(), both["right_b"].to_numpy(), both["group"].to_numpy())
-    print(f"{found.n} test photos in both; {arguments.a} {found.accuracy_a:.4f}, {arguments.b} {found.accuracy_b:.4f}")
-    print(f"difference {found.gain:+.4f}, 95 % interval {found.low:+.4f} to {found.high:+.4f}")
-    print(f"right in {arguments.a} alone: {found.only_a}; in {arguments.b} alone: {found.only_b}")
+    result = compare_accuracy(both["right"].to_numpy(), both["right_b"].to_numpy(), both["group"].to_numpy())
+    print(
+        f"{result.n} test photos in both; {arguments.a} {result.accuracy_a:.4f}, {arguments.b} {result.accuracy_b:.4f}"
+    )
+    print(f"difference {result.gain:+.4f}, 95 % interval {result.low:+.4f} to {result.high:+.4f}")
+    print(f"right in {arguments.a} alone: {result.only_a}; in {arguments.b} alone: {result.only_b}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write what is generated from the code: params.schema.json, docs/configuration.md, docs/reasons.md."""
+"""Generate params.schema.json, docs/configuration.md and docs/reasons.md from the code."""
 
 import argparse
 import json
@@ -29,8 +29,8 @@ def generate(params: Path) -> dict[str, str]:
 
 def main() -> None:
     """Write the files."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    parser = argparse.ArgumentParser(prog="python -m stages docs", description=__doc__)
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="the values to show")
     arguments = parser.parse_args()
     texts = generate(arguments.params)
     for path, text in texts.items():

@@ -1,4 +1,4 @@
-"""Grids of experiments: every arm with every seed, all other parameters as they are."""
+"""Grids of experiments: every arm with every seed, other parameters unchanged."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,13 +26,13 @@ class Grid(Settings):
 
     @field_validator("seeds")
     @classmethod
-    def _are_different(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+    def _require_distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(seeds)) < len(seeds):
             raise ValueError(f"expected one seed or more, all different, found {list(seeds)}")
         return seeds
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "Grid":
+    def _require_consistent(self) -> "Grid":
         if self.baseline not in self.arms:
             raise ValueError(f"baseline: expected one of {', '.join(self.arms)}, found {self.baseline!r}")
         for arm, overrides in self.arms.items():
@@ -60,8 +60,8 @@ def _require_each_once(name: str, overrides: tuple[str, ...]) -> None:
     keys = [_key(override) for override in overrides]
     for key in keys:
         if keys.count(key) > 1 or key == "train.seed":
-            fault = "that the grid's seeds set" if key == "train.seed" else "twice"
-            raise ValueError(f"{name}: expected every parameter once, found {key} {fault}")
+            problem = "that the grid's seeds set" if key == "train.seed" else "twice"
+            raise ValueError(f"{name}: expected every parameter once, found {key} {problem}")
 
 
 def _key(override: str) -> str:
@@ -71,7 +71,7 @@ def _key(override: str) -> str:
 def runs(name: str, grid: Grid) -> list[Run]:
     """All runs of the grid called `name`, the first seed of every arm before any second one.
 
-    So arms work out the pictures that their own seeds share before those seeds need them.
+    The runs of an arm share the images, so a later seed finds them in the cache.
     """
     return [
         Run(f"{name}-{arm}-{seed}".replace("_", "-"), arm, seed, _overrides(grid, arm, seed))
@@ -81,5 +81,5 @@ def runs(name: str, grid: Grid) -> list[Run]:
 
 
 def _overrides(grid: Grid, arm: str, seed: int) -> tuple[str, ...]:
-    chosen = {_key(override): override for override in (*grid.common, *grid.arms[arm])}
-    return (*chosen.values(), f"train.seed={seed}")
+    by_key = {_key(override): override for override in (*grid.common, *grid.arms[arm])}
+    return (*by_key.values(), f"train.seed={seed}")

@@ -1,4 +1,4 @@
-"""The trained ensemble made ready for new photos, from the project or from a bundle: the functions are the stages'."""
+"""The trained ensemble loaded for new photos, from the project or from a bundle, with the functions of the stages."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -34,15 +34,15 @@ from stages.segment.settings import SegmenterSettings, SegmentSettings
 from stages.selection import main_car
 from stages.selection.main_car import Candidates
 
-# Pictures (N, H, W, 3) uint8 RGB to probabilities (N, C).
-Classify = Callable[[np.ndarray], np.ndarray]
-# Of the parameters, what bears on new photos.
-SECTIONS = ("detect", "crop", "segment", "segmenters", "mask", "resize", "tta")
+# Images (N, H, W, 3) uint8 RGB to probabilities (N, C).
+ClassifyFn = Callable[[np.ndarray], np.ndarray]
+# The sections of params.yaml that prediction reads.
+SECTIONS = ("runtime", "detect", "crop", "segment", "segmenters", "mask", "resize", "tta")
 
 
 @dataclass(frozen=True)
 class PreprocessingSettings:
-    """The sections of params.yaml that decide what happens to a photo before a model sees it."""
+    """The sections of params.yaml that decide how a photo becomes the input of the models."""
 
     detect: DetectSettings
     crop: CropSettings
@@ -60,7 +60,9 @@ class PreprocessingSettings:
             crop=read_settings(path, "crop", CropSettings),
             segment=read_settings(path, "segment", SegmentSettings),
             segmenters={
-                n: read_settings(path, f"segmenters.{n}", SegmenterSettings) for n, w in mask.weights.items() if w
+                name: read_settings(path, f"segmenters.{name}", SegmenterSettings)
+                for name, weight in mask.weights.items()
+                if weight
             },
             mask=mask,
             resize=read_settings(path, "resize", ResizeSettings),
@@ -68,43 +70,43 @@ class PreprocessingSettings:
 
 
 class LoadedPhoto(NamedTuple):
-    """A photo's bytes, and what the detector is shown of it; `error` says why there is neither."""
+    """The bytes of a photo and the detector's input; `error` says why there is neither."""
 
     content: bytes
-    picture: np.ndarray | None
+    detector_input: np.ndarray | None
     size_wh: tuple[int, int]
     error: str = ""
 
 
 class ModelInput(NamedTuple):
-    """What the models see, `(height, width, 3)` uint8 RGB, or None; `note` says why the car was not cut out."""
+    """The input of the models, `(height, width, 3)` uint8 RGB, or None; `note` says why there is no crop or mask."""
 
-    picture: np.ndarray | None
+    image: np.ndarray | None
     note: str
 
 
 class Preprocessor:
-    """The picture half: from the files of photos to what the models were trained on."""
+    """Detection, crop, mask and resize: from the files of photos to the input of the models, as in training."""
 
     def __init__(self, settings: PreprocessingSettings, networks: Path) -> None:
         self.settings = settings
         self.detector = DETECTORS[settings.detect.network]
         outputs = list(self.detector.outputs)
-        self.detect = runtime.load(networks / self.detector.file, outputs, settings.detect.inference)
-        self.segment = {
+        self.detector_fn = runtime.load(networks / self.detector.file, outputs, settings.detect.inference)
+        self.segmenter_fns = {
             name: segmentation.load_network(networks, view, settings.segment)
             for name, view in settings.segmenters.items()
         }
 
-    def all(self, paths: list[Path]) -> Iterator[tuple[Path, ModelInput]]:
-        """Yield every path with its picture, in order; files are decoded ahead, networks work on batches.
+    def run(self, paths: list[Path]) -> Iterator[tuple[Path, ModelInput]]:
+        """Yield every path with its model input, in order; files are decoded ahead, networks run on batches.
 
-        What becomes of a photo does not depend on the others.
+        The result of a photo does not depend on the others.
         """
         size = self.settings.detect.inference.batch_size
-        ready = batches.ordered_thread_map(self._load, paths, ahead=2 * size)
-        for group in batches.batched(ready, size):
-            yield from zip([path for path, _ in group], self._prepare([loaded for _, loaded in group]))
+        loaded = batches.ordered_thread_map(self._load, paths, ahead=2 * size)
+        for batch in batches.batched(loaded, size):
+            yield from zip([path for path, _ in batch], self._preprocess([photo for _, photo in batch]))
 
     def _load(self, path: Path) -> LoadedPhoto:
         try:
@@ -113,95 +115,97 @@ class Preprocessor:
         except images.ImageError as error:
             return LoadedPhoto(b"", None, (0, 0), str(error))
 
-    def _prepare(self, group: list[LoadedPhoto]) -> list[ModelInput]:
-        good = [loaded for loaded in group if loaded.picture is not None]
-        chosen = iter(self._choose(good))
-        pieces = [(loaded, *next(chosen)) if loaded.picture is not None else (loaded, None, "") for loaded in group]
-        cut = [crop for _, crop in batches.ordered_thread_map(self._cut, pieces, ahead=len(pieces))]
-        drawn = iter(self._draw([crop for crop, _ in cut if crop is not None]))
+    def _preprocess(self, photos: list[LoadedPhoto]) -> list[ModelInput]:
+        boxes = iter(self._detect([photo for photo in photos if not photo.error]))
+        cuts = [(photo, *(next(boxes) if not photo.error else (None, ""))) for photo in photos]
+        crops = [crop for _, crop in batches.ordered_thread_map(self._crop, cuts, ahead=len(cuts))]
+        masks = iter(self._segment([image for image, _ in crops if image is not None]))
         return [
-            self._finish(crop, note, next(drawn)) if crop is not None else ModelInput(None, note) for crop, note in cut
+            ModelInput(None, note) if image is None else self._compose(image, note, next(masks))
+            for image, note in crops
         ]
 
-    def _choose(self, group: list[LoadedPhoto]) -> list[tuple[np.ndarray | None, str]]:
+    def _detect(self, photos: list[LoadedPhoto]) -> list[tuple[np.ndarray | None, str]]:
         """The main car's box `(4,)` in pixels of each photo, or None and the reason."""
-        if self.settings.crop.mode == "full_image" or not group:
-            return [(None, "")] * len(group)
-        sizes = [loaded.size_wh for loaded in group]
-        pictures = np.stack([picture for loaded in group if (picture := loaded.picture) is not None])
-        found = detector.detect(pictures, sizes, self.detect, self.detector, self.settings.detect)
-        return [self._choose_one(*one) for one in zip(found, sizes)]
+        if self.settings.crop.mode == "full_image" or not photos:
+            return [(None, "")] * len(photos)
+        sizes = [photo.size_wh for photo in photos]
+        inputs = np.stack([image for photo in photos if (image := photo.detector_input) is not None])
+        detections = detector.detect(inputs, sizes, self.detector_fn, self.detector, self.settings.detect)
+        return [self._select_box(*one) for one in zip(detections, sizes)]
 
-    def _choose_one(
-        self, found: detector.centernet.Detections, size_wh: tuple[int, int]
+    def _select_box(
+        self, detections: detector.centernet.Detections, size_wh: tuple[int, int]
     ) -> tuple[np.ndarray | None, str]:
-        corners, scores = detector.rounded(found)
-        names = np.array([self.detector.classes[number] for number in found.classes.tolist()])
-        choice = main_car.select_box(Candidates(corners, scores, names), size_wh, self.settings.crop)
-        return (None if choice.index is None else corners[choice.index]), choice.reason
+        corners, scores = detector.rounded(detections)
+        names = np.array([self.detector.classes[number] for number in detections.classes.tolist()])
+        selection = main_car.select_box(Candidates(corners, scores, names), size_wh, self.settings.crop)
+        return (None if selection.index is None else corners[selection.index]), selection.reason
 
-    def _cut(self, piece: tuple[LoadedPhoto, np.ndarray | None, str]) -> tuple[np.ndarray | None, str]:
-        """The crop `(H, W, 3)` uint8 RGB and the note so far; None for a photo that cannot be read."""
-        loaded, box, note = piece
-        if loaded.error:
-            return None, loaded.error
+    def _crop(self, cut: tuple[LoadedPhoto, np.ndarray | None, str]) -> tuple[np.ndarray | None, str]:
+        """The crop `(H, W, 3)` uint8 RGB and the note; None for a photo that cannot be read."""
+        photo, box, note = cut
+        if photo.error:
+            return None, photo.error
         try:
-            cut = cropping.crop_image(loaded.content, box, self.settings.crop)
+            crop = cropping.crop_image(photo.content, box, self.settings.crop)
         except images.ImageError as error:
             return None, str(error)
-        # The crop stage writes JPEG files and the later ones read them: the models know pictures that went that way.
-        return images.decode(images.encode(cut, ".jpg")), note
+        # The crop stage writes JPEG files: the models are trained on images with its compression.
+        return images.decode(images.encode(crop, ".jpg")), note
 
-    def _draw(self, crops: list[np.ndarray]) -> list[combine.Mask]:
+    def _segment(self, crops: list[np.ndarray]) -> list[combine.Mask]:
         """The masks of crops `(H, W, 3)` uint8 RGB."""
         if not crops:
             return []
         maps = {}
         for name, view in self.settings.segmenters.items():
             inputs = np.stack([segmenter.prepare(crop, view) for crop in crops])
-            maps[name] = segmenter.segment(inputs, self.segment[name], view)
+            maps[name] = segmenter.segment(inputs, self.segmenter_fns[name], view)
         return [
-            combine.combine({n: drawn[place] for n, drawn in maps.items()}, crop.shape[1::-1], self.settings.mask)
-            for place, crop in enumerate(crops)
+            combine.combine({name: rows[n] for name, rows in maps.items()}, crop.shape[1::-1], self.settings.mask)
+            for n, crop in enumerate(crops)
         ]
 
-    def _finish(self, crop: np.ndarray, note: str, mask: combine.Mask) -> ModelInput:
-        picture = framing.compose_input(crop, None if mask.reason else mask.alpha, self.settings.resize)
-        return ModelInput(picture, ", ".join(part for part in (note, mask.reason) if part))
+    def _compose(self, crop: np.ndarray, note: str, mask: combine.Mask) -> ModelInput:
+        image = framing.compose_input(crop, None if mask.reason else mask.alpha, self.settings.resize)
+        return ModelInput(image, ", ".join(part for part in (note, mask.reason) if part))
 
 
-def ensemble(models: dict[str, Classify], weights: dict[str, float], temperature: float, rule: TtaSettings) -> Classify:
-    """Blend `models`, each looking at as many views of a picture as `rule` wants."""
+def combine_models(
+    models: dict[str, ClassifyFn], weights: dict[str, float], temperature: float, rule: TtaSettings
+) -> ClassifyFn:
+    """The weighted average of `models`, each with the test-time augmentation of `rule`."""
     mix = weighting.WeightedEnsemble(np.array([weights[name] for name in models]), temperature)
 
-    def look(model: Classify, pictures: np.ndarray) -> np.ndarray:
-        def ask(number: int, chosen: np.ndarray) -> np.ndarray:
-            return model(tta_views.apply_transform(pictures[chosen], tta_views.VIEWS[number]))
+    def predict_model(model: ClassifyFn, inputs: np.ndarray) -> np.ndarray:
+        def predict_view(number: int, chosen: np.ndarray) -> np.ndarray:
+            return model(tta_views.apply_transform(inputs[chosen], tta_views.VIEWS[number]))
 
-        return tta.predict_tta(ask, len(pictures), rule).probabilities
+        return tta.predict_tta(predict_view, len(inputs), rule).probabilities
 
-    return lambda pictures: mix(np.stack([look(model, pictures) for model in models.values()]))
+    return lambda inputs: mix(np.stack([predict_model(model, inputs) for model in models.values()]))
 
 
-def load_keras(path: Path, n_classes: int) -> Classify:
+def load_keras(path: Path, n_classes: int) -> ClassifyFn:
     """A trained model in Keras."""
     from stages.classifiers import inference  # TensorFlow: seconds to import, and not needed for a bundle
 
     return partial(inference.predict, inference.load(path, n_classes))
 
 
-def load_onnx(path: Path) -> Classify:
-    """A model of a bundle, in whatever engine fits the machine."""
+def load_onnx(path: Path) -> ClassifyFn:
+    """A model of a bundle, in the engine that suits the machine."""
     (output,) = onnx.load(path, load_external_data=False).graph.output
     network = runtime.load(path, [output.name], InferenceSettings(batch_size=1, engine="auto", precision="f32"))
-    return lambda pictures: normalised(np.stack(network(pictures)[0]))
+    return lambda inputs: normalised(np.stack(network(inputs)[0]))
 
 
 class Ensemble(NamedTuple):
-    """All that names photos."""
+    """All that classifies photos: preprocessing, models and class names."""
 
-    prepare: Preprocessor
-    classify: Classify
+    preprocessor: Preprocessor
+    classify: ClassifyFn
     classes: list[str]
 
 
@@ -209,16 +213,18 @@ def from_project() -> Ensemble:
     """The ensemble of the last `dvc repro` in this folder."""
     settings, classes, models = Path("params.yaml"), class_list.read_classes(Path("data/classes.txt")), Path("models")
     weights, temperature = weighting.read(models / "ensemble.json", classes)
-    used = {n: load_keras(models / n / "model.keras", len(classes)) for n, weight in weights.items() if weight > 0}
-    classify = ensemble(used, weights, temperature, read_settings(settings, "tta", TtaSettings))
+    used = [name for name, weight in weights.items() if weight > 0]
+    loaded = {name: load_keras(models / name / "model.keras", len(classes)) for name in used}
+    classify = combine_models(loaded, weights, temperature, read_settings(settings, "tta", TtaSettings))
     return Ensemble(Preprocessor(PreprocessingSettings.read(settings), models / "pretrained"), classify, classes)
 
 
 def from_bundle(folder: Path) -> Ensemble:
-    """The ensemble in a folder that `bundle` made. Raises BundleError unless every file is as it was then."""
+    """The ensemble of a bundle. Raises BundleError if a file has changed since the bundle was written."""
     bundle_manifest.verify(folder)
     settings, classes = folder / "params.yaml", class_list.read_classes(folder / "classes.txt")
     weights, temperature = weighting.read(folder / "ensemble.json", classes)
-    used = {name: load_onnx(folder / "models" / f"{name}.onnx") for name, weight in weights.items() if weight > 0}
-    classify = ensemble(used, weights, temperature, read_settings(settings, "tta", TtaSettings))
+    used = [name for name, weight in weights.items() if weight > 0]
+    loaded = {name: load_onnx(folder / "models" / f"{name}.onnx") for name in used}
+    classify = combine_models(loaded, weights, temperature, read_settings(settings, "tta", TtaSettings))
     return Ensemble(Preprocessor(PreprocessingSettings.read(settings), folder / "networks"), classify, classes)

@@ -1,4 +1,4 @@
-"""Write down what the results in dvc.lock were made from, and on what: commit, networks, packages, CPU, precision."""
+"""Record the commit, networks, packages, CPU and precision that the results in dvc.lock come from."""
 
 import argparse
 import json
@@ -17,32 +17,33 @@ from stages.segment.settings import SegmentSettings
 
 
 def networks(lock: Path) -> dict[str, str]:
-    """The MD5 that DVC knows each converted network by, by its file's name."""
+    """The MD5 of each converted network in a dvc.lock, by file."""
     stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"]
     outs = [out for stage in stages.values() for out in stage.get("outs", [])]
     return {out["path"]: out["md5"] for out in outs}
 
 
 def precisions(path: Path, models: Path) -> dict[str, dict[str, str]]:
-    """Device and arithmetic of the picture stages by `params.yaml`, and of each model by its `model.json`."""
+    """Device and precision of detection and segmentation, from params.yaml, and of each model, from its model.json."""
     detect = settings.read(path, "detect", DetectSettings).inference
     segment = settings.read(path, "segment", SegmentSettings).inference
-    pictures = {name: runtime.describe_runtime(used) for name, used in (("detect", detect), ("segment", segment))}
-    found = {name: {key: facts[key] for key in ("device", "engine", "precision")} for name, facts in pictures.items()}
+    runtimes = {"detect": runtime.describe_runtime(detect), "segment": runtime.describe_runtime(segment)}
+    by_stage = {
+        name: {key: facts[key] for key in ("device", "engine", "precision")} for name, facts in runtimes.items()
+    }
     for file in sorted(models.glob("*/model.json")):
         facts = json.loads(file.read_text(encoding="utf-8"))
-        found[f"train@{facts['name']}"] = {key: facts[key] for key in ("device", "precision")}
-    return found
+        by_stage[f"train@{facts['name']}"] = {key: facts[key] for key in ("device", "precision")}
+    return by_stage
 
 
 def commit() -> str:
     """The commit that is checked out."""
-    found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, check=True, text=True)
-    return found.stdout.strip()
+    return subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, check=True, text=True).stdout.strip()
 
 
 def describe(requirements: Path, lock: Path, pretrained: Path) -> dict[str, Any]:
-    """Everything but the commit."""
+    """All facts but the commit and the precision of each stage."""
     return {
         "cpu": system.this_cpu(),
         "reproducibility": stages.reproducibility(),
@@ -54,10 +55,10 @@ def describe(requirements: Path, lock: Path, pretrained: Path) -> dict[str, Any]
 
 
 def main() -> None:
-    """Write the file, unless only the commit would be new: the results are still those of the old one."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    parser.add_argument("--out", type=Path, default=Path("metrics/provenance.json"))
+    """Write the file, unless only the commit differs: the results are then still those of the recorded commit."""
+    parser = argparse.ArgumentParser(prog="python -m stages provenance", description=__doc__)
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
+    parser.add_argument("--out", type=Path, default=Path("metrics/provenance.json"), help="the file to write")
     arguments = parser.parse_args()
     facts = describe(Path("requirements.lock"), Path("dvc.lock"), Path("models/pretrained/dvc.lock"))
     facts["stages"] = precisions(arguments.params, Path("models"))

@@ -1,7 +1,7 @@
-"""Let `dvc repro` go on after a kill that fell into the middle of DVC's own writing.
+"""Restore lock files of DVC that a kill left truncated, so that `dvc repro` can continue.
 
-DVC 3.67 writes dvc.lock and .dvc/tmp/rwlock over the old content, so that such a kill leaves half a file, with which no
-DVC command starts. Neither holds what is nowhere else: a stage that had ended comes back from DVC's run cache.
+DVC 3.67 overwrites dvc.lock and .dvc/tmp/rwlock in place. A kill during the write leaves a truncated file, with which
+no DVC command starts. Nothing is lost: DVC's run cache holds the stages that had finished.
 """
 
 import argparse
@@ -15,11 +15,11 @@ from voluptuous import Invalid
 
 from stages.core import atomic, command
 
-_HELD = Path(".dvc/tmp/rwlock")
+_RWLOCK = Path(".dvc/tmp/rwlock")
 
 
-def is_whole(text: str) -> bool:
-    """Whether DVC would take the text for a dvc.lock."""
+def is_valid(text: str) -> bool:
+    """Whether the text is a dvc.lock by the schema of DVC."""
     try:
         COMPILED_LOCKFILE_SCHEMA(yaml.safe_load(text))
     except (yaml.YAMLError, Invalid):
@@ -28,23 +28,23 @@ def is_whole(text: str) -> bool:
 
 
 def is_truncated(text: str) -> bool:
-    """Whether DVC would refuse the text for being half written; one that git could not merge is for people to mend."""
-    return not is_whole(text) and "<<<<<<< " not in text
+    """Whether DVC would reject the text as truncated; a file with merge conflicts is for the user to resolve."""
+    return not is_valid(text) and "<<<<<<< " not in text
 
 
 def lock_files() -> list[Path]:
-    """The lock file beside each dvc.yaml that git knows, where there is one."""
-    found = subprocess.run(["git", "ls-files", "-z", "dvc.yaml", "**/dvc.yaml"], capture_output=True, check=True)
-    paths = [Path(name).with_name("dvc.lock") for name in found.stdout.decode().split("\0") if name]
+    """The existing lock files beside the dvc.yaml files that git tracks."""
+    listing = subprocess.run(["git", "ls-files", "-z", "dvc.yaml", "**/dvc.yaml"], capture_output=True, check=True)
+    paths = [Path(name).with_name("dvc.lock") for name in listing.stdout.decode().split("\0") if name]
     return [path for path in paths if path.is_file()]
 
 
 def restore_lock(path: Path) -> str:
-    """Give a dvc.lock the content that it has in the last commit; without one, remove it. Which of the two."""
-    found = subprocess.run(["git", "show", f"HEAD:./{path.as_posix()}"], capture_output=True, text=True, check=False)
-    if found.returncode == 0 and is_whole(found.stdout):
-        atomic.write_text(path, found.stdout)
-        return "now as in the last commit"
+    """Restore a dvc.lock from the last commit, or remove it if the commit has none; return what was done."""
+    shown = subprocess.run(["git", "show", f"HEAD:./{path.as_posix()}"], capture_output=True, text=True, check=False)
+    if shown.returncode == 0 and is_valid(shown.stdout):
+        atomic.write_text(path, shown.stdout)
+        return "restored from the last commit"
     path.unlink()
     return "removed"
 
@@ -59,20 +59,20 @@ def is_json(path: Path) -> bool:
 
 
 def repair() -> dict[Path, str]:
-    """Mend what DVC left half written: the files, and what was done to each."""
-    broken = [path for path in lock_files() if is_truncated(path.read_text(encoding="utf-8", errors="replace"))]
-    done = {path: restore_lock(path) for path in broken}
-    if _HELD.is_file() and not is_json(_HELD):
-        _HELD.unlink()
-        done[_HELD] = "removed"
-    return done
+    """Repair the truncated files; return what was done to each."""
+    truncated = [path for path in lock_files() if is_truncated(path.read_text(encoding="utf-8", errors="replace"))]
+    actions = {path: restore_lock(path) for path in truncated}
+    if _RWLOCK.is_file() and not is_json(_RWLOCK):
+        _RWLOCK.unlink()
+        actions[_RWLOCK] = "removed"
+    return actions
 
 
 def main() -> None:
-    """Mend, and say what."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
-    for path, done in repair().items():
-        print(f"mend: {path} was half written: {done}")
+    """Repair, and print what was done."""
+    argparse.ArgumentParser(prog="python -m stages repair_lock", description=__doc__).parse_args()
+    for path, action in repair().items():
+        print(f"repair_lock: {path} was truncated: {action}")
 
 
 if __name__ == "__main__":

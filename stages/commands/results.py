@@ -1,4 +1,4 @@
-"""Print the results of the last run: a line per model and for the ensemble, what to doubt, where the report is."""
+"""Print the results of the last run: scores of the models and the ensemble, audit findings, path of the report."""
 
 import argparse
 import json
@@ -12,18 +12,18 @@ from stages.schemas import flags
 
 
 def percent(value: float | None) -> str:
-    """A share of 0..1 as per cent with one digit; a dash where there is none."""
+    """A share of 0..1 as a percentage with one digit; a dash for None."""
     return "-" if value is None else f"{100 * value:.1f} %"
 
 
-def line(name: str, scores: dict[str, Any], weight: float | None) -> dict[str, str]:
-    """One row of the table from the scores of val and test, and those of the model's linear probe on val."""
-    val, test, probe = (scores.get(name, {}) for name in ("val", "test", "probe"))
+def table_row(name: str, scores: dict[str, Any], weight: float | None) -> dict[str, str]:
+    """One row of the table, from the scores on `val` and `test`, and those of the linear `probe` on val."""
+    val, test, probe = (scores.get(split, {}) for split in ("val", "test", "probe"))
     interval = f"{percent(test.get('accuracy_low'))} to {percent(test.get('accuracy_high'))}"
     return {
         "model": name,
         "val accuracy": percent(val.get("accuracy")),
-        "of its probe": percent(probe.get("accuracy")),
+        "linear probe": percent(probe.get("accuracy")),
         "test accuracy": percent(test.get("accuracy")),
         "95 % interval": interval if "accuracy" in test else "-",
         "n": str(test.get("n", 0)),
@@ -33,21 +33,22 @@ def line(name: str, scores: dict[str, Any], weight: float | None) -> dict[str, s
 
 
 def table(folder: Path) -> pd.DataFrame:
-    """The results in the metrics folder `folder`: a row per model, the best one tempered, then the blends."""
+    """The results in the metrics folder `folder`: a row per model, the best one calibrated, equal weights, ensemble."""
     ensemble = read(folder / "ensemble.json")
     rows = []
     for name, weight in ensemble["weights"].items():
         scores, probe = (read(folder / stage / f"{name}.json") for stage in ("evaluate", "probe"))
-        rows.append(line(name, scores | {"probe": probe["val"]}, weight))
+        rows.append(table_row(name, scores | {"probe": probe["val"]}, weight))
     if "best_single" in ensemble:
-        rows.append(line(f"{ensemble['best_single']['name']}, tempered", {"test": ensemble["best_single"]}, None))
-    rows.append(line("equal weights", {"test": ensemble["equal_weights"]}, None))
-    rows.append(line("ensemble", {"test": ensemble["test"]}, None))
+        best = ensemble["best_single"]
+        rows.append(table_row(f"{best['name']}, calibrated", {"test": best}, None))
+    rows.append(table_row("equal weights", {"test": ensemble["equal_weights"]}, None))
+    rows.append(table_row("ensemble", {"test": ensemble["test"]}, None))
     return pd.DataFrame(rows)
 
 
 def gain_line(ensemble: dict[str, Any]) -> str:
-    """A line on what the ensemble has before the best single model; empty where nothing was judged."""
+    """A line on the ensemble's gain over the best single model; empty without test photos."""
     if "gain" not in ensemble:
         return ""
     gain, name = ensemble["gain"], ensemble["best_single"]["name"]
@@ -59,11 +60,11 @@ def gain_line(ensemble: dict[str, Any]) -> str:
 
 
 def audit_lines(audit: dict[str, Any]) -> str:
-    """A line for each model that a fault is likely in, what to look for, and how many photos are worth a look."""
-    found = flags.from_metrics(audit["flags"])
-    lines = [f"a fault is likely: {flags.sentence(flag)}" for flag in found]
-    lines += [f"look for {'; '.join(flags.LIKELY_CAUSES)}"] * bool(found)
-    lines.append(f"to look at: {audit['label_error']} labels in doubt, {audit['outlier']} photos unlike all others")
+    """A line for each flagged model, the likely causes, and how many photos to check."""
+    flagged = flags.from_metrics(audit["flags"])
+    lines = [f"flagged: {flags.sentence(flag)}" for flag in flagged]
+    lines += [f"likely causes: {'; '.join(flags.LIKELY_CAUSES)}"] * bool(flagged)
+    lines.append(f"to check: {audit['label_error']} label issues, {audit['outlier']} outliers")
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -73,9 +74,9 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Print the table and the report's path."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--metrics", type=Path, default=Path("metrics"))
+    """Print the table, the findings and the path of the report."""
+    parser = argparse.ArgumentParser(prog="python -m stages results", description=__doc__)
+    parser.add_argument("--metrics", type=Path, default=Path("metrics"), help="folder of the metrics; default: metrics")
     arguments = parser.parse_args()
     print(table(arguments.metrics).to_string(index=False))
     print(gain_line(read(arguments.metrics / "ensemble.json")), end="")

@@ -12,7 +12,7 @@ from stages.schemas import detections, manifest
 def main() -> None:
     """Write data/boxes.csv, data/crops.zip, the counts, and how they move with the thresholds."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("params", "manifest", "detections", "source", "boxes", "crops", "metrics", "thresholds"):
+    for name in ("params", "manifest", "detections", "source", "boxes", "crops", "metrics", "details", "thresholds"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
     rule = settings.read(arguments.params, "crop", CropSettings)
@@ -22,12 +22,12 @@ def main() -> None:
     failures = write_crops(arguments.crops, manifest.photo_root(arguments.source), rule, wanted)
     table = with_failures(table, failures)
     tables.write(arguments.boxes, table)
-    atomic.write_json(arguments.metrics, count(table, photos))
+    n_cropped = int(table["is_cropped"].sum())
+    atomic.write_json(arguments.metrics, {"photos": n_cropped})
+    atomic.write_json(arguments.details, count(table, photos))
     for name, moved in threshold_tables(photos, found, rule).items():
         tables.write(arguments.thresholds / f"{name}.csv", moved)
-    progress.summary(
-        "crop", photos=len(wanted), cropped=int(table["is_cropped"].sum()), failed=int((failures != "").sum())
-    )
+    progress.summary("crop", photos=len(wanted), cropped=n_cropped, failed=int((failures != "").sum()))
 
 
 if __name__ == "__main__":

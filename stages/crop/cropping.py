@@ -105,7 +105,7 @@ def threshold_tables(photos: pd.DataFrame, found: pd.DataFrame, rule: CropSettin
 def count(table: pd.DataFrame, photos: pd.DataFrame) -> dict[str, object]:
     """Counts for metrics: crops, and reasons in all, by class and by split.
 
-    `uneven` names the classes of which the rule refuses more than of the others, beyond what chance explains, with
+    `overrejected_classes` names the classes of which the rule rejects more than of the others, beyond what chance explains, with
     the probability of so many by chance (Fisher's exact test, one-sided, times the number of classes).
     """
     tried = table[photos["status"].to_numpy() == "ok"].join(photos[["label", "split"]])
@@ -115,15 +115,15 @@ def count(table: pd.DataFrame, photos: pd.DataFrame) -> dict[str, object]:
         "cropped": int(tried["is_cropped"].sum()),
         "by_class": by_class,
         "by_split": {str(name): _reasons(rows) for name, rows in tried.groupby("split")},
-        "uneven": overrejected_classes(
-            {name: (counts["refused"], counts["photos"]) for name, counts in by_class.items()}
+        "overrejected_classes": overrejected_classes(
+            {name: (counts["rejected"], counts["photos"]) for name, counts in by_class.items()}
         ),
     }
 
 
 def _reasons(rows: pd.DataFrame) -> dict[str, Any]:
     reasons = rows.loc[rows["reason"] != "", "reason"].value_counts().sort_index()
-    return {"photos": len(rows), "refused": int(reasons.sum()), "reason": reasons.to_dict()}
+    return {"photos": len(rows), "rejected": int(reasons.sum()), "reason": reasons.to_dict()}
 
 
 def overrejected_classes(refused: dict[str, tuple[int, int]]) -> dict[str, float]:
@@ -149,9 +149,9 @@ def crop_image(content: bytes, box: np.ndarray | None, rule: CropSettings) -> np
     corners = crop_window(box, photo.size_wh, rule.margin)
     width, height = corners[2] - corners[0], corners[3] - corners[1]
     # A photo of reduced scale is cut at its nearest pixels.
-    scale = np.array([photo.picture.shape[1], photo.picture.shape[0]] * 2) / np.array(photo.size_wh * 2)
-    x_min, y_min, x_max, y_max = boxes.to_pixels((corners * scale).round(), *photo.picture.shape[1::-1])
-    piece = photo.picture[y_min:y_max, x_min:x_max]
+    scale = np.array([photo.image.shape[1], photo.image.shape[0]] * 2) / np.array(photo.size_wh * 2)
+    x_min, y_min, x_max, y_max = boxes.to_pixels((corners * scale).round(), *photo.image.shape[1::-1])
+    piece = photo.image[y_min:y_max, x_min:x_max]
     if max(width, height) <= rule.max_side:
         return piece.copy()
     place = letterbox.place(width, height, (rule.max_side, rule.max_side))

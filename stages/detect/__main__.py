@@ -16,7 +16,7 @@ from stages.schemas import manifest
 def main() -> None:
     """Write data/detections.csv and the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("params", "manifest", "source", "networks", "cache", "detections", "metrics"):
+    for name in ("params", "manifest", "source", "networks", "cache", "detections", "details"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
     settings = read_settings(arguments.params, "detect", DetectSettings)
@@ -28,7 +28,7 @@ def main() -> None:
         table = to_table(cache.get_many(photos["image_id"]), DETECTORS[settings.network].classes)
     tables.write(arguments.detections, table)
     counts = {"photos": len(photos), "with_boxes": int(table["image_id"].nunique()), "boxes": len(table)}
-    atomic.write_json(arguments.metrics, counts)
+    atomic.write_json(arguments.details, counts)
     progress.summary("detect", **counts, new_photos=len(new), engine=runtime.describe_engine(settings.inference))
 
 

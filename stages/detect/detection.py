@@ -1,4 +1,4 @@
-"""Find every object in every usable photo, down to a low score, so that no later rule needs the network again."""
+"""Detect every object in every usable photo, down to a low score, so that no later rule needs inference again."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -23,14 +23,14 @@ from stages.schemas import detections
 
 
 class DetectorInput(NamedTuple):
-    """One photo ready for the network: its padded picture and its own size; None where it cannot be read."""
+    """One photo ready for the network: its padded image and its full size; None where it cannot be read."""
 
-    picture: np.ndarray | None
+    image: np.ndarray | None
     size_wh: tuple[int, int]
 
 
 def read_input(root: Path, spec: Detector, row: tuple[str, str]) -> DetectorInput:
-    """Decode the photo of a manifest row (image id, path) and bring it into the network's square."""
+    """Decode the photo of a manifest row (image id, path) and prepare it for the network."""
     image_id, path = row
     try:
         return DetectorInput(*prepare(images.load(root / path, image_id), spec))
@@ -46,10 +46,10 @@ def detect_all(
     ready = batches.ordered_thread_map(partial(read_input, root, spec), rows, ahead=2 * batch_size)
     tracked = progress.track(ready, len(rows), "photo", "detect")
     for group in batches.batched(tracked, batch_size):
-        kept = [(image_id, photo.picture, photo.size_wh) for (image_id, _), photo in group if photo.picture is not None]
-        if kept:
-            image_ids, pictures, sizes = zip(*kept)
-            yield from zip(image_ids, detect(np.stack(pictures), list(sizes), network, spec, settings))
+        readable = [(row[0], photo.image, photo.size_wh) for row, photo in group if photo.image is not None]
+        if readable:
+            image_ids, inputs, sizes_wh = zip(*readable)
+            yield from zip(image_ids, detect(np.stack(inputs), list(sizes_wh), network, spec, settings))
 
 
 def cache_key(networks: Path, settings: DetectSettings) -> dict[str, object]:
@@ -64,12 +64,12 @@ def cache_key(networks: Path, settings: DetectSettings) -> dict[str, object]:
     }
 
 
-def to_rows(image_id: str, found: Detections, names: tuple[str, ...]) -> pd.DataFrame:
-    """The detections of one photo as rows of data/detections.csv."""
-    corners, scores = rounded(found)
+def to_rows(image_id: str, objects: Detections, names: tuple[str, ...]) -> pd.DataFrame:
+    """The objects of one photo as rows of data/detections.csv; `names` are the classes by number."""
+    corners, scores = rounded(objects)
     frame = pd.DataFrame(corners, columns=CORNERS)
     frame.insert(0, "image_id", image_id)
-    frame.insert(1, "class_name", [names[number] for number in found.classes.tolist()])
+    frame.insert(1, "class_name", [names[number] for number in objects.classes.tolist()])
     frame.insert(2, "score", scores)
     return frame
 
@@ -77,17 +77,20 @@ def to_rows(image_id: str, found: Detections, names: tuple[str, ...]) -> pd.Data
 def run_inference(
     new: list[tuple[str, str]], root: Path, networks: Path, settings: DetectSettings
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield the packed objects of each (image id, path) that can be read; the network is loaded if there is one."""
+    """Yield image id and packed objects of each (image id, path) that can be read.
+
+    The network is loaded only if there is a photo.
+    """
     if new:
         spec = DETECTORS[settings.network]
         network = runtime.load(networks / spec.file, list(spec.outputs), settings.inference)
-        for image_id, found in detect_all(new, root, network, spec, settings):
-            yield image_id, pack(found)
+        for image_id, objects in detect_all(new, root, network, spec, settings):
+            yield image_id, pack(objects)
 
 
-def to_table(found: Iterator[tuple[str, bytes]], names: tuple[str, ...]) -> pd.DataFrame:
-    """The packed objects of all photos as the rows of data/detections.csv."""
-    rows = (to_rows(image_id, unpack(answer), names) for image_id, answer in found)
-    # A table per photo would weigh more than what is in it.
+def to_table(outputs: Iterator[tuple[str, bytes]], names: tuple[str, ...]) -> pd.DataFrame:
+    """The table data/detections.csv from image ids and packed objects."""
+    rows = (to_rows(image_id, unpack(content), names) for image_id, content in outputs)
+    # Joined in groups: a table per photo takes more memory than its rows.
     frames = [pd.concat(group) for group in batches.batched(rows, 256)]
     return pd.concat(frames or [pd.DataFrame(columns=list(detections.COLUMNS))])[list(detections.COLUMNS)]

@@ -1,4 +1,4 @@
-"""Photographs through a CenterNet: pictures in, boxes of every class in the photo's own pixels out."""
+"""CenterNet inference: photos to boxes of every class in pixels of the photo."""
 
 from collections.abc import Iterator
 
@@ -10,25 +10,22 @@ from stages.images import boxes, images, letterbox
 from stages.networks.catalogue import Detector
 from stages.networks.runtime import InferenceFn
 
-# What fills the part of the square input that a photo leaves free: a grey between dark and light, which makes no edge,
-# or the black that warped photos had around them in training.
+# The padding of the square input: a medium grey, which makes no edge, or the black that warped photos had in training.
 _FILLS = {"letterbox": 114, "warp": 0}
-# A photo is decoded no smaller than this times the input, so that what shrinks it the rest of the way is the same
-# for all photos.
+# A photo is decoded at this times the input size or more, so that the same filter shrinks all photos to the input.
 _OVERSAMPLING = 2
-# Of one picture: its heat map and its extents.
+# The heat map and the extents of one image.
 Heads = tuple[np.ndarray, np.ndarray]
 
 
 def prepare(content: bytes, spec: Detector) -> tuple[np.ndarray, tuple[int, int]]:
     """Decode a photo, given its file's bytes, into the network's square, `(size, size, 3)` uint8 RGB, as in training.
 
-    Also returns the photo's own width and height, which the boxes are in. Raises ImageError as
-    `images.decode_photo` does.
+    Also returns the photo's full width and height. Raises ImageError as `images.decode_photo` does.
     """
     photo = images.decode_photo(content, images.at_least(_OVERSAMPLING * spec.size))
-    bring = letterbox.warp if spec.fit == "warp" else letterbox.letterbox
-    return bring(photo.picture, (spec.size, spec.size), _FILLS[spec.fit], photo.size_wh), photo.size_wh
+    resize = letterbox.warp if spec.fit == "warp" else letterbox.letterbox
+    return resize(photo.image, (spec.size, spec.size), _FILLS[spec.fit], photo.size_wh), photo.size_wh
 
 
 def detect(
@@ -36,20 +33,20 @@ def detect(
 ) -> list[centernet.Detections]:
     """Boxes of every class for a batch of prepared photos.
 
-    `inputs` is `(N, size, size, 3)` uint8 RGB, `sizes_wh` the photos' own sizes. Boxes come in pixels of the photo,
-    cut at its edges; classes are the numbers of `spec.classes`.
+    `inputs` is `(N, size, size, 3)` uint8 RGB, `sizes_wh` the photos' full sizes. Boxes are in pixels of the photo,
+    clipped to it; classes are indices into `spec.classes`.
     """
     results = []
     for (heatmap, extents), size_wh in zip(predict_heads(inputs, network, spec, settings.flip), sizes_wh):
-        found = centernet.decode(heatmap, extents, spec.stride, settings.max_boxes, settings.min_score)
-        results.append(found._replace(boxes=to_photo(found.boxes, size_wh, spec)))
+        objects = centernet.decode(heatmap, extents, spec.stride, settings.max_boxes, settings.min_score)
+        results.append(objects._replace(boxes=to_photo(objects.boxes, size_wh, spec)))
     return results
 
 
 def predict_heads(inputs: np.ndarray, network: InferenceFn, spec: Detector, is_flipped: bool) -> Iterator[Heads]:
-    """The heads of each picture of a batch: heat map `(rows, columns, C)` and extents `(rows, columns, 4)`, float32.
+    """The heads of each image of a batch: heat map `(rows, columns, C)` and extents `(rows, columns, 4)`, float32.
 
-    Where asked, the mean of those of the picture and of its mirror image (arXiv 1904.07850, section 5).
+    With `is_flipped`, the mean of those of the image and of its mirror image (arXiv 1904.07850, section 5).
     """
     heads = zip(*network(inputs))
     if not is_flipped:
@@ -61,7 +58,7 @@ def predict_heads(inputs: np.ndarray, network: InferenceFn, spec: Detector, is_f
 
 
 def to_photo(corners: np.ndarray, size_wh: tuple[int, int], spec: Detector) -> np.ndarray:
-    """Bring boxes `(N, 4)` float32 from pixels of the network's input to those of the photo, cut at its edges."""
+    """Transform boxes `(N, 4)` float32 from pixels of the network's input to pixels of the photo, clipped to it."""
     place = letterbox.place_unrounded if spec.fit == "warp" else letterbox.place
     width, height, left, top = place(*size_wh, (spec.size, spec.size))
     offset = np.array([left, top] * 2, dtype=np.float32)
@@ -80,6 +77,6 @@ def unpack(content: bytes) -> centernet.Detections:
     return centernet.Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64))
 
 
-def rounded(found: centernet.Detections) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes `(N, 4)` in hundredths of a pixel and scores `(N,)` in steps of 0.0001, float64, as tables keep them."""
-    return found.boxes.astype(np.float64).round(2), found.scores.astype(np.float64).round(4)
+def rounded(objects: centernet.Detections) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes `(N, 4)` rounded to 0.01 pixels and scores `(N,)` to 0.0001, float64, as in tables."""
+    return objects.boxes.astype(np.float64).round(2), objects.scores.astype(np.float64).round(4)

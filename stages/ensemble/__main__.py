@@ -1,19 +1,10 @@
-"""Blend the models by weights fitted on val, and compare the blend on test with simpler choices."""
+"""Fit the weights and the temperature of the ensemble on val, and score it on test beside simpler choices."""
 
 import argparse
 from pathlib import Path
 
-from stages.core import atomic, command, progress, settings, tables
-from stages.ensemble.fitting import (
-    compare,
-    describe,
-    facts,
-    fit,
-    read_models,
-    stack,
-    submission,
-    warn_of_manual_weights,
-)
+from stages.core import atomic, command, progress, settings, stale_files, tables
+from stages.ensemble import fitting
 from stages.ensemble.settings import EnsembleSettings
 from stages.schemas import class_list, predictions, split_data
 from stages.schemas.predictions import Predictions
@@ -22,26 +13,44 @@ from stages.schemas.predictions import Predictions
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("params", "table", "classes", "predictions", "ensemble", "metrics", "blended", "submission"):
+    parser.add_argument("--predictions", type=Path, required=True, help="folder of the models' predictions")
+    parser.add_argument("--ensemble", type=Path, required=True, help="the fitted ensemble, in the folder of the models")
+    for name in ("params", "table", "classes", "ensemble-predictions", "submission", "details"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    for name in ("metrics", "best-single", "gain", "weights"):
+        parser.add_argument(f"--{name}", type=Path, required=True, help="figures that DVC compares between experiments")
     return parser.parse_args()
 
 
+def remove_stale(params_path: Path, folder: Path, models: Path) -> None:
+    """Remove predictions and trained models of models that params.yaml no longer names."""
+    names = fitting.model_names(params_path)
+    removed = stale_files.remove(folder, names, "{}.csv") + stale_files.remove(models, names, "{}/model.json")
+    stale_files.print_removed("ensemble", removed, "model")
+
+
 def main() -> None:
-    """Parse, load, fit, compare, write."""
+    """Read the predictions, fit, score, write."""
     args = arguments()
     rule = settings.read(args.params, "ensemble", EnsembleSettings)
     classes = class_list.read_classes(args.classes)
     splits = split_data.read(args.table, classes)
     val, test = splits["val"], splits["test"]
-    stacked = stack(read_models(args.params, args.predictions, classes), val.image_ids + test.image_ids)
-    warn_of_manual_weights(rule)
-    fitted = fit(stacked, val, rule)
-    mixed = Predictions(stacked.image_ids, fitted.mix(stacked.probabilities), classes)
-    predictions.write(args.blended, mixed)
-    tables.write(args.submission, submission(mixed, test))
-    atomic.write_json(args.ensemble, describe(stacked, fitted))
-    atomic.write_json(args.metrics, compare(stacked, splits, fitted, rule) | facts(stacked, fitted))
+    remove_stale(args.params, args.predictions, args.ensemble.parent)
+    stacked = fitting.stack(
+        fitting.read_models(args.params, args.predictions, classes), val.image_ids + test.image_ids
+    )
+    fitting.warn_of_manual_weights(rule)
+    fitted = fitting.fit(stacked, val, rule)
+    predicted = Predictions(stacked.image_ids, fitted.ensemble(stacked.probabilities), classes)
+    predictions.write(args.ensemble_predictions, predicted)
+    tables.write(args.submission, fitting.submission(predicted, test))
+    atomic.write_json(args.ensemble, fitting.describe(stacked, fitted))
+    details = fitting.compare(stacked, splits, fitted, rule) | fitting.fit_details(stacked, fitted)
+    atomic.write_json(args.details, details)
+    paths = {"ensemble": args.metrics, "best_single": args.best_single, "gain": args.gain, "weights": args.weights}
+    for name, figures in fitting.compared(details).items():
+        atomic.write_json(paths[name], figures)
     progress.summary("ensemble", models=len(stacked.names), val=len(val.labels), test=len(test.labels))
 
 

@@ -1,6 +1,7 @@
-"""Blend the models by weights fitted on val, and compare the blend on test with simpler choices."""
+"""Fit the ensemble on val and compare it on test with equal weights, manual weights and the best single model."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,10 +16,9 @@ from stages.schemas import predictions
 from stages.schemas.predictions import Predictions
 from stages.schemas.split_data import SplitData
 from stages.scoring import calibration, paired, scores
-from stages.scoring.probabilities import log_loss
+from stages.scoring.probabilities import log_loss, negative_log_likelihood
 
-_FLOOR = 1e-12
-_NEARLY = 1e-6
+_SUM_TOLERANCE = 1e-6
 
 
 class StackedPredictions(NamedTuple):
@@ -29,118 +29,147 @@ class StackedPredictions(NamedTuple):
     probabilities: np.ndarray
     classes: list[str]
 
-    def of(self, chosen: SplitData) -> np.ndarray:
-        """Return the probabilities (M, K, C) of some of the photos, in their order."""
+    def select(self, split: SplitData) -> np.ndarray:
+        """Return the probabilities (M, K, C) of the photos of a split, in their order."""
         place = {image_id: row for row, image_id in enumerate(self.image_ids)}
-        return self.probabilities[:, [place[image_id] for image_id in chosen.image_ids]]
+        return self.probabilities[:, [place[image_id] for image_id in split.image_ids]]
 
 
-def stack(named: dict[str, Predictions], wanted_ids: list[str]) -> StackedPredictions:
-    """Put the tables of all models on top of each other.
+def stack(by_model: dict[str, Predictions], image_ids: list[str]) -> StackedPredictions:
+    """Stack the tables of all models, their rows sorted by id.
 
-    Raises TableError unless each of them has exactly the photos `wanted_ids`, and all the same classes.
+    Raises TableError unless each of them has exactly the photos `image_ids`, and all have the same classes.
     """
-    first = next(iter(named.values()))
-    for name, table in named.items():
+    first = next(iter(by_model.values()))
+    for name, table in by_model.items():
         if table.classes != first.classes:
             raise tables.TableError(f"{name}: expected the classes {first.classes}, found {table.classes}")
-        strange = sorted(set(table.image_ids) ^ set(wanted_ids))
-        if strange:
+        different = sorted(set(table.image_ids) ^ set(image_ids))
+        if different:
             raise tables.TableError(
-                f"{name}: expected the {len(wanted_ids)} photos of val and test, found "
-                f"{len(table.image_ids)}, and {strange[0]} on one side only; run `dvc repro evaluate`"
+                f"{name}: expected the {len(image_ids)} photos of val and test, found "
+                f"{len(table.image_ids)}, and {different[0]} on one side only; run `dvc repro evaluate`"
             )
-    ids = sorted(wanted_ids)
-    rows = [pd.DataFrame(t.probabilities, index=t.image_ids).loc[ids].to_numpy() for t in named.values()]
-    return StackedPredictions(list(named), ids, np.stack(rows), first.classes)
+    ids = sorted(image_ids)
+    rows = [pd.DataFrame(t.probabilities, index=t.image_ids).loc[ids].to_numpy() for t in by_model.values()]
+    return StackedPredictions(list(by_model), ids, np.stack(rows), first.classes)
 
 
-class Fitted(NamedTuple):
-    """The ensemble as fitted on val: the blend, the weights before shrinking, the share of equal ones mixed in."""
+class FittedEnsemble(NamedTuple):
+    """The ensemble fitted on val, the weights before shrinkage, and the share of equal weights mixed in, 0..1."""
 
-    mix: WeightedEnsemble
+    ensemble: WeightedEnsemble
     weights: weighting.Weights
-    shrink: float
+    shrinkage: float
 
 
-def fit(stacked: StackedPredictions, val: SplitData, rule: EnsembleSettings) -> Fitted:
-    """Fit the blend to the val photos, which may be none."""
-    of_val = stacked.of(val)
-    shrink = weighting.choose_shrinkage(of_val, val.labels, val.groups, rule)
-    return Fitted(*weighting.fit(of_val, val.labels, rule, shrink), shrink)
+def fit(stacked: StackedPredictions, val: SplitData, rule: EnsembleSettings) -> FittedEnsemble:
+    """Fit the ensemble to the photos of val, which may be empty."""
+    val_probabilities = stacked.select(val)
+    shrinkage = weighting.choose_shrinkage(val_probabilities, val.labels, val.groups, rule)
+    return FittedEnsemble(*weighting.fit(val_probabilities, val.labels, rule, shrinkage), shrinkage)
 
 
 def alternatives(stacked: StackedPredictions, val: SplitData, rule: EnsembleSettings) -> dict[str, WeightedEnsemble]:
-    """The simpler blends to show beside the fitted one, each with a temperature of its own fitted on val.
+    """The simpler ensembles to compare with, each with its own temperature fitted on val.
 
-    `equal_weights`; `best_single`, the model of the least log loss on val, if there is a val photo; `hand` if given.
+    `equal_weights`; `best_single`, the model of the least log loss on val, unless val is empty; `manual_weights`, if
+    the settings give them.
     """
-    n_models, of_val = len(stacked.names), stacked.of(val)
+    n_models, val_probabilities = len(stacked.names), stacked.select(val)
     weights = {"equal_weights": np.full(n_models, 1 / n_models)}
     if len(val.labels):
-        best = int(np.argmin([log_loss(val.labels, rows) for rows in of_val]))
+        best = int(np.argmin([log_loss(val.labels, rows) for rows in val_probabilities]))
         weights["best_single"] = np.eye(n_models)[best]
     if rule.manual_weights is not None:
-        weights["hand"] = weighting.manual_weights(rule.manual_weights, stacked.names)
-    return {name: weighting.calibrate(values, of_val, val.labels, rule) for name, values in weights.items()}
+        weights["manual_weights"] = weighting.manual_weights(rule.manual_weights, stacked.names)
+    return {name: weighting.calibrate(values, val_probabilities, val.labels, rule) for name, values in weights.items()}
 
 
 def compare(
-    stacked: StackedPredictions, splits: dict[str, SplitData], fitted: Fitted, rule: EnsembleSettings
+    stacked: StackedPredictions, splits: dict[str, SplitData], fitted: FittedEnsemble, rule: EnsembleSettings
 ) -> dict[str, Any]:
-    """Score on test the fitted blend and the simpler ones; on val what fitting gains out of sample."""
+    """Score the fitted ensemble and the simpler ones on test, and the fitted one out of sample on val."""
     test, others = splits["test"], alternatives(stacked, splits["val"], rule)
-    of_test = stacked.of(test)
-    found: dict[str, Any] = {
-        name: scores.summary(test.labels, mix(of_test), test.groups)
-        for name, mix in {"test": fitted.mix, **others}.items()
+    test_probabilities = stacked.select(test)
+    details: dict[str, Any] = {
+        name: scores.summary(test.labels, ensemble(test_probabilities), test.groups)
+        for name, ensemble in {"test": fitted.ensemble, **others}.items()
     }
-    if "best_single" in found:
-        found["best_single"]["name"] = stacked.names[int(others["best_single"].weights.argmax())]
+    if "best_single" in details:
+        details["best_single"]["name"] = stacked.names[int(others["best_single"].weights.argmax())]
         if len(test.labels):
-            found["gain"] = gain(fitted.mix(of_test), others["best_single"](of_test), test)
+            details["gain"] = gain(fitted.ensemble(test_probabilities), others["best_single"](test_probabilities), test)
     if len(test.labels):
-        untempered = fitted.mix._replace(temperature=1.0)(of_test)
-        found["before_tempering"] = {
-            "ece": calibration.expected_calibration_error(test.labels, untempered),
-            "log_loss": log_loss(test.labels, untempered),
+        uncalibrated = fitted.ensemble._replace(temperature=1.0)(test_probabilities)
+        details["uncalibrated"] = {
+            "ece": calibration.expected_calibration_error(test.labels, uncalibrated),
+            "log_loss": log_loss(test.labels, uncalibrated),
         }
-    return found | {"val": out_of_sample(stacked.of(splits["val"]), splits["val"], fitted, rule)}
+    return details | {"val": out_of_sample(stacked.select(splits["val"]), splits["val"], fitted, rule)}
 
 
 def gain(ensemble: np.ndarray, single: np.ndarray, test: SplitData) -> dict[str, float]:
-    """What the ensemble has before the best single model on test, paired photo by photo, with 95 % intervals.
+    """The paired difference of two arrays of probabilities (N, C) on test, ensemble minus single, with 95 % intervals.
 
-    `log_loss`, `low` and `high` are of its log loss, less being better; `accuracy` likewise, more being better.
+    `log_loss` with `log_loss_low` and `log_loss_high`: negative is better. `accuracy` with its interval: positive is
+    better.
     """
-    rows, groups = np.arange(len(test.labels)), np.array(test.groups)
-    losses = [-np.log(np.maximum(of[rows, test.labels], _FLOOR)) for of in (ensemble, single)]
-    right = [(of.argmax(axis=1) == test.labels).astype(float) for of in (ensemble, single)]
-    loss, accuracy = (paired.paired_bootstrap(pair[0] - pair[1], groups) for pair in (losses, right))
-    found = {"log_loss": loss.mean, "low": loss.low, "high": loss.high}
-    return found | {"accuracy": accuracy.mean, "accuracy_low": accuracy.low, "accuracy_high": accuracy.high}
+    groups = np.array(test.groups)
+    losses = [negative_log_likelihood(test.labels, rows) for rows in (ensemble, single)]
+    correct = [(rows.argmax(axis=1) == test.labels).astype(float) for rows in (ensemble, single)]
+    pairs = {"log_loss": losses, "accuracy": correct}
+    differences = {name: paired.paired_bootstrap(first - second, groups) for name, (first, second) in pairs.items()}
+    return {
+        f"{name}{suffix}": value
+        for name, difference in differences.items()
+        for suffix, value in zip(("", "_low", "_high"), difference)
+    }
 
 
-def out_of_sample(of_val: np.ndarray, val: SplitData, fitted: Fitted, rule: EnsembleSettings) -> dict[str, Any]:
-    """Accuracy and log loss on val, each photo under what the others of val fitted: for weights as they were
-    fitted, shrunk, and equal. Nothing where there is too little to fit on.
+def out_of_sample(
+    probabilities: np.ndarray, val: SplitData, fitted: FittedEnsemble, rule: EnsembleSettings
+) -> dict[str, Any]:
+    """Cross-fitted accuracy and log loss on val for weights as `fitted`, with the chosen `shrinkage`, and `equal`.
+
+    Only the number of photos where there are too few to fit.
     """
     if len(val.labels) < rule.min_val or len(set(val.groups)) < 2:
         return {"n": len(val.labels)}
-    found: dict[str, Any] = {"n": len(val.labels)}
-    for name, shrink in {"fitted": 0.0, "shrunk": fitted.shrink, "equal": 1.0}.items():
-        rows = weighting.cross_fitted(of_val, val.labels, val.groups, rule, shrink)
+    figures: dict[str, Any] = {"n": len(val.labels)}
+    for name, share in {"fitted": 0.0, "shrinkage": fitted.shrinkage, "equal": 1.0}.items():
+        rows = weighting.cross_fitted(probabilities, val.labels, val.groups, rule, share)
         accuracy = float((rows.argmax(axis=1) == val.labels).mean())
-        found[name] = {"accuracy": accuracy, "log_loss": log_loss(val.labels, rows)}
-    return found
+        figures[name] = {"accuracy": accuracy, "log_loss": log_loss(val.labels, rows)}
+    return figures
 
 
-def submission(blended: Predictions, test: SplitData) -> pd.DataFrame:
-    """Return one row per test photo: image_id, path, label and probability of the likeliest class, runner-up."""
-    rows = {image_id: row for row, image_id in enumerate(blended.image_ids)}
-    probabilities = blended.probabilities[[rows[image_id] for image_id in test.image_ids]]
+def compared(details: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """The figures that DVC compares between experiments, by file; empty where val or test is.
+
+    `ensemble` on test, `best_single` on test, `gain` of the ensemble over it with the interval of accuracy, `weights`.
+    """
+    test = details["test"] | {"low": details["test"].get("accuracy_low"), "high": details["test"].get("accuracy_high")}
+    gained = details.get("gain", {})
+    gained = gained | {"low": gained.get("accuracy_low"), "high": gained.get("accuracy_high")}
+    return {
+        "ensemble": _select(test, ("n", "accuracy", "low", "high", "log_loss", "ece", "macro_f1")),
+        "best_single": _select(details.get("best_single", {}), ("accuracy", "log_loss")),
+        "gain": _select(gained, ("accuracy", "low", "high", "log_loss")),
+        "weights": details["weights"],
+    }
+
+
+def _select(figures: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: figures[name] for name in names if figures.get(name) is not None}
+
+
+def submission(predicted: Predictions, test: SplitData) -> pd.DataFrame:
+    """Return a row per test photo: image_id, path, label and probability of the likeliest class and the runner-up."""
+    rows = {image_id: row for row, image_id in enumerate(predicted.image_ids)}
+    probabilities = predicted.probabilities[[rows[image_id] for image_id in test.image_ids]]
     ranked = np.argsort(-probabilities, axis=1, kind="stable")
-    names, numbers = np.array(blended.classes, dtype=object), np.arange(len(ranked))
+    names, numbers = np.array(predicted.classes, dtype=object), np.arange(len(ranked))
     return pd.DataFrame(
         {
             "image_id": test.image_ids,
@@ -153,12 +182,12 @@ def submission(blended: Predictions, test: SplitData) -> pd.DataFrame:
     )
 
 
-def describe(stacked: StackedPredictions, fitted: Fitted) -> dict[str, Any]:
-    """Return what applies the ensemble to new photos: weights and files (beside this record) by model, temperature."""
+def describe(stacked: StackedPredictions, fitted: FittedEnsemble) -> dict[str, Any]:
+    """Return the content of models/ensemble.json: classes, temperature, weight and file (relative to it) by model."""
     return {
         "classes": stacked.classes,
-        "weights": by_name(stacked, fitted.mix.weights),
-        "temperature": fitted.mix.temperature,
+        "weights": by_name(stacked, fitted.ensemble.weights),
+        "temperature": fitted.ensemble.temperature,
         "files": {name: f"{name}/model.keras" for name in stacked.names},
         "reason": fitted.weights.reason,
     }
@@ -169,29 +198,34 @@ def by_name(stacked: StackedPredictions, weights: np.ndarray) -> dict[str, float
     return dict(zip(stacked.names, weights.tolist()))
 
 
-def facts(stacked: StackedPredictions, fitted: Fitted) -> dict[str, Any]:
-    """Return how the blend was made: weights, the share of equal ones in them, temperature, proof of the optimum."""
+def fit_details(stacked: StackedPredictions, fitted: FittedEnsemble) -> dict[str, Any]:
+    """Return weights before and after shrinkage, shrinkage, temperature, and the bound of the solver's error."""
     return {
-        "weights": by_name(stacked, fitted.mix.weights),
+        "weights": by_name(stacked, fitted.ensemble.weights),
         "fitted_weights": by_name(stacked, fitted.weights.values),
         "optimality_gap": fitted.weights.gap,
-        "shrink": fitted.shrink,
-        "temperature": fitted.mix.temperature,
+        "shrinkage": fitted.shrinkage,
+        "temperature": fitted.ensemble.temperature,
     }
 
 
-def read_models(params_path: Path, folder: Path, classes: list[str]) -> dict[str, Predictions]:
-    """Read the table of every model that the parameters name, sorted by name."""
+def model_names(params_path: Path) -> list[str]:
+    """Return the names under `models` of params.yaml, sorted. Raises SettingsError if there is none."""
     names = settings.load(params_path).get("models") or {}
     if not names:
         raise settings.SettingsError(f"{params_path}: expected a model or more under `models`, found none")
-    return {name: predictions.read(folder / f"{name}.csv", classes) for name in sorted(names)}
+    return sorted(names)
+
+
+def read_models(params_path: Path, folder: Path, classes: list[str]) -> dict[str, Predictions]:
+    """Read the predictions of every model of params.yaml, sorted by name."""
+    return {name: predictions.read(folder / f"{name}.csv", classes) for name in model_names(params_path)}
 
 
 def warn_of_manual_weights(rule: EnsembleSettings) -> None:
-    """Say so where weights given by hand do not sum to one: they are scaled until they do."""
+    """Print a warning if the manual weights do not sum to 1: they are scaled."""
     total = sum((rule.manual_weights or {"": 1.0}).values())
-    if abs(total - 1) > _NEARLY:
+    if abs(total - 1) > _SUM_TOLERANCE:
         print(
             f"ensemble.manual_weights: expected weights that sum to one, found {total:g}; they are scaled",
             file=sys.stderr,

@@ -1,6 +1,6 @@
-"""Several models as one: a weighted mean of their probabilities, made as sure as it should be.
+"""The weighted average of several models' probabilities, calibrated by a temperature.
 
-Weights and temperature are fitted on photos held back from the models' training.
+Weights and temperature are fitted on val, on which no model was trained.
 """
 
 import json
@@ -14,19 +14,18 @@ from sklearn.model_selection import GroupKFold
 
 from stages.ensemble.settings import SHRINKAGES, EnsembleSettings
 from stages.scoring.calibration import apply_temperature, fit_temperature
-from stages.scoring.probabilities import log_loss, normalised
+from stages.scoring.probabilities import MIN_PROBABILITY, log_loss, normalised
 
-# Keeps the logarithm finite for a class that a model holds impossible.
-_FLOOR = 1e-12
-_LEAST_WEIGHT = 1e-6
-_PICKS = 100
-_FOLDS = 5
+# A smaller weight is a rounding error of the solver.
+_MIN_WEIGHT = 1e-6
+_N_PICKS = 100
+_N_FOLDS = 5
 
 
 class Weights(NamedTuple):
-    """`values` (M,) non-negative, with the sum one; `reason` says why they were not fitted, or is empty.
+    """Weights `values` (M,), non-negative with the sum 1; `reason` says why they are not fitted, or is empty.
 
-    `gap` bounds how much less than that of these weights the log loss on val could be: nought at the optimum.
+    The log loss on val of the best weights is at most `gap` (nats) lower; 0 at the optimum.
     """
 
     values: np.ndarray
@@ -35,129 +34,135 @@ class Weights(NamedTuple):
 
 
 class WeightedEnsemble(NamedTuple):
-    """Weights (M,) of the models and the temperature of their blend."""
+    """Weights (M,) of the models, non-negative with the sum 1, and the temperature of their weighted average."""
 
     weights: np.ndarray
     temperature: float = 1.0
 
     def __call__(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return the blend (N, C) of `probabilities` (M, N, C)."""
+        """Return the calibrated weighted average (N, C) of `probabilities` (M, N, C)."""
         return apply_temperature(weighted_average(probabilities, self.weights), self.temperature)
 
 
 def weighted_average(probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the weighted mean (N, C) of `probabilities` (M, N, C) under `weights` (M,)."""
+    """Return the average (N, C) of `probabilities` (M, N, C) with `weights` (M,), as float64 rows with the sum 1."""
     return normalised(np.einsum("m,mnc->nc", weights, probabilities))
 
 
 def fit_weights(probabilities: np.ndarray, labels: np.ndarray, min_photos: int, method: str = "log_loss") -> Weights:
-    """Find the weights under which the blend of `probabilities` (M, N, C) fits `labels` (N,) best.
+    """Fit the weights that minimise the log loss of the average of `probabilities` (M, N, C) on `labels` (N,).
 
-    Falls back to equal weights, with the reason, on fewer than `min_photos` photos or when the solver gives up.
+    Returns equal weights with the reason for fewer than `min_photos` photos, or when the solver fails.
     """
     n_models, n_photos = probabilities.shape[:2]
     equal = np.full(n_models, 1 / n_models)
     if n_models == 1 or method == "equal":
-        return Weights(equal, "" if n_models == 1 else "equal weights: asked for")
+        return Weights(equal, "" if n_models == 1 else "equal weights: ensemble.method")
     if n_photos < min_photos:
         return Weights(equal, f"equal weights: {n_photos} val photos, {min_photos} needed to fit any")
-    of_truth = np.maximum(probabilities[:, np.arange(n_photos), labels], _FLOOR)
-    values, reason = _greedy(of_truth) if method == "greedy" else _least_log_loss(of_truth)
-    return Weights(values, reason, _optimality_gap(values, of_truth))
+    true_probabilities = np.maximum(probabilities[:, np.arange(n_photos), labels], MIN_PROBABILITY)
+    values, reason = _greedy(true_probabilities) if method == "greedy" else _min_log_loss(true_probabilities)
+    return Weights(values, reason, _optimality_gap(values, true_probabilities))
 
 
-def _least_log_loss(of_truth: np.ndarray) -> tuple[np.ndarray, str]:
-    """The weights (M,) of least log loss, by SLSQP; the loss is convex, so the minimum does not depend on the start."""
-    n_models = len(of_truth)
+def _min_log_loss(true_probabilities: np.ndarray) -> tuple[np.ndarray, str]:
+    """Minimise the log loss by SLSQP, from the probabilities (M, N) of the true classes; weights (M,) and the reason.
+
+    The loss is convex, so the minimum does not depend on the start.
+    """
+    n_models = len(true_probabilities)
     equal = np.full(n_models, 1 / n_models)
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        mixed = np.maximum(weights @ of_truth, _FLOOR)
-        return -np.log(mixed).mean(), -(of_truth / mixed).mean(axis=1)
+        averaged = np.maximum(weights @ true_probabilities, MIN_PROBABILITY)
+        return -np.log(averaged).mean(), -(true_probabilities / averaged).mean(axis=1)
 
     simplex = LinearConstraint(np.ones((1, n_models)), 1, 1)
-    found = minimize(loss, equal, jac=True, method="SLSQP", bounds=[(0, 1)] * n_models, constraints=simplex, tol=1e-12)
-    if not found.success:
-        return equal, f"equal weights: the solver stopped with {found.message!r}"
-    # What rounding leaves of a weight of nought would keep a model loaded for nothing.
-    values = np.where(found.x < _LEAST_WEIGHT, 0.0, found.x)
+    bounds = [(0, 1)] * n_models
+    solution = minimize(loss, equal, jac=True, method="SLSQP", bounds=bounds, constraints=simplex, tol=1e-12)
+    if not solution.success:
+        return equal, f"equal weights: the solver stopped with {solution.message!r}"
+    # A model with a rounding error for its weight would be loaded without effect.
+    values = np.where(solution.x < _MIN_WEIGHT, 0.0, solution.x)
     return values / values.sum(), ""
 
 
-def _greedy(of_truth: np.ndarray) -> tuple[np.ndarray, str]:
-    """Pick, again and again, the model that makes the blend of all picks best (Caruana et al. 2004, section 2.1)."""
-    picks, total = np.zeros(len(of_truth)), np.zeros(of_truth.shape[1])
-    for count in range(1, _PICKS + 1):
-        losses = -np.log((total + of_truth) / count).mean(axis=1)
+def _greedy(true_probabilities: np.ndarray) -> tuple[np.ndarray, str]:
+    """Add, one by one, the model that lowers the log loss of the average most (Caruana et al. 2004, section 2.1)."""
+    picks, total = np.zeros(len(true_probabilities)), np.zeros(true_probabilities.shape[1])
+    for count in range(1, _N_PICKS + 1):
+        losses = -np.log((total + true_probabilities) / count).mean(axis=1)
         best = int(np.argmin(losses))
         picks[best] += 1
-        total = total + of_truth[best]
-    return picks / _PICKS, ""
+        total = total + true_probabilities[best]
+    return picks / _N_PICKS, ""
 
 
-def _optimality_gap(weights: np.ndarray, of_truth: np.ndarray) -> float:
-    """How far the log loss of `weights` can be above the least, by convexity (Jaggi 2013, section 2)."""
-    gradient = -(of_truth / (weights @ of_truth)).mean(axis=1)
+def _optimality_gap(weights: np.ndarray, true_probabilities: np.ndarray) -> float:
+    """The largest possible distance of the log loss of `weights` from the minimum, by convexity (Jaggi 2013, sec. 2)."""
+    gradient = -(true_probabilities / (weights @ true_probabilities)).mean(axis=1)
     return float(max(0.0, weights @ gradient - gradient.min()))
 
 
 def fit(
-    probabilities: np.ndarray, labels: np.ndarray, rule: EnsembleSettings, shrink: float
+    probabilities: np.ndarray, labels: np.ndarray, settings: EnsembleSettings, shrinkage: float
 ) -> tuple[WeightedEnsemble, Weights]:
-    """Fit weights, mixed with `shrink` x equal ones, and the temperature of the blend; return the fitted ones too."""
-    fitted = fit_weights(probabilities, labels, rule.min_val, rule.method)
-    weights = (1 - shrink) * fitted.values + shrink / len(fitted.values)
-    return calibrate(weights, probabilities, labels, rule), fitted
+    """Fit weights, move them the share `shrinkage` of the way to equal ones, fit the temperature.
+
+    Returns the ensemble, and the weights before shrinkage.
+    """
+    fitted = fit_weights(probabilities, labels, settings.min_val, settings.method)
+    weights = (1 - shrinkage) * fitted.values + shrinkage / len(fitted.values)
+    return calibrate(weights, probabilities, labels, settings), fitted
 
 
 def calibrate(
-    weights: np.ndarray, probabilities: np.ndarray, labels: np.ndarray, rule: EnsembleSettings
+    weights: np.ndarray, probabilities: np.ndarray, labels: np.ndarray, settings: EnsembleSettings
 ) -> WeightedEnsemble:
-    """Give the blend of `probabilities` (M, N, C) by `weights` (M,) a temperature, 1 with too little to fit it on."""
-    if not rule.calibrate or len(labels) < rule.min_val:
+    """Fit the temperature of the average of `probabilities` (M, N, C) with `weights` (M,); 1 with too few photos."""
+    if not settings.calibrate or len(labels) < settings.min_val:
         return WeightedEnsemble(weights)
     return WeightedEnsemble(weights, fit_temperature(weighted_average(probabilities, weights), labels))
 
 
 def cross_fitted(
-    probabilities: np.ndarray, labels: np.ndarray, groups: Sequence[str], rule: EnsembleSettings, shrink: float
+    probabilities: np.ndarray, labels: np.ndarray, groups: Sequence[str], settings: EnsembleSettings, shrinkage: float
 ) -> np.ndarray:
-    """Return the blend (N, C) of each photo by weights and a temperature fitted on the others, 5 folds of groups.
+    """Return the ensemble's probabilities (N, C), each fold's by weights and a temperature fitted on the other folds.
 
-    What it scores is out of sample, unlike the same photos under weights fitted to all of them.
+    The 5 folds keep groups together. Scores of the result are out of sample.
     """
-    found = np.zeros(probabilities.shape[1:])
-    rule = rule.replace(min_val=1)
-    for fitted, held in GroupKFold(min(_FOLDS, len(set(groups)))).split(labels, groups=groups):
-        mix, _ = fit(probabilities[:, fitted], labels[fitted], rule, shrink)
-        found[held] = mix(probabilities[:, held])
-    return found
+    predicted = np.zeros(probabilities.shape[1:])
+    settings = settings.replace(min_val=1)
+    for fold, held_out in GroupKFold(min(_N_FOLDS, len(set(groups)))).split(labels, groups=groups):
+        ensemble, _ = fit(probabilities[:, fold], labels[fold], settings, shrinkage)
+        predicted[held_out] = ensemble(probabilities[:, held_out])
+    return predicted
 
 
 def choose_shrinkage(
-    probabilities: np.ndarray, labels: np.ndarray, groups: Sequence[str], rule: EnsembleSettings
+    probabilities: np.ndarray, labels: np.ndarray, groups: Sequence[str], settings: EnsembleSettings
 ) -> float:
-    """Return the share of equal weights: the one given, or that of the least cross-fitted log loss.
+    """Return the share of equal weights, 0..1: `settings.shrinkage`, or for `auto` that of the least cross-fitted loss.
 
-    1, equal weights, where there is too little to judge by. The larger one of two that do equally well.
+    With too few photos it is 1, equal weights. Of two shares with the same loss, the larger one is returned.
     """
-    if rule.shrinkage != "auto":
-        return rule.shrinkage
-    if len(labels) < rule.min_val or len(set(groups)) < 2:
+    if settings.shrinkage != "auto":
+        return settings.shrinkage
+    if len(labels) < settings.min_val or len(set(groups)) < 2:
         return 1.0
     losses = {
-        shrink: log_loss(labels, cross_fitted(probabilities, labels, groups, rule, shrink)) for shrink in SHRINKAGES
+        share: log_loss(labels, cross_fitted(probabilities, labels, groups, settings, share)) for share in SHRINKAGES
     }
-    return min(losses, key=lambda shrink: (losses[shrink], -shrink))
+    return min(losses, key=lambda share: (losses[share], -share))
 
 
 def manual_weights(given: Mapping[str, float], names: Sequence[str]) -> np.ndarray:
-    """Return weights (M,) given by name in the order of `names`, scaled to sum to one.
+    """Return the weights `given` by model in the order of `names`, (M,), scaled to the sum 1.
 
-    Raises ValueError unless exactly these models have one and some of them are more than nought.
+    Raises ValueError unless each of these models and no other has a weight, and one of them is positive.
     """
-    strange = sorted(set(given) ^ set(names))
-    if strange or not sum(given.values()):
+    if set(given) != set(names) or not sum(given.values()):
         raise ValueError(
             f"ensemble.manual_weights: expected a weight for each of {', '.join(names)}, not all 0, found {dict(given)}"
         )
@@ -166,9 +171,9 @@ def manual_weights(given: Mapping[str, float], names: Sequence[str]) -> np.ndarr
 
 
 def read(path: Path, classes: list[str]) -> tuple[dict[str, float], float]:
-    """Read the record of the ensemble stage: the weight of each model by name, and the temperature of their blend.
+    """Read models/ensemble.json: the weight of each model by name, and the temperature of their weighted average.
 
-    Raises FileNotFoundError when there is none, ValueError when it is about other `classes`.
+    Raises FileNotFoundError if it does not exist, ValueError if its classes are not `classes`.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: expected a fitted ensemble, found none; run `dvc repro`")

@@ -19,20 +19,8 @@ def area(boxes: np.ndarray) -> np.ndarray:
 
 
 def clip(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Cut `(..., 4)` boxes at the edges of a picture of `width` x `height` pixels."""
+    """Clip `(..., 4)` boxes to an image of `width` x `height` pixels."""
     return np.clip(boxes, 0, np.array([width, height, width, height], dtype=boxes.dtype))
-
-
-def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union, 0..1, of `(..., 4)` boxes that broadcast against each other.
-
-    Two boxes without area overlap by 0.
-    """
-    corner_min = np.maximum(a[..., :2], b[..., :2])
-    corner_max = np.minimum(a[..., 2:], b[..., 2:])
-    intersection = area(np.concatenate([corner_min, corner_max], axis=-1))
-    union = area(a) + area(b) - intersection
-    return np.divide(intersection, union, out=np.zeros_like(union, dtype=np.float64), where=union > 0)
 
 
 def expand(boxes: np.ndarray, margin: float) -> np.ndarray:
@@ -42,7 +30,7 @@ def expand(boxes: np.ndarray, margin: float) -> np.ndarray:
 
 
 def to_pixels(box: np.ndarray, width: int, height: int) -> tuple[int, int, int, int]:
-    """The whole pixels that a `(4,)` box touches inside a picture; at least one pixel each way."""
+    """The whole pixels that a `(4,)` box touches inside an image: x_min, y_min, x_max, y_max; one or more each way."""
     x_min, y_min = (int(v) for v in np.floor(box[:2]))
     x_max, y_max = (int(v) for v in np.ceil(box[2:]))
     x_min, y_min = min(max(x_min, 0), width - 1), min(max(y_min, 0), height - 1)

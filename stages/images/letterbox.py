@@ -1,4 +1,4 @@
-"""Pictures brought to one size without changing their aspect ratio; what is left over is filled."""
+"""Images resized to one size without changing their aspect ratio; the rest is padded."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ _WARP_LIMIT = 2**15 - 2  # the longest side that OpenCV warps
 
 
 class Placement(NamedTuple):
-    """Where the picture lies inside the padded one: `width`, `height`, `left`, `top` in pixels of the padded one."""
+    """Where the resized image lies in the padded one: `width`, `height`, `left`, `top` in pixels of the padded one."""
 
     width: int
     height: int
@@ -28,7 +28,7 @@ def place(width: int, height: int, size_wh: tuple[int, int]) -> Placement:
 
 
 def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Resize `(H, W)` or `(H, W, C)`: by area when either side shrinks, bicubic when the picture grows."""
+    """Resize `(H, W)` or `(H, W, C)`: by area when either side shrinks, bicubic when the image grows."""
     shrinks = width < image.shape[1] or height < image.shape[0]
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
 
@@ -41,7 +41,7 @@ def letterbox(
 ) -> np.ndarray:
     """Resize and pad `(H, W[, C])` uint8 to `(size_wh[1], size_wh[0][, C])`; `fill` is a value per channel.
 
-    `whole_wh` is the size that `image` had before its scale was reduced, if it was: rounded sides must not move it.
+    `whole_wh` is the full size where `image` was decoded at a reduced scale: rounding of its sides must not move it.
     """
     width, height = whole_wh or (image.shape[1], image.shape[0])
     placement = place(width, height, size_wh)
@@ -54,7 +54,7 @@ def letterbox(
 
 
 def place_unrounded(width: int, height: int, size_wh: tuple[int, int]) -> tuple[float, float, float, float]:
-    """Like `place`, in parts of pixels: width, height, left and top of the picture inside the canvas."""
+    """Like `place`, in fractions of pixels: width, height, left and top of the image inside the canvas."""
     scale = min(size_wh[0] / width, size_wh[1] / height)
     inner_w, inner_h = scale * width, scale * height
     return inner_w, inner_h, (size_wh[0] - inner_w) / 2, (size_wh[1] - inner_h) / 2
@@ -63,15 +63,15 @@ def place_unrounded(width: int, height: int, size_wh: tuple[int, int]) -> tuple[
 def warp(image: np.ndarray, size_wh: tuple[int, int], fill: int, whole_wh: tuple[int, int] | None = None) -> np.ndarray:
     """Resize and pad `(H, W[, C])` uint8 to `(size_wh[1], size_wh[0][, C])` by one affine map, bilinear.
 
-    So do CenterNet's authors (arXiv 1904.07850) and GluonCV: the place is not rounded, pixel (0, 0) comes to lie at
-    its corner, and a picture that shrinks is not averaged. `whole_wh` as in `letterbox`.
+    As in CenterNet's reference code (arXiv 1904.07850) and in GluonCV: the place is not rounded, pixel (0, 0) moves to
+    its corner, and an image that shrinks is not averaged. `whole_wh` as in `letterbox`.
     """
     whole_w, whole_h = whole_wh or (image.shape[1], image.shape[0])
     while max(image.shape[:2]) > _WARP_LIMIT:
         image = resize(image, max(1, image.shape[1] // 2), max(1, image.shape[0] // 2))
     width, height, left, top = place_unrounded(whole_w, whole_h, size_wh)
     x, y = width / image.shape[1], height / image.shape[0]
-    # A pixel of a reduced picture stands for several, and lies in their middle.
+    # A pixel of a reduced image covers several, and lies in their middle.
     left, top = left + (x - width / whole_w) / 2, top + (y - height / whole_h) / 2
     matrix = np.array([[x, 0, left], [0, y, top]])
     return cv2.warpAffine(image, matrix, size_wh, flags=cv2.INTER_LINEAR, borderValue=(fill,) * 3)

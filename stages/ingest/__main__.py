@@ -19,7 +19,7 @@ from stages.schemas import manifest
 def main() -> None:
     """Write the manifest, the class list and the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("params", "manifest", "classes", "metrics", "class-counts"):
+    for name in ("params", "manifest", "classes", "metrics", "details", "class-counts"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
     settings = read_settings(arguments.params, "ingest", IngestSettings)
@@ -33,7 +33,8 @@ def main() -> None:
     usable = rows[rows["status"] == "ok"]
     tables.write(arguments.manifest, rows)
     atomic.write_text(arguments.classes, "".join(f"{name}\n" for name in sorted(usable["label"].unique())))
-    atomic.write_json(arguments.metrics, count(rows))
+    atomic.write_json(arguments.metrics, {"photos": len(usable)})
+    atomic.write_json(arguments.details, count(rows))
     tables.write(arguments.class_counts, class_counts(rows))
     progress.summary("ingest", files=len(rows), usable=len(usable), unusable=len(rows) - len(usable))
 

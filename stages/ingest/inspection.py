@@ -34,4 +34,4 @@ def inspect_file(root: Path, path: str) -> FileInfo:
         photo = images.decode_photo(content, images.at_least(duplicates.ENOUGH_SIDE))
     except images.ImageError as error:
         return FileInfo(name, error.reason, 0, 0, "")
-    return FileInfo(name, "", *photo.size_wh, duplicates.perceptual_hash(photo.picture))
+    return FileInfo(name, "", *photo.size_wh, duplicates.perceptual_hash(photo.image))

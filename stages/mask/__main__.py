@@ -1,12 +1,11 @@
 """Average the maps of all segmenters into one mask a crop, keep the car's own region, and say which to believe."""
 
 import argparse
-import sys
 from pathlib import Path
 
-from stages.core import atomic, command, progress, settings, tables
+from stages.core import atomic, command, progress, settings, stale_files, tables
 from stages.core.archive import Archive
-from stages.mask.masking import complete, count, remove_unexpected_files, write_masks
+from stages.mask.masking import complete, count, write_masks
 from stages.mask.settings import MaskSettings, check_segmenters
 from stages.schemas import crops
 
@@ -14,20 +13,22 @@ from stages.schemas import crops
 def main() -> None:
     """Write data/masks.zip, data/masks.csv and the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("params", "boxes", "crops", "maps", "masks", "table", "metrics"):
+    for name in ("params", "boxes", "crops", "maps", "masks", "table", "metrics", "details"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
     rule = settings.read(arguments.params, "mask", MaskSettings)
     check_segmenters(arguments.params, rule)
     chosen = crops.read(arguments.boxes)
     image_ids = chosen.loc[chosen["status"] == "ok", "image_id"].tolist()
-    for path in remove_unexpected_files(arguments.maps, rule.weights):
-        print(f"mask: {path} removed: no segmenter has this name", file=sys.stderr)
+    # The folder of maps is a dependency as a whole.
+    stale_files.print_removed("mask", stale_files.remove(arguments.maps, rule.weights, "{}.zip"), "segmenter")
     maps = {name: Archive(arguments.maps / f"{name}.zip") for name in rule.weights}
     table = complete(chosen, write_masks(arguments.masks, image_ids, Archive(arguments.crops), maps, rule))
     tables.write(arguments.table, table)
-    atomic.write_json(arguments.metrics, count(table))
-    progress.summary("mask", crops=len(image_ids), masked=int(table["is_masked"].sum()))
+    n_masked = int(table["is_masked"].sum())
+    atomic.write_json(arguments.metrics, {"photos": n_masked})
+    atomic.write_json(arguments.details, count(table))
+    progress.summary("mask", crops=len(image_ids), masked=n_masked)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Several soft maps of one crop made into one mask: averaged, the car's own region kept, and judged."""
+"""Combine the saliency maps of one crop into one mask: average, keep the car's region, decide whether to use it."""
 
 from itertools import combinations
 from typing import NamedTuple
@@ -10,14 +10,15 @@ from stages.images.overlap import mask_iou, upsample_map
 from stages.mask.settings import MaskSettings
 
 _HALF = 0.5
-# A soft edge reaches a few pixels beyond the half-way line; for a crop of 1000 pixels, this share of them.
+# A soft edge extends beyond the 50 % contour by up to this share of the crop's longer side.
 _EDGE = 0.01
 
 
 class Mask(NamedTuple):
-    """`alpha` (H, W) uint8, 255 = wholly the car; shares of 0..1; `regions` besides specks; `reason` or empty.
+    """The mask of one crop: `alpha` (H, W) uint8, 255 = wholly the car; `coverage` and `agreement` 0..1.
 
-    `agreement` is None where a single segmenter leaves nothing to compare.
+    `agreement` is the mean pairwise IoU of the segmenters' masks, None for a single segmenter; `regions` is the number
+    of regions kept; `reason` says why the mask is not used, or is empty.
     """
 
     alpha: np.ndarray
@@ -29,16 +30,17 @@ class Mask(NamedTuple):
 
 def combine(maps: dict[str, np.ndarray], size_wh: tuple[int, int], rule: MaskSettings) -> Mask:
     """Make the mask of a crop of `size_wh` pixels from the maps `(side, side)` uint8 of the segmenters by name."""
-    planes = {name: upsample_map(maps[name], size_wh) for name, weight in rule.weights.items() if weight}
-    weights = np.array([rule.weights[name] for name in planes], dtype=np.float32)
-    alpha, regions = clean(np.tensordot(weights / weights.sum(), np.stack(list(planes.values())), 1), rule.min_region)
-    agreed = agreement([plane >= _HALF for plane in planes.values()])
-    share = round(float(alpha.mean()) / 255, 4)
-    return Mask(alpha, share, agreed, regions, rejection_reason(share, agreed, rule))
+    upsampled = {name: upsample_map(maps[name], size_wh) for name, weight in rule.weights.items() if weight}
+    weights = np.array([rule.weights[name] for name in upsampled], dtype=np.float32)
+    average = np.tensordot(weights / weights.sum(), np.stack(list(upsampled.values())), 1)
+    alpha, regions = clean(average, rule.min_region)
+    pairwise_iou = agreement([saliency_map >= _HALF for saliency_map in upsampled.values()])
+    coverage = round(float(alpha.mean()) / 255, 4)
+    return Mask(alpha, coverage, pairwise_iou, regions, rejection_reason(coverage, pairwise_iou, rule))
 
 
 def agreement(masks: list[np.ndarray]) -> float | None:
-    """The mean overlap (IoU, 0..1) of `(H, W)` bool masks, two by two; None for fewer than two."""
+    """The mean pairwise IoU, 0..1, of `(H, W)` bool masks; None for fewer than two."""
     if len(masks) < 2:
         return None
     pairs = list(combinations(masks, 2))
@@ -46,44 +48,43 @@ def agreement(masks: list[np.ndarray]) -> float | None:
 
 
 def clean(alpha: np.ndarray, min_region: float) -> tuple[np.ndarray, int]:
-    """Keep the car's own region of a soft mask `(H, W)` float32, holes closed; also the number of regions kept.
+    """Keep the car's region of a soft mask `(H, W)` float32 and fill its holes; also return the number of regions kept.
 
-    Returns `(H, W)` uint8. The car's is the region with the most area; other regions stay if they have
-    `min_region` of that and do not touch the border of the crop: a post before the car cuts it into parts, whereas
-    what reaches in from outside is another thing. Edges stay as soft as they were.
+    Returns `(H, W)` uint8. The largest region is the car's. Another one is kept if it has `min_region` of the largest
+    one's area and does not touch the border of the crop: a post in front of the car splits it into parts, whereas a
+    region at the border is another object. Edges stay as soft as they were.
     """
     solid = (alpha >= _HALF).astype(np.uint8)
-    outer, _ = cv2.findContours(solid, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    if not outer:
+    contours, _ = cv2.findContours(solid, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    if not contours:
         return np.zeros(alpha.shape, np.uint8), 0
-    areas = np.array([cv2.contourArea(contour) for contour in outer])
-    own = [
-        c for c, area in zip(outer, areas) if area == areas.max() or _belongs(c, area, areas.max() * min_region, alpha)
-    ]
-    filled = cv2.drawContours(np.zeros_like(solid), own, -1, 1, cv2.FILLED)
-    reach = max(1, round(_EDGE * max(alpha.shape)))
-    near = cv2.dilate(filled, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)))
-    # Inside, holes count as car, but the soft rim of the region stays soft.
-    core = cv2.erode(filled, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)))
+    areas = np.array([cv2.contourArea(contour) for contour in contours])
+    min_area = areas.max() * min_region
+    kept = [c for c, area in zip(contours, areas) if area == areas.max() or (area >= min_area and _is_inside(c, alpha))]
+    filled = cv2.drawContours(np.zeros_like(solid), kept, -1, 1, cv2.FILLED)
+    radius = max(1, round(_EDGE * max(alpha.shape)))
+    ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    near = cv2.dilate(filled, ellipse)
+    # Holes become car in the core only: the edge of the region stays soft.
+    core = cv2.erode(filled, ellipse)
     soft = np.where(core == 1, 1.0, alpha * near)
-    return (soft * 255).round().astype(np.uint8), len(own)
+    return (soft * 255).round().astype(np.uint8), len(kept)
 
 
-def _belongs(contour: np.ndarray, area: float, least: float, alpha: np.ndarray) -> bool:
-    """Whether a region (its outline) is a part of the car beside the largest one."""
+def _is_inside(contour: np.ndarray, alpha: np.ndarray) -> bool:
+    """Whether a region, given by its contour, does not touch the border of the crop."""
     x, y, width, height = cv2.boundingRect(contour)
-    is_inside = x > 0 and y > 0 and x + width < alpha.shape[1] and y + height < alpha.shape[0]
-    return is_inside and area >= least
+    return x > 0 and y > 0 and x + width < alpha.shape[1] and y + height < alpha.shape[0]
 
 
-def rejection_reason(coverage: float, agreed: float | None, rule: MaskSettings) -> str:
-    """Why a mask is not to be used, or empty if it is.
+def rejection_reason(coverage: float, pairwise_iou: float | None, rule: MaskSettings) -> str:
+    """Why a mask is not used, or empty if it is.
 
     `mask_too_small`, `mask_too_large`: it covers less or more of the crop than allowed. `masks_disagree`: the
-    segmenters do not say the same.
+    segmenters' masks overlap less than required.
     """
     if coverage < rule.min_coverage:
         return "mask_too_small"
     if coverage > rule.max_coverage:
         return "mask_too_large"
-    return "masks_disagree" if agreed is not None and agreed < rule.min_agreement else ""
+    return "masks_disagree" if pairwise_iou is not None and pairwise_iou < rule.min_agreement else ""

@@ -1,9 +1,9 @@
-"""The networks by name: where the file is, what goes in, what comes out."""
+"""The networks by name: file, inputs and outputs."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-# Class names by number, each in the order of its data set's own tools, counted from 0.
+# Class names by number, counted from 0, in the order of each data set's own tools.
 COCO = (
     "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light",
     "fire hydrant", "stop sign", "parking meter", "bench", "bird", "cat", "dog", "horse", "sheep", "cow",
@@ -23,12 +23,12 @@ VOC = (
 
 @dataclass(frozen=True)
 class Detector:
-    """A CenterNet as ONNX up to its heads.
+    """A CenterNet as an ONNX graph up to its heads.
 
     `size`: side of the square input in pixels, `(N, size, size, 3)` float32 RGB 0..255. `outputs`: names of the heat
     map `(N, rows, columns, C)` after the sigmoid and of the extents `(N, rows, columns, 4)` (left, top, right, bottom
-    in input pixels). `classes`: the C names by number. `fit`: how the network's training brought a photo into the
-    input: `letterbox`, by area, grey around it; or `warp`, by one affine map, black around it.
+    in input pixels). `classes`: the C names by number. `fit`: how photos were resized to the input in the network's
+    training: `letterbox`, by area, with grey padding; or `warp`, by one affine map, with black padding.
     """
 
     file: str
@@ -41,12 +41,12 @@ class Detector:
 
 @dataclass(frozen=True)
 class Segmenter:
-    """A network that gives the soft mask of the foremost object.
+    """A network that outputs a saliency map: the soft mask of the foremost object.
 
     `size`: side of the square input in pixels, `(N, 3, size, size)` float32 RGB, normalised by `mean` and `std`
-    (of values in 0..1). `output`: name of the map `(N, 1, size, size)` float32. `is_relative`: brightness counts
-    from 0 to the picture's own highest value, and the map from its own lowest value to its highest, as the
-    authors of U2-Net do (Qin et al., arXiv 2005.09007; their reference code); otherwise the map lies in 0..1.
+    (of values in 0..1). `output`: name of the map `(N, 1, size, size)` float32. `is_relative`: the image is
+    scaled by its own highest value, and the map from its own lowest value to its highest, as in the reference code
+    of U2-Net (Qin et al., arXiv 2005.09007); otherwise the image is scaled by 255, and the map lies in 0..1.
     """
 
     file: str
@@ -57,7 +57,7 @@ class Segmenter:
     is_relative: bool
 
 
-# GluonCV's CenterNets by what they stand on. Those with deformable convolutions (`_dcnv2`) have no form in ONNX.
+# GluonCV's CenterNets by backbone. Those with deformable convolutions (`_dcnv2`) cannot be exported to ONNX.
 _GLUONCV_BASES = (
     "resnet18_v1b",
     "resnet50_v1b",
@@ -67,7 +67,7 @@ _GLUONCV_BASES = (
     "mobilenetv3_small_duc",
 )
 
-# Those of its segmentation networks that know cars and have published weights; PSP cannot be exported.
+# GluonCV's segmentation networks with a class for cars and published weights; PSP cannot be exported.
 _GLUONCV_SEGMENTERS = (
     "fcn_resnet101_voc",
     "fcn_resnet101_coco",
@@ -118,7 +118,7 @@ SEGMENTERS = {
         std=(1.0, 1.0, 1.0),
         is_relative=False,
     ),
-    # How probable car, bus and truck are together; sizes are written into these graphs.
+    # The map is the summed probability of car, bus and truck; the input size is fixed in these graphs.
     **{
         f"gluoncv/{name}": Segmenter(
             file=f"gluoncv/{name}.onnx",
@@ -132,5 +132,5 @@ SEGMENTERS = {
     },
 }
 
-# Of all that any of the detectors can find.
+# Of all detectors.
 CLASS_NAMES = tuple(sorted({name for spec in DETECTORS.values() for name in spec.classes}))

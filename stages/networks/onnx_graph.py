@@ -1,4 +1,4 @@
-"""Small changes to ONNX graphs that leave what they compute as it is."""
+"""Transformations of ONNX graphs that do not change what they compute."""
 
 from collections import Counter
 
@@ -8,43 +8,43 @@ from onnx import numpy_helper, shape_inference
 
 
 def free_batch(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a copy of `model`, exported for one picture, whose inputs and outputs have a free first dimension.
+    """Return a copy of `model`, exported for one image, whose inputs and outputs have a free first dimension.
 
-    Only the declared shapes change, so the graph must not have a batch of one written into its operations.
-    Shapes between the ends are dropped, since they were stated for one picture.
+    Only the declared shapes change: the graph's operations must not have a fixed batch size. Declared shapes of inner
+    tensors are dropped, since they are those for one image.
     """
-    freed = onnx.ModelProto()
-    freed.CopyFrom(model)
-    for value in [*freed.graph.input, *freed.graph.output]:
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    for value in [*result.graph.input, *result.graph.output]:
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
-    del freed.graph.value_info[:]
-    return freed
+    del result.graph.value_info[:]
+    return result
 
 
-def resized(model: onnx.ModelProto, side: int) -> onnx.ModelProto:
-    """Return a copy of `model`, which takes pictures `(N, C, H, W)`, declared for squares of `side` pixels.
+def set_input_side(model: onnx.ModelProto, side: int) -> onnx.ModelProto:
+    """Return a copy of `model`, which takes images `(N, C, H, W)`, declared for squares of `side` pixels.
 
-    Only what is declared changes, so no size may be written into the graph's operations.
+    Only the declared shapes change: the graph's operations must not have a fixed size.
     """
-    changed = onnx.ModelProto()
-    changed.CopyFrom(model)
-    for dimension in changed.graph.input[0].type.tensor_type.shape.dim[2:]:
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    for dimension in result.graph.input[0].type.tensor_type.shape.dim[2:]:
         dimension.dim_value = side
-    for value in changed.graph.output:
+    for value in result.graph.output:
         value.type.tensor_type.ClearField("shape")
-    del changed.graph.value_info[:]
-    return changed
+    del result.graph.value_info[:]
+    return result
 
 
 def multiply_before_clip(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a copy of `model` with clip(x, low, high) * c as clip(x * c, low * c, high * c), for constants c > 0.
 
-    OpenVINO takes clip(x + 3, 0, 6) * c for a hard sigmoid and computes with 1/6 wherever c is near that. A
-    network whose c is 0.16663, which is 1/6 in 16 bits, then moves boxes by pixels; the other order it leaves alone.
+    OpenVINO replaces clip(x + 3, 0, 6) * c by a hard sigmoid, with 1/6 for any c near that. For a network whose c is
+    0.16663, which is 1/6 in 16 bits, this moves boxes by pixels; it does not replace the other order.
     """
-    swapped = onnx.ModelProto()
-    swapped.CopyFrom(model)
-    graph = swapped.graph
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    graph = result.graph
     numbers = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer if not tensor.dims}
     readers = Counter(name for node in graph.node for name in node.input)
     readers.update(value.name for value in graph.output)
@@ -59,7 +59,7 @@ def multiply_before_clip(model: onnx.ModelProto) -> onnx.ModelProto:
         for clipped, factor in (node.input, node.input[::-1]) if node.op_type == "Mul" else ():
             if clipped in clips and factor in numbers and numbers[factor] > 0:
                 _swap(graph, clips[clipped], node, factor, numbers)
-    return swapped
+    return result
 
 
 def _swap(
@@ -73,10 +73,10 @@ def _swap(
     clip.input[:], clip.output[:] = [clipped, *bounds], [result]
 
 
-def without_idle_reshapes(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a copy of `model` without those Reshape nodes that give back the shape they get, batch dimension aside.
+def remove_noop_reshapes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a copy of `model` without Reshape nodes that do not change the shape, batch dimension aside.
 
-    tf2onnx leaves some of them, and which ones differs from one conversion to the next.
+    tf2onnx leaves some of them, different ones from one conversion to the next.
     """
     slim = shape_inference.infer_shapes(model)
     graph = slim.graph
@@ -99,15 +99,15 @@ def without_idle_reshapes(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def canonical(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a copy of `model` whose nodes are ordered and whose inner tensors are named by the graph alone.
+    """Return a copy of `model` with nodes in a canonical order and with canonical names of inner tensors.
 
-    tf2onnx orders equals at random and puts random parts into names, so that two conversions of one graph
-    would differ in their bytes. The names of inputs and outputs stay; what leads to no output goes.
+    tf2onnx orders equal nodes at random and puts random parts into names, so that the bytes of two conversions of one
+    graph would differ. The names of inputs and outputs stay; nodes and weights that no output needs are removed.
     """
     plain = onnx.ModelProto()
     plain.CopyFrom(model)
     graph = plain.graph
-    nodes = _in_order(model.graph)
+    nodes = _sorted_nodes(model.graph)
     names = {value.name: value.name for value in [*graph.input, *graph.output]} | {"": ""}
     for place, node in enumerate(nodes):
         for port, name in enumerate([*node.input, *node.output]):
@@ -125,8 +125,8 @@ def canonical(model: onnx.ModelProto) -> onnx.ModelProto:
     return plain
 
 
-def _in_order(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """Copies of the nodes that lead to the outputs, each after those that it reads from, depth first."""
+def _sorted_nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """Copies of the nodes that the outputs need, each after its inputs, depth first."""
     producers = {name: node for node in graph.node for name in node.output}
     ordered: list[onnx.NodeProto] = []
     placed: set[str] = set()

@@ -113,13 +113,13 @@ def _nvidia_name() -> str:
 
 def _unnamed_card(problem: str) -> DeviceError:
     return DeviceError(
-        f"{' '.join(_NVIDIA_SMI)}: expected the name of the NVIDIA card, since ONNX Runtime has CUDA; found: {problem}; "
+        f"{' '.join(_NVIDIA_SMI)}: expected the name of the NVIDIA card, for ONNX Runtime has CUDA; found: {problem}; "
         "install the driver's tools, or set `inference.engine` to `openvino`"
     )
 
 
 def _load_onnxruntime(path: Path, outputs: list[str], side: int | None) -> InferenceFn:
-    model = onnx_graph.resized(onnx.load(path), side).SerializeToString() if side else path
+    model = onnx_graph.set_input_side(onnx.load(path), side).SerializeToString() if side else path
     session = onnxruntime.InferenceSession(model, providers=onnxruntime.get_available_providers())
     (input_name,) = (value.name for value in session.get_inputs())
 

@@ -27,7 +27,7 @@ def convert(source: Path, out: Path, heads: list[str]) -> None:
         else:
             graph = onnx.load(source)
         exact = onnx_graph.multiply_before_clip(onnx_graph.free_batch(graph))
-        onnx.save(onnx_graph.canonical(onnx_graph.without_idle_reshapes(exact)), temporary)
+        onnx.save(onnx_graph.canonical(onnx_graph.remove_noop_reshapes(exact)), temporary)
 
 
 def find(folder: Path) -> Path:

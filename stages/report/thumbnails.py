@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from stages.core.archive import Archive
-from stages.images import background, images, letterbox
+from stages.images import archived, background, images, letterbox
 from stages.report.pictures import Thumbnail
 from stages.schemas import crops, masks
 
@@ -44,18 +44,18 @@ class ArchiveThumbnails:
 
     def padded(self, file: str) -> Thumbnail:
         """The picture that the models see."""
-        return self._look(lambda: images.stored_picture(self.letterbox, file))
+        return self._look(lambda: archived.read_image(self.letterbox, file))
 
     def _photo(self, path: str, image_id: str) -> np.ndarray:
         content = images.load(self.photos / path, image_id or None)
-        return images.decode_photo(content, images.at_least(4 * self.side)).picture
+        return images.decode_photo(content, images.at_least(4 * self.side)).image
 
     def _crop(self, image_id: str) -> np.ndarray:
-        return images.stored_picture(self.crops, crops.picture_of(image_id))
+        return archived.read_image(self.crops, crops.picture_of(image_id))
 
     def _masked(self, image_id: str, strength: float) -> np.ndarray:
         crop = self._crop(image_id)
-        mask = images.stored_mask(self.masks, masks.picture_of(image_id))
+        mask = archived.read_mask(self.masks, masks.picture_of(image_id))
         masked = background.remove(crop, mask, _BEHIND)
         return cv2.addWeighted(masked, strength, crop, 1 - strength, 0)
 

@@ -12,9 +12,9 @@ from stages.schemas import manifest, masks
 
 
 def main() -> None:
-    """Write data/letterbox.zip, data/letterbox.csv and the counts."""
+    """Write data/model_inputs.zip, data/model_inputs.csv and the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("params", "manifest", "crops", "masks", "mask-table", "out", "table", "metrics"):
+    for name in ("params", "manifest", "crops", "masks", "mask-table", "out", "table", "details"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
     settings = read_settings(arguments.params, "resize", ResizeSettings)
@@ -24,7 +24,7 @@ def main() -> None:
     made = write_model_inputs(arguments.out, wanted, Archive(arguments.crops), Archive(arguments.masks), settings)
     table = complete(photos, masked, made)
     tables.write(arguments.table, table)
-    atomic.write_json(arguments.metrics, count(table))
+    atomic.write_json(arguments.details, count(table))
     progress.summary("resize", crops=len(wanted), padded=int((table["status"] == "ok").sum()))
 
 

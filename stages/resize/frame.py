@@ -1,4 +1,4 @@
-"""A picture of any shape brought into a frame: what becomes of its aspect ratio and of the room left over."""
+"""Fit an image of any shape into a frame: padded, reflected or stretched."""
 
 from typing import Literal
 
@@ -11,17 +11,17 @@ Fit = Literal["pad", "reflect", "squash"]
 
 
 def place(width: int, height: int, frame_wh: tuple[int, int], how: Fit) -> letterbox.Placement:
-    """Where a picture of `width` x `height` comes to lie in the frame, all in pixels."""
+    """Where an image of `width` x `height` lies in the frame, all in pixels."""
     if how == "squash":
         return letterbox.Placement(*frame_wh, 0, 0)
     return letterbox.place(width, height, frame_wh)
 
 
 def fit(image: np.ndarray, frame_wh: tuple[int, int], how: Fit, fill: tuple[int, int, int]) -> np.ndarray:
-    """Bring `(H, W, 3)` uint8 RGB into `(frame_wh[1], frame_wh[0], 3)`.
+    """Resize `(H, W, 3)` uint8 RGB to `(frame_wh[1], frame_wh[0], 3)`.
 
-    `pad` keeps the aspect ratio and fills the room left over with a colour, `reflect` fills it with the picture
-    mirrored at its edges, as often as it takes, and `squash` stretches the picture to the frame.
+    `pad` keeps the aspect ratio and pads with a colour, `reflect` pads with the image mirrored at its edges, repeatedly
+    if needed, and `squash` stretches the image to the frame.
     """
     if how == "squash":
         return letterbox.resize(image, *frame_wh)

@@ -1,4 +1,4 @@
-"""Take the background away (or blur it, or keep it) and bring every crop into one frame, by default padded."""
+"""Remove, blur or keep the background of every crop, and fit the crop into one frame, by default padded."""
 
 from functools import partial
 from pathlib import Path
@@ -8,19 +8,18 @@ import pandas as pd
 
 from stages.core import archive, batches, progress
 from stages.core.archive import Archive
-from stages.images import background, images
+from stages.images import archived, background, images
 from stages.resize import frame
 from stages.resize.settings import ResizeSettings
-from stages.schemas import crops, masks
-from stages.schemas import model_inputs as letterbox_table
+from stages.schemas import crops, masks, model_inputs
 
 Row = dict[str, object]
 
 
 def compose_input(crop: np.ndarray, mask: np.ndarray | None, settings: ResizeSettings) -> np.ndarray:
-    """Turn a crop `(H, W, 3)` and its mask `(H, W)`, both uint8, into `(height, width, 3)` uint8 RGB.
+    """The model input `(height, width, 3)` uint8 RGB of a crop `(H, W, 3)` and its mask `(H, W)`, both uint8.
 
-    Without a mask the background stays.
+    Without a mask the background is kept.
     """
     if mask is not None and settings.background == "remove":
         crop = background.remove(crop, mask, settings.fill)
@@ -30,9 +29,9 @@ def compose_input(crop: np.ndarray, mask: np.ndarray | None, settings: ResizeSet
 
 
 def describe(crop: np.ndarray, has_mask: bool, settings: ResizeSettings) -> Row:
-    """Where the crop `(H, W, 3)` lies in the frame and what was done to its background.
+    """The background treatment of a crop `(H, W, 3)`, its scale, and its place in the frame.
 
-    The scale is the larger one of the two sides', which differ by rounding, or by much in a squashed picture.
+    The scale is the larger one of the two sides', which differ by rounding, or by more with `squash`.
     """
     height, width = crop.shape[:2]
     place = frame.place(width, height, settings.frame_wh, settings.fit)
@@ -45,14 +44,14 @@ def describe(crop: np.ndarray, has_mask: bool, settings: ResizeSettings) -> Row:
     }
 
 
-def make_model_input(pictures: Archive, drawn: Archive, settings: ResizeSettings, row: Row) -> tuple[bytes, Row]:
-    """Treat the crop of one row of data/masks.csv with its mask among those `drawn`: the bytes of a picture (or none),
-    and what data/letterbox.csv says of it.
-    """
+def make_model_input(
+    crop_archive: Archive, mask_archive: Archive, settings: ResizeSettings, row: Row
+) -> tuple[bytes, Row]:
+    """The encoded model input (or nothing) of one row of data/masks.csv, and its columns of data/model_inputs.csv."""
     image_id = str(row["image_id"])
     try:
-        crop = images.stored_picture(pictures, crops.picture_of(image_id))
-        mask = images.stored_mask(drawn, masks.picture_of(image_id)) if row["is_masked"] else None
+        crop = archived.read_image(crop_archive, crops.picture_of(image_id))
+        mask = archived.read_mask(mask_archive, masks.picture_of(image_id)) if row["is_masked"] else None
     except images.ImageError as error:
         return b"", {"status": "failed", "reason": error.reason}
     if mask is not None and mask.shape != crop.shape[:2]:
@@ -62,12 +61,11 @@ def make_model_input(pictures: Archive, drawn: Archive, settings: ResizeSettings
 
 
 def write_model_inputs(
-    path: Path, masked: pd.DataFrame, pictures: Archive, drawn: Archive, settings: ResizeSettings
+    path: Path, masked: pd.DataFrame, crop_archive: Archive, mask_archive: Archive, settings: ResizeSettings
 ) -> dict[str, Row]:
-    """Write the pictures of rows of data/masks.csv into one archive; what data/letterbox.csv says of each, by id."""
-    made = batches.ordered_thread_map(
-        partial(make_model_input, pictures, drawn, settings), masked.to_dict("records"), ahead=32
-    )
+    """Write the model inputs of rows of data/masks.csv into one archive; return the table's columns by image id."""
+    make = partial(make_model_input, crop_archive, mask_archive, settings)
+    made = batches.ordered_thread_map(make, masked.to_dict("records"), ahead=32)
     rows = {}
     with archive.writing(path) as add:
         for mask, (content, row) in progress.track(made, len(masked), "crop", "resize"):
@@ -78,18 +76,18 @@ def write_model_inputs(
 
 
 def complete(photos: pd.DataFrame, masked: pd.DataFrame, written: dict[str, Row]) -> pd.DataFrame:
-    """data/letterbox.csv: the rows of the manifest and data/masks.csv with what was `written` by image id."""
+    """The table data/model_inputs.csv: the rows of the manifest and data/masks.csv with `written` by image id."""
     rows = []
     for photo, mask in zip(photos.to_dict("records"), masked.to_dict("records")):
         row = {name: photo[name] for name in ("image_id", "path", "label", "group", "split")}
         row |= {"status": mask["status"], "reason": mask["reason"], "background": "", "file": ""}
         row |= {"scale": np.nan, "pad_left": 0, "pad_top": 0}
         rows.append(row | (written[str(photo["image_id"])] if mask["status"] == "ok" else {}))
-    return pd.DataFrame(rows, columns=list(letterbox_table.COLUMNS))
+    return pd.DataFrame(rows, columns=list(model_inputs.COLUMNS))
 
 
 def count(table: pd.DataFrame) -> dict[str, object]:
-    """Counts for metrics: pictures by background and by split, rows that have none."""
+    """Counts for metrics: model inputs by background and by split, rows without one."""
     usable = table[table["status"] == "ok"]
     return {
         "photos": len(usable),

@@ -4,14 +4,14 @@ import argparse
 from collections.abc import Hashable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from stages.core import atomic, batches, command, progress, settings, tables
 from stages.core.archive import Archive
-from stages.images import detection_metrics, images
+from stages.images import archived, detection_metrics, images
 from stages.images.boxes import COLUMNS as CORNERS
 from stages.images.overlap import upsample_map
 from stages.schemas import crops, detections, manifest, masks
@@ -71,9 +71,9 @@ def mask_overlaps(margin: float, drawn: MaskSources, row: dict[Hashable, object]
     box = np.array([row[name] for name in CORNERS], dtype=np.float64) if row["is_cropped"] else None
     window = main_car.crop_window(box, (true.shape[1], true.shape[0]), margin)
     size_wh = window[2] - window[0], window[3] - window[1]
-    planes = {key: images.stored_mask(maps, name) for key, maps in drawn.maps.items()}
+    planes = {key: archived.read_mask(maps, name) for key, maps in drawn.maps.items()}
     alone = {key: (255 * upsample_map(plane, size_wh)).astype(np.uint8) for key, plane in planes.items()}
-    found = {"": images.stored_mask(drawn.used, name), **alone}
+    found = {"": archived.read_mask(drawn.used, name), **alone}
     return {key: detection_metrics.crop_mask_iou(mask, window, true) for key, mask in found.items()}
 
 
@@ -86,12 +86,18 @@ def all_mask_overlaps(both: pd.DataFrame, drawn: MaskSources, margin: float) -> 
     return {name: frame[name].to_numpy() for name in names}
 
 
+def compared(scores: dict[str, Any]) -> dict[str, float]:
+    """The figures of `scores` that DVC compares between experiments: recall at IoU 0.5 and the mean IoU of the masks."""
+    figures = {"recall_50": scores["detector"].get("recall_at_50"), "mask_iou": scores["mask"].get("mean_iou")}
+    return {name: value for name, value in figures.items() if value is not None}
+
+
 def main() -> None:
-    """Write metrics/sample.json, and how recall and rejects move with the rule's thresholds."""
+    """Write metrics/sample.json with its details, and how recall and rejects move with the rule's thresholds."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("params", "manifest", "detections", "boxes", "maps", "masks"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    for name in ("truth", "true-masks", "metrics", "thresholds"):
+    for name in ("truth", "true-masks", "metrics", "details", "thresholds"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
     rule = settings.read(arguments.params, "crop", SelectionSettings, subset=True)
@@ -103,7 +109,8 @@ def main() -> None:
     scores = detection_metrics.summarise(found, overlaps[""]) | {
         "segmenters": detection_metrics.paired_gains(overlaps.pop(""), overlaps)
     }
-    atomic.write_json(arguments.metrics, scores)
+    atomic.write_json(arguments.metrics, compared(scores))
+    atomic.write_json(arguments.details, scores)
     photos, boxes = manifest.read(arguments.manifest), detections.read(arguments.detections)
     for name, moved in sweep.sweep_thresholds(sweep_inputs(both, photos, boxes), rule).items():
         tables.write(arguments.thresholds / f"{name}.csv", moved)

@@ -25,7 +25,7 @@ def paired_bootstrap(differences: np.ndarray, groups: np.ndarray, seed: int = 0)
     """
     if len(differences) == 0:
         raise ValueError("expected photos that both sides predicted, found none")
-    # `scipy.stats.bootstrap` (paired, over the sums and sizes of groups) gives this interval; it refuses a single group.
+    # Not `scipy.stats.bootstrap`: paired, over sums and sizes of groups, it gives this interval, but refuses one group.
     by_group = pd.DataFrame({"sum": differences, "size": 1.0}).groupby(groups).sum().to_numpy()
     draws = np.random.default_rng(seed).integers(0, len(by_group), (_ROUNDS, len(by_group)))
     sums = by_group[draws].sum(axis=1)

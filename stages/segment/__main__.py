@@ -17,7 +17,7 @@ def main() -> None:
     """Write the maps of one segmenter and the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--segmenter", required=True, help="name of a section under `segmenters` of the parameters")
-    for name in ("params", "boxes", "crops", "networks", "cache", "maps", "metrics"):
+    for name in ("params", "boxes", "crops", "networks", "cache", "maps", "details"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
     settings = read_settings(arguments.params, "segment", SegmentSettings)
@@ -30,7 +30,7 @@ def main() -> None:
         new = {image_id: key for image_id, key in keys.items() if key in missing}
         cache.put_many(run_inference(new, pictures, arguments.networks, view, settings))
         counts = {"crops": len(chosen), "maps": write_maps(keys, cache, arguments.maps)}
-    atomic.write_json(arguments.metrics, counts)
+    atomic.write_json(arguments.details, counts)
     verb = f"segment {arguments.segmenter}"
     progress.summary(verb, **counts, new_crops=len(new), engine=runtime.describe_engine(settings.inference))
 

@@ -1,4 +1,4 @@
-"""Let one segmenter draw its soft map of every crop; the mask stage makes one mask of the maps of all."""
+"""Run one segmenter on every crop; the mask stage combines the maps of all segmenters."""
 
 import hashlib
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import numpy as np
 
 from stages.core import archive, batches, progress
 from stages.core.archive import Archive
-from stages.images import images
+from stages.images import archived, images
 from stages.networks import runtime
 from stages.networks.inference_cache import InferenceCache, code_digest, digest_of
 from stages.networks.runtime import InferenceFn
@@ -24,29 +24,29 @@ class SegmenterInput(NamedTuple):
     """One crop ready for the network; None where it cannot be read."""
 
     image_id: str
-    picture: np.ndarray | None
+    image: np.ndarray | None
 
 
-def read_input(pictures: Archive, view: SegmenterSettings, image_id: str) -> SegmenterInput:
+def read_input(crop_archive: Archive, view: SegmenterSettings, image_id: str) -> SegmenterInput:
     """Decode the crop of one photo and prepare it for the network."""
     try:
-        crop = images.stored_picture(pictures, crops.picture_of(image_id))
+        crop = archived.read_image(crop_archive, crops.picture_of(image_id))
         return SegmenterInput(image_id, segmenter.prepare(crop, view))
     except images.ImageError:
         return SegmenterInput(image_id, None)
 
 
 def segment_all(
-    image_ids: list[str], pictures: Archive, network: InferenceFn, view: SegmenterSettings, batch_size: int
+    image_ids: list[str], crop_archive: Archive, network: InferenceFn, view: SegmenterSettings, batch_size: int
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the image id and the map `(side, side)` uint8 of every crop that can be read, in order."""
-    prepared = batches.ordered_thread_map(partial(read_input, pictures, view), image_ids, ahead=2 * batch_size)
+    prepared = batches.ordered_thread_map(partial(read_input, crop_archive, view), image_ids, ahead=2 * batch_size)
     tracked = progress.track(prepared, len(image_ids), "crop", "segment")
     for group in batches.batched((crop for _, crop in tracked), batch_size):
-        kept = [(crop.image_id, crop.picture) for crop in group if crop.picture is not None]
-        if kept:
-            names, ready = zip(*kept)
-            yield from zip(names, segmenter.segment(np.stack(ready), network, view))
+        readable = [(crop.image_id, crop.image) for crop in group if crop.image is not None]
+        if readable:
+            ids, inputs = zip(*readable)
+            yield from zip(ids, segmenter.segment(np.stack(inputs), network, view))
 
 
 def load_network(networks: Path, view: SegmenterSettings, settings: SegmentSettings) -> InferenceFn:
@@ -55,7 +55,7 @@ def load_network(networks: Path, view: SegmenterSettings, settings: SegmentSetti
 
 
 def cache_key(networks: Path, view: SegmenterSettings, settings: SegmentSettings) -> dict[str, object]:
-    """What the map of a crop depends on beside the crop: the network, how it is shown and run, code, machine."""
+    """What the map of a crop depends on beside the crop: the network, its input, settings, code, machine."""
     return {
         "network": digest_of([runtime.require_network(networks / view.spec.file)]),
         "spec": asdict(view.spec),
@@ -67,31 +67,33 @@ def cache_key(networks: Path, view: SegmenterSettings, settings: SegmentSettings
     }
 
 
-def digests(image_ids: list[str], pictures: Archive) -> dict[str, str]:
-    """The SHA-256 of the crop of each photo that has one, by image id: the rule decides what of a photo is cropped."""
+def digests(image_ids: list[str], crop_archive: Archive) -> dict[str, str]:
+    """The SHA-256 of the crop of each photo that has one, by image id: one photo has other crops under other rules."""
 
     def digest(image_id: str) -> str:
         try:
-            return hashlib.sha256(images.stored(pictures, crops.picture_of(image_id))).hexdigest()
+            return hashlib.sha256(archived.read_bytes(crop_archive, crops.picture_of(image_id))).hexdigest()
         except images.ImageError:
             return ""
 
-    found = batches.ordered_thread_map(digest, image_ids, ahead=32)
-    return {image_id: key for image_id, key in found if key}
+    keys = batches.ordered_thread_map(digest, image_ids, ahead=32)
+    return {image_id: key for image_id, key in keys if key}
 
 
 def run_inference(
-    new: dict[str, str], pictures: Archive, networks: Path, view: SegmenterSettings, settings: SegmentSettings
+    new: dict[str, str], crop_archive: Archive, networks: Path, view: SegmenterSettings, settings: SegmentSettings
 ) -> Iterator[tuple[str, bytes]]:
     """Yield crop digest and encoded map of each crop, given as digests by image id, that can be read."""
     if new:
         network = load_network(networks, view, settings)
-        for name, plane in segment_all(list(new), pictures, network, view, settings.inference.batch_size):
-            yield new[name], images.encode(plane, ".png")
+        for image_id, saliency_map in segment_all(
+            list(new), crop_archive, network, view, settings.inference.batch_size
+        ):
+            yield new[image_id], images.encode(saliency_map, ".png")
 
 
 def write_maps(keys: dict[str, str], cache: InferenceCache, path: Path) -> int:
-    """Write the map of every photo whose crop has one, from the crops' digests by image id; how many there are."""
+    """Write the cached maps of crops, given as digests by image id, into one archive; return how many there are."""
     count = 0
     with archive.writing(path) as add:
         for image_id, key in keys.items():

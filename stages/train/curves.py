@@ -11,6 +11,22 @@ from scmrepo.exceptions import SCMError
 from stages.classifiers.engine import tf
 
 
+class _Live(Live):
+    """DVCLive, which opens DVC's repository and never closes its databases."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            super().__init__(str(folder), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False)
+        except SCMError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the repository, if DVCLive opened one."""
+        if self._dvc_repo is not None:
+            self._dvc_repo.close()
+
+
 class Curves:
     """Logs scalars per epoch to `tracked` (DVCLive: equal runs write equal bytes) and to `logs` (TensorBoard).
 
@@ -20,7 +36,7 @@ class Curves:
 
     def __init__(self, tracked: Path, logs: Path) -> None:
         try:
-            self._live = Live(str(tracked), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False)
+            self._live = _Live(tracked)
         except SCMError as error:
             raise RuntimeError(
                 f"{Path.cwd()}: expected a Git repository with a commit, found: {error}; run `git commit` once"
@@ -37,6 +53,7 @@ class Curves:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._live.__exit__(kind, error, trace)
+        self._live.close()
         self._writer.close()
 
     def log(self, epoch: int, metrics: Mapping[str, float], untracked: Mapping[str, float]) -> None:

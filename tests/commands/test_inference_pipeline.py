@@ -87,10 +87,12 @@ def half(tmp_path, run, monkeypatch):
             content[section] |= keys
         settings, out, source = tmp_path / "params.yaml", tmp_path / "out", tmp_path / "my photos"
         settings.write_text(json.dumps(content))
-        common = {"params": settings, "metrics": out / "m.json"}
+        common = {"params": settings, "details": out / "d.json"}
+        compared = {"metrics": out / "m.json"}
         run(
             ingest_stage,
             **common,
+            **compared,
             manifest=out / "manifest.csv",
             classes=out / "classes.txt",
             class_counts=out / "c.csv",
@@ -100,14 +102,14 @@ def half(tmp_path, run, monkeypatch):
             (out / name).write_bytes(b"played")
         run(detect_stage, **common, manifest=out / "manifest.csv", networks=out, answers=out / "answers" / "d",
             source=source, detections=out / "d.csv")  # fmt: skip
-        run(crop_stage, **common, manifest=out / "manifest.csv", detections=out / "d.csv", source=source,
+        run(crop_stage, **common, **compared, manifest=out / "manifest.csv", detections=out / "d.csv", source=source,
             boxes=out / "boxes.csv", crops=out / "crops.zip", thresholds=out / "thresholds")  # fmt: skip
         run(segment_stage, **common, segmenter="one", boxes=out / "boxes.csv", crops=out / "crops.zip", networks=out,
             answers=out / "answers" / "s", maps=out / "maps" / "one.zip")  # fmt: skip
-        run(mask_stage, **common, boxes=out / "boxes.csv", crops=out / "crops.zip", maps=out / "maps",
+        run(mask_stage, **common, **compared, boxes=out / "boxes.csv", crops=out / "crops.zip", maps=out / "maps",
             masks=out / "masks.zip", table=out / "masks.csv")  # fmt: skip
         run(resize_stage, **common, manifest=out / "manifest.csv", crops=out / "crops.zip", masks=out / "masks.zip",
-            mask_table=out / "masks.csv", out=out / "letterbox.zip", table=out / "letterbox.csv")  # fmt: skip
+            mask_table=out / "masks.csv", out=out / "model_inputs.zip", table=out / "model_inputs.csv")  # fmt: skip
         return out
 
     return call
@@ -119,13 +121,13 @@ def test_every_name_and_format_comes_through_as_itself(tmp_path, half):
     if sum(path.is_file() for path in (tmp_path / "my photos").rglob("*")) != len(NAMES):
         pytest.skip("this file system takes names that differ in case or in Unicode form alone for one")
     out = half()
-    rows = letterbox_table.read(out / "letterbox.csv").set_index("path")
+    rows = letterbox_table.read(out / "model_inputs.csv").set_index("path")
     assert sorted(rows.index) == sorted(NAMES) and (rows["status"] == "ok").all() and rows["file"].is_unique
     assert rows["label"].to_dict() == {name: name.split("/")[0] for name in NAMES}
     assert class_list.read_classes(out / "classes.txt") == ["Van", "van"]
     assert (pd.read_csv(out / "boxes.csv")["is_cropped"]).all()
     for number, name in enumerate(NAMES):
-        middle = archives.picture(out / "letterbox.zip", rows.loc[name, "file"])[112, 112].astype(int)
+        middle = archives.picture(out / "model_inputs.zip", rows.loc[name, "file"])[112, 112].astype(int)
         assert np.abs(middle - colour(number)).max() <= 12, name
 
 
@@ -158,7 +160,7 @@ def test_a_large_turned_photo_gives_the_crop_of_its_small_upright_copy(tmp_path,
     expected = corners(400, 300)
     for place in (np.s_[:147, :197], np.s_[:147, 203:], np.s_[153:, :197], np.s_[153:, 203:]):
         np.testing.assert_allclose(found[place], expected[place], atol=12)
-    padded = archives.picture(out / "letterbox.zip", f"{name}.png").astype(int)
+    padded = archives.picture(out / "model_inputs.zip", f"{name}.png").astype(int)
     assert padded[112, 40].tolist() == [127, 127, 127]  # the quarter that is no car, at 224 / 400
     np.testing.assert_allclose(
         padded[[40, 40, 180, 180], [90, 218, 90, 218]], expected[[0, 0, -1, -1], [0, -1, 0, -1]], atol=8
@@ -177,15 +179,15 @@ def test_hostile_files_disturb_no_other_on_the_way_through_all_stages(tmp_path, 
     folder = tmp_path / "my photos"
     for number in range(8):
         draw(folder / "ab"[number % 2] / f"good_{number}.jpg", number)
-    alone = letterbox_table.read(half() / "letterbox.csv").set_index("path")
-    before = archives.take(tmp_path / "out" / "letterbox.zip")
+    alone = letterbox_table.read(half() / "model_inputs.csv").set_index("path")
+    before = archives.take(tmp_path / "out" / "model_inputs.zip")
     allowed = hostile.make(folder / "a", tmp_path / "outside")
     out = half()
-    rows = letterbox_table.read(out / "letterbox.csv").set_index("path")
+    rows = letterbox_table.read(out / "model_inputs.csv").set_index("path")
     assert len(rows) == len(allowed) + 8 and alone.index.isin(rows.index).all()
     columns = ["image_id", "label", "status", "reason", "file"]
     pd.testing.assert_frame_equal(rows.loc[alone.index, columns], alone[columns])
-    found = archives.take(out / "letterbox.zip")
+    found = archives.take(out / "model_inputs.zip")
     assert sorted(before) == sorted(alone["file"]) and {name: found[name] for name in before} == before
     usable = rows[rows["status"] == "ok"]
     assert len(usable) > 50 and sorted(found) == sorted(usable["file"])

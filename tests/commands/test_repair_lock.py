@@ -42,7 +42,7 @@ def folder(tmp_path, monkeypatch):
     git("commit", "-q", "-m", "start")
 
 
-def test_whole_files_stay_as_they_are():
+def test_valid_files_are_not_changed():
     newer = LOCK.replace("one", "two")
     Path("dvc.lock").write_text(newer)
     Path(".dvc/tmp/rwlock").write_text('{"write": {}, "read": {}}')
@@ -50,40 +50,39 @@ def test_whole_files_stay_as_they_are():
     assert Path("dvc.lock").read_text() == newer and Path(".dvc/tmp/rwlock").is_file()
 
 
-@pytest.mark.parametrize("place", [".", "data/ä b"])
-def test_a_lock_file_cut_anywhere_is_that_of_the_last_commit_or_one_that_dvc_reads(place):
-    path = Path(place) / "dvc.lock"
-    mended = 0
+@pytest.mark.parametrize("folder_name", [".", "data/ä b"])
+def test_a_lock_file_truncated_anywhere_is_restored_unless_dvc_can_read_it(folder_name):
+    path = Path(folder_name) / "dvc.lock"
+    repaired = 0
     for length in range(len(LOCK)):
         path.write_text(LOCK[:length])
         if repair_lock.repair():
             assert path.read_text() == LOCK
-            mended += 1
+            repaired += 1
         else:
-            assert path.read_text() == LOCK[:length] and repair_lock.is_whole(LOCK[:length])
-    assert mended > 50
+            assert path.read_text() == LOCK[:length] and repair_lock.is_valid(LOCK[:length])
+    assert repaired > 50
 
 
-def test_a_lock_file_that_git_could_not_merge_is_left_to_people():
+def test_a_lock_file_with_merge_conflicts_is_not_changed():
     conflict = LOCK.replace("      size: 0\n", "<<<<<<< HEAD\n      size: 0\n=======\n      size: 1\n>>>>>>> other\n")
     Path("dvc.lock").write_text(conflict)
-    assert (
-        repair_lock.repair() == {} and Path("dvc.lock").read_text() == conflict and not repair_lock.is_whole(conflict)
-    )
+    assert not repair_lock.is_valid(conflict)
+    assert repair_lock.repair() == {} and Path("dvc.lock").read_text() == conflict
 
 
 def test_a_lock_file_that_was_never_committed_is_removed(capsys, monkeypatch):
     git("rm", "-q", "--cached", "dvc.lock")
     git("commit", "-q", "-m", "without")
     Path("dvc.lock").write_bytes(b"")
-    monkeypatch.setattr("sys.argv", ["mend"])
+    monkeypatch.setattr("sys.argv", ["repair_lock"])
     repair_lock.main()
     assert not Path("dvc.lock").exists() and Path("data/ä b/dvc.lock").read_text() == LOCK
-    assert capsys.readouterr().out == "mend: dvc.lock was half written: removed\n"
+    assert capsys.readouterr().out == "repair_lock: dvc.lock was truncated: removed\n"
 
 
 @pytest.mark.parametrize("content", [b"", b'{"write": {"a', b"\xff\xfe"])
-def test_a_list_of_who_reads_and_writes_that_is_cut_is_removed(content):
+def test_a_truncated_rwlock_is_removed(content):
     Path(".dvc/tmp/rwlock").write_bytes(content)
     assert repair_lock.repair() == {Path(".dvc/tmp/rwlock"): "removed"} and not Path(".dvc/tmp/rwlock").exists()
     assert repair_lock.repair() == {}

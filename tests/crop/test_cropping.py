@@ -118,9 +118,10 @@ def stage(tmp_path, run, corners):
             boxes=tmp_path / "boxes.csv",
             crops=tmp_path / "crops.zip",
             metrics=tmp_path / "m.json",
+            details=tmp_path / "details.json",
             thresholds=tmp_path / "thresholds",
         )
-        return crops.read(tmp_path / "boxes.csv"), json.loads((tmp_path / "m.json").read_text())
+        return crops.read(tmp_path / "boxes.csv"), json.loads((tmp_path / "details.json").read_text())
 
     return call
 
@@ -132,9 +133,9 @@ def test_the_stage_cuts_the_box_out_of_the_photo(tmp_path, stage, corners):
     np.testing.assert_allclose(first.astype(int), np.full((15, 20, 3), (0, 255, 0)), atol=4)
     assert second.shape == (30, 40, 3) and np.abs(second[-1, -1].astype(int) - corners(40, 30)[-1, -1]).max() <= 4
     assert table["reason"].tolist() == ["", "no_vehicle"] and metrics["cropped"] == 1 and metrics["photos"] == 2
-    refused = {"photos": 1, "refused": 1, "reason": {"no_vehicle": 1}}
-    assert metrics["by_class"] == {"None": refused, "nan": {"photos": 1, "refused": 0, "reason": {}}}
-    assert metrics["by_split"] == {"train": refused | {"photos": 2}} and metrics["uneven"] == {}
+    refused = {"photos": 1, "rejected": 1, "reason": {"no_vehicle": 1}}
+    assert metrics["by_class"] == {"None": refused, "nan": {"photos": 1, "rejected": 0, "reason": {}}}
+    assert metrics["by_split"] == {"train": refused | {"photos": 2}} and metrics["overrejected_classes"] == {}
     moved = pd.read_csv(tmp_path / "thresholds" / "min_score.csv").set_index("value")["cropped"]
     assert moved.loc[[0.05, 0.5, 0.6]].tolist() == [1, 1, 0]
 

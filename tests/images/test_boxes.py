@@ -8,31 +8,6 @@ def box(*corners):
     return np.array(corners, np.float32)
 
 
-@pytest.mark.parametrize(
-    ("a", "b", "expected"),
-    [
-        ((0, 0, 10, 10), (0, 0, 10, 10), 1),
-        ((0, 0, 10, 10), (5, 0, 15, 10), 50 / 150),
-        ((0, 0, 10, 4), (8, 1, 12, 9), 6 / 66),
-        ((0, 0, 10, 10), (2, 3, 4, 7), 8 / 100),
-        ((0, 0, 10, 10), (10, 0, 20, 10), 0),
-        ((0, 0, 10, 10), (30, 30, 40, 40), 0),
-        ((5, 5, 5, 5), (5, 5, 5, 5), 0),
-        ((0, 0, 10, 10), (8, 8, 2, 2), 0),
-    ],
-)
-def test_iou_by_hand_and_either_way_round(a, b, expected):
-    np.testing.assert_allclose(boxes.iou(box(*a), box(*b)), expected, rtol=1e-6)
-    np.testing.assert_allclose(boxes.iou(box(*b), box(*a)), expected, rtol=1e-6)
-
-
-def test_iou_broadcasts_and_takes_none():
-    table = np.stack([box(0, 0, 2, 2), box(0, 0, 1, 2), box(9, 9, 9, 9)])
-    np.testing.assert_allclose(boxes.iou(table[0], table), [1, 0.5, 0])
-    np.testing.assert_allclose(boxes.iou(table[:, None], table[None])[0], [1, 0.5, 0])
-    assert boxes.iou(table[:0], table[0]).shape == (0,)
-
-
 def test_sizes_and_areas_are_never_below_zero():
     width, height = boxes.size_wh(np.stack([box(1, 2, 4, 9), box(4, 9, 1, 2)]))
     assert width.tolist() == [3, 0] and height.tolist() == [7, 0]

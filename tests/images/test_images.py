@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from stages.core.archive import Archive
 from stages.images import images
 from stages.images.images import ImageError
 from tests import archives
@@ -95,12 +94,12 @@ def test_a_jpeg_of_reduced_scale_comes_upright_and_tells_its_full_size(corners, 
     content = saved(stored, "JPEG", exif=exif, quality=95, subsampling=0)
     asked = []
     photo = images.decode_photo(content, lambda size_wh: asked.append(size_wh) or 0.2)
-    assert asked == [(1001, 667)] and photo.size_wh == (1001, 667) and photo.picture.shape == (167, 251, 3)
-    assert photo.picture.flags.c_contiguous
+    assert asked == [(1001, 667)] and photo.size_wh == (1001, 667) and photo.image.shape == (167, 251, 3)
+    assert photo.image.flags.c_contiguous
     x, y = 125, 83  # where the quarters meet: 501 / 4, 334 / 4; the columns and rows next to it are mixed
     for place in (np.s_[: y - 2, : x - 2], np.s_[: y - 2, x + 2 :], np.s_[y + 2 :, : x - 2], np.s_[y + 2 :, x + 2 :]):
         expected = np.asarray(Image.fromarray(upright).resize((251, 167), Image.Resampling.NEAREST)).astype(int)
-        np.testing.assert_allclose(photo.picture[place].astype(int), expected[place], atol=3)
+        np.testing.assert_allclose(photo.image[place].astype(int), expected[place], atol=3)
 
 
 @pytest.mark.parametrize(
@@ -119,15 +118,15 @@ def test_a_jpeg_of_reduced_scale_comes_upright_and_tells_its_full_size(corners, 
 def test_the_scale_is_the_least_that_is_enough(corners, size_wh, side, expected_wh):
     content = saved(corners(*size_wh), "JPEG")
     photo = images.decode_photo(content, images.at_least(side))
-    assert photo.picture.shape[1::-1] == expected_wh and photo.size_wh == size_wh
+    assert photo.image.shape[1::-1] == expected_wh and photo.size_wh == size_wh
     if expected_wh == size_wh:
-        np.testing.assert_array_equal(photo.picture, images.decode(content))
+        np.testing.assert_array_equal(photo.image, images.decode(content))
 
 
 def test_a_reduced_jpeg_is_the_mean_of_what_it_covers():
     blocks = np.random.default_rng(0).integers(0, 256, (20, 30, 1), dtype=np.uint8).repeat(3, axis=2)
     content = saved(blocks.repeat(8, axis=0).repeat(8, axis=1), "JPEG", quality=100, subsampling=0)
-    np.testing.assert_allclose(images.decode_photo(content, lambda _: 1 / 8).picture.astype(int), blocks, atol=1)
+    np.testing.assert_allclose(images.decode_photo(content, lambda _: 1 / 8).image.astype(int), blocks, atol=1)
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 2}, {"quality": 100}])
@@ -137,7 +136,7 @@ def test_every_kind_of_jpeg_is_reduced_and_refused_when_cut(mode, options):
     content = saved(Image.fromarray(noise).resize((640, 480)).convert(mode), "JPEG", **options)
     photo = images.decode_photo(content, lambda _: 0.25)
     whole = np.asarray(Image.fromarray(images.decode(content)).resize((160, 120), Image.Resampling.BOX)).astype(int)
-    assert photo.picture.shape == (120, 160, 3) and np.abs(photo.picture - whole).mean() < 2
+    assert photo.image.shape == (120, 160, 3) and np.abs(photo.image - whole).mean() < 2
     for share in (0.3, 0.7, 0.97):
         with pytest.raises(ImageError, match="truncated"):
             images.decode_photo(content[: int(len(content) * share)], lambda _: 0.25)
@@ -148,13 +147,13 @@ def test_the_first_of_several_jpegs_in_a_file_is_reduced(corners):
     content = saved(corners(64, 48), "MPO", save_all=True, append_images=[second], quality=95)
     assert Image.open(io.BytesIO(content)).format == "MPO"
     photo = images.decode_photo(content, lambda _: 0.5)
-    assert photo.size_wh == (64, 48) and np.abs(photo.picture[2, 2].astype(int) - (255, 0, 0)).max() <= 4
+    assert photo.size_wh == (64, 48) and np.abs(photo.image[2, 2].astype(int) - (255, 0, 0)).max() <= 4
 
 
 def test_files_other_than_jpeg_keep_their_size(corners):
     for kind in ("PNG", "WEBP", "TIFF", "BMP", "GIF"):
         photo = images.decode_photo(saved(corners(64, 48), kind), lambda _: 0.1)
-        assert photo.picture.shape == (48, 64, 3) and photo.size_wh == (64, 48)
+        assert photo.image.shape == (48, 64, 3) and photo.size_wh == (64, 48)
 
 
 def test_exif_that_cannot_be_read_leaves_the_picture_as_it_is_stored(corners):
@@ -171,7 +170,7 @@ def test_exif_that_cannot_be_read_leaves_the_picture_as_it_is_stored(corners):
             for enough in (1.0, 0.5):
                 photo = images.decode_photo(damaged, lambda _, share=enough: share)
                 assert photo.size_wh == (48, 32)
-                assert np.abs(photo.picture[0, 0].astype(int) - (255, 0, 0)).max() <= 4
+                assert np.abs(photo.image[0, 0].astype(int) - (255, 0, 0)).max() <= 4
 
 
 def test_large_pictures_take_turns(monkeypatch, corners):
@@ -282,9 +281,9 @@ def test_heic_of_phones_comes_upright(corners, name):
     content = (Path(__file__).parent / name).read_bytes()
     expected = corners(64, 48) if name == "corners.heic" else np.rot90(corners(64, 48), -1)
     photo = images.decode_photo(content, images.at_least(16))
-    assert photo.picture.shape == expected.shape and photo.size_wh == expected.shape[1::-1]
+    assert photo.image.shape == expected.shape and photo.size_wh == expected.shape[1::-1]
     for y, x in ((2, 2), (2, -3), (-3, 2), (-3, -3)):
-        assert np.abs(photo.picture[y, x].astype(int) - expected[y, x]).max() <= 12
+        assert np.abs(photo.image[y, x].astype(int) - expected[y, x]).max() <= 12
     for share in (0.1, 0.5, 0.9):
         assert reason_of(content[: int(len(content) * share)]) in ("truncated", "not_an_image")
 
@@ -395,21 +394,6 @@ def test_masks_come_back_exactly_and_bad_ones_are_refused_by_name(tmp_path):
         with pytest.raises(ImageError, match=name) as caught:
             images.read_mask(tmp_path / name)
         assert str(caught.value).count(caught.value.reason) == 1
-
-
-def test_stored_pictures_come_back_and_errors_name_archive_and_picture(tmp_path, corners):
-    path = tmp_path / "p.zip"
-    archives.put(path, {"a.png": corners(6, 4), "m.png": np.full((2, 3), 7, np.uint8), "bad.png": b"no picture"})
-    found = Archive(path)
-    np.testing.assert_array_equal(images.stored_picture(found, "a.png"), corners(6, 4))
-    assert (
-        images.stored_size_wh(found, "a.png") == (6, 4) and images.stored_mask(found, "m.png").tolist() == [[7] * 3] * 2
-    )
-    for read in (images.stored_picture, images.stored_mask, images.stored_size_wh):
-        for name, reason in (("bad.png", "not_an_image"), ("none.png", "missing")):
-            with pytest.raises(ImageError, match=rf"p\.zip: .*{name}") as caught:
-                read(found, name)
-            assert caught.value.reason == reason
 
 
 @pytest.mark.parametrize(

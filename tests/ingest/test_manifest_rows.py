@@ -52,8 +52,8 @@ def stage(tmp_path, run):
         (tmp_path / "params.yaml").write_text(json.dumps({"ingest": {"source": str(source), **keys, **changes}}))
         out = tmp_path / "out"
         run(ingest_stage, params=tmp_path / "params.yaml", manifest=out / "manifest.csv", classes=out / "classes.txt",
-            metrics=out / "ingest.json", class_counts=out / "counts.csv")  # fmt: skip
-        metrics = json.loads((out / "ingest.json").read_text("utf-8"))
+            metrics=out / "ingest.json", details=out / "details.json", class_counts=out / "counts.csv")  # fmt: skip
+        metrics = json.loads((out / "details.json").read_text("utf-8"))
         return manifest.read(out / "manifest.csv"), (out / "classes.txt").read_text("utf-8").splitlines(), metrics
 
     return call

@@ -96,7 +96,7 @@ def test_masks_are_judged_at_their_limits():
 
 
 def test_rules_that_no_mask_can_meet_are_refused():
-    with pytest.raises(SettingsError, match=r"mask\.min_coverage"):
+    with pytest.raises(SettingsError, match="min_coverage: expected at most max_coverage"):
         RULE.replace(min_coverage=0.95)
-    with pytest.raises(SettingsError, match=r"mask\.weights"):
+    with pytest.raises(SettingsError, match="weights: expected one above 0 or more"):
         RULE.replace(weights={"a": 0.0})

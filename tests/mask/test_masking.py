@@ -36,10 +36,10 @@ def stage(tmp_path, run, corners):
         segmenters = {name: {"network": "u2netp"} for name in "ab"}
         (tmp_path / "params.yaml").write_text(yaml.safe_dump({"mask": RULE | rule, "segmenters": segmenters}))
         tables.write(tmp_path / "boxes.csv", pd.DataFrame(rows, columns=list(crops.COLUMNS)))
-        names = {"params": "params.yaml", "boxes": "boxes.csv", "table": "masks.csv", "metrics": "m.json"}
+        names = {"params": "params.yaml", "boxes": "boxes.csv", "table": "masks.csv", "metrics": "m.json", "details": "details.json"}
         names |= {"crops": "crops.zip", "maps": "maps", "masks": "masks.zip"}
         run(mask_stage, **{name: tmp_path / file for name, file in names.items()})
-        return masks.read(tmp_path / "masks.csv"), json.loads((tmp_path / "m.json").read_text())
+        return masks.read(tmp_path / "masks.csv"), json.loads((tmp_path / "details.json").read_text())
 
     return call
 
@@ -78,7 +78,7 @@ def test_maps_of_a_segmenter_that_is_no_more_go(tmp_path, stage, capsys):
     stage([row("aa")], {"aa": (plane(1, 9), plane(1, 9))})
     found = {str(path.relative_to(tmp_path / "maps")) for path in (tmp_path / "maps").rglob("*.*")}
     assert found == {"a.zip", "b.zip", "b.txt", "c/d.zip"}
-    assert "old.zip removed: no segmenter has this name" in capsys.readouterr().err
+    assert "old.zip: params.yaml names no such segmenter" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("weights", [{"a": 1}, {"a": 1, "b": 1, "c": 1}])

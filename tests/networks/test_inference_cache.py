@@ -1,72 +1,149 @@
+import gc
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+import warnings
+from contextlib import closing
 
 import pytest
 
-from stages.networks.inference_cache import InferenceCache, InferenceCacheError, digest_of
+from stages.core import import_closure
+from stages.networks import inference_cache
+from stages.networks.inference_cache import InferenceCache, InferenceCacheError, code_digest, digest_of
 
 
-def test_answers_are_kept_between_runs_by_key(tmp_path):
-    kept = InferenceCache(tmp_path, {"network": "a"})
-    assert kept.missing(["x", "y", "z"]) == {"x", "y", "z"}
-    kept.keep([("y", b"\0\xff"), ("x", b"")])
-    again = InferenceCache(tmp_path, {"network": "a"})
-    assert again.missing(["x", "y", "z"]) == {"z"}
-    assert list(again.all_of(["y", "z", "x", "y"])) == [("y", b"\0\xff"), ("x", b""), ("y", b"\0\xff")]
-    again.keep([])
-    assert list(again.all_of([])) == []
+def test_outputs_are_cached_between_runs_by_key(tmp_path):
+    with InferenceCache(tmp_path, {"network": "a"}) as cache:
+        assert cache.missing(["x", "y", "z"]) == {"x", "y", "z"}
+        cache.put_many([("y", b"\0\xff"), ("x", b"")])
+    with InferenceCache(tmp_path, {"network": "a"}) as again:
+        assert again.missing(["x", "y", "z"]) == {"z"}
+        assert list(again.get_many(["y", "z", "x", "y"])) == [("y", b"\0\xff"), ("x", b""), ("y", b"\0\xff")]
+        again.put_many([])
+        assert list(again.get_many([])) == []
 
 
-def test_every_question_has_answers_of_its_own_and_the_last_three_stay(tmp_path):
+def test_every_configuration_has_its_own_outputs_and_the_last_three_stay(tmp_path):
     for number in range(4):
-        kept = InferenceCache(tmp_path, {"network": "a", "side": number})
-        assert kept.missing(["x"]) == {"x"}
-        kept.keep([("x", bytes([number]))])
-        os.utime(kept.path, ns=(number, number))
-    assert list(InferenceCache(tmp_path, {"side": 3, "network": "a"}).all_of(["x"])) == [("x", b"\x03")]
-    assert InferenceCache(tmp_path, {"network": "a", "side": 1}).missing(["x"]) == set()
-    assert InferenceCache(tmp_path, {"network": "a", "side": 0}).missing(["x"]) == {"x"}
+        with InferenceCache(tmp_path, {"network": "a", "side": number}) as cache:
+            assert cache.missing(["x"]) == {"x"}
+            cache.put_many([("x", bytes([number]))])
+        os.utime(cache.path, ns=(number, number))
+    with InferenceCache(tmp_path, {"side": 3, "network": "a"}) as last:
+        assert list(last.get_many(["x"])) == [("x", b"\x03")]
+    for number, missing in [(1, set()), (0, {"x"})]:
+        with InferenceCache(tmp_path, {"network": "a", "side": number}) as cache:
+            assert cache.missing(["x"]) == missing
     assert len(list(tmp_path.glob("*.sqlite"))) == 3
 
 
-def test_a_run_killed_between_answers_keeps_those_before_it(tmp_path):
+def test_a_run_killed_between_outputs_keeps_those_before_it(tmp_path):
     program = """
 import os, signal, sys
 from pathlib import Path
 from stages.networks.inference_cache import InferenceCache
-def asked():
+def outputs():
     for number in range(200):
         if number == 150:
             os.kill(os.getpid(), signal.SIGKILL)
         yield str(number), bytes([number])
-InferenceCache(Path(sys.argv[1]), {}).keep(asked())
+InferenceCache(Path(sys.argv[1]), {}).put_many(outputs())
 """
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
     assert done.returncode == -signal.SIGKILL
-    kept = InferenceCache(tmp_path, {})
-    assert kept.missing(map(str, range(200))) == set(map(str, range(128, 200)))
-    assert [answer for _, answer in kept.all_of(map(str, range(200)))] == [bytes([n]) for n in range(128)]
+    with InferenceCache(tmp_path, {}) as cache:
+        assert cache.missing(map(str, range(200))) == set(map(str, range(128, 200)))
+        assert [output for _, output in cache.get_many(map(str, range(200)))] == [bytes([n]) for n in range(128)]
 
 
-def test_a_file_that_holds_no_answers_is_named(tmp_path):
-    path = InferenceCache(tmp_path, {}).path
+def test_a_file_that_is_no_cache_is_named(tmp_path):
+    with InferenceCache(tmp_path, {}) as cache:
+        path = cache.path
     path.write_bytes(b"no database" * 100)
-    with pytest.raises(InferenceCacheError, match=rf"{path.name}: expected answers kept .* or delete the file"):
+    with pytest.raises(InferenceCacheError, match=rf"{path.name}: expected cached outputs .* or delete the file"):
         InferenceCache(tmp_path, {})
     path.unlink()
-    sqlite3.connect(path).executescript("CREATE TABLE answers (key, answer); DROP TABLE answers;")
-    assert InferenceCache(tmp_path, {}).missing(["x"]) == {"x"}
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("CREATE TABLE outputs (key, output); DROP TABLE outputs;")
+    with InferenceCache(tmp_path, {}) as cache:
+        assert cache.missing(["x"]) == {"x"}
+
+
+def test_the_file_is_closed_at_the_end_and_where_it_is_no_database(tmp_path):
+    with InferenceCache(tmp_path, {}) as cache:
+        cache.put_many([("x", b"1")])
+        unfinished = cache.get_many(["x"])
+        assert next(unfinished) == ("x", b"1")
+    with pytest.raises(InferenceCacheError, match="closed"):
+        cache.missing(["x"])
+    cache.path.write_bytes(b"no database" * 100)
+    # Python 3.13 and later warn of a connection that is deleted open.
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        with pytest.raises(InferenceCacheError):
+            InferenceCache(tmp_path, {})
+        gc.collect()
+    assert not shown
 
 
 def test_a_digest_depends_on_every_byte_of_every_file_and_on_their_order(tmp_path):
     first, second = tmp_path / "a", tmp_path / "b"
     first.write_bytes(b"1")
     second.write_bytes(b"2")
-    seen = {digest_of([first]), digest_of([second]), digest_of([first, second]), digest_of([second, first])}
+    digests = {digest_of([first]), digest_of([second]), digest_of([first, second]), digest_of([second, first])}
     second.write_bytes(b"12")
-    assert len(seen | {digest_of([second]), digest_of([first, second]), digest_of([])}) == 7
+    assert len(digests | {digest_of([second]), digest_of([first, second]), digest_of([])}) == 7
     second.rename(tmp_path / "c")
-    assert digest_of([tmp_path / "c"]) not in seen
+    assert digest_of([tmp_path / "c"]) not in digests
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A copy of what a network's code imports, beside modules that it does not import."""
+    sources = {
+        "run.py": "from stages import heads\nfrom stages.settings import SIDE\n",
+        "heads.py": "def decode():\n    import stages.geometry\n",
+        "geometry.py": "import numpy\n",
+        "settings.py": "from stages import limits\nSIDE = 1\n",
+        "catalogue.py": "SPECS = {}\n",
+        "limits.py": "",
+        "table.py": "from stages import run\n",
+        "__init__.py": "",
+    }
+    for name, source in sources.items():
+        path = tmp_path / "stages" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(source, "utf-8")
+    monkeypatch.setattr(inference_cache, "import_closure", lambda names, skip: closure(names, tmp_path, skip))
+    return tmp_path / "stages"
+
+
+closure = import_closure.import_closure
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_another"),
+    [("run.py", True), ("heads.py", True), ("geometry.py", True), ("__init__.py", True)]
+    + [(name, False) for name in ("settings.py", "catalogue.py", "limits.py", "table.py", "new.py")],
+)
+def test_the_digest_of_code_changes_with_what_it_imports_and_with_nothing_else(project, changed, is_another):
+    before = code_digest("stages.run")
+    with (project / changed).open("a", encoding="utf-8") as file:
+        file.write("# changed\n")
+    assert (code_digest("stages.run") != before) == is_another
+
+
+@pytest.mark.parametrize(
+    ("modules", "own"),
+    [
+        (["stages.detect.detector"], {"detect/detector", "detect/centernet", "images/boxes"}),
+        (["stages.segment.segmenter", "stages.images.images"], {"segment/segmenter"}),
+    ],
+)
+def test_the_code_of_a_network_is_what_computes_its_outputs(modules, own):
+    paths = closure(modules, skip=("settings.py", "catalogue.py"))
+    names = {path.relative_to(import_closure.ROOT / "stages").with_suffix("").as_posix() for path in paths}
+    shared = {"__init__", "images/images", "images/letterbox", "networks/runtime", "networks/onnx_graph"}
+    assert names == own | shared

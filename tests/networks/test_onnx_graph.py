@@ -168,7 +168,7 @@ def reshaping(target, shape=("batch", 3, 1, 1)):
 def test_a_reshape_to_the_shape_there_already_is_goes_and_the_results_stay():
     model = reshaping([-1, 3, 1, 1])
     before = model.SerializeToString()
-    slim = onnx_graph.without_idle_reshapes(model)
+    slim = onnx_graph.remove_noop_reshapes(model)
     assert [node.op_type for node in slim.graph.node] == ["Relu", "Relu"] and model.SerializeToString() == before
     batch = np.arange(-6, 6).reshape(4, 3, 1, 1)
     np.testing.assert_array_equal(run(slim, batch), run(model, batch))
@@ -176,10 +176,10 @@ def test_a_reshape_to_the_shape_there_already_is_goes_and_the_results_stay():
 
 @pytest.mark.parametrize("target", [[-1, 3], [-1, 1, 3, 1], [1, 12, 1, 1], [-1, 1, 1, 1]])
 def test_a_reshape_that_changes_anything_stays(target):
-    slim = onnx_graph.without_idle_reshapes(reshaping(target))
+    slim = onnx_graph.remove_noop_reshapes(reshaping(target))
     assert [node.op_type for node in slim.graph.node] == ["Relu", "Reshape", "Relu"]
 
 
 def test_a_reshape_of_what_has_no_known_shape_stays():
-    slim = onnx_graph.without_idle_reshapes(reshaping([-1, 3, 1, 1], shape=("batch", "c", 1, 1)))
+    slim = onnx_graph.remove_noop_reshapes(reshaping([-1, 3, 1, 1], shape=("batch", "c", 1, 1)))
     assert len(slim.graph.node) == 3

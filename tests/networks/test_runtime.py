@@ -114,3 +114,58 @@ def test_a_picture_network_takes_another_side_than_its_file_says(tmp_path, engin
     expected = np.zeros((2, 1, side, side), np.float32)
     expected[1, 0, :2, side - 2 :] = 5
     np.testing.assert_array_equal(found, expected)
+
+
+def describe(engine):
+    return runtime.describe_runtime(InferenceSettings(batch_size=1, engine=engine, precision="f32"))
+
+
+@pytest.fixture
+def nvidia_smi(tmp_path, monkeypatch):
+    """A function that puts a played `nvidia-smi` first on the path; ONNX Runtime has CUDA."""
+
+    def play(script):
+        (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "nvidia-smi").chmod(0o755)
+
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [*CUDA, "CPUExecutionProvider"])
+    return play
+
+
+CUDA = ["CUDAExecutionProvider"]
+
+
+def test_an_nvidia_card_is_named_by_its_own_name(nvidia_smi):
+    nvidia_smi('test "$*" = "--query-gpu=name --format=csv,noheader" && echo "NVIDIA A10"')
+    assert describe("auto")["device"] == describe("onnxruntime")["device"] == "NVIDIA A10"
+    nvidia_smi('echo "NVIDIA A10"; echo "NVIDIA A10"')
+    assert describe("onnxruntime")["device"] == "NVIDIA A10"
+    # OpenVINO runs on the CPU whatever cards there are.
+    assert "NVIDIA" not in describe("openvino")["device"]
+
+
+def test_of_different_cards_all_are_named_with_those_that_may_be_used(nvidia_smi, monkeypatch):
+    nvidia_smi('echo "NVIDIA A10"; echo "Tesla T4"')
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert describe("onnxruntime")["device"] == "NVIDIA A10, Tesla T4; CUDA_VISIBLE_DEVICES=1"
+
+
+@pytest.mark.parametrize("script", ["exit 9", "true"])
+def test_a_card_that_cannot_be_named_is_an_error_that_says_what_to_do(nvidia_smi, script):
+    nvidia_smi(script)
+    with pytest.raises(runtime.DeviceError, match=r"nvidia-smi.*expected the name.*found:.*`openvino`"):
+        describe("onnxruntime")
+
+
+def test_without_nvidia_smi_the_card_cannot_be_named(nvidia_smi, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(runtime.DeviceError, match="No such file"):
+        describe("onnxruntime")
+    assert nvidia_smi
+
+
+def test_without_cuda_the_device_is_the_cpu(monkeypatch):
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    assert describe("onnxruntime")["device"] == describe("openvino")["device"] != ""
+    assert describe("onnxruntime")["onnxruntime"] == onnxruntime.__version__

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from stages.core import atomic, tables
-from stages.images import images
+from stages.images import archived, images
 from stages.report import __main__ as report_stage
 from stages.report import thumbnails
 from stages.schemas import crops, detections, issues, manifest, masks, model_inputs, predictions
@@ -373,9 +373,9 @@ def test_only_shown_photos_are_read(tmp_path, run, monkeypatch):
     project = Project(tmp_path, ["train"] * 8, per_gallery=2)
     project.write()
     paths, names = [], []
-    load, stored = images.load, images.stored
+    load, read_bytes = images.load, archived.read_bytes
     monkeypatch.setattr(images, "load", lambda path, *rest: paths.append(path) or load(path, *rest))
-    monkeypatch.setattr(images, "stored", lambda pictures, name: names.append(name) or stored(pictures, name))
+    monkeypatch.setattr(archived, "read_bytes", lambda archive, name: names.append(name) or read_bytes(archive, name))
     project.render(run)
     assert len(paths) == 2 + 2  # steps, detections
     assert len(names) == 2 * 2 + 2 * 2 * 2  # steps: crop, padded; masks: tinted and masked, of crop and mask each

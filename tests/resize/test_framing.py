@@ -82,7 +82,7 @@ def stage(tmp_path, run):
             mask_table=tmp_path / "masks.csv",
             out=tmp_path / "out.zip",
             table=tmp_path / "table.csv",
-            metrics=tmp_path / "m.json",
+            details=tmp_path / "m.json",
         )
         return letterbox_table.read(tmp_path / "table.csv"), json.loads((tmp_path / "m.json").read_text())
 

@@ -56,8 +56,8 @@ def stage(tmp_path, run):
         files = {name: tmp_path / f"{name}.csv" for name in ("manifest", "boxes", "detections", "truth")}
         folders = {"maps": tmp_path / "maps", "masks": tmp_path / "masks.zip", "thresholds": tmp_path / "thresholds"}
         run(score, params=tmp_path / "params.yaml", true_masks=tmp_path / "true", metrics=tmp_path / "m.json",
-            **files, **folders)  # fmt: skip
-        return json.loads((tmp_path / "m.json").read_text())
+            details=tmp_path / "details.json", **files, **folders)  # fmt: skip
+        return json.loads((tmp_path / "details.json").read_text())
 
     return call
 
@@ -68,6 +68,9 @@ def test_boxes_masks_and_each_segmenter_alone_are_scored(stage, tmp_path):
     # Of cc: 10 x 20 of 40 x 20 true pixels lie in its crop, all of which the mask claims: 200 / 1400.
     assert metrics["mask"]["n"] == 3 and metrics["mask"]["mean_iou"] == pytest.approx((2 + 1 / 7) / 3, abs=1e-4)
     assert metrics["segmenters"]["b"]["gain"] == 0 and metrics["segmenters"]["a"]["gain"] > 0.2
+    assert json.loads((tmp_path / "m.json").read_text()) == {
+        "recall_50": 0.6667, "mask_iou": metrics["mask"]["mean_iou"],
+    }  # fmt: skip
     moved = pd.read_csv(tmp_path / "thresholds" / "min_score.csv").set_index("value")
     assert moved.loc[[0.1, 0.5, 0.6], "recall_50"].tolist() == [0.6667, 0.6667, 0.0]
     assert moved.loc[[0.1, 0.6], "precision_50"].tolist() == [0.6667, 0.0]

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.stats import bootstrap
 
 from stages.scoring import paired
 
@@ -32,3 +33,18 @@ def test_the_same_photos_give_the_same_interval():
 def test_no_photo_is_an_error():
     with pytest.raises(ValueError, match="found none"):
         paired.paired_bootstrap(np.zeros(0), np.zeros(0))
+
+
+def test_the_interval_is_that_of_scipy_over_groups_of_unequal_size():
+    groups = np.repeat(np.arange(9), np.arange(1, 10))
+    differences = np.random.default_rng(0).normal(size=len(groups))
+    sums, sizes = np.bincount(groups, differences), np.bincount(groups).astype(float)
+    mean = lambda total, size, axis=-1: total.sum(axis=axis) / size.sum(axis=axis)  # noqa: E731
+    rng, options = np.random.default_rng(0), {"paired": True, "vectorized": True, "method": "percentile"}
+    expected = bootstrap((sums, sizes), mean, n_resamples=10_000, rng=rng, **options).confidence_interval
+    found = paired.paired_bootstrap(differences, groups)
+    np.testing.assert_allclose((found.low, found.high), expected, rtol=1e-12)
+
+
+def test_a_single_group_has_an_interval_without_width():
+    assert paired.paired_bootstrap(np.array([1.0, 0.0]), np.array(["a", "a"])) == (0.5, 0.5, 0.5)

@@ -36,13 +36,13 @@ def stage(tmp_path, run, monkeypatch, corners):
 
         (tmp_path / "networks").mkdir(exist_ok=True)
         (tmp_path / "networks" / "u2netp.onnx").write_bytes(content)
-        settings = {"segment": {"runtime": {"batch_size": 2, "engine": "auto", "precision": "f32"}}}
+        settings = {"segment": {"inference": {"batch_size": 2, "engine": "auto", "precision": "f32"}}}
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings | {"segmenters": {"one": view}}))
         tables.write(tmp_path / "boxes.csv", pd.DataFrame(rows, columns=list(crops.COLUMNS)))
         monkeypatch.setattr(runtime, "load", load)
-        paths = {name: tmp_path / name for name in ("crops.zip", "networks", "answers", "maps.zip")}
+        paths = {name: tmp_path / name for name in ("crops.zip", "networks", "cache", "maps.zip")}
         paths = {name.removesuffix(".zip"): path for name, path in paths.items()}
-        files = {"params": tmp_path / "params.yaml", "boxes": tmp_path / "boxes.csv", "metrics": tmp_path / "m.json"}
+        files = {"params": tmp_path / "params.yaml", "boxes": tmp_path / "boxes.csv", "details": tmp_path / "m.json"}
         run(segment_stage, segmenter="one", **paths, **files)
         return json.loads((tmp_path / "m.json").read_text()), loaded, batches
 
@@ -89,17 +89,17 @@ def test_maps_that_were_drawn_before_are_not_drawn_again_and_have_the_same_bytes
     assert stage([first, second], network="u2netp")[2] == [1]
     both = maps_of(tmp_path)
     assert both["aa.png"] == alone["aa.png"] and list(both) == ["aa.png", "bb.png"]
-    shutil.rmtree(tmp_path / "answers")
+    shutil.rmtree(tmp_path / "cache")
     assert stage([first, second], network="u2netp")[2] == [2]
     assert maps_of(tmp_path) == both
     archives.put(tmp_path / "crops.zip", {"aa.jpg": corners(26, 14)})
     assert stage([first, second], network="u2netp")[2] == [1]
 
 
-def test_another_network_view_or_arithmetic_is_another_question(tmp_path, stage):
+def test_another_network_view_or_arithmetic_has_outputs_of_its_own(tmp_path, stage):
     view = {"network": "u2netp"}
     assert stage([row("aa")], **view)[2] == [1] and stage([row("aa")], **view)[2] == []
     for changes in ({"content": b"another"}, {"flip": True}, {"input_px": 64}):
         assert stage([row("aa")], **(view | changes))[2] == [1], changes
         assert stage([row("aa")], **(view | changes))[2] == [], changes
-    assert len(list((tmp_path / "answers").glob("*.sqlite"))) == 3
+    assert len(list((tmp_path / "cache").glob("*.sqlite"))) == 3

@@ -89,5 +89,5 @@ def test_a_map_without_any_difference_is_an_empty_one():
 
 
 def test_an_unknown_network_is_refused_with_the_known_ones():
-    with pytest.raises(SettingsError, match=r"segmenters.*u2netp.*'u2net'"):
-        SegmenterSettings(network="u2net")
+    with pytest.raises(SettingsError, match=r"network: expected one of u2netp.*, found 'u2net'"):
+        SegmenterSettings(network="u2netp").replace(network="u2net")

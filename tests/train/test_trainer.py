@@ -39,12 +39,12 @@ backbones.BACKBONES["one_convolution"] = backbones.Backbone(features, load)
 KILL = ""
 train.main()
 """
-# Dies as by `kill -9` before a step, or where a file is written, which no handler can see coming.
+# Kills itself with SIGKILL, which no handler can catch, before a training step or before a file is replaced.
 DIES = """
 import os, signal
 from stages.train import fit
 from stages.core import atomic
-step, replacing, left = fit._train_step, atomic.replacing, [{left}]
+compile_step, replacing, left = fit.compiled_train_step, atomic.replacing, [{left}]
 
 def count(work):
     def counted(*given):
@@ -54,7 +54,8 @@ def count(work):
         return work(*given)
     return counted
 
-fit._train_step, atomic.replacing = count(step), count(replacing)
+fit.compiled_train_step = lambda *given: count(compile_step(*given))
+atomic.replacing = count(replacing)
 """
 SPLITS = ["train"] * 5 + ["val"] * 2
 
