@@ -30,8 +30,8 @@ def read(files: argparse.Namespace, classes: list[str]) -> list[Features]:
     """What each model's untrained network makes of the photos of train."""
     recipe = settings.read(files.params, "train", TrainSettings)
     runtime.configure(recipe.seed, settings.read(files.params, "runtime", RuntimeSettings).n_threads)
-    chosen = split_data.read(files.data / "letterbox.csv", classes)["train"]
-    pictures = Archive(files.data / "letterbox.zip")
+    chosen = split_data.read(files.data / "model_inputs.csv", classes)["train"]
+    pictures = Archive(files.data / "model_inputs.zip")
     size_hw = dataset.image_size_hw(pictures, chosen)
     found = []
     for name in sorted(settings.load(files.params)["models"]):

@@ -83,15 +83,15 @@ def write(folder: Path, classes: list[str], times: int) -> Files:
         folder / "predictions.csv", Predictions(ids, np.tile(one.probabilities, (times, 1)), list(classes))
     )
     shutil.copytree("metrics", folder / "metrics")
-    found = folder / "suspects.csv"
-    tables.write(found, repeated(issues.read(Path("data/suspects.csv")), times))
-    path = folder / "metrics" / "ensemble.json"
+    issues_path = folder / "issues.csv"
+    tables.write(issues_path, repeated(issues.read(Path("data/issues.csv")), times))
+    path = folder / "metrics" / "ensemble" / "details.json"
     ensemble = json.loads(path.read_text(encoding="utf-8"))
     ensemble["test"]["n"] *= times
     atomic.write_json(path, ensemble)
     return Files(
         **{name: folder / f"{name}.csv" for name in (*_TABLES, "predictions")},
-        suspects=found,
+        issues=issues_path,
         metrics=folder / "metrics",
     )
 
@@ -104,7 +104,7 @@ def main() -> None:
     classes = class_list.read_classes(Path("data/classes.txt"))
     settings = read_settings(Path("params.yaml"), "report", ReportSettings)
     source = Path(yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))["ingest"]["source"])
-    stored = (Archive(Path(f"data/{name}.zip")) for name in ("crops", "masks", "letterbox"))
+    stored = (Archive(Path(f"data/{name}.zip")) for name in ("crops", "masks", "model_inputs"))
     album = thumbnails.ArchiveThumbnails(manifest.photo_root(source), *stored, settings.thumbnail)
     with tempfile.TemporaryDirectory() as folder:
         files = write(Path(folder), classes, -(-wanted // len(manifest.read(Path("data/manifest.csv")))))

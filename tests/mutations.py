@@ -60,7 +60,7 @@ MUTATIONS = [
     Mutation("train/schedule.py", "+ self.first_step", "", "train/test_schedule.py"),
     Mutation("train/training_data.py", "range(first_step * size, total)", "range(first_step, total)",
              "train/test_training_data.py"),
-    Mutation("core/system.py", "len(makers) == 1", "True", "core/test_system.py"),
+    Mutation("core/system.py", "len(vendors) == 1", "True", "core/test_system.py"),
     Mutation("__init__.py", "\"avx2\" not in present", "False", "test_reproducibility.py"),
     Mutation("__init__.py", "os.environ.setdefault(_name, _value)", "pass", "test_reproducibility.py"),
     Mutation("commands/reproduction.py", "max(1.0, abs(self.before))", "1.0", "commands/test_reproduction.py"),

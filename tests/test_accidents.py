@@ -106,5 +106,5 @@ def test_ctrl_c_ends_a_stage_and_its_workers_with_one_line(tmp_path):
     process = rendering(tmp_path)
     os.killpg(process.pid, signal.SIGINT)
     code, last, told = ended(process)
-    assert code == 130 and last == "render: stopped; the same command goes on with what is missing"
+    assert code == 130 and last == "render: interrupted; run the same command again to continue"
     assert "Traceback" not in told and not (tmp_path / "truth.csv").exists()

@@ -1,7 +1,4 @@
-"""Look for faults: models too weak to be sound, labels that out-of-sample answers contradict, photos unlike all others.
-
-Nothing is removed or changed by it; people look and decide.
-"""
+"""Flag weak models, label issues and outliers, for people to act on. Nothing is removed or changed."""
 
 import argparse
 import sys
@@ -9,53 +6,67 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.audit import diagnostics
-from stages.audit.auditing import (
-    PredictionSet,
-    label_issue_table,
-    losses,
-    out_of_sample,
-    outlier_table,
-    record,
-    weak_models,
-)
+from stages.audit import auditing, diagnostics
+from stages.audit.auditing import PredictionSet
 from stages.audit.settings import AuditSettings
-from stages.core import atomic, command, progress, settings, tables
+from stages.core import atomic, command, progress, settings, stale_files, tables
 from stages.schemas import class_list, flags, issues, predictions, split_data
 
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    names = ("params", "table", "classes", "predictions", "blended", "probes", "curves", "suspects", "metrics")
+    names = (
+        "params",
+        "table",
+        "classes",
+        "predictions",
+        "ensemble-predictions",
+        "probes",
+        "curves",
+        "issues",
+        "details",
+    )
     for name in names:
         parser.add_argument(f"--{name}", type=Path, required=True)
     return parser.parse_args()
 
 
+def remove_stale(names: list[str], probes: Path, curves: Path) -> None:
+    """Remove linear probes and training curves of models that params.yaml no longer names."""
+    removed = stale_files.remove(probes, names, "{}_distances.csv", "{}.csv") + stale_files.remove(curves, names, "{}")
+    stale_files.print_removed("audit", removed, "model")
+
+
 def main() -> None:
-    """Parse, load, look, write, tell."""
+    """Read predictions, distances and curves; write the issues and the flags."""
     args = arguments()
     rule = settings.read(args.params, "audit", AuditSettings)
     classes = class_list.read_classes(args.classes)
     splits, names = split_data.read(args.table, classes), sorted(settings.load(args.params)["models"])
-    of_models, of_probes = (
+    remove_stale(names, args.probes, args.curves)
+    models, probes = (
         {name: predictions.read(folder / f"{name}.csv", classes) for name in names}
         for folder in (args.predictions, args.probes)
     )
-    answers = PredictionSet(of_models, of_probes, predictions.read(args.blended, classes))
-    far = [tables.read(args.probes / f"{name}_distances.csv", issues.DISTANCES) for name in names]
-    weak = diagnostics.not_improved(losses(args.curves, names)) + weak_models(answers, splits["val"])
-    wrong = label_issue_table(splits, out_of_sample(answers, splits), classes, rule)
-    doubtful = pd.concat([wrong, outlier_table(splits, far, classes)])[list(issues.COLUMNS)]
-    tables.write(args.suspects, doubtful)
-    found = record(weak, doubtful, splits)
-    atomic.write_json(args.metrics, found)
+    predicted = PredictionSet(models, probes, predictions.read(args.ensemble_predictions, classes))
+    distances = [tables.read(args.probes / f"{name}_distances.csv", issues.DISTANCES) for name in names]
+    weak = diagnostics.not_improved(auditing.losses(args.curves, names)) + auditing.weak_models(
+        predicted, splits["val"]
+    )
+    probabilities = auditing.out_of_sample(predicted, splits)
+    label_issues = auditing.label_issue_table(splits, probabilities, classes, rule)
+    outliers = auditing.outlier_table(splits, distances, classes)
+    issue_table = pd.concat([label_issues, outliers])[list(issues.COLUMNS)]
+    tables.write(args.issues, issue_table)
+    details = auditing.summarise(weak, issue_table, splits)
+    atomic.write_json(args.details, details)
     for flag in weak:
         print(f"audit: {flags.sentence(flag)}", file=sys.stderr)
     if weak:
-        print(f"audit: look for {'; '.join(flags.LIKELY_CAUSES)}", file=sys.stderr)
-    progress.summary("audit", photos=found["photos"], **{kind: found[kind] for kind in issues.KINDS}, flags=len(weak))
+        print(f"audit: likely causes: {'; '.join(flags.LIKELY_CAUSES)}", file=sys.stderr)
+    counts = {f"{kind}s": details[kind] for kind in issues.KINDS}
+    progress.summary("audit", photos=details["photos"], **counts, flags=len(weak))
 
 
 if __name__ == "__main__":

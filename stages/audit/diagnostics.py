@@ -7,44 +7,53 @@ import numpy as np
 from stages.schemas.flags import Flag
 from stages.scoring import paired
 
-# Of accuracy; a model this much below the best one is far below it, if chance does not explain the distance.
-_FAR = 0.1
+# Difference in accuracy from which a model is far below the best one, if the interval excludes zero.
+_FAR_BELOW = 0.1
 
 
 def weak_models(
-    right: Mapping[str, np.ndarray], probes: Mapping[str, np.ndarray], labels: np.ndarray, groups: Sequence[str]
+    correct: Mapping[str, np.ndarray],
+    probe_correct: Mapping[str, np.ndarray],
+    labels: np.ndarray,
+    groups: Sequence[str],
 ) -> list[Flag]:
-    """Return what to suspect; `right` and `probes` hold by model whether it, or its probe, names each of N val photos
-    (N,) bool rightly, `labels` (N,) are the true classes. Nothing without a photo.
+    """Return the flags `not_above_probe`, `near_chance` and `far_below_best`; none without photos.
+
+    `correct` and `probe_correct` hold by model, (N,) bool, whether it and its linear probe are correct on each of the
+    N photos of val; `labels` (N,) are the true classes, `groups` N ids of near-duplicates.
     """
     if not len(labels):
         return []
-    places = np.array(groups)
-    commonest = labels == np.bincount(labels).argmax()
-    best = max(right, key=lambda name: right[name].mean())
-    found = []
-    for name, own in right.items():
+    group_ids = np.array(groups)
+    is_most_frequent = labels == np.bincount(labels).argmax()
+    best = max(correct, key=lambda name: correct[name].mean())
+    flags = []
+    for name, own in correct.items():
         over_probe, over_chance, over_best = (
-            paired.paired_bootstrap(own.astype(float) - other.astype(float), places)
-            for other in (probes[name], commonest, right[best])
+            paired.paired_bootstrap(own.astype(float) - other.astype(float), group_ids)
+            for other in (probe_correct[name], is_most_frequent, correct[best])
         )
-        gaps = {
+        rules = {
             "not_above_probe": (over_probe, over_probe.mean <= 0 and not own.all()),
             "near_chance": (over_chance, over_chance.low <= 0),
-            "far_below_best": (over_best, over_best.mean <= -_FAR and over_best.high < 0),
+            "far_below_best": (over_best, over_best.mean <= -_FAR_BELOW and over_best.high < 0),
         }
-        found += [Flag(name, kind, {**gap._asdict(), "n": len(labels)}) for kind, (gap, is_so) in gaps.items() if is_so]
-    return found
+        flags += [
+            Flag(name, kind, {**difference._asdict(), "n": len(labels)})
+            for kind, (difference, is_flagged) in rules.items()
+            if is_flagged
+        ]
+    return flags
 
 
 def not_improved(losses: Mapping[str, Sequence[float]]) -> list[Flag]:
-    """Return the models whose training gained nothing; `losses` holds by model the log loss on val, epoch by epoch.
+    """Return the flags `no_gain_over_head`; `losses` holds by model the log loss on val of each epoch.
 
-    Epoch 0, the first, is the linear head; with none after it nothing was tried, and nothing is said.
+    Epoch 0, the first, is the linear head. A model without a later epoch is not flagged.
     """
     pairs = {name: (curve[0], min(curve[1:])) for name, curve in losses.items() if len(curve) > 1}
     return [
-        Flag(name, "head_kept", {"before": before, "least": least})
+        Flag(name, "no_gain_over_head", {"before": before, "least": least})
         for name, (before, least) in pairs.items()
         if least >= before
     ]

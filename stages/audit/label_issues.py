@@ -1,6 +1,6 @@
-"""Labels that out-of-sample probabilities contradict, found by confident learning.
+"""Label issues by confident learning on out-of-sample probabilities.
 
-Northcutt, Jiang & Chuang 2021, arXiv:1911.00068, in cleanlab's own implementation.
+Northcutt, Jiang & Chuang 2021, arXiv:1911.00068, as implemented in cleanlab.
 """
 
 import warnings
@@ -9,18 +9,18 @@ import numpy as np
 
 
 def find_label_issues(labels: np.ndarray, probabilities: np.ndarray, max_probability: float) -> np.ndarray:
-    """Return which of N photos are likely to be labelled wrongly, (N,) bool.
+    """Return which of N labels are likely wrong, (N,) bool.
 
-    `probabilities` (N, C) must come from models that did not see the photo while they learned, or its label wins.
-    Confident learning puts weak models' errors down to the labels; a label of more than `max_probability` is spared.
+    `probabilities` (N, C) must be out of sample: a model trained on a photo reproduces its label. Confident learning
+    attributes the errors of weak models to the labels, so labels of more than `max_probability` are excluded.
     """
     if len(np.unique(labels)) < 2:
-        # Nothing to be confused with.
+        # With a single class no label can be confused with another.
         return np.zeros(len(labels), dtype=bool)
-    from cleanlab.filter import find_label_issues  # seconds to import, and needed here alone
+    from cleanlab.filter import find_label_issues  # takes seconds to import, and only this function needs it
 
     with warnings.catch_warnings():
-        # A class without a label has no wrong one either.
+        # cleanlab warns of classes without labels; they have no label issues.
         warnings.filterwarnings("ignore", "May not flag all label issues", UserWarning)
-        found = np.asarray(find_label_issues(labels, probabilities, n_jobs=1), dtype=bool)
-    return found & (probabilities[np.arange(len(labels)), labels] <= max_probability)
+        is_issue = np.asarray(find_label_issues(labels, probabilities, n_jobs=1), dtype=bool)
+    return is_issue & (probabilities[np.arange(len(labels)), labels] <= max_probability)

@@ -6,8 +6,6 @@ from stages.core.settings import Settings, Share
 
 
 class AuditSettings(Settings):
-    """When a label is listed as an issue."""
+    """Which labels are listed as issues."""
 
-    max_probability: Share = Field(
-        0.1, description="a label of a higher out-of-sample probability is no label issue, whatever else points to it"
-    )
+    max_probability: Share = Field(0.1, description="labels of a higher out-of-sample probability are not listed")

@@ -22,7 +22,9 @@ class Grid(Settings):
     baseline: str = Field(description="the arm that the others are compared with")
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = Field(description="values of `train.seed`")
     common: tuple[Override, ...] = Field(description="`parameter=value` of all arms that do not set the same parameter")
-    arms: dict[Name, tuple[Override, ...]] = Field(description="`parameter=value` of each arm, by name")
+    arms: Annotated[dict[Name, tuple[Override, ...]], Field(min_length=1)] = Field(
+        description="`parameter=value` of each arm, by name"
+    )
 
     @field_validator("seeds")
     @classmethod

@@ -59,8 +59,8 @@ def predict_split(folder: Path) -> SplitPredictions:
     models = fitting.read_models(folder / "params.yaml", folder / "data/predictions", classes)
     stacked = fitting.stack(models, val.image_ids + test.image_ids)
     best_single = fitting.alternatives(stacked, val, rule)["best_single"]
-    probabilities = stacked.of(test)
-    return SplitPredictions(test, fitting.fit(stacked, val, rule).mix(probabilities), best_single(probabilities))
+    probabilities = stacked.select(test)
+    return SplitPredictions(test, fitting.fit(stacked, val, rule).ensemble(probabilities), best_single(probabilities))
 
 
 def pool(splits: list[SplitPredictions]) -> SplitPredictions:
@@ -79,8 +79,8 @@ def table_row(name: str, split: SplitPredictions) -> dict[str, str | float | int
     """The row of one split: the scores of the ensemble and its gain over the best single model."""
     summary = scores.summary(split.test.labels, split.ensemble, split.test.groups)
     gain = fitting.gain(split.ensemble, split.single, split.test)
-    columns = ("n", "accuracy", "accuracy_low", "accuracy_high", "log_loss", "ece", "ece_by_chance")
-    gains = {f"gain_{key}": gain[key] for key in ("log_loss", "low", "high", "accuracy")}
+    columns = ("n", "accuracy", "accuracy_low", "accuracy_high", "log_loss", "ece", "ece_if_calibrated")
+    gains = {f"gain_{key}": gain[key] for key in ("log_loss", "log_loss_low", "log_loss_high", "accuracy")}
     return {"split": name, **{key: summary[key] for key in columns}, **gains}
 
 
@@ -116,8 +116,8 @@ def markdown(table: pd.DataFrame, name: str, overrides: list[str]) -> str:
 def _line(row: Mapping[Hashable, Any]) -> str:
     return (
         f"| {row['split']} | {row['n']} | {row['accuracy']:.3f} | {row['log_loss']:.3f} "
-        f"| {row['ece']:.3f} ({row['ece_by_chance']:.3f}) "
-        f"| {row['gain_log_loss']:+.3f} ({row['gain_low']:+.3f} to {row['gain_high']:+.3f}) |"
+        f"| {row['ece']:.3f} ({row['ece_if_calibrated']:.3f}) "
+        f"| {row['gain_log_loss']:+.3f} ({row['gain_log_loss_low']:+.3f} to {row['gain_log_loss_high']:+.3f}) |"
     )
 
 

@@ -1,7 +1,7 @@
-"""Pictures of one kind in one file: a ZIP archive, which any file manager opens, with nothing compressed again.
+"""Many small files, such as images, in one uncompressed ZIP archive, which any file manager opens.
 
-DVC looks at every file of a folder for every stage that reads it, each time it is asked what changed, and stores on
-the network take one large file sooner than as much in small ones.
+For every stage that reads a folder, DVC checks each file of it whenever it looks for changes; and one large file is
+faster to store on the network than many small ones.
 """
 
 import errno
@@ -14,13 +14,13 @@ from pathlib import Path
 
 from stages.core import atomic
 
-# What a damaged archive makes the library raise.
+# What `zipfile` raises on a damaged archive.
 _BROKEN = (OSError, EOFError, RuntimeError, ValueError, struct.error, zlib.error, zipfile.BadZipFile)
 _UNIX, _READABLE_FILE = 3, 0o100644 << 16
 
 
 class ArchiveError(ValueError):
-    """An archive, or a picture in it, is not there or is damaged; `reason` is a short code for tables."""
+    """An archive, or a member of it, is missing or damaged; `reason` is a short code for tables."""
 
     def __init__(self, reason: str, text: str) -> None:
         super().__init__(text)
@@ -29,9 +29,9 @@ class ArchiveError(ValueError):
 
 @contextmanager
 def writing(path: Path) -> Iterator[Callable[[str, bytes], None]]:
-    """Yield a function that adds a picture, by name and bytes; the archive is there, whole, once the block has ended.
+    """Yield a function that adds a member, by name and bytes; the archive appears, complete, when the block ends.
 
-    The same pictures in the same order give the same bytes: no time, no user and no system is kept.
+    The same members in the same order give the same bytes: no time, user or system is stored.
     """
     atomic.clear(path)
     with atomic.replacing(path) as unfinished, zipfile.ZipFile(unfinished, "w") as file:
@@ -45,9 +45,9 @@ def writing(path: Path) -> Iterator[Callable[[str, bytes], None]]:
 
 
 class Archive:
-    """The pictures that a stage wrote, by name; any number of threads may read at once.
+    """An archive to read from, by any number of threads at once.
 
-    Raises ArchiveError when the file at `path` is not there or is no archive.
+    Raises ArchiveError when the file at `path` is missing or is not an archive.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,19 +55,19 @@ class Archive:
         try:
             self._file = zipfile.ZipFile(path)
         except _BROKEN as error:
-            text = f"{path}: expected an archive of pictures, found: {error}; run `dvc repro`"
+            text = f"{path}: expected a ZIP archive, found: {error}; run `dvc repro`"
             raise ArchiveError("missing", text) from None
 
     @property
     def names(self) -> list[str]:
-        """The names of all pictures, in the order in which they were added."""
+        """The names of all members, in the order in which they were added."""
         return self._file.namelist()
 
     def __contains__(self, name: str) -> bool:
         return name in self._file.NameToInfo
 
     def read(self, name: str) -> bytes:
-        """The bytes of a picture.
+        """The bytes of a member.
 
         Raises ArchiveError with the reason `missing`, or `truncated` where the bytes are not those that were written,
         and OSError naming the archive when the disk fails.
@@ -75,10 +75,10 @@ class Archive:
         try:
             return self._file.read(name)
         except KeyError:
-            text = f"{self.path}: expected a picture {name}, found none; run `dvc repro`"
+            text = f"{self.path}: expected a file {name} in the archive, found none; run `dvc repro`"
             raise ArchiveError("missing", text) from None
         except _BROKEN as error:
-            # A failing disk, not a damaged archive: of bytes, only a place before the file's start makes an OSError.
+            # EINVAL comes from a damaged archive (an offset before the file's start), other OSErrors from the disk.
             if isinstance(error, OSError) and error.errno != errno.EINVAL:
                 raise OSError(error.errno, error.strerror, str(self.path)) from None
             text = f"{self.path}: {name} is damaged: {error}; delete the archive and run `dvc repro`"

@@ -1,6 +1,6 @@
-"""Arrays by name in one .npz file, as `numpy.load` reads it, with bytes that depend on the arrays alone.
+"""Arrays by name in one .npz file, as `numpy.load` reads it, whose bytes depend on the arrays alone.
 
-Those of `numpy.savez` change with Python: 3.11.2 and 3.11.7 write the heads of an archive's members in two ways.
+Those of `numpy.savez` depend on Python: 3.11.2 and 3.11.7 write the headers of archive members in two ways.
 """
 
 import io
@@ -13,7 +13,7 @@ from stages.core import archive
 
 
 def write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays of any shape and type but objects, whole or not at all. Raises ValueError on objects."""
+    """Write arrays of any shape and dtype except object, completely or not at all. Raises ValueError on objects."""
     with archive.writing(path) as add:
         for name, array in arrays.items():
             stream = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Many files in order, decoded ahead in threads, handed on in batches; memory does not grow with their number."""
+"""Ordered processing in threads, and batches; memory does not grow with the number of items."""
 
 import os
 from collections import deque
@@ -14,9 +14,9 @@ Value = TypeVar("Value")
 def ordered_thread_map(
     function: Callable[[Key], Value], keys: Iterable[Key], ahead: int
 ) -> Iterator[tuple[Key, Value]]:
-    """Yield `(key, function(key))` in the order of `keys`, working in threads on at most `ahead` keys at once.
+    """Yield `(key, function(key))` in the order of `keys`, computed in threads for at most `ahead` keys at once.
 
-    OpenCV, Pillow and the networks release Python's lock, so threads are enough.
+    OpenCV, Pillow and the networks release Python's global lock, so threads are enough.
     """
     remaining = iter(keys)
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -1,4 +1,4 @@
-"""A Python environment of its own, made from a lock file on demand, for what cannot live beside everything else."""
+"""A separate Python environment, made from a lock file on demand, for packages that conflict with the project's."""
 
 import hashlib
 import shutil
@@ -16,22 +16,22 @@ class SetupError(RuntimeError):
 
 
 def ensure(folder: Path, requirements: Path) -> Path:
-    """The interpreter of the environment in `folder`, which is made anew unless it was made from `requirements`.
+    """The interpreter of the environment in `folder`, which is created again unless it was made from `requirements`.
 
-    `requirements` pins every package with its hash. A mark is written last, so that what an interruption left is
-    never taken for an environment. Raises SetupError, which says what is missing.
+    `requirements` pins every package with its hash. A marker file is written last, so that an interrupted installation
+    is never used. Raises SetupError, which says what is missing.
     """
-    python, mark = folder / "bin" / "python", folder / "made_from"
+    python, marker = folder / "bin" / "python", folder / "made_from"
     digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
-    if mark.is_file() and mark.read_text(encoding="utf-8") == digest:
+    if marker.is_file() and marker.read_text(encoding="utf-8") == digest:
         return python
     print(f"{folder}: making the environment of {requirements}", flush=True)
     _run([find_python(), "-m", "venv", "--clear", str(folder)], "the venv module; try: apt-get install python3.11-venv")
     install = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
-    # Nothing to resolve: the file names every package, and older releases of pip resolve extras past its pins.
+    # Nothing is resolved: the file lists every package, and older releases of pip resolve extras past its pins.
     install += ["--no-deps", "--require-hashes", "-r", str(requirements)]
     _run(install, f"every package of {requirements} from pip's registry")
-    atomic.write_text(mark, digest)
+    atomic.write_text(marker, digest)
     return python
 
 
@@ -40,13 +40,13 @@ def find_python() -> str:
     if sys.version_info[:2] == _VERSION:
         return sys.executable
     name = "python{}.{}".format(*_VERSION)
-    found = shutil.which(name)
-    if found is None:
+    path = shutil.which(name)
+    if path is None:
         raise SetupError(f"{name}: expected this command on the path, found none; try: apt-get install {name}-venv")
-    return found
+    return path
 
 
 def _run(command: list[str], expected: str) -> None:
     code = subprocess.run(command, check=False).returncode
     if code != 0:
-        raise SetupError(f"{' '.join(command)}: expected {expected}; found exit code {code}, its message stands above")
+        raise SetupError(f"{' '.join(command)}: expected {expected}; found exit code {code}; see its message above")

@@ -1,4 +1,4 @@
-"""What a stage tells the person who waits for it: a bar while it works, one line of counts at its end."""
+"""Progress of a stage: a bar while it runs, one line of counts at its end."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -19,15 +19,16 @@ def track(iterable: Iterable[Item], total: int, unit: str, desc: str) -> Iterato
 
 
 def summary(verb: str, **counts: object) -> None:
-    """Print the one closing line of a stage, such as `ingest: 612 photos, 8 unreadable`, and on standard
-    error how many packages have other versions than the lock file says.
+    """Print the closing line of a stage, such as `ingest: 612 photos, 8 unreadable`.
+
+    If installed packages differ from the lock file, also print a warning to standard error.
     """
     print(f"{verb}: " + ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in counts.items()))
-    found = system.drift_from(_LOCK)
-    if found:
-        others = f"{'; '.join(found[:3])}{' ...' if len(found) > 3 else ''}"
+    differences = system.drift_from(_LOCK)
+    if differences:
+        first = f"{'; '.join(differences[:3])}{' ...' if len(differences) > 3 else ''}"
         print(
-            f"{verb}: {len(found)} packages are not those of {_LOCK} ({others}): results may differ; "
+            f"{verb}: {len(differences)} packages differ from {_LOCK} ({first}): results may differ; "
             "run `make -B .venv/ready`",
             file=sys.stderr,
         )

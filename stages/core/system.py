@@ -1,4 +1,4 @@
-"""What results are made with: the packages beside those that are locked, the CPU."""
+"""The system that results depend on: installed and locked packages, the CPU."""
 
 import platform
 import re
@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 import stages
 
-# What decides which instructions the engines take, and so the last digits of what they compute.
+# The CPU features by which the engines choose instructions, and so the last digits of their outputs.
 _FEATURES = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "asimd", "bf16")
 
 
@@ -20,21 +20,21 @@ HardwareMatch = Literal["same", "kernels", "other"]
 
 
 def locked(path: Path) -> dict[str, str]:
-    """The version of every package that a lock file of pip names for this machine, by canonical name."""
+    """The version of every package that a pip lock file lists for this machine, by canonical name."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    stated = [Requirement(line.split(" \\")[0]) for line in lines if re.match(r"[A-Za-z0-9]", line)]
-    meant = [found for found in stated if found.marker is None or found.marker.evaluate()]
-    return {canonicalize_name(found.name): str(found.specifier).removeprefix("==") for found in meant}
+    listed = [Requirement(line.split(" \\")[0]) for line in lines if re.match(r"[A-Za-z0-9]", line)]
+    applicable = [package for package in listed if package.marker is None or package.marker.evaluate()]
+    return {canonicalize_name(package.name): str(package.specifier).removeprefix("==") for package in applicable}
 
 
 def installed() -> dict[str, str]:
     """The version of every package that this interpreter would import, by canonical name."""
-    found = ((item.metadata["Name"], item.version) for item in metadata.distributions())
-    return {canonicalize_name(name): version for name, version in found if name}
+    versions = ((item.metadata["Name"], item.version) for item in metadata.distributions())
+    return {canonicalize_name(name): version for name, version in versions if name}
 
 
 def drift(wanted: Mapping[str, str], present: Mapping[str, str]) -> list[str]:
-    """What differs of the packages `wanted` from those `present`, one line each, such as `numpy 1.0, locked 2.0`."""
+    """The packages of `wanted` that differ in `present`, one line each, such as `numpy 1.0, locked 2.0`."""
     return [
         f"{name} {present.get(name, 'missing')}, locked {version}"
         for name, version in sorted(wanted.items())
@@ -43,39 +43,39 @@ def drift(wanted: Mapping[str, str], present: Mapping[str, str]) -> list[str]:
 
 
 def drift_from(path: Path) -> list[str]:
-    """What differs of the installed packages from those of a lock file; nothing where there is no such file."""
+    """The installed packages that differ from a lock file, as of `drift`; none where there is no such file."""
     return drift(locked(path), installed()) if path.is_file() else []
 
 
 def cpu(information: str) -> dict[str, object]:
-    """Maker, family, model, relevant features of the first CPU in the text of `/proc/cpuinfo`, which may be empty."""
+    """Vendor, family, model, relevant features of the first CPU in the text of `/proc/cpuinfo`, which may be empty."""
     first = information.partition("\n\n")[0]
-    facts = dict(re.findall(r"^(\w[\w ]*?)\s*: (.*)$", first, re.MULTILINE))
-    flags = (facts.get("flags") or facts.get("Features") or "").split()
+    fields = dict(re.findall(r"^(\w[\w ]*?)\s*: (.*)$", first, re.MULTILINE))
+    flags = (fields.get("flags") or fields.get("Features") or "").split()
     return {
         "machine": platform.machine(),
-        "vendor": facts.get("vendor_id", ""),
-        "family": " ".join(facts[name] for name in ("cpu family", "model") if name in facts),
-        "model": facts.get("model name", platform.processor() or "unknown"),
+        "vendor": fields.get("vendor_id", ""),
+        "family": " ".join(fields[name] for name in ("cpu family", "model") if name in fields),
+        "model": fields.get("model name", platform.processor() or "unknown"),
         "features": [name for name in _FEATURES if name in flags],
     }
 
 
 def match_hardware(one: Mapping[str, Any], other: Mapping[str, Any]) -> HardwareMatch:
-    """How far two machines compute alike; each is told by its `cpu` and its `reproducibility`.
+    """Which results two machines share; each is described by its `cpu` and its `reproducibility`.
 
-    `same`: the same CPU and setting. `kernels`: CPUs of one maker, both held to AVX2. There networks that are asked
-    give the same bytes; training may not, since TensorFlow cuts its work to the sizes of the caches.
+    `same`: the same CPU and setting, hence the same bytes. `kernels`: CPUs of one vendor, both restricted to AVX2: the
+    same bytes in inference, but perhaps not in training, where TensorFlow's block sizes depend on the caches.
     """
     if (one["cpu"], one["reproducibility"]) == (other["cpu"], other["reproducibility"]):
         return "same"
     both = one, other
-    is_held = all(m["reproducibility"] == stages.BITS and {"avx2", "fma"} <= set(m["cpu"]["features"]) for m in both)
-    makers = {(machine["cpu"]["machine"], machine["cpu"]["vendor"]) for machine in both}
-    return "kernels" if is_held and len(makers) == 1 else "other"
+    is_avx2 = all(m["reproducibility"] == stages.BITS and {"avx2", "fma"} <= set(m["cpu"]["features"]) for m in both)
+    vendors = {(machine["cpu"]["machine"], machine["cpu"]["vendor"]) for machine in both}
+    return "kernels" if is_avx2 and len(vendors) == 1 else "other"
 
 
 def this_cpu() -> dict[str, object]:
-    """Maker, family, model and relevant features of this machine's CPU."""
+    """Vendor, family, model and relevant features of this machine's CPU."""
     path = Path("/proc/cpuinfo")
     return cpu(path.read_text(encoding="utf-8") if path.is_file() else "")

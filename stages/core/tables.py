@@ -1,4 +1,4 @@
-"""CSV tables between stages: written in a fixed form, checked when read."""
+"""CSV tables between stages: written in a fixed format, checked when read."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,14 +7,14 @@ import pandas as pd
 
 from stages.core import atomic
 
-# No text is taken for a missing value: a class may be called "None", "NA" or "nan".
+# No text is read as a missing value: a class may be called "None", "NA" or "nan".
 _TEXT_KINDS = ("str", "string")
-# Beyond it floats, in which numbers are parsed, skip whole numbers.
+# Integers are parsed as floats, which represent every integer up to this one.
 _MAX_INT = 2**53
 
 
 class TableError(ValueError):
-    """A table lacks a column, holds a value of the wrong kind, or breaks a rule of its format."""
+    """A table lacks a column, has a value of the wrong type, or breaks a rule of its format."""
 
 
 def write(path: Path, frame: pd.DataFrame) -> None:
@@ -50,8 +50,8 @@ def require(path: Path, good: "pd.Series[bool]", values: "pd.Series", rule: str)
     """Raise TableError with the first of `values` for which `good` is false; `rule` is what was expected."""
     if not good.all():
         row = int((~good).to_numpy().argmax())
-        found = values.iloc[row]
-        raise TableError(f"{path}: column `{values.name}`, row {row + 2}: expected {rule}, found {found!r}")
+        value = values.iloc[row]
+        raise TableError(f"{path}: column `{values.name}`, row {row + 2}: expected {rule}, found {value!r}")
 
 
 def require_same_rows(path: Path, frame: pd.DataFrame, other_path: Path, other: pd.DataFrame) -> None:

@@ -1,4 +1,4 @@
-"""Find every object in every usable photo, down to a low score, so that no later rule needs the network again."""
+"""Detect every object in every usable photo, down to a low score, so that no later rule needs inference again."""
 
 import argparse
 from pathlib import Path

@@ -37,9 +37,7 @@ def main() -> None:
     splits = split_data.read(args.table, classes)
     val, test = splits["val"], splits["test"]
     remove_stale(args.params, args.predictions, args.ensemble.parent)
-    stacked = fitting.stack(
-        fitting.read_models(args.params, args.predictions, classes), val.image_ids + test.image_ids
-    )
+    stacked = fitting.stack(fitting.read_models(args.params, args.predictions, classes), val.image_ids + test.image_ids)
     fitting.warn_of_manual_weights(rule)
     fitted = fitting.fit(stacked, val, rule)
     predicted = Predictions(stacked.image_ids, fitted.ensemble(stacked.probabilities), classes)

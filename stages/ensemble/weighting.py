@@ -99,7 +99,7 @@ def _greedy(true_probabilities: np.ndarray) -> tuple[np.ndarray, str]:
 
 
 def _optimality_gap(weights: np.ndarray, true_probabilities: np.ndarray) -> float:
-    """The largest possible distance of the log loss of `weights` from the minimum, by convexity (Jaggi 2013, sec. 2)."""
+    """The largest possible distance of the log loss of `weights` from its minimum (Jaggi 2013, section 2)."""
     gradient = -(true_probabilities / (weights @ true_probabilities)).mean(axis=1)
     return float(max(0.0, weights @ gradient - gradient.min()))
 

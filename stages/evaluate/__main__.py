@@ -1,4 +1,4 @@
-"""Score one trained model by itself on the val and test photos, nothing of them varied by chance."""
+"""Score one trained model on val and test, with test-time augmentation by params.yaml, and fit its temperature."""
 
 import argparse
 from pathlib import Path
@@ -9,7 +9,7 @@ from stages.core import atomic, command, progress, settings, tables
 from stages.core.archive import Archive
 from stages.core.runtime_settings import RuntimeSettings
 from stages.evaluate import tta
-from stages.evaluate.evaluation import _SCORED, compare_views, joined, predict, report
+from stages.evaluate.evaluation import SCORED_SPLITS, compare_tta_modes, predict_views, score, to_table
 from stages.evaluate.settings import TtaSettings
 from stages.schemas import class_list, predictions, split_data
 
@@ -17,15 +17,18 @@ from stages.schemas import class_list, predictions, split_data
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", required=True, help="name of the model, for the line of counts")
-    parser.add_argument("--models", type=Path, required=True, help="the folder of all models")
-    for name in ("params", "table", "photos", "classes", "predictions", "metrics", "tables"):
+    parser.add_argument("--model", required=True, help="name of an entry of `models` in params.yaml")
+    parser.add_argument("--models", type=Path, required=True, help="folder of the trained models")
+    parser.add_argument("--metrics", type=Path, required=True, help="figures that DVC compares between experiments")
+    parser.add_argument("--details", type=Path, required=True, help="all other figures")
+    parser.add_argument("--tables", type=Path, required=True, help="folder of the tables for plots")
+    for name in ("params", "table", "photos", "classes", "predictions"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     return parser.parse_args()
 
 
 def main() -> None:
-    """Parse, load, predict, score, write."""
+    """Load the model, predict, score, write."""
     args = arguments()
     loader = settings.read(args.params, "train", LoaderSettings, subset=True)
     rule = settings.read(args.params, "tta", TtaSettings)
@@ -33,19 +36,21 @@ def main() -> None:
     classes = class_list.read_classes(args.classes)
     splits = split_data.read(args.table, classes)
     model = inference.load(args.models / args.model / "model.keras", len(classes))
-    looked = predict(model, splits, Archive(args.photos), loader, tta.max_views(rule))
+    by_view = predict_views(model, splits, Archive(args.photos), loader, tta.max_views(rule))
     predicted = {
         name: tta.predict_tta(tta.from_precomputed(rows), rows.shape[1], rule).probabilities
-        for name, rows in looked.items()
+        for name, rows in by_view.items()
     }
-    found = report(splits, predicted, classes)
-    views = {name: compare_views(splits[name].labels, rows, rule) for name, rows in looked.items()}
-    predictions.write(args.predictions, joined(splits, predicted, classes))
-    atomic.write_json(args.metrics, found.metrics | {"tta": views})
-    tables.write(args.tables / "confusion.csv", found.confusion)
-    tables.write(args.tables / "classes.csv", found.per_class)
-    tables.write(args.tables / "reliability.csv", found.reliability)
-    progress.summary(f"evaluate {args.model}", **{name: found.metrics[name]["n"] for name in _SCORED}, device=system)
+    evaluation = score(splits, predicted, classes)
+    modes = {name: compare_tta_modes(splits[name].labels, rows, rule) for name, rows in by_view.items()}
+    predictions.write(args.predictions, to_table(splits, predicted, classes))
+    atomic.write_json(args.metrics, evaluation.compared)
+    atomic.write_json(args.details, evaluation.details | {"tta": modes})
+    tables.write(args.tables / "confusion.csv", evaluation.confusion)
+    tables.write(args.tables / "classes.csv", evaluation.per_class)
+    tables.write(args.tables / "reliability.csv", evaluation.reliability)
+    counts = {name: len(splits[name].labels) for name in SCORED_SPLITS}
+    progress.summary(f"evaluate {args.model}", **counts, device=system)
 
 
 if __name__ == "__main__":

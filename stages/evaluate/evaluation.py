@@ -1,4 +1,4 @@
-"""Score one trained model by itself on the val and test photos, nothing of them varied by chance."""
+"""Score one trained model on val and test, without augmentation."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -20,56 +20,66 @@ from stages.schemas.split_data import SplitData
 from stages.scoring import calibration, scores
 from stages.scoring.probabilities import log_loss, normalised
 
-_SCORED = ("val", "test")
+SCORED_SPLITS = ("val", "test")
+_COMPARED = ("accuracy", "log_loss", "ece")
 
 
-class Report(NamedTuple):
-    """`metrics` by split, and the temperature with what it mends; of test alone: `confusion`, a row per photo,
-    `per_class`, a row per class, and `reliability`, a row per bin of confidence before and after tempering.
+class Evaluation(NamedTuple):
+    """`details`: the scores by split and the temperature fitted on val. Tables of test: `confusion`, a row per photo;
+    `per_class`, a row per class; `reliability`, a row per bin of confidence, uncalibrated and calibrated.
     """
 
-    metrics: dict[str, Any]
+    details: dict[str, Any]
     confusion: pd.DataFrame
     per_class: pd.DataFrame
     reliability: pd.DataFrame
 
+    @property
+    def compared(self) -> dict[str, float]:
+        """The scores on test that DVC compares between experiments; empty without test photos."""
+        return {name: self.details["test"][name] for name in _COMPARED if name in self.details["test"]}
 
-def report(splits: dict[str, SplitData], predicted: dict[str, np.ndarray], classes: list[str]) -> Report:
-    """Score the probabilities (N, C) predicted for the photos of val and of test; either may be empty.
 
-    The temperature is fitted on val; the rest are figures of the model as it is.
+def score(splits: dict[str, SplitData], predicted: dict[str, np.ndarray], classes: list[str]) -> Evaluation:
+    """Score the probabilities (N, C) by split; val and test may be empty.
+
+    All scores are of uncalibrated probabilities, except those named `_calibrated`.
     """
-    found: dict[str, Any] = {
-        name: scores.summary(splits[name].labels, predicted[name], splits[name].groups) for name in _SCORED
+    details: dict[str, Any] = {
+        name: scores.summary(splits[name].labels, predicted[name], splits[name].groups) for name in SCORED_SPLITS
     }
     labels, test = splits["test"].labels, predicted["test"]
-    val = splits["val"].labels
-    found["temperature"] = calibration.fit_temperature(predicted["val"], val) if len(val) else 1.0
-    mended = calibration.apply_temperature(test, found["temperature"])
+    val_labels = splits["val"].labels
+    details["temperature"] = calibration.fit_temperature(predicted["val"], val_labels) if len(val_labels) else 1.0
+    calibrated = calibration.apply_temperature(test, details["temperature"])
     if len(labels):
-        found["test"]["ece_tempered"] = calibration.expected_calibration_error(labels, mended)
-        found["test"]["log_loss_tempered"] = log_loss(labels, mended)
-    curves = {"as it is": test, "tempered": mended}
-    reliability = pd.concat([calibration.reliability(labels, rows).assign(model=name) for name, rows in curves.items()])
-    return Report(found, scores.confusion(labels, test, classes), scores.per_class(labels, test, classes), reliability)
+        details["test"]["ece_calibrated"] = calibration.expected_calibration_error(labels, calibrated)
+        details["test"]["log_loss_calibrated"] = log_loss(labels, calibrated)
+    by_name = {"uncalibrated": test, "calibrated": calibrated}
+    reliability = pd.concat(
+        [calibration.reliability(labels, rows).assign(model=name) for name, rows in by_name.items()]
+    )
+    return Evaluation(
+        details, scores.confusion(labels, test, classes), scores.per_class(labels, test, classes), reliability
+    )
 
 
-def predict(
-    model: keras.Model, splits: dict[str, SplitData], pictures: Archive, loader: LoaderSettings, n_views: int
+def predict_views(
+    model: keras.Model, splits: dict[str, SplitData], images: Archive, loader: LoaderSettings, n_views: int
 ) -> dict[str, np.ndarray]:
-    """Return the probabilities (V, N, C) of the first V views of the photos of val and of test, among `pictures`."""
+    """Return the probabilities (V, N, C) of the first V views of the photos of val and of test."""
     size_hw = model.input_shape[1:3]
-    found = {}
-    for name in _SCORED:
-        source = ImageSource.of(pictures, splits[name], size_hw)
+    predicted = {}
+    for name in SCORED_SPLITS:
+        source = ImageSource.of(images, splits[name], size_hw)
         batches = dataset.in_order(source, loader.batch_size)
         track = progress.track(batches, -(-len(source.names) // loader.batch_size), "batch", name)
-        found[name] = apply_views(model, track, len(source.names), tta_views.VIEWS[:n_views])
-    return found
+        predicted[name] = apply_views(model, track, len(source.names), tta_views.VIEWS[:n_views])
+    return predicted
 
 
 def apply_views(model: keras.Model, batches: Iterable[np.ndarray], n_photos: int, views: Sequence[View]) -> np.ndarray:
-    """Apply `model` to every view of every photo, in batches of one shape; rows (V, `n_photos`, C)."""
+    """Predict every view of every photo, in batches of one shape; probabilities (V, `n_photos`, C)."""
     rows = [
         np.stack([np.asarray(model.predict_on_batch(tta_views.apply_transform(batch, view))) for view in views])
         for batch in batches
@@ -80,31 +90,32 @@ def apply_views(model: keras.Model, batches: Iterable[np.ndarray], n_photos: int
 
 
 def tta_modes(rule: TtaSettings) -> dict[str, TtaSettings]:
-    """Return the ways of looking that can be compared with the views of `rule`: none but the first, those of every
-    photo, adaptive, and all for all.
+    """Return the modes that can be scored with the views of `rule`: `none`, the first view alone; `fixed`, the first
+    `min_views`; `adaptive`; `all`, all views of every photo. Empty without augmentation.
     """
-    found = {"none": rule.replace(mode="none"), "fixed": rule.replace(mode="fixed")}
+    modes = {"none": rule.replace(mode="none"), "fixed": rule.replace(mode="fixed")}
     if rule.mode == "adaptive":
-        found |= {"adaptive": rule, "all": rule.replace(mode="fixed", min_views=tta.max_views(rule))}
-    return {} if rule.mode == "none" else found
+        modes |= {"adaptive": rule, "all": rule.replace(mode="fixed", min_views=tta.max_views(rule))}
+    return {} if rule.mode == "none" else modes
 
 
-def compare_views(labels: np.ndarray, rows: np.ndarray, rule: TtaSettings) -> dict[str, dict[str, float]]:
-    """Score the ways of looking on photos of which all views are known, rows (V, N, C): accuracy, log loss, and the
-    mean number of views a photo needs. Nothing for no photos.
+def compare_tta_modes(labels: np.ndarray, rows: np.ndarray, rule: TtaSettings) -> dict[str, dict[str, float]]:
+    """Score each mode from the probabilities (V, N, C) of all views: accuracy, log loss, mean views per photo.
+
+    Empty without photos.
     """
-    found = {}
-    for name, way in tta_modes(rule).items() if len(labels) else ():
-        answers = tta.predict_tta(tta.from_precomputed(rows), len(labels), way)
-        accuracy = float((answers.probabilities.argmax(axis=1) == labels).mean())
-        loss = log_loss(labels, answers.probabilities)
-        found[name] = {"accuracy": accuracy, "log_loss": loss, "views": float(answers.views.mean())}
-    return found
+    figures = {}
+    for name, mode in tta_modes(rule).items() if len(labels) else ():
+        result = tta.predict_tta(tta.from_precomputed(rows), len(labels), mode)
+        accuracy = float((result.probabilities.argmax(axis=1) == labels).mean())
+        loss = log_loss(labels, result.probabilities)
+        figures[name] = {"accuracy": accuracy, "log_loss": loss, "views": float(result.views.mean())}
+    return figures
 
 
-def joined(splits: dict[str, SplitData], predicted: dict[str, np.ndarray], classes: list[str]) -> Predictions:
+def to_table(splits: dict[str, SplitData], predicted: dict[str, np.ndarray], classes: list[str]) -> Predictions:
     """Return val and test as one probability table, sorted by id."""
-    ids = [image_id for name in _SCORED for image_id in splits[name].image_ids]
+    ids = [image_id for name in SCORED_SPLITS for image_id in splits[name].image_ids]
     order = np.argsort(np.array(ids, dtype=object), kind="stable")
-    rows = np.concatenate([predicted[name] for name in _SCORED])
+    rows = np.concatenate([predicted[name] for name in SCORED_SPLITS])
     return Predictions([ids[position] for position in order], rows[order], classes)

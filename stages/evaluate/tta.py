@@ -1,7 +1,6 @@
-"""Several views of a photo answered and averaged at test time, more of them where the first ones disagree.
+"""Test-time augmentation: average the predictions of several views, more of them where the first ones disagree.
 
-The views are a fixed list in a fixed order, and every one is applied to the full: nothing is drawn by lot, so the same
-photo gets the same answer, whatever other photos there are.
+The views and their order are fixed and nothing is random, so the result of a photo does not depend on other photos.
 """
 
 from collections.abc import Callable
@@ -11,34 +10,34 @@ import numpy as np
 
 from stages.evaluate.settings import TtaSettings
 
-# Answers (n, C) for the view of a number, of the photos at n places.
+# From the number of a view and the positions (n,) of photos to their probabilities (n, C).
 PredictFn = Callable[[int, np.ndarray], np.ndarray]
 _STEP = 2
 
 
 class TtaResult(NamedTuple):
-    """`probabilities` (N, C) float64, the means over the views of each photo, and how many `views` (N,) those were."""
+    """`probabilities` (N, C) float64, the means over the views of each photo, and the number of `views` (N,)."""
 
     probabilities: np.ndarray
     views: np.ndarray
 
 
 def max_views(params: TtaSettings) -> int:
-    """Return how many views a photo may get."""
+    """Return the largest number of views of a photo."""
     return {"none": 1, "fixed": params.min_views, "adaptive": max(params.min_views, params.max_views)}[params.mode]
 
 
-def predict_tta(ask: PredictFn, n_photos: int, params: TtaSettings) -> TtaResult:
-    """Answer `n_photos` photos by as few views as will do, all open ones at a time."""
+def predict_tta(predict: PredictFn, n_photos: int, params: TtaSettings) -> TtaResult:
+    """Predict `n_photos` photos with as few views as the settings allow, each view for all photos that need it."""
     chosen = np.arange(n_photos)
-    total = np.array(ask(0, chosen), dtype=np.float64)
+    total = np.array(predict(0, chosen), dtype=np.float64)
     votes, views = _votes(total), np.ones(n_photos, dtype=int)
     for number in range(1, max_views(params)):
         if number >= params.min_views and (number - params.min_views) % _STEP == 0:
             chosen = np.flatnonzero(votes.max(axis=1) < params.agreement * views)
         if not len(chosen):
             break
-        rows = ask(number, chosen)
+        rows = predict(number, chosen)
         total[chosen] += rows
         votes[chosen] += _votes(rows)
         views[chosen] += 1
@@ -46,10 +45,10 @@ def predict_tta(ask: PredictFn, n_photos: int, params: TtaSettings) -> TtaResult
 
 
 def _votes(rows: np.ndarray) -> np.ndarray:
-    """One (N, C) for the class that each row names, nought for the others."""
+    """One-hot (N, C) int: 1 for the likeliest class of each row."""
     return np.eye(rows.shape[1], dtype=int)[rows.argmax(axis=1)]
 
 
 def from_precomputed(rows: np.ndarray) -> PredictFn:
-    """Return what asks for answers that are there already, `rows` (V, N, C) of V views."""
+    """Return a function that looks up the probabilities (V, N, C) of V views."""
     return lambda number, chosen: rows[number, chosen]

@@ -1,8 +1,4 @@
-"""Several views of a photo answered and averaged at test time, more of them where the first ones disagree.
-
-The views are a fixed list in a fixed order, and every one is applied to the full: nothing is drawn by lot, so the same
-photo gets the same answer, whatever other photos there are.
-"""
+"""The views of test-time augmentation: a fixed list of transforms in a fixed order."""
 
 from typing import NamedTuple
 
@@ -11,7 +7,7 @@ import numpy as np
 
 
 class View(NamedTuple):
-    """A way to look at a photo: mirrored, magnified (above 1 the middle of it), turned to the left in degrees."""
+    """A transform: mirrored, scaled by `zoom` about the centre, rotated by `turn` degrees counterclockwise."""
 
     flip: bool = False
     zoom: float = 1.0
@@ -31,7 +27,7 @@ VIEWS = (
 
 
 def apply_transform(photos: np.ndarray, view: View) -> np.ndarray:
-    """Return RGB uint8 `photos` (N, H, W, 3) as `view` shows them; edge pixels are repeated outwards."""
+    """Return `photos` (N, H, W, 3) uint8 RGB transformed by `view`; edge pixels are replicated outwards."""
     if view.flip:
         photos = photos[:, :, ::-1]
     if (view.zoom, view.turn) != (1.0, 0.0):

@@ -1,4 +1,4 @@
-"""Look at every file of the source once: is it a picture, which one, of what class, and what is it for?"""
+"""Inspect every input file once: readable or not, duplicates and near-duplicates, class, split."""
 
 import argparse
 import sys
@@ -17,19 +17,19 @@ from stages.schemas import manifest
 
 
 def main() -> None:
-    """Write the manifest, the class list and the counts."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Inspect the files, assign groups and splits, write the manifest and the counts."""
+    parser = argparse.ArgumentParser(prog="python -m stages ingest", description=__doc__)
     for name in ("params", "manifest", "classes", "metrics", "details", "class-counts"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
     settings = read_settings(arguments.params, "ingest", IngestSettings)
     files = list_files(Path(settings.source))
-    look_below = partial(inspect_unless_rejected, manifest.photo_root(Path(settings.source)))
-    seen = batches.ordered_thread_map(look_below, zip(files["path"], files["reason"]), ahead=32)
-    looks = pd.DataFrame([found for _, found in progress.track(seen, len(files), "photo", "ingest")])
-    rows = complete(files[["path", "label"]].join(looks), settings)
+    inspect = partial(inspect_unless_rejected, manifest.photo_root(Path(settings.source)))
+    inspected = batches.ordered_thread_map(inspect, zip(files["path"], files["reason"]), ahead=32)
+    infos = pd.DataFrame([info for _, info in progress.track(inspected, len(files), "photo", "ingest")])
+    rows = complete(files[["path", "label"]].join(infos), settings)
     for names in similar_labels(rows["label"]):
-        print(f"ingest: {names} are classes of their own; if they are one, give them one name", file=sys.stderr)
+        print(f"ingest: {names} are separate classes; if they are one class, use one name", file=sys.stderr)
     usable = rows[rows["status"] == "ok"]
     tables.write(arguments.manifest, rows)
     atomic.write_text(arguments.classes, "".join(f"{name}\n" for name in sorted(usable["label"].unique())))

@@ -1,4 +1,4 @@
-"""Look at every file of the source once: is it a picture, which one, of what class, and what is it for?"""
+"""List the input files of a source, with labels and with names that cannot be used."""
 
 from pathlib import Path, PurePosixPath
 
@@ -6,7 +6,7 @@ import pandas as pd
 
 from stages.core import tables
 
-# Characters that end a line somewhere, or are no text: class lists and tables could not be read back.
+# Line ends and control characters, with which class lists and tables could not be parsed.
 _UNPRINTABLE = "[\\x00-\\x1f\\x7f\\x85\\u2028\\u2029\\ud800-\\udfff]"
 
 
@@ -15,11 +15,12 @@ class IngestError(ValueError):
 
 
 def list_files(source: Path) -> pd.DataFrame:
-    """The columns `path`, `label`, `reason` of every input file, sorted by path. Raises IngestError naming the source.
+    """The columns `path`, `label`, `reason` of every input file, sorted by path.
 
-    In a folder, the first folder of a path is the label; a file beside the class folders has none. Names that
-    begin with a dot are passed over. `reason` is empty where the file is to be looked at, else `bad_name`, when the
-    name cannot stand in a list and is shown escaped, or `outside`, when a CSV's path leaves the CSV's folder.
+    In a folder, the first folder of a path is the label; a file beside the class folders has none. Hidden files, whose
+    names begin with a dot, are ignored. `reason` is empty if the file is to be inspected. Else it is `bad_name`, for
+    a name that contains control characters and is listed escaped, or `outside`, for a path of a CSV that leaves the
+    folder of the CSV. Raises IngestError, which names the source.
     """
     if source.suffix == ".csv":
         frame = tables.read(source, {"path": "str", "label": "str"})
@@ -37,11 +38,11 @@ def list_files(source: Path) -> pd.DataFrame:
 
 
 def screen_paths(frame: pd.DataFrame) -> pd.DataFrame:
-    """Add `reason` to the columns `path` and `label`, and escape in both what no list could hold."""
+    """Add `reason` to the columns `path` and `label`, and escape control characters in the paths."""
     parts = frame["path"].map(PurePosixPath)
     leaves = parts.map(lambda path: path.is_absolute() or ".." in path.parts)
     is_bad = frame["path"].str.contains(_UNPRINTABLE) | frame["label"].str.contains(_UNPRINTABLE)
     reason = pd.Series("", frame.index).mask(leaves, "outside").mask(is_bad, "bad_name")
-    path = frame["path"].str.replace(_UNPRINTABLE, lambda found: ascii(found.group())[1:-1], regex=True)
+    path = frame["path"].str.replace(_UNPRINTABLE, lambda match: ascii(match.group())[1:-1], regex=True)
     label = frame["label"].mask(frame["label"].str.contains(_UNPRINTABLE), "")
     return pd.DataFrame({"path": path, "label": label, "reason": reason})

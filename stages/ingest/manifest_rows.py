@@ -1,4 +1,4 @@
-"""Look at every file of the source once: is it a picture, which one, of what class, and what is it for?"""
+"""The rows of data/manifest.csv: status and reason of every file, groups and splits of the usable photos."""
 
 import unicodedata
 
@@ -11,34 +11,33 @@ from stages.schemas import manifest
 
 
 def similar_labels(labels: "pd.Series[str]") -> list[list[str]]:
-    """Labels that differ in case, Unicode form or spaces alone: perhaps one class under several names."""
+    """Labels that differ only in case, Unicode form or spaces: perhaps one class under several names."""
     names = pd.Series(sorted(set(labels) - {""}), dtype=str)
     plain = names.map(lambda name: "".join(unicodedata.normalize("NFKC", name).casefold().split()))
     return [group.tolist() for _, group in names.groupby(plain) if len(group) > 1]
 
 
 def assign_status(frame: pd.DataFrame) -> pd.DataFrame:
-    """Add `status` and complete `reason`: unreadable, without a label, or bytes that came before.
+    """Add `status` and complete `reason`: without a label, duplicate, or conflicting labels.
 
-    Of files with equal bytes the first path with a label is kept, unless their labels differ: then none can be
-    trusted.
+    Of files with equal bytes the first path with a label is kept. If their labels differ, none is.
     """
-    judged = frame.sort_values("path")
-    readable = judged["reason"] == ""
-    labelled = judged[readable & (judged["label"] != "")]
-    labels = labelled.groupby("image_id")["label"].transform("nunique")
-    judged.loc[readable, "reason"] = "no_label"
-    judged.loc[labelled.index, "reason"] = ""
-    judged.loc[labelled.index[labelled["image_id"].duplicated()], "reason"] = "duplicate"
-    judged.loc[labelled.index[labels > 1], "reason"] = "conflicting_labels"
-    judged["status"] = "rejected"
-    judged.loc[judged["reason"] == "", "status"] = "ok"
-    judged.loc[~readable, "status"] = "failed"
-    return judged
+    rows = frame.sort_values("path")
+    readable = rows["reason"] == ""
+    labelled = rows[readable & (rows["label"] != "")]
+    n_labels = labelled.groupby("image_id")["label"].transform("nunique")
+    rows.loc[readable, "reason"] = "no_label"
+    rows.loc[labelled.index, "reason"] = ""
+    rows.loc[labelled.index[labelled["image_id"].duplicated()], "reason"] = "duplicate"
+    rows.loc[labelled.index[n_labels > 1], "reason"] = "conflicting_labels"
+    rows["status"] = "rejected"
+    rows.loc[rows["reason"] == "", "status"] = "ok"
+    rows.loc[~readable, "status"] = "failed"
+    return rows
 
 
 def check_classes(usable: pd.DataFrame, labels: pd.Series, settings: IngestSettings) -> bool:
-    """Whether there are photos enough to hold some back. Raises IngestError when that holds for some classes only."""
+    """Whether every class has enough photos for val and test. Raises IngestError if only some classes have."""
     counts = usable["label"].value_counts().reindex(sorted(set(labels) - {""}), fill_value=0)
     few = counts[counts < settings.min_photos_per_class]
     if len(counts) < 2 or counts.max() == 0:
@@ -55,14 +54,14 @@ def check_classes(usable: pd.DataFrame, labels: pd.Series, settings: IngestSetti
     return few.empty
 
 
-def complete(looked: pd.DataFrame, settings: IngestSettings) -> pd.DataFrame:
-    """The manifest: groups and splits for the usable photos, rows sorted by image id and path."""
-    rows = assign_status(looked).sort_values(["image_id", "path"], ignore_index=True)
+def complete(inspected: pd.DataFrame, settings: IngestSettings) -> pd.DataFrame:
+    """The manifest from the inspected files: with groups and splits, sorted by image id and path."""
+    rows = assign_status(inspected).sort_values(["image_id", "path"], ignore_index=True)
     usable = rows[rows["status"] == "ok"].copy()
     numbers = duplicates.groups(usable["phash"].tolist(), settings.near_duplicate_bits)
     usable["group"] = usable.groupby(numbers)["image_id"].transform("min")
-    can_hold_back = check_classes(usable, rows["label"], settings)
-    shares = (settings.val_share, settings.test_share) if can_hold_back else (0.0, 0.0)
+    can_hold_out = check_classes(usable, rows["label"], settings)
+    shares = (settings.val_share, settings.test_share) if can_hold_out else (0.0, 0.0)
     usable["split"] = splits.assign(usable, *shares, settings.seed)
     rows = rows.join(usable[["group", "split"]])
     return rows.fillna({"group": "", "split": ""})[list(manifest.COLUMNS)]

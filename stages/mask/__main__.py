@@ -1,4 +1,4 @@
-"""Average the maps of all segmenters into one mask a crop, keep the car's own region, and say which to believe."""
+"""Combine the maps of all segmenters into one mask per crop, and decide which masks to use."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Bring one downloaded network into the form that the stages read: ONNX, or arrays for a Keras backbone."""
+"""Convert one downloaded network to the format of the stages: ONNX, or arrays for a Keras backbone."""
 
 import argparse
 from pathlib import Path
@@ -11,7 +11,7 @@ from stages.pretrained import torch_pickle
 
 
 class ConvertError(ValueError):
-    """The folder does not hold one network of a known kind."""
+    """The folder does not contain exactly one network of a supported format."""
 
 
 def convert(source: Path, out: Path, heads: list[str]) -> None:
@@ -21,7 +21,7 @@ def convert(source: Path, out: Path, heads: list[str]) -> None:
         return
     with atomic.replacing(out) as temporary:
         if source.suffix == ".json":
-            from stages.pretrained import tfjs  # TensorFlow: seconds to import, and needed for this kind alone
+            from stages.pretrained import tfjs  # TensorFlow: seconds to import, and needed for this format alone
 
             graph = tfjs.to_onnx(source, heads)
         else:
@@ -30,23 +30,25 @@ def convert(source: Path, out: Path, heads: list[str]) -> None:
         onnx.save(onnx_graph.canonical(onnx_graph.remove_noop_reshapes(exact)), temporary)
 
 
-def find(folder: Path) -> Path:
-    """The one graph or state file in `folder`. Raises ConvertError when there is none, or several."""
-    found = [path for path in sorted(folder.iterdir()) if path.suffix in (".json", ".onnx", ".pth")]
-    if len(found) != 1:
-        names = ", ".join(path.name for path in found) or "none"
-        raise ConvertError(f"{folder}: expected one .json, .onnx or .pth file, found {names}; run the fetch again")
-    return found[0]
+def find_source(folder: Path) -> Path:
+    """The one graph or state file in `folder`. Raises ConvertError if there is none, or several."""
+    paths = [path for path in sorted(folder.iterdir()) if path.suffix in (".json", ".onnx", ".pth")]
+    if len(paths) != 1:
+        names = ", ".join(path.name for path in paths) or "none"
+        raise ConvertError(
+            f"{folder}: expected one .json, .onnx or .pth file, found {names}; run the stage `fetch` again"
+        )
+    return paths[0]
 
 
 def main() -> None:
-    """Convert one network named on the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Convert the network and print its size."""
+    parser = argparse.ArgumentParser(prog="python -m stages pretrained.convert", description=__doc__)
     parser.add_argument("--source", type=Path, required=True, help="folder with the downloaded files")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--heads", nargs="*", default=[], help="nodes at which a TensorFlow.js graph is cut")
+    parser.add_argument("--out", type=Path, required=True, help="file to write: .onnx or .npz")
+    parser.add_argument("--heads", nargs="*", default=[], help="nodes of a TensorFlow.js graph that become its outputs")
     arguments = parser.parse_args()
-    convert(find(arguments.source), arguments.out, arguments.heads)
+    convert(find_source(arguments.source), arguments.out, arguments.heads)
     progress.summary(f"convert {arguments.out.name}", bytes=arguments.out.stat().st_size)
 
 

@@ -1,4 +1,4 @@
-"""Get the ImageNet weights of a network of `keras.applications`, as the array file that a model's `weights` names."""
+"""Download the ImageNet weights of a network of `keras.applications` into an array file for `models.*.weights`."""
 
 import argparse
 from pathlib import Path
@@ -8,10 +8,10 @@ from stages.core import arrays, command, progress
 
 
 def main() -> None:
-    """Write the weights of one network named on the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--backbone", required=True, choices=list(applications.APPLICATIONS))
-    parser.add_argument("--out", type=Path, required=True)
+    """Download and write the weights."""
+    parser = argparse.ArgumentParser(prog="python -m stages pretrained.download", description=__doc__)
+    parser.add_argument("--backbone", required=True, choices=list(applications.APPLICATIONS), help="the network")
+    parser.add_argument("--out", type=Path, required=True, help="file to write: .npz")
     arguments = parser.parse_args()
     tensors = applications.pretrained(applications.APPLICATIONS[arguments.backbone])
     arrays.write(arguments.out, tensors)

@@ -1,4 +1,4 @@
-"""Bring a network of GluonCV's zoo into the form that the stages read, ONNX, through an environment of its own."""
+"""Export a network of GluonCV's model zoo to ONNX, in a separate environment with mxnet."""
 
 import argparse
 import subprocess
@@ -11,9 +11,9 @@ from stages.core import atomic, command, environment, progress
 from stages.networks import onnx_graph
 from stages.networks.catalogue import DETECTORS, SEGMENTERS
 
-# Runs in that environment, where mxnet is; it imports nothing of the project but its own folder.
+# Runs in that environment; it imports nothing of the project but its own folder.
 _SCRIPT = "stages.pretrained.gluoncv.gluoncv_to_onnx"
-# The networks that it can be asked for, and the sides of their square inputs in pixels.
+# The supported networks, and the sides of their square inputs in pixels.
 _SIDES = {name: spec.size for name, spec in DETECTORS.items() if name.startswith("gluoncv/")}
 _SIDES |= {name: spec.size for name, spec in SEGMENTERS.items() if name.startswith("gluoncv/")}
 
@@ -23,10 +23,10 @@ class ExportError(RuntimeError):
 
 
 def export(network: str, size: int, weights: Path, python: Path, out: Path) -> None:
-    """Let `python` export `network`, such as `gluoncv/center_net_resnet50_v1b_voc`, and write it to `out`.
+    """Export `network`, such as `gluoncv/center_net_resnet50_v1b_voc`, with the interpreter `python` to `out`.
 
-    `size` is the side of its input in pixels, `weights` the folder looked into before a server is asked.
-    Raises ExportError.
+    `size` is the side of its input in pixels; `weights` is the folder that may hold its weights, which are downloaded
+    otherwise. Raises ExportError.
     """
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder) / "network.onnx"
@@ -34,19 +34,21 @@ def export(network: str, size: int, weights: Path, python: Path, out: Path) -> N
         options = [word for name, value in words.items() for word in (f"--{name}", str(value))]
         code = subprocess.run([str(python), "-m", _SCRIPT, *options], check=False).returncode
         if code != 0:
-            raise ExportError(f"{network}: expected {_SCRIPT} to write it, found exit code {code}; why stands above")
+            raise ExportError(
+                f"{network}: expected {_SCRIPT} to write it, found exit code {code}; its message is above"
+            )
         with atomic.replacing(out) as temporary:
             onnx.save(onnx_graph.canonical(onnx.load(raw)), temporary)
 
 
 def main() -> None:
-    """Export one network named on the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--network", required=True, choices=list(_SIDES))
-    parser.add_argument("--weights", type=Path, required=True, help="folder that may hold NAME.params")
-    parser.add_argument("--environment", type=Path, required=True, help="made on demand, kept for the next network")
+    """Create the environment if it is missing, export the network, print its size."""
+    parser = argparse.ArgumentParser(prog="python -m stages pretrained.export", description=__doc__)
+    parser.add_argument("--network", required=True, choices=list(_SIDES), help="the network")
+    parser.add_argument("--weights", type=Path, required=True, help="folder that may hold its weights, NAME.params")
+    parser.add_argument("--environment", type=Path, required=True, help="folder of the environment, created if missing")
     parser.add_argument("--requirements", type=Path, required=True, help="lock file of that environment")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="file to write: .onnx")
     arguments = parser.parse_args()
     python = environment.ensure(arguments.environment, arguments.requirements)
     export(arguments.network, _SIDES[arguments.network], arguments.weights, python, arguments.out)

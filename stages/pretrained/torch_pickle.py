@@ -1,8 +1,8 @@
-"""Read the tensors of a legacy PyTorch checkpoint without PyTorch and without running anything that it names.
+"""Read the tensors of a legacy PyTorch checkpoint without PyTorch and without running code that it names.
 
-The format (torch.save before version 1.6) is a row of pickles, namely a magic number, a protocol number,
-facts on the machine that wrote it, the state dict and the list of storage keys, followed by the storages: for
-each key an int64 count and the raw little-endian numbers.
+The format (torch.save before version 1.6) is a sequence of pickles: a magic number, a protocol number, facts about the
+machine that wrote it, the state dict, and the list of storage keys. The storages follow: for each key an int64 count
+and the raw little-endian numbers.
 """
 
 import pickle
@@ -17,12 +17,12 @@ import numpy as np
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 _PROTOCOL_NUMBER = 1001
 _STORAGE_DTYPES = {"HalfStorage": "<f2", "FloatStorage": "<f4", "DoubleStorage": "<f8", "LongStorage": "<i8"}
-# What a pickle machine stumbles over when its program is broken rather than forbidden.
+# What unpickling raises on a damaged file.
 _MALFORMED = (pickle.UnpicklingError, EOFError, AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 
 class TorchPickleError(ValueError):
-    """The file is no legacy checkpoint, is damaged, or asks for something that no tensor needs."""
+    """The file is no legacy checkpoint, is damaged, or names something that is no tensor."""
 
 
 class _Storage(NamedTuple):
@@ -43,8 +43,8 @@ class _View(NamedTuple):
 def read(path: Path) -> dict[str, np.ndarray]:
     """Return the tensors of the checkpoint at `path` by name, as C-ordered float32 arrays.
 
-    Whole-number tensors (the batch counters of batch normalisation) come back as float32 too.
-    Raises TorchPickleError naming the file and what was found.
+    Integer tensors (the batch counters of batch normalisation) become float32, too. Raises TorchPickleError, which
+    names the file and what was found.
     """
     try:
         with path.open("rb") as stream:
@@ -57,9 +57,9 @@ def read(path: Path) -> dict[str, np.ndarray]:
 
 def _read(stream: BinaryIO, size_bytes: int) -> dict[str, np.ndarray]:
     for name, expected in (("magic number", _MAGIC_NUMBER), ("protocol", _PROTOCOL_NUMBER)):
-        found = _Unpickler(stream).load()
-        if found != expected:
-            raise TorchPickleError(f"expected the {name} {expected:#x}, found {found!r}")
+        value = _Unpickler(stream).load()
+        if value != expected:
+            raise TorchPickleError(f"expected the {name} {expected:#x}, found {value!r}")
     if not _Unpickler(stream).load().get("little_endian"):
         raise TorchPickleError("expected little-endian numbers, found big-endian ones")
     unpickler = _Unpickler(stream)
@@ -70,7 +70,7 @@ def _read(stream: BinaryIO, size_bytes: int) -> dict[str, np.ndarray]:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Builds dictionaries, numbers, text and tensor views, and nothing else."""
+    """Creates dictionaries, numbers, text and tensor views, and nothing else."""
 
     def __init__(self, stream: BinaryIO) -> None:
         super().__init__(stream)

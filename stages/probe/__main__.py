@@ -1,6 +1,6 @@
-"""Fit a linear classifier to what an untrained network sees: the floor that every trained model must beat.
+"""Fit a linear classifier to the features of an untrained network, and measure how far photos are from those of train.
 
-A recipe that loses to it is most likely broken (Kornblith et al. 2019, arXiv:1805.08974, compare the two throughout).
+The classifier is the baseline that the trained model must beat (Kornblith et al. 2019, arXiv:1805.08974).
 """
 
 import argparse
@@ -12,7 +12,7 @@ from stages.core import atomic, command, progress, settings, tables
 from stages.core.archive import Archive
 from stages.core.runtime_settings import RuntimeSettings
 from stages.probe import linear_probe
-from stages.probe.probing import extract_features, outlier_scores, predict_splits, score_splits, table
+from stages.probe.probing import extract_features, outlier_scores, predict_splits, score_splits, to_table
 from stages.probe.settings import ProbeSettings
 from stages.schemas import class_list, predictions, split_data
 from stages.schemas.manifest import SPLITS
@@ -21,14 +21,14 @@ from stages.schemas.manifest import SPLITS
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", required=True, help="name of a section under `models` of the parameters")
-    for name in ("params", "table", "photos", "classes", "pretrained", "predictions", "distances", "metrics"):
+    parser.add_argument("--model", required=True, help="name of an entry of `models` in params.yaml")
+    for name in ("params", "table", "photos", "classes", "pretrained", "predictions", "distances", "details"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     return parser.parse_args()
 
 
 def main() -> None:
-    """Parse, load, fit, score, write."""
+    """Extract features, fit, score, write."""
     args = arguments()
     model = settings.read(args.params, f"models.{args.model}", ModelSettings)
     rule = settings.read(args.params, "probe", ProbeSettings)
@@ -40,15 +40,15 @@ def main() -> None:
     splits = split_data.read(args.table, classes)
     if not splits["train"].image_ids:
         raise tables.TableError(f"{args.table}: expected photos with the split `train`, found none")
-    pictures = Archive(args.photos)
-    shape = pretrained.shape(model, dataset.image_size_hw(pictures, splits["train"]), len(classes))
+    images = Archive(args.photos)
+    shape = pretrained.shape(model, dataset.image_size_hw(images, splits["train"]), len(classes))
     network = pretrained.network(model, shape, pretrained.read(args.pretrained, model))
-    seen = {name: extract_features(network, splits[name], pictures, loader) for name in SPLITS}
-    fitted = linear_probe.fit_probe(seen["train"], len(classes), rule.l2, rule.folds)
-    found = predict_splits(fitted, seen)
-    predictions.write(args.predictions, table(found, splits, classes))
-    tables.write(args.distances, outlier_scores(seen, splits, rule.neighbours))
-    atomic.write_json(args.metrics, score_splits(fitted, found, seen))
+    features = {name: extract_features(network, splits[name], images, loader) for name in SPLITS}
+    probe = linear_probe.fit_probe(features["train"], len(classes), rule.l2, rule.folds)
+    predicted = predict_splits(probe, features)
+    predictions.write(args.predictions, to_table(predicted, splits, classes))
+    tables.write(args.distances, outlier_scores(features, splits, rule.neighbours))
+    atomic.write_json(args.details, score_splits(probe, predicted, features))
     progress.summary(f"probe {args.model}", **{name: len(splits[name].labels) for name in SPLITS}, device=system)
 
 

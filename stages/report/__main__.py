@@ -1,12 +1,13 @@
-"""Show all of it on one page: what became of every photo, where the models err, and how sure the result is."""
+"""Write the report: one HTML page with scores, charts, rejected photos, errors, label issues and outliers."""
 
 import argparse
 from pathlib import Path
 
 import numpy as np
 
-from stages.core import atomic, command, progress
+from stages.core import atomic, command, progress, stale_files
 from stages.core.archive import Archive
+from stages.core.settings import load as load_settings
 from stages.core.settings import read as read_settings
 from stages.images import images
 from stages.report import page, report_data, strip
@@ -20,16 +21,26 @@ from stages.schemas import class_list, manifest
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--predictions", type=Path, required=True, help="the table of the ensemble")
-    for name in ("params", "manifest", "detections", "boxes", "masks", "letterbox", "suspects", "metrics", "classes"):
+    parser.add_argument("--predictions", type=Path, required=True, help="the predictions of the ensemble")
+    for name in ("params", "manifest", "detections", "boxes", "masks", "model-inputs", "issues", "metrics", "classes"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    for name in ("source", "crops", "mask-pictures", "pictures", "out", "strip"):
+    for name in ("source", "crops", "mask-images", "input-images", "out", "strip"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     return parser.parse_args()
 
 
+def remove_stale(params: Path, metrics: Path) -> None:
+    """Remove figures of models and segmenters that params.yaml no longer names."""
+    sections = load_settings(params)
+    models, segmenters = (list(sections.get(name) or {}) for name in ("models", "segmenters"))
+    removed = stale_files.remove(metrics / "evaluate", models, "{}.json", "{}")
+    removed += stale_files.remove(metrics / "probe", models, "{}.json")
+    stale_files.print_removed("report", removed, "model")
+    stale_files.print_removed("report", stale_files.remove(metrics / "segment", segmenters, "{}.json"), "segmenter")
+
+
 def draw_strip(data: ReportData, thumbnails: ArchiveThumbnails, seed: int) -> np.ndarray:
-    """One photo on its way through the pipeline, `(H, W, 3)` uint8 RGB; white where no photo went all the way."""
+    """One photo at each stage, `(H, W, 3)` uint8 RGB; one white pixel if no photo is cropped and masked."""
     photo = strip.example(data.rows, seed)
     blank = np.full((1, 1, 3), 255, np.uint8)
     if photo is None:
@@ -42,25 +53,26 @@ def draw_strip(data: ReportData, thumbnails: ArchiveThumbnails, seed: int) -> np
         "detected boxes": None if thumbnail is None else strip.with_boxes(thumbnail, photo, detections),
         "crop": thumbnails.crop(image_id).image,
         "mask": thumbnails.masked(image_id).image,
-        "model input": thumbnails.padded(photo["file"]).image,
+        "model input": thumbnails.model_input(photo["file"]).image,
     }
     return strip.draw({name: blank if image is None else image for name, image in images_by_caption.items()})
 
 
 def main() -> None:
-    """Parse, load, draw, write."""
+    """Read the results, render the page, write."""
     args = arguments()
     settings = read_settings(args.params, "report", ReportSettings)
+    remove_stale(args.params, args.metrics)
     files = Files(**{name: getattr(args, name) for name in Files._fields})
-    found = report_data.read(files, class_list.read_classes(args.classes))
+    data = report_data.read(files, class_list.read_classes(args.classes))
     root = manifest.photo_root(args.source)
-    album = ArchiveThumbnails(
-        root, Archive(args.crops), Archive(args.mask_pictures), Archive(args.pictures), settings.thumbnail
+    thumbnails = ArchiveThumbnails(
+        root, Archive(args.crops), Archive(args.mask_images), Archive(args.input_images), settings.thumbnail
     )
-    html = page.render(found, GalleryBuilder(found.detections, album, settings))
+    html = page.render(data, GalleryBuilder(data.detections, thumbnails, settings))
     atomic.write_text(args.out, html)
-    atomic.write_bytes(args.strip, images.encode(draw_strip(found, album, settings.seed), ".jpg"))
-    progress.summary("report", files=len(found.rows), KiB=len(html.encode()) // 1024)
+    atomic.write_bytes(args.strip, images.encode(draw_strip(data, thumbnails, settings.seed), ".jpg"))
+    progress.summary("report", files=len(data.rows), KiB=len(html.encode()) // 1024)
 
 
 if __name__ == "__main__":

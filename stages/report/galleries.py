@@ -1,4 +1,4 @@
-"""The galleries: which photos are shown, in which order, with what beside them."""
+"""The galleries of the report: cards of photos in their order, with captions."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -6,16 +6,16 @@ from typing import NamedTuple
 import pandas as pd
 
 from stages.report import reasons
-from stages.report.pictures import GalleryImage, ThumbnailStore, boxes_of, gallery_image, is_chosen_box
+from stages.report.pictures import GalleryImage, ThumbnailStore, gallery_image, is_chosen_box, thumbnail_boxes
 from stages.report.sampling import sample
 from stages.report.settings import ReportSettings
 
-# Of a group of near-duplicates, so many are shown.
+# Photos shown of a group of near-duplicates.
 _PER_GROUP = 4
 
 
 class Marks(NamedTuple):
-    """What the page filters a card by: class, split and outcome of its photos, one a line."""
+    """What the page filters a card by: class, split and outcome of its photos, one per line."""
 
     label: str
     split: str
@@ -24,11 +24,11 @@ class Marks(NamedTuple):
 
 @dataclass(frozen=True)
 class Card:
-    """One photo of a gallery: `badge` is a short mark, `details` a list that is folded away under `summary`."""
+    """One photo of a gallery: `badge` is a short mark, `details` a list folded under `summary`."""
 
     marks: Marks
     title: str
-    shots: tuple[GalleryImage, ...]
+    images: tuple[GalleryImage, ...]
     lines: tuple[str, ...]
     badge: str = ""
     summary: str = ""
@@ -37,7 +37,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Some of `total` photos, under a title, with a sentence about them: drawn by lot, or the first if `is_ranked`."""
+    """Cards of some of `total` photos with a title and a sentence: a random sample, or the first if `is_ranked`."""
 
     title: str
     sentence: str
@@ -47,95 +47,94 @@ class Gallery:
 
 
 class GalleryBuilder:
-    """Makes galleries of the photos in `rows` and their boxes `found`, with pictures from `album`."""
+    """Builds galleries from rows of photos, their `detections`, and thumbnails from `store`."""
 
-    def __init__(self, found: pd.DataFrame, album: ThumbnailStore, settings: ReportSettings) -> None:
-        self._found = found
-        self._places = found.groupby("image_id").indices
-        self._album = album
+    def __init__(self, detections: pd.DataFrame, store: ThumbnailStore, settings: ReportSettings) -> None:
+        self._detections = detections
+        self._places = detections.groupby("image_id").indices
+        self._store = store
         self._settings = settings
 
     @property
     def seed(self) -> int:
-        """What the galleries that cannot show all are drawn with."""
+        """The seed of the samples."""
         return self._settings.seed
 
     def _sample(self, rows: pd.DataFrame) -> pd.DataFrame:
         return sample(rows, self._settings.photos_per_gallery, self._settings.seed)
 
     def detections(self, rows: pd.DataFrame) -> Gallery:
-        """Photos with a chosen car, all boxes drawn."""
+        """Photos with a main car and all their boxes."""
         chosen = rows[rows["is_cropped"]]
         cards = tuple(self._photo_card(row) for _, row in self._sample(chosen).iterrows())
-        sentence = "Thick: the box that was chosen. Thin: every other box, down to the lowest score kept."
-        return Gallery("Photos with a chosen car", sentence, len(chosen), cards)
+        sentence = "Thick: the box of the main car. Thin: all other detections, down to `detect.min_score`."
+        return Gallery("Photos with a main car", sentence, len(chosen), cards)
 
-    def rejects(self, rows: pd.DataFrame) -> list[Gallery]:
-        """One gallery for each reason code that occurs, the commonest first."""
+    def rejected(self, rows: pd.DataFrame) -> list[Gallery]:
+        """A gallery for each reason code, the most frequent first."""
         counts = rows.loc[rows["reason"] != "", "reason"].value_counts()
         codes = sorted(counts.index, key=lambda code: (-counts[code], code))
-        return [self._rejects_of(rows[rows["reason"] == code], code) for code in codes]
+        return [self._rejected_for(rows[rows["reason"] == code], code) for code in codes]
 
-    def _rejects_of(self, rows: pd.DataFrame, code: str) -> Gallery:
+    def _rejected_for(self, rows: pd.DataFrame, code: str) -> Gallery:
         outcomes = rows["status"].map(reasons.OUTCOMES).value_counts().sort_index()
-        became = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
         cards = tuple(self._photo_card(row) for _, row in self._sample(rows).iterrows())
-        return Gallery(code, f"{reasons.explain(code)} Here: {became}.", len(rows), cards)
+        return Gallery(code, f"{reasons.explain(code)} Here: {counts}.", len(rows), cards)
 
     def _photo_card(self, row: pd.Series) -> Card:
-        found = self._found.iloc[self._places.get(row["image_id"], []) if row["is_usable"] else []]
-        look = self._album.photo(row["path"], row["image_id"])
-        alt = f"Photo {row['path']} with {len(found)} boxes"
-        lines = [_labelled(row)]
+        detections = self._detections.iloc[self._places.get(row["image_id"], []) if row["is_usable"] else []]
+        thumbnail = self._store.photo(row["path"], row["image_id"])
+        alt = f"Photo {row['path']} with {len(detections)} boxes"
+        lines = [_label_and_split(row)]
         if row["is_cropped"]:
-            lines.append(f"chosen: {row['class_name']} {row['score']:.2f}")
+            lines.append(f"main car: {row['class_name']} {row['score']:.2f}")
         listed = tuple(
-            f"{box.class_name} {box.score:.2f}{', chosen' if is_chosen else ''}"
-            for box, is_chosen in zip(found.itertuples(), is_chosen_box(found, row))
+            f"{box.class_name} {box.score:.2f}{', main car' if is_chosen else ''}"
+            for box, is_chosen in zip(detections.itertuples(), is_chosen_box(detections, row))
         )
-        shots = (gallery_image(look, alt, boxes_of(found, row, look)),)
+        images = (gallery_image(thumbnail, alt, thumbnail_boxes(detections, row, thumbnail)),)
         return Card(
-            _marks(row), row["path"], shots, tuple(lines), "", f"all {len(found)} boxes" if listed else "", listed
+            _marks(row), row["path"], images, tuple(lines), "", f"all {len(detections)} boxes" if listed else "", listed
         )
 
     def masks(self, rows: pd.DataFrame) -> list[Gallery]:
-        """Masks that are not used, then those that are, each from the one that the segmenters agree on least."""
+        """Masks that are not used, then those that are, in ascending order of agreement."""
         drawn = rows[rows["coverage"].notna()]
         unused, used = drawn[~drawn["is_masked"]], drawn[drawn["is_masked"]]
+        order = "Lowest agreement of the segmenters first. Left: background tinted. Right: background removed."
         why = " ".join(reasons.explain(code) for code in sorted(unused["mask_reason"].unique()))
         return [
-            self._masks_of(unused, "Masks not used", why or "None."),
-            self._masks_of(
-                used, "Masks used", "The segmenters agree least on the first. What goes is tinted, then gone."
-            ),
+            self._mask_gallery(unused, "Masks not used", why or "None."),
+            self._mask_gallery(used, "Masks used", order),
         ]
 
-    def _masks_of(self, rows: pd.DataFrame, title: str, sentence: str) -> Gallery:
+    def _mask_gallery(self, rows: pd.DataFrame, title: str, sentence: str) -> Gallery:
         ordered = self._sample(rows).sort_values(["agreement", "coverage"], kind="stable")
         return Gallery(title, sentence, len(rows), tuple(self._mask_card(row) for _, row in ordered.iterrows()))
 
     def _mask_card(self, row: pd.Series) -> Card:
-        before = gallery_image(self._album.tinted(row["image_id"]), f"Crop of {row['path']}, its background tinted")
-        after = gallery_image(self._album.masked(row["image_id"]), f"Crop of {row['path']} without its background")
+        before = gallery_image(self._store.tinted(row["image_id"]), f"Crop of {row['path']}, its background tinted")
+        after = gallery_image(self._store.masked(row["image_id"]), f"Crop of {row['path']} without its background")
         agreement = "" if pd.isna(row["agreement"]) else f", agreement {row['agreement']:.1%}"
-        lines = (_labelled(row), f"coverage {row['coverage']:.1%}{agreement}")
+        lines = (_label_and_split(row), f"coverage {row['coverage']:.1%}{agreement}")
         return Card(_marks(row), row["path"], (before, after), lines, row["mask_reason"])
 
     def steps(self, rows: pd.DataFrame) -> Gallery:
-        """Some photos that reached the models: the photo, its crop, and what the models see."""
+        """Photos that reached the models: photo, crop and model input."""
         used = rows[rows["status"] == "ok"]
         cards = tuple(self._steps_card(row) for _, row in self._sample(used).iterrows())
-        sentence = "The photo with its boxes, what was cut out, and the padded picture that the models see."
-        return Gallery("Before and after", sentence, len(used), cards)
+        sentence = "Photo with its boxes, crop, and model input."
+        return Gallery("From photo to model input", sentence, len(used), cards)
 
     def _steps_card(self, row: pd.Series) -> Card:
         photo = self._photo_card(row)
-        crop = gallery_image(self._album.crop(row["image_id"]), f"Crop of {row['path']}")
-        padded = gallery_image(self._album.padded(row["file"]), f"Picture of {row['path']} as the models see it")
-        return Card(_marks(row), row["path"], (*photo.shots, crop, padded), photo.lines)
+        crop = gallery_image(self._store.crop(row["image_id"]), f"Crop of {row['path']}")
+        model_input = gallery_image(self._store.model_input(row["file"]), f"Model input of {row['path']}")
+        return Card(_marks(row), row["path"], (*photo.images, crop, model_input), photo.lines)
 
     def duplicates(self, rows: pd.DataFrame) -> Gallery:
-        """Groups of near-duplicates, those with several labels first, side by side."""
+        """Groups of near-duplicates, side by side, those with different labels first."""
         usable = rows[rows["is_usable"]]
         by_group = usable.groupby("group")
         members, firsts = by_group.indices, usable[by_group["image_id"].transform("size") > 1].drop_duplicates("group")
@@ -143,64 +142,64 @@ class GalleryBuilder:
         mixed = self._sample(firsts[is_mixed])
         rest = self._sample(firsts[~is_mixed]).head(self._settings.photos_per_gallery - len(mixed))
         cards = tuple(self._group_card(usable.iloc[members[group]]) for group in (*mixed["group"], *rest["group"]))
-        sentence = "Photos nearly alike share a split. Those with different labels come first: one may be wrong."
+        sentence = "Near-duplicates are in the same split. Groups with different labels come first: one may be wrong."
         return Gallery("Near-duplicates", sentence, len(firsts), cards)
 
     def _group_card(self, group: pd.DataFrame) -> Card:
         first = group.head(_PER_GROUP)
-        looks = [self._album.photo(row["path"], row["image_id"]) for _, row in first.iterrows()]
-        shots = tuple(gallery_image(look, f"Photo {path}") for look, path in zip(looks, first["path"]))
+        thumbnails = [self._store.photo(row["path"], row["image_id"]) for _, row in first.iterrows()]
+        images = tuple(gallery_image(thumbnail, f"Photo {path}") for thumbnail, path in zip(thumbnails, first["path"]))
         badge = "different labels" if group["label"].nunique() > 1 else ""
         lines = tuple(f"{row.path}: {row.label}" for row in first.itertuples())
         marks = Marks(*("\n".join(sorted(set(group[name]))) for name in ("label", "split", "outcome")))
-        return Card(marks, f"{len(group)} photos", shots, lines, badge)
+        return Card(marks, f"{len(group)} photos", images, lines, badge)
 
-    def errors(self, judged: pd.DataFrame) -> Gallery:
-        """Test photos that the ensemble gets wrong, the surest wrong answer first."""
-        wrong = judged[judged["label"] != judged["predicted"]]
+    def errors(self, predicted: pd.DataFrame) -> Gallery:
+        """Test photos with a wrong prediction of the ensemble, the most confident first."""
+        wrong = predicted[predicted["label"] != predicted["predicted"]]
         ordered = self._sample(wrong).sort_values("probability", ascending=False, kind="stable")
         cards = tuple(self._error_card(row) for _, row in ordered.iterrows())
-        return Gallery("Wrong answers on test", "The surest wrong answer comes first.", len(wrong), cards)
+        return Gallery("Wrong predictions on test", "Ordered by confidence, highest first.", len(wrong), cards)
 
     def _error_card(self, row: pd.Series) -> Card:
-        alt = f"Picture of {row['path']} as the models see it"
+        alt = f"Model input of {row['path']}"
         lines = (
-            f"said: {row['predicted']}, {row['probability']:.1%}",
+            f"predicted: {row['predicted']}, {row['probability']:.1%}",
             f"true: {row['label']}, {row['true_probability']:.1%}",
         )
-        return Card(_marks(row), row["path"], (gallery_image(self._album.padded(row["file"]), alt),), lines)
+        return Card(_marks(row), row["path"], (gallery_image(self._store.model_input(row["file"]), alt),), lines)
 
-    def suspects(self, rows: pd.DataFrame, suspects: pd.DataFrame) -> list[Gallery]:
-        """Photos whose label the networks contradict, then photos unlike all others, the most doubtful first."""
-        chosen = rows[rows["status"] == "ok"].set_index("image_id", drop=False)[["image_id", "file", "outcome"]]
-        found = suspects.merge(chosen.reset_index(drop=True), on="image_id", how="inner")
-        wrong, far = (found[found["kind"] == kind] for kind in ("label_error", "outlier"))
-        by_probability = "Networks that did not learn from the photo name another class; the least likely label first."
+    def issues(self, rows: pd.DataFrame, issues: pd.DataFrame) -> list[Gallery]:
+        """Label issues, then outliers, the most severe first."""
+        used = rows[rows["status"] == "ok"].set_index("image_id", drop=False)[["image_id", "file", "outcome"]]
+        shown = issues.merge(used.reset_index(drop=True), on="image_id", how="inner")
+        label_issues, outliers = (shown[shown["kind"] == kind] for kind in ("label_issue", "outlier"))
+        by_probability = "Out-of-sample predictions contradict the label. Ordered by its probability, lowest first."
         by_distance = (
-            "Distance from the nearest photos of train, in multiples of one that is already far; farthest first."
+            "Photos beyond the outlier threshold of every model. Ordered by distance from the photos of train, as a "
+            "multiple of the threshold, highest first."
         )
         galleries = [
-            Gallery("Labels in doubt", by_probability, len(wrong), self._suspect_cards(wrong), True),
-            Gallery("Unlike all others", by_distance, len(far), self._suspect_cards(far), True),
+            Gallery("Label issues", by_probability, len(label_issues), self._issue_cards(label_issues), True),
+            Gallery("Outliers", by_distance, len(outliers), self._issue_cards(outliers), True),
         ]
         return [gallery for gallery in galleries if gallery.total]
 
-    def _suspect_cards(self, found: pd.DataFrame) -> tuple[Card, ...]:
-        first = found.head(self._settings.photos_per_gallery)
-        return tuple(self._suspect_card(row) for _, row in first.iterrows())
+    def _issue_cards(self, issues: pd.DataFrame) -> tuple[Card, ...]:
+        first = issues.head(self._settings.photos_per_gallery)
+        return tuple(self._issue_card(row) for _, row in first.iterrows())
 
-    def _suspect_card(self, row: pd.Series) -> Card:
-        alt = f"Picture of {row['path']} as the models see it"
+    def _issue_card(self, row: pd.Series) -> Card:
         is_outlier = row["kind"] == "outlier"
-        says = f"distance: {row['score']:.1f}" if is_outlier else f"suggested: {row['suggested']}"
-        given = f"given: {row['label']}" + ("" if is_outlier else f", probability {row['score']:.1%}")
-        shots = (gallery_image(self._album.padded(row["file"]), alt),)
-        return Card(_marks(row), row["path"], shots, (given, says, row["split"]))
+        label = f"label: {row['label']}" + ("" if is_outlier else f", probability {row['score']:.1%}")
+        finding = f"distance: {row['score']:.1f}" if is_outlier else f"suggested label: {row['suggested_label']}"
+        images = (gallery_image(self._store.model_input(row["file"]), f"Model input of {row['path']}"),)
+        return Card(_marks(row), row["path"], images, (label, finding, row["split"]))
 
 
 def _marks(row: pd.Series) -> Marks:
     return Marks(row["label"], row["split"], row["outcome"])
 
 
-def _labelled(row: pd.Series) -> str:
+def _label_and_split(row: pd.Series) -> str:
     return ", ".join(filter(None, (row["label"] or "no label", row["split"])))

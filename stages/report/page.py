@@ -1,4 +1,4 @@
-"""The page: evidence in, one HTML text out."""
+"""The report as one HTML text."""
 
 import base64
 import hashlib
@@ -9,14 +9,14 @@ from markupsafe import Markup
 
 from stages.report import charts, counts, results
 from stages.report.galleries import GalleryBuilder
-from stages.report.report_data import ReportData, of_split
+from stages.report.report_data import ReportData, select_split
 from stages.schemas import flags
 
 
-def render(evidence: ReportData, curator: GalleryBuilder) -> str:
-    """Return the whole page; it names no resource outside itself, and equal evidence gives equal text.
+def render(data: ReportData, builder: GalleryBuilder) -> str:
+    """Return the page. It has no external resources, and equal data give equal text.
 
-    Its only script is allowed by its hash.
+    Its content security policy allows one script, by its hash.
     """
     loader = jinja2.PackageLoader("stages.report")
     jinja = jinja2.Environment(
@@ -24,9 +24,9 @@ def render(evidence: ReportData, curator: GalleryBuilder) -> str:
     )
     jinja.filters |= {"percent": percent, "sentence": flags.sentence}
     script = loader.get_source(jinja, "filters.js")[0]
-    jinja.globals |= {"seed": curator.seed, "script": Markup(script), "script_hash": _sha256(script)}
-    tables = _tables(evidence) | {"choices": _choices(evidence)}
-    return jinja.get_template("report.html.j2").render(**tables, **_galleries(evidence, curator))
+    jinja.globals |= {"seed": builder.seed, "script": Markup(script), "script_hash": _sha256(script)}
+    tables = _tables(data) | {"choices": _choices(data)}
+    return jinja.get_template("report.html.j2").render(**tables, **_galleries(data, builder))
 
 
 def _sha256(script: str) -> str:
@@ -34,24 +34,24 @@ def _sha256(script: str) -> str:
 
 
 def percent(share: float) -> str:
-    """A share of 0..1 in percent with one digit, a narrow space before the sign."""
+    """A share, 0..1, in percent with one digit and a narrow space before the sign."""
     return f"{100 * share:.1f}\u202f%"
 
 
-def _tables(evidence: ReportData) -> dict[str, Any]:
-    classes = evidence.predicted.classes
-    stages = counts.funnel(evidence.rows, evidence.detections)
-    matrix = counts.confusion(counts.judged_test_rows(evidence.rows, evidence.predicted), classes)
-    n_val, n_test = (len(of_split(evidence.rows, split)) for split in ("val", "test"))
-    per_class = counts.per_class(evidence.rows, classes)
+def _tables(data: ReportData) -> dict[str, Any]:
+    classes = data.predicted.classes
+    stages = counts.funnel(data.rows, data.detections)
+    matrix = counts.confusion(counts.predicted_test_rows(data.rows, data.predicted), classes)
+    n_val, n_test = (len(select_split(data.rows, split)) for split in ("val", "test"))
+    per_class = counts.per_class(data.rows, classes)
     return {
-        "results": results.headline(evidence.ensemble, evidence.models),
-        "probes": evidence.probes,
-        "flags": flags.from_metrics(evidence.audit["flags"]),
-        "usual_suspects": flags.LIKELY_CAUSES,
-        "blend": evidence.ensemble,
-        "views": results.views(evidence.models),
-        "reliability_charts": {n: charts.reliability(n, t) for n, t in evidence.reliability.items() if len(t)},
+        "results": results.results_rows(data.ensemble, data.models),
+        "probes": data.probes,
+        "flags": flags.from_json(data.audit["flags"]),
+        "likely_causes": flags.LIKELY_CAUSES,
+        "ensemble": data.ensemble,
+        "tta_rows": results.tta_rows(data.models),
+        "reliability_charts": {n: charts.reliability(n, t) for n, t in data.reliability.items() if len(t)},
         "n_val": n_val,
         "n_test": n_test,
         "stages": stages,
@@ -60,28 +60,28 @@ def _tables(evidence: ReportData) -> dict[str, Any]:
         "split_counts": per_class.sum().to_dict(),
         "confusion_chart": charts.confusion(matrix, classes) if n_test else None,
         "recalls": counts.recalls(matrix, classes) if n_test else [],
-        "refusals": counts.class_rejections(evidence.rule, classes),
-        "uneven": evidence.rule["uneven"],
-        "threshold_charts": {name: charts.threshold(name, moved) for name, moved in evidence.thresholds.items()},
-        "histograms": [charts.histogram(*shape) for shape in counts.shapes(evidence.rows)],
-        "curve_charts": {name: charts.curves(name, tables) for name, tables in evidence.curves.items() if tables},
+        "class_rejections": counts.class_rejections(data.crop, classes),
+        "overrejected_classes": data.crop["overrejected_classes"],
+        "threshold_charts": {name: charts.threshold(name, table) for name, table in data.thresholds.items()},
+        "histograms": [charts.histogram(*shape) for shape in counts.shapes(data.rows)],
+        "curve_charts": {name: charts.curves(name, tables) for name, tables in data.curves.items() if tables},
     }
 
 
-def _choices(evidence: ReportData) -> dict[str, list[str]]:
-    """What the filters offer, each in the words of the cards' marks."""
+def _choices(data: ReportData) -> dict[str, list[str]]:
+    """The options of each filter."""
     names = {"class": "label", "split": "split", "outcome": "outcome"}
-    return {name: sorted(set(evidence.rows[column]) - {""}) for name, column in names.items()}
+    return {name: sorted(set(data.rows[column]) - {""}) for name, column in names.items()}
 
 
-def _galleries(evidence: ReportData, curator: GalleryBuilder) -> dict[str, Any]:
-    rows = evidence.rows
+def _galleries(data: ReportData, builder: GalleryBuilder) -> dict[str, Any]:
+    rows = data.rows
     return {
-        "detections": curator.detections(rows),
-        "rejects": curator.rejects(rows),
-        "masks": curator.masks(rows),
-        "steps": curator.steps(rows),
-        "duplicates": curator.duplicates(rows),
-        "suspects": curator.suspects(rows, evidence.suspects),
-        "errors": curator.errors(counts.judged_test_rows(rows, evidence.predicted)),
+        "detections": builder.detections(rows),
+        "rejected": builder.rejected(rows),
+        "masks": builder.masks(rows),
+        "steps": builder.steps(rows),
+        "duplicates": builder.duplicates(rows),
+        "issues": builder.issues(rows, data.issues),
+        "errors": builder.errors(counts.predicted_test_rows(rows, data.predicted)),
     }

@@ -1,4 +1,4 @@
-"""Pictures of a gallery: small, inside the page, with boxes drawn over them and a text in place of a lost one."""
+"""Images of a gallery: thumbnails embedded in the page, with boxes over them; a text in place of a missing image."""
 
 import base64
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import pandas as pd
 from stages.report.report_data import CORNERS
 
 _WEBP_QUALITY = 80
-# Of a label inside a thumbnail, in pixels.
+# Of a box label inside a thumbnail, in pixels.
 _CHARACTER_WIDTH, _LINE_HEIGHT = 6.0, 10.0
 
 
@@ -23,28 +23,28 @@ class Thumbnail(NamedTuple):
 
 
 class ThumbnailStore(Protocol):
-    """Where galleries get their thumbnails from; a lost file gives a Look without a picture, never an error."""
+    """The source of thumbnails; a missing file gives a Thumbnail without an image, never an error."""
 
     def photo(self, path: str, image_id: str) -> Thumbnail:
-        """The whole photo at `path` of the source, if its bytes are those of `image_id` (or that is empty)."""
+        """The photo at `path` of the source, if its hash is `image_id` or `image_id` is empty."""
 
     def crop(self, image_id: str) -> Thumbnail:
-        """The part of the photo that was cut out."""
+        """The crop of the photo."""
 
     def tinted(self, image_id: str) -> Thumbnail:
-        """The crop, half one colour wherever its mask is 0."""
+        """The crop with its background, where the mask is 0, mixed half with one colour."""
 
     def masked(self, image_id: str) -> Thumbnail:
-        """The crop with one colour wherever its mask is 0."""
+        """The crop with its background, where the mask is 0, in one colour."""
 
-    def padded(self, file: str) -> Thumbnail:
-        """The picture that the models see."""
+    def model_input(self, file: str) -> Thumbnail:
+        """The input of the models."""
 
 
 class Box(NamedTuple):
-    """A box in pixels of the thumbnail; `label` is its score where there was room to write it, else empty.
+    """A box in pixels of the thumbnail; `label` is its score, or empty where it would overlap another label.
 
-    `label_x` is the left end of the label, `label_y` its base line.
+    `label_x` is the left end of the label, `label_y` its baseline.
     """
 
     x: float
@@ -59,7 +59,7 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class GalleryImage:
-    """One picture of a card: `uri` empty where it is lost, for the `reason`; sizes in pixels."""
+    """One image of a card; sizes in pixels. `uri` is empty if it is missing, for the `reason`."""
 
     uri: str
     reason: str
@@ -69,16 +69,16 @@ class GalleryImage:
     boxes: tuple[Box, ...] = ()
 
 
-def gallery_image(look: Thumbnail, alt: str, boxes: tuple[Box, ...] = ()) -> GalleryImage:
-    """Make a picture that stands in the page itself; `alt` says in words what it shows."""
-    if look.image is None:
-        return GalleryImage("", look.reason, alt)
-    height, width = look.image.shape[:2]
-    return GalleryImage(data_uri(look.image), "", alt, width, height, boxes)
+def gallery_image(thumbnail: Thumbnail, alt: str, boxes: tuple[Box, ...] = ()) -> GalleryImage:
+    """Return a thumbnail as an image embedded in the page; `alt` is its text alternative."""
+    if thumbnail.image is None:
+        return GalleryImage("", thumbnail.reason, alt)
+    height, width = thumbnail.image.shape[:2]
+    return GalleryImage(data_uri(thumbnail.image), "", alt, width, height, boxes)
 
 
 def data_uri(image: np.ndarray) -> str:
-    """Encode `(H, W, 3)` uint8 RGB as a WebP in a data URI; equal pictures give equal text."""
+    """Encode `(H, W, 3)` uint8 RGB as a WebP in a data URI; equal images give equal text."""
     options = [cv2.IMWRITE_WEBP_QUALITY, _WEBP_QUALITY]
     done, content = cv2.imencode(".webp", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     if not done:
@@ -86,17 +86,17 @@ def data_uri(image: np.ndarray) -> str:
     return "data:image/webp;base64," + base64.b64encode(content.tobytes()).decode("ascii")
 
 
-def boxes_of(found: pd.DataFrame, photo: pd.Series, look: Thumbnail) -> tuple[Box, ...]:
+def thumbnail_boxes(detections: pd.DataFrame, photo: pd.Series, thumbnail: Thumbnail) -> tuple[Box, ...]:
     """The boxes of a photo (rows of data/detections.csv) on its thumbnail, the chosen one last.
 
-    Scores are written from the best down, leaving out those that would cover one written before.
+    Labels are placed in descending order of score; one that would overlap an earlier one is left out.
     """
-    if look.image is None or found.empty:
+    if thumbnail.image is None or detections.empty:
         return ()
-    size_wh = look.image.shape[1], look.image.shape[0]
+    size_wh = thumbnail.image.shape[1], thumbnail.image.shape[0]
     scale = np.array([size_wh[0] / photo["width"], size_wh[1] / photo["height"]] * 2)
-    corners = (found[CORNERS].to_numpy() * scale).round(1)
-    scores, is_chosen = found["score"].to_numpy(), is_chosen_box(found, photo)
+    corners = (detections[CORNERS].to_numpy() * scale).round(1)
+    scores, is_chosen = detections["score"].to_numpy(), is_chosen_box(detections, photo)
     order = np.lexsort((-scores, ~is_chosen))
     labels = _Labels(size_wh)
     boxes = []
@@ -109,23 +109,23 @@ def boxes_of(found: pd.DataFrame, photo: pd.Series, look: Thumbnail) -> tuple[Bo
     return tuple(reversed(boxes))
 
 
-def is_chosen_box(found: pd.DataFrame, photo: pd.Series) -> np.ndarray:
-    """Which of the boxes `found` is the photo's chosen one: `(N,)` bool, all False where none was chosen."""
+def is_chosen_box(detections: pd.DataFrame, photo: pd.Series) -> np.ndarray:
+    """Which of the photo's `detections` is the chosen box: `(N,)` bool, all False if none is chosen."""
     if not photo["is_cropped"]:
-        return np.zeros(len(found), dtype=bool)
+        return np.zeros(len(detections), dtype=bool)
     columns = [*CORNERS, "score", "class_name"]
-    return (found[columns] == photo[columns]).all(axis=1).to_numpy()
+    return (detections[columns] == photo[columns]).all(axis=1).to_numpy()
 
 
 class _Labels:
-    """Finds room for labels inside a picture of `size_wh` pixels, none over another."""
+    """Places labels inside an image of `size_wh` pixels without overlap."""
 
     def __init__(self, size_wh: tuple[int, int]) -> None:
         self._size_wh = size_wh
         self._taken: list[tuple[float, float, float]] = []
 
     def place(self, text: str, x: float, y: float) -> tuple[str, float, float]:
-        """The text, its left end and base line; an empty text where another label is in the way."""
+        """The text, its left end and baseline; an empty text if it would overlap another label."""
         width = _CHARACTER_WIDTH * len(text)
         left = round(max(0.0, min(x + 2, self._size_wh[0] - width)), 1)
         base = round(max(0.0, min(y + _LINE_HEIGHT, self._size_wh[1] - 2)), 1)

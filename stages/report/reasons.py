@@ -1,4 +1,4 @@
-"""What the reason codes of the tables mean: one sentence each, for the report and for docs/reasons.md."""
+"""One sentence for each reason code of the tables, for the report and for docs/reasons.md."""
 
 from stages.core.tables import TableError
 
@@ -39,7 +39,7 @@ SENTENCES: dict[str, dict[str, str]] = {
         "mask_size": "The mask has another size than the crop; run `dvc repro -f mask`.",
     },
 }
-OUTCOMES = {"ok": "used whole", "dropped": "left out", "failed": "not used", "rejected": "not used"}
+OUTCOMES = {"ok": "full image used", "dropped": "dropped", "failed": "not used", "rejected": "not used"}
 _BY_CODE = {code: sentence for sentences in SENTENCES.values() for code, sentence in sentences.items()}
 _HEAD = """# Reasons
 

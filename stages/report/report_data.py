@@ -1,4 +1,4 @@
-"""Everything that the stages wrote, read and checked together: what the report rests on."""
+"""The content of the report: the tables and figures of all stages, read and checked against each other."""
 
 import json
 from dataclasses import dataclass
@@ -12,37 +12,38 @@ from stages.schemas import crops, curves, detections, issues, manifest, masks, m
 from stages.schemas.predictions import Predictions
 
 CORNERS = ["x_min", "y_min", "x_max", "y_max"]
-# The outcome of a photo that no stage refused anything of.
-NOTHING_REJECTED = "nothing refused"
+# The outcome of a photo whose crop and mask are used.
+NOT_REJECTED = "not rejected"
 _THRESHOLDS = "crop/thresholds"
 _RELIABILITY = {"confidence": "float", "accuracy": "float", "photos": "int", "model": "str"}
 
 
 class Files(NamedTuple):
-    """Where the tables are; `predictions` is the ensemble's table, `metrics` the folder of all metrics."""
+    """The paths of all tables; `predictions` is the ensemble's table, `metrics` the folder metrics/."""
 
     manifest: Path
     detections: Path
     boxes: Path
     masks: Path
-    letterbox: Path
+    model_inputs: Path
     predictions: Path
-    suspects: Path
+    issues: Path
     metrics: Path
 
 
 @dataclass(frozen=True)
 class ReportData:
-    """`rows`, one per input file, tells what every stage made of it; the rest is as the stages wrote it.
+    """All that the page shows, as the stages wrote it; `rows` joins their tables, one row per input file.
 
-    Columns of `rows`: those of data/manifest.csv; `is_usable`, it is a photo; of the chosen box `is_cropped`,
-    corners, `score`, `class_name`; `coverage`, `agreement`, `is_masked`, `mask_reason` of the mask; and as
-    data/letterbox.csv ends it, `status`, `reason`, `file`; `outcome` is the reason of the last stage that refused
-    something, or OK. `models` holds the metrics of each model, `probes` those of a linear classifier on its network
-    before training, `curves` its training: a table with `step` and one value column for each of curves.FIGURES that was
-    logged. `reliability` holds for each model accuracy against confidence on test. `suspects` are photos to look at,
-    `audit` what was found weak. `rule` counts what the rule for the main car refused, `thresholds` holds a table for
-    each of its thresholds.
+    Columns of `rows`: those of data/manifest.csv; `is_usable`, whether the file is a usable photo; `is_cropped`, the
+    corners, `score` and `class_name` of the chosen box; `coverage`, `agreement`, `is_masked`, `mask_reason`
+    of the mask; `status`, `reason` and `file` of data/model_inputs.csv; `outcome`, the last reason
+    or NOT_REJECTED.
+
+    By model: `models` holds the scores, `probes` those of its linear probe, `curves` its training curves (a table with
+    `step` and a value for each of curves.FIGURES that was logged), `reliability` its bins of confidence on test.
+    `issues` are label issues and outliers, `audit` the flags, `crop` the rejections by class, `thresholds` a table for
+    each threshold of the rule for the main car.
     """
 
     rows: pd.DataFrame
@@ -51,61 +52,61 @@ class ReportData:
     ensemble: dict[str, Any]
     models: dict[str, dict[str, Any]]
     probes: dict[str, dict[str, Any]]
-    suspects: pd.DataFrame
+    issues: pd.DataFrame
     audit: dict[str, Any]
     curves: dict[str, dict[str, pd.DataFrame]]
     reliability: dict[str, pd.DataFrame]
-    rule: dict[str, Any]
+    crop: dict[str, Any]
     thresholds: dict[str, pd.DataFrame]
 
 
 def read(files: Files, classes: list[str]) -> ReportData:
-    """Read all tables and metrics. Raises TableError naming the file where one is missing or fits no other."""
+    """Read all tables and figures. Raises TableError naming a file that is missing or does not match the others."""
     rows = _read_rows(files)
     predicted = predictions.read(files.predictions, classes)
-    test_ids = of_split(rows, "test")["image_id"]
-    tables.require(files.letterbox, test_ids.isin(predicted.image_ids), test_ids, f"an id of {files.predictions}")
-    ensemble = _read_ensemble(files.metrics / "ensemble.json", len(test_ids))
+    test_ids = select_split(rows, "test")["image_id"]
+    tables.require(files.model_inputs, test_ids.isin(predicted.image_ids), test_ids, f"an id of {files.predictions}")
+    ensemble = _read_ensemble(files.metrics / "ensemble" / "details.json", len(test_ids))
     names = sorted(ensemble["weights"])
     return ReportData(
         rows=rows,
         detections=detections.read(files.detections),
         predicted=predicted,
         ensemble=ensemble,
-        models={n: _read_json(files.metrics / "evaluate" / f"{n}.json", ("val", "test")) for n in names},
+        models={n: _read_json(files.metrics / "evaluate" / n / "details.json", ("val", "test")) for n in names},
         probes={n: _read_json(files.metrics / "probe" / f"{n}.json", ("val", "test")) for n in names},
-        suspects=issues.read(files.suspects),
-        audit=_read_json(files.metrics / "audit.json", ("flags",)),
-        rule=_read_json(files.metrics / "crop.json", ("by_class", "uneven")),
+        issues=issues.read(files.issues),
+        audit=_read_json(files.metrics / "audit" / "details.json", ("flags",)),
+        crop=_read_json(files.metrics / "crop" / "details.json", ("by_class", "overrejected_classes")),
         thresholds={path.stem: thresholds.read(path) for path in sorted((files.metrics / _THRESHOLDS).glob("*.csv"))},
         reliability={n: tables.read(files.metrics / "evaluate" / n / "reliability.csv", _RELIABILITY) for n in names},
         curves={name: curves.read(files.metrics / "train" / name) for name in names},
     )
 
 
-def of_split(rows: pd.DataFrame, split: str) -> pd.DataFrame:
+def select_split(rows: pd.DataFrame, split: str) -> pd.DataFrame:
     """The rows of `split` that reached the models."""
     return rows[(rows["split"] == split) & (rows["status"] == "ok")]
 
 
 def _read_rows(files: Files) -> pd.DataFrame:
     photos, boxes = manifest.read(files.manifest), crops.read(files.boxes)
-    masked, padded = masks.read(files.masks), model_inputs.read(files.letterbox)
-    for path, table in ((files.boxes, boxes), (files.masks, masked), (files.letterbox, padded)):
+    mask_rows, inputs = masks.read(files.masks), model_inputs.read(files.model_inputs)
+    for path, table in ((files.boxes, boxes), (files.masks, mask_rows), (files.model_inputs, inputs)):
         tables.require_same_rows(path, table, files.manifest, photos)
-    rows = photos.assign(is_usable=photos["status"] == "ok", status=padded["status"], reason=padded["reason"])
+    rows = photos.assign(is_usable=photos["status"] == "ok", status=inputs["status"], reason=inputs["reason"])
     rows = rows.join(boxes[["is_cropped", *CORNERS, "score", "class_name"]])
     rows["is_cropped"] &= boxes["status"] == "ok"
-    rows = rows.join(masked[["coverage", "agreement", "is_masked", "mask_reason"]]).join(padded["file"])
+    rows = rows.join(mask_rows[["coverage", "agreement", "is_masked", "mask_reason"]]).join(inputs["file"])
     outcome = rows["reason"].where(rows["reason"] != "", rows["mask_reason"])
-    return rows.assign(outcome=outcome.where(outcome != "", NOTHING_REJECTED))
+    return rows.assign(outcome=outcome.where(outcome != "", NOT_REJECTED))
 
 
 def _read_ensemble(path: Path, n_test: int) -> dict[str, Any]:
-    ensemble = _read_json(path, ("test", "equal_weights", "weights", "fitted_weights", "shrink"))
+    ensemble = _read_json(path, ("test", "equal_weights", "weights", "fitted_weights", "shrinkage"))
     if ensemble["test"]["n"] != n_test:
         raise tables.TableError(
-            f"{path}: expected figures of {n_test} test photos, found {ensemble['test']['n']}; run `dvc repro`"
+            f"{path}: expected scores of {n_test} test photos, found {ensemble['test']['n']}; run `dvc repro`"
         )
     return ensemble
 

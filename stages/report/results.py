@@ -1,4 +1,4 @@
-"""The rows of the headline table, from the metrics of the ensemble and of each model."""
+"""The rows of the results table, from the scores of the ensemble and of each model."""
 
 from typing import Any, NamedTuple
 
@@ -7,7 +7,7 @@ _NOT_SCORED: Figures = {"n": 0}
 
 
 class ResultRow(NamedTuple):
-    """One line of the table; `val` and `test` are figures by name, only `n`, 0, where none were taken."""
+    """One row of the table; `val` and `test` are scores by name, only `n` = 0 where there are none."""
 
     name: str
     note: str
@@ -16,54 +16,62 @@ class ResultRow(NamedTuple):
     test: Figures
 
 
-def headline(ensemble: dict[str, Any], models: dict[str, dict[str, Figures]]) -> list[ResultRow]:
-    """The ensemble, equal weights, weights given by hand, the best single model, then each model by name."""
+def results_rows(ensemble: dict[str, Any], models: dict[str, dict[str, Figures]]) -> list[ResultRow]:
+    """The rows: ensemble, equal weights, manual weights, best single model, then each model by name."""
     weights = ensemble["weights"]
-    found = [
-        ResultRow("Ensemble", _how_weighed(ensemble), None, _NOT_SCORED, ensemble["test"]),
-        ResultRow("Equal weights", "the plain mean of all models", None, _NOT_SCORED, ensemble["equal_weights"]),
+    rows = [
+        ResultRow("Ensemble", _weights_note(ensemble), None, _NOT_SCORED, ensemble["test"]),
+        ResultRow("Equal weights", "the mean of all models", None, _NOT_SCORED, ensemble["equal_weights"]),
     ]
-    if "hand" in ensemble:
-        found.append(ResultRow("Weights given by hand", "scaled to sum to one", None, _NOT_SCORED, ensemble["hand"]))
+    if "manual_weights" in ensemble:
+        scores = ensemble["manual_weights"]
+        rows.append(
+            ResultRow("Manual weights", "ensemble.manual_weights, scaled to the sum 1", None, _NOT_SCORED, scores)
+        )
     best = ensemble.get("best_single")
     if best:
-        found.append(ResultRow("Best single model", f"{best['name']}, by log loss on val", None, _NOT_SCORED, best))
-    return found + [ResultRow(name, "", weights[name], of["val"], of["test"]) for name, of in sorted(models.items())]
+        note = f"{best['name']}, calibrated; chosen by log loss on val"
+        rows.append(ResultRow("Best single model", note, None, _NOT_SCORED, best))
+    return rows + [
+        ResultRow(name, "", weights[name], scores["val"], scores["test"]) for name, scores in sorted(models.items())
+    ]
 
 
-def _how_weighed(ensemble: dict[str, Any]) -> str:
-    weights, shrink = ensemble["weights"], ensemble["shrink"]
+def _weights_note(ensemble: dict[str, Any]) -> str:
+    weights, shrinkage = ensemble["weights"], ensemble["shrinkage"]
     if len(weights) == 1:
-        return "of one model"
+        return "one model"
     if len(set(ensemble["fitted_weights"].values())) == 1:
-        return "weights not fitted: all equal"
-    if shrink == 1:
-        return "equal weights: fitted ones do no better on val, out of sample"
-    return "weights fitted on val" + (f", {shrink:.0%} of the way to equal ones" if shrink else "")
+        return "equal weights, not fitted"
+    if shrinkage == 1:
+        return "equal weights: fitted weights are not better on val, out of sample"
+    return "weights fitted on val" + (f", shrinkage {shrinkage:.0%} towards equal weights" if shrinkage else "")
 
 
-class Views(NamedTuple):
-    """A way of looking at test photos: mean number of views a photo, accuracy and log loss of a model."""
+class TtaRow(NamedTuple):
+    """A model with one mode of test-time augmentation on test: mean views per photo, accuracy and log loss."""
 
     model: str
-    way: str
+    mode: str
     views: float
     accuracy: float
     log_loss: float
 
 
-_WAYS = {
-    "none": "as they are",
-    "fixed": "the first views",
-    "adaptive": "more where those disagree",
+_MODES = {
+    "none": "none: the unchanged photo",
+    "fixed": "fixed: the first views",
+    "adaptive": "adaptive: more views where the first disagree",
     "all": "all views",
 }
 
 
-def views(models: dict[str, dict[str, Figures]]) -> list[Views]:
-    """What more views of the test photos gain, model by model; none where models looked but once."""
+def tta_rows(models: dict[str, dict[str, Figures]]) -> list[TtaRow]:
+    """The scores of each mode of test-time augmentation by model; empty without augmentation."""
     return [
-        Views(name, _WAYS[way], found["views"], found["accuracy"], found["log_loss"])
-        for name, of in sorted(models.items())
-        for way, found in sorted(of.get("tta", {}).get("test", {}).items(), key=lambda item: list(_WAYS).index(item[0]))
+        TtaRow(name, text, modes[mode]["views"], modes[mode]["accuracy"], modes[mode]["log_loss"])
+        for name, scores in sorted(models.items())
+        for modes in [scores.get("tta", {}).get("test", {})]
+        for mode, text in _MODES.items()
+        if mode in modes
     ]

@@ -1,4 +1,4 @@
-"""Which photos a gallery shows where it cannot show all."""
+"""The sample of photos that a gallery shows if it cannot show all."""
 
 import hashlib
 
@@ -6,9 +6,9 @@ import pandas as pd
 
 
 def sample(rows: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame:
-    """At most `limit` of `rows`, in their order.
+    """Return a random sample of at most `limit` of `rows`, in their order.
 
-    The choice depends on the seed and each row's id and path alone, so that adding photos changes little.
+    It depends on the seed and on each row's id and path alone, so added photos change it little.
     """
     if len(rows) <= limit:
         return rows

@@ -8,8 +8,8 @@ from stages.core.settings import Count, Settings
 
 
 class ReportSettings(Settings):
-    """How much the report shows."""
+    """The size of the report."""
 
-    photos_per_gallery: Count = Field(description="photos that a gallery shows at most")
+    photos_per_gallery: Count = Field(description="largest number of photos of a gallery")
     thumbnail: Annotated[int, Field(ge=32, le=1024)] = Field(description="longer side of a thumbnail in pixels")
-    seed: int = Field(description="of the choice where a gallery cannot show all photos")
+    seed: int = Field(description="of the sample if a gallery cannot show all photos")

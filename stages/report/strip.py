@@ -1,4 +1,4 @@
-"""One photo on its way through the pipeline as a strip of images: photo, boxes, crop, mask, model input."""
+"""One photo at each stage of the pipeline as a strip of images: photo, boxes, crop, mask, model input."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Show all of it on one page: what became of every photo, where the models err, and how sure the result is."""
+"""Thumbnails of the files that the stages read and wrote."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,39 +12,39 @@ from stages.images import archived, background, images, letterbox
 from stages.report.pictures import Thumbnail
 from stages.schemas import crops, masks
 
-# Stands behind a masked car: a colour that is rare in paint, road and sky.
-_BEHIND = (158, 120, 190)
+# The background of a masked car: a colour that is rare in paint, road and sky.
+_BACKGROUND = (158, 120, 190)
 
 
 @dataclass(frozen=True)
 class ArchiveThumbnails:
-    """The pictures that the stages read and wrote, as thumbnails of at most `side` pixels; see pictures.Album."""
+    """A pictures.ThumbnailStore: thumbnails of at most `side` pixels, from the folder `photos` and the archives."""
 
     photos: Path
     crops: Archive
     masks: Archive
-    letterbox: Archive
+    model_inputs: Archive
     side: int
 
     def photo(self, path: str, image_id: str) -> Thumbnail:
-        """The whole photo, if it is still the one that the tables tell of."""
-        return self._look(lambda: self._photo(path, image_id))
+        """The photo, if its bytes have not changed since ingest."""
+        return self._thumbnail(lambda: self._photo(path, image_id))
 
     def crop(self, image_id: str) -> Thumbnail:
         """The crop of the photo."""
-        return self._look(lambda: self._crop(image_id))
+        return self._thumbnail(lambda: self._crop(image_id))
 
     def masked(self, image_id: str) -> Thumbnail:
-        """The crop where its mask is not 0."""
-        return self._look(lambda: self._masked(image_id, 1.0))
+        """The crop with its background in one colour."""
+        return self._thumbnail(lambda: self._masked(image_id, 1.0))
 
     def tinted(self, image_id: str) -> Thumbnail:
-        """The crop, half one colour where its mask is 0."""
-        return self._look(lambda: self._masked(image_id, 0.5))
+        """The crop with its background mixed half with one colour."""
+        return self._thumbnail(lambda: self._masked(image_id, 0.5))
 
-    def padded(self, file: str) -> Thumbnail:
-        """The picture that the models see."""
-        return self._look(lambda: archived.read_image(self.letterbox, file))
+    def model_input(self, file: str) -> Thumbnail:
+        """The input of the models."""
+        return self._thumbnail(lambda: archived.read_image(self.model_inputs, file))
 
     def _photo(self, path: str, image_id: str) -> np.ndarray:
         content = images.load(self.photos / path, image_id or None)
@@ -56,18 +56,18 @@ class ArchiveThumbnails:
     def _masked(self, image_id: str, strength: float) -> np.ndarray:
         crop = self._crop(image_id)
         mask = archived.read_mask(self.masks, masks.picture_of(image_id))
-        masked = background.remove(crop, mask, _BEHIND)
+        masked = background.remove(crop, mask, _BACKGROUND)
         return cv2.addWeighted(masked, strength, crop, 1 - strength, 0)
 
-    def _look(self, read: Callable[[], np.ndarray]) -> Thumbnail:
+    def _thumbnail(self, read: Callable[[], np.ndarray]) -> Thumbnail:
         try:
-            return Thumbnail(shrunk(read(), self.side), "")
+            return Thumbnail(downscaled(read(), self.side), "")
         except images.ImageError as error:
             return Thumbnail(None, error.reason)
 
 
-def shrunk(image: np.ndarray, side: int) -> np.ndarray:
-    """Bring `(H, W, 3)` uint8 to at most `side` pixels each way, aspect ratio intact; a small one stays."""
+def downscaled(image: np.ndarray, side: int) -> np.ndarray:
+    """Downscale `(H, W, 3)` uint8 to at most `side` pixels each way at its aspect ratio; a smaller one stays."""
     if max(image.shape[:2]) <= side:
         return image
     place = letterbox.place(image.shape[1], image.shape[0], (side, side))

@@ -1,4 +1,4 @@
-"""Take the background away (or blur it, or keep it) and bring every crop into one frame, by default padded."""
+"""Remove, blur or keep the background of every crop, and fit the crop into one frame, by default padded."""
 
 import argparse
 from pathlib import Path

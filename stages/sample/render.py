@@ -1,4 +1,4 @@
-"""Render the embedded sample: photos of ten body types, their masks and the truth about them."""
+"""Render the embedded sample: photos of ten body types, with true boxes and masks."""
 
 import argparse
 import multiprocessing
@@ -15,30 +15,32 @@ from stages.sample.settings import SampleSettings
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m stages.sample.render", description=__doc__)
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m stages sample.render", description=__doc__)
     parser.add_argument("--params", type=Path, required=True, help="params.yaml with a section `sample`")
     parser.add_argument("--photos", type=Path, required=True, help="folder for the photos, one folder per class")
     parser.add_argument("--masks", type=Path, required=True, help="folder for the true masks")
-    parser.add_argument("--truth", type=Path, required=True, help="CSV with the true boxes")
-    parser.add_argument("--jobs", type=int, default=multiprocessing.cpu_count(), help="processes to use")
+    parser.add_argument("--truth", type=Path, required=True, help="CSV file for the true boxes")
+    parser.add_argument(
+        "--jobs", type=int, default=multiprocessing.cpu_count(), help="number of processes; default: one per CPU core"
+    )
     return parser.parse_args(argv)
 
 
 def rendered_files(tasks: list[sample.RenderTask], settings: SampleSettings, jobs: int) -> Iterator[sample.Rendered]:
-    """The finished files in the order of the tasks, made by `jobs` processes."""
-    make = partial(sample.make, params=settings)
+    """The rendered files in the order of the tasks, made by `jobs` processes."""
+    make = partial(sample.make, settings=settings)
     if jobs <= 1:
         yield from map(make, tasks)
         return
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(jobs, mp_context=context)
-    # Ctrl-C reaches every process; whoever starts while it is ignored leaves it to this one, and ends without a trace.
-    heed = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C reaches every process. Workers inherit that it is ignored, so that only this process handles it.
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         results = pool.map(make, tasks, chunksize=4)
     finally:
-        signal.signal(signal.SIGINT, heed)
+        signal.signal(signal.SIGINT, handler)
     try:
         yield from results
     finally:
@@ -46,36 +48,36 @@ def rendered_files(tasks: list[sample.RenderTask], settings: SampleSettings, job
 
 
 def require_no_unexpected_files(folder: Path, expected: set[Path]) -> None:
-    """Raise ValueError where `folder` holds files that this run would not write over."""
-    strangers = sorted(path for path in folder.rglob("*") if path.is_file() and path not in expected)
-    if strangers:
+    """Raise ValueError if `folder` contains files that this run would not overwrite."""
+    unexpected = sorted(path for path in folder.rglob("*") if path.is_file() and path not in expected)
+    if unexpected:
         raise ValueError(
-            f"{folder}: expected only files of the sample, found {strangers[0]}; choose another folder or remove it"
+            f"{folder}: expected only files of the sample, found {unexpected[0]}; choose another folder or remove it"
         )
 
 
 def write_all(args: argparse.Namespace, settings: SampleSettings) -> list[sample.Rendered]:
-    """Make and write every photo and mask; return them without their pictures' bytes."""
+    """Render and write every photo and mask; return them without the bytes of the files."""
     tasks = sample.tasks(settings.photos_per_class)
     require_no_unexpected_files(args.photos, {args.photos / task.path for task in tasks})
     require_no_unexpected_files(args.masks, {args.masks / task.path.with_suffix(".png") for task in tasks})
-    kept = []
+    written = []
     for item in progress.track(rendered_files(tasks, settings, args.jobs), len(tasks), "photo", "render"):
         atomic.write_bytes(args.photos / item.task.path, item.photo)
         if item.mask is not None:
             atomic.write_bytes(args.masks / item.task.path.with_suffix(".png"), item.mask)
-        kept.append(sample.Rendered(item.task, b"", None, item.box, item.visible))
-    return kept
+        written.append(sample.Rendered(item.task, b"", None, item.box, item.visible))
+    return written
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Parse, render, write."""
+    """Render and write the photos, the masks and the true boxes."""
     args = parse_args(argv)
     settings = read_settings(args.params, "sample", SampleSettings)
     rendered = write_all(args, settings)
-    tables.write(args.truth, sample.truth(rendered))
+    tables.write(args.truth, sample.ground_truth(rendered))
     n_regular = sum(item.task.kind == "car" for item in rendered)
-    progress.summary("render", photos=len(rendered), regular=n_regular, spoilt=len(rendered) - n_regular)
+    progress.summary("render", photos=len(rendered), regular=n_regular, special=len(rendered) - n_regular)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Score the chosen boxes and the masks of the embedded sample against what was rendered."""
+"""Score the boxes and masks of the embedded sample against the rendered ground truth."""
 
 import argparse
 from collections.abc import Hashable
@@ -23,12 +23,12 @@ from stages.selection.sweep import SweepInput
 TRUTH_COLUMNS = {"path": "str", "kind": "str", **dict.fromkeys(CORNERS, "float")}
 
 
-def pair_boxes(chosen: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
-    """Chosen and true boxes (`true_x_min` ...) of the regular photos, those of kind `car`, side by side by path.
+def pair_boxes(chosen: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+    """Chosen and true boxes (`true_x_min` ...) of the regular photos, those of kind `car`, joined by path.
 
-    Raises tables.TableError when a regular photo of the truth is missing: then the tables are of another source.
+    Raises TableError if a regular photo of the ground truth is missing: then the tables are of another source.
     """
-    regular = known[known["kind"] == "car"].rename(columns={name: f"true_{name}" for name in CORNERS})
+    regular = truth[truth["kind"] == "car"].rename(columns={name: f"true_{name}" for name in CORNERS})
     both = regular.merge(chosen[chosen["status"] != "failed"], on="path", how="left")
     if both["image_id"].isna().any():
         missing = both.loc[both["image_id"].isna(), "path"].iloc[0]
@@ -39,49 +39,49 @@ def pair_boxes(chosen: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     return both
 
 
-def sweep_inputs(both: pd.DataFrame, photos: pd.DataFrame, found: pd.DataFrame) -> list[SweepInput]:
-    """What the detector saw in each of the regular photos that the rule could look at, with the true boxes."""
-    by_photo = candidates_by_photo(found)
-    looked = both.merge(photos.loc[photos["status"] == "ok", ["path", "width", "height"]], on="path")
-    true = looked[[f"true_{name}" for name in CORNERS]].to_numpy(dtype=np.float64)
-    sizes = zip(looked["width"].tolist(), looked["height"].tolist())
+def sweep_inputs(both: pd.DataFrame, photos: pd.DataFrame, detected: pd.DataFrame) -> list[SweepInput]:
+    """The detections of each readable regular photo, with its true box."""
+    by_photo = candidates_by_photo(detected)
+    readable = both.merge(photos.loc[photos["status"] == "ok", ["path", "width", "height"]], on="path")
+    true_boxes = readable[[f"true_{name}" for name in CORNERS]].to_numpy(dtype=np.float64)
+    sizes = zip(readable["width"].tolist(), readable["height"].tolist())
     return [
         SweepInput(size_wh, by_photo.get(name, NO_CANDIDATES), box)
-        for name, size_wh, box in zip(looked["image_id"], sizes, true)
+        for name, size_wh, box in zip(readable["image_id"], sizes, true_boxes)
     ]
 
 
 class MaskSources(NamedTuple):
-    """Masks: those in use, the folder of the true ones, and the maps of each segmenter by name."""
+    """Where masks are: the averaged ones, the folder of the true ones, and the maps of each segmenter by name."""
 
-    used: Archive
+    averaged: Archive
     true: Path
     maps: dict[str, Archive]
 
 
-def mask_overlaps(margin: float, drawn: MaskSources, row: dict[Hashable, object]) -> dict[str, float]:
-    """The overlap of one photo's mask with the true one under "", and of each segmenter's alone under its name.
+def mask_ious(margin: float, sources: MaskSources, row: dict[Hashable, object]) -> dict[str, float]:
+    """The IoU of the true mask of one photo with the averaged mask, under "", and with each segmenter's, by name.
 
-    Nothing where the photo has no mask.
+    Empty if the photo has no mask.
     """
     name = masks.picture_of(str(row["image_id"]))
-    if row["status"] != "ok" or name not in drawn.used:
+    if row["status"] != "ok" or name not in sources.averaged:
         return {}
-    true = images.read_mask(drawn.true / Path(str(row["path"])).with_suffix(".png"))
+    true = images.read_mask(sources.true / Path(str(row["path"])).with_suffix(".png"))
     box = np.array([row[name] for name in CORNERS], dtype=np.float64) if row["is_cropped"] else None
     window = main_car.crop_window(box, (true.shape[1], true.shape[0]), margin)
     size_wh = window[2] - window[0], window[3] - window[1]
-    planes = {key: archived.read_mask(maps, name) for key, maps in drawn.maps.items()}
-    alone = {key: (255 * upsample_map(plane, size_wh)).astype(np.uint8) for key, plane in planes.items()}
-    found = {"": archived.read_mask(drawn.used, name), **alone}
-    return {key: detection_metrics.crop_mask_iou(mask, window, true) for key, mask in found.items()}
+    maps = {key: archived.read_mask(archive, name) for key, archive in sources.maps.items()}
+    alone = {key: (255 * upsample_map(values, size_wh)).astype(np.uint8) for key, values in maps.items()}
+    predicted = {"": archived.read_mask(sources.averaged, name), **alone}
+    return {key: detection_metrics.crop_mask_iou(mask, window, true) for key, mask in predicted.items()}
 
 
-def all_mask_overlaps(both: pd.DataFrame, drawn: MaskSources, margin: float) -> dict[str, np.ndarray]:
-    """`mask_overlaps` of all photos: `(N,)` for each name, NaN where a photo has no mask."""
-    scored = batches.ordered_thread_map(partial(mask_overlaps, margin, drawn), both.to_dict("records"), ahead=32)
-    rows = [scores for _, scores in progress.track(scored, len(both), "photo", "verify")]
-    names = ["", *drawn.maps]
+def all_mask_ious(both: pd.DataFrame, sources: MaskSources, margin: float) -> dict[str, np.ndarray]:
+    """`mask_ious` of all photos: `(N,)` for each name, NaN for a photo without a mask."""
+    scored = batches.ordered_thread_map(partial(mask_ious, margin, sources), both.to_dict("records"), ahead=32)
+    rows = [ious for _, ious in progress.track(scored, len(both), "photo", "score_sample")]
+    names = ["", *sources.maps]
     frame = pd.DataFrame(rows, columns=names, dtype="float64")
     return {name: frame[name].to_numpy() for name in names}
 
@@ -93,8 +93,8 @@ def compared(scores: dict[str, Any]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Write metrics/sample.json with its details, and how recall and rejects move with the rule's thresholds."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Write the scores, and the sweep of each threshold with recall and rejections."""
+    parser = argparse.ArgumentParser(prog="python -m stages sample.score", description=__doc__)
     for name in ("params", "manifest", "detections", "boxes", "maps", "masks"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     for name in ("truth", "true-masks", "metrics", "details", "thresholds"):
@@ -104,17 +104,18 @@ def main() -> None:
     both = pair_boxes(crops.read(arguments.boxes), tables.read(arguments.truth, TRUTH_COLUMNS))
     names = settings.load(arguments.params)["segmenters"]
     maps = {name: Archive(arguments.maps / f"{name}.zip") for name in names}
-    overlaps = all_mask_overlaps(both, MaskSources(Archive(arguments.masks), arguments.true_masks, maps), rule.margin)
-    found = detection_metrics.box_ious(both[CORNERS].to_numpy(), both[[f"true_{name}" for name in CORNERS]].to_numpy())
-    scores = detection_metrics.summarise(found, overlaps[""]) | {
-        "segmenters": detection_metrics.paired_gains(overlaps.pop(""), overlaps)
-    }
+    ious = all_mask_ious(both, MaskSources(Archive(arguments.masks), arguments.true_masks, maps), rule.margin)
+    true_boxes = both[[f"true_{name}" for name in CORNERS]].to_numpy()
+    box_ious = detection_metrics.box_ious(both[CORNERS].to_numpy(), true_boxes)
+    scores = detection_metrics.summarise(box_ious, ious[""])
+    scores["segmenters"] = detection_metrics.paired_gains(ious.pop(""), ious)
     atomic.write_json(arguments.metrics, compared(scores))
     atomic.write_json(arguments.details, scores)
     photos, boxes = manifest.read(arguments.manifest), detections.read(arguments.detections)
-    for name, moved in sweep.sweep_thresholds(sweep_inputs(both, photos, boxes), rule).items():
-        tables.write(arguments.thresholds / f"{name}.csv", moved)
-    progress.summary("verify", photos=len(both), boxes_at_iou_50=int((found >= 0.5).sum()), masks=scores["mask"]["n"])
+    for name, table in sweep.sweep_thresholds(sweep_inputs(both, photos, boxes), rule).items():
+        tables.write(arguments.thresholds / f"{name}.csv", table)
+    counts = {"photos": len(both), "boxes_at_iou_50": int((box_ious >= 0.5).sum()), "masks": scores["mask"]["n"]}
+    progress.summary("score_sample", **counts)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""data/suspects.csv: photos that people should look at, by kind and then from the most doubtful on."""
+"""data/issues.csv: photos to inspect, label issues first and then outliers, the most severe of each kind first."""
 
 from pathlib import Path
 
@@ -6,19 +6,19 @@ import pandas as pd
 
 from stages.core import tables
 
-KINDS = ("label_error", "outlier")
+KINDS = ("label_issue", "outlier")
 COLUMNS = {
     "image_id": "str",
     "path": "str",
     "split": "str",
     "label": "str",
-    "kind": "str",  # label_error | outlier
-    "suggested": "str",  # the class that the networks name, empty for an outlier
-    # Of a label_error the probability of its label; of an outlier how many times the distance that is far.
+    "kind": "str",  # label_issue | outlier
+    "suggested_label": "str",  # the class of the highest out-of-sample probability; empty for an outlier
+    # Of a label issue the probability of its label; of an outlier its distance as a multiple of the threshold.
     "score": "float",
 }
-# data/probes/<model>_distances.csv: cosine distances from the photos of train, and where being far begins.
-DISTANCES = {"image_id": "str", "distance": "float", "fence": "float"}
+# data/probes/<model>_distances.csv: cosine distances from the photos of train, and the threshold of outliers.
+DISTANCES = {"image_id": "str", "distance": "float", "outlier_threshold": "float"}
 
 
 def read(path: Path) -> pd.DataFrame:

@@ -49,7 +49,7 @@ def summary(labels: np.ndarray, probabilities: np.ndarray, groups: Sequence[str]
         "top3": top_k(labels, probabilities, 3),
         "log_loss": log_loss(labels, probabilities),
         "ece": calibration.expected_calibration_error(labels, probabilities),
-        "ece_by_chance": calibration.ece_if_calibrated(probabilities),
+        "ece_if_calibrated": calibration.ece_if_calibrated(probabilities),
     }
 
 

@@ -1,4 +1,4 @@
-"""Let one segmenter draw its soft map of every crop; the mask stage makes one mask of the maps of all."""
+"""Run one segmenter on every crop; the mask stage combines the maps of all segmenters."""
 
 import argparse
 from pathlib import Path
@@ -23,12 +23,12 @@ def main() -> None:
     settings = read_settings(arguments.params, "segment", SegmentSettings)
     view = read_settings(arguments.params, f"segmenters.{arguments.segmenter}", SegmenterSettings)
     chosen = crops.read(arguments.boxes).query("status == 'ok'")["image_id"].tolist()
-    pictures = Archive(arguments.crops)
-    keys = digests(chosen, pictures)
+    crop_archive = Archive(arguments.crops)
+    keys = digests(chosen, crop_archive)
     with InferenceCache(arguments.cache, cache_key(arguments.networks, view, settings)) as cache:
         missing = cache.missing(keys.values())
         new = {image_id: key for image_id, key in keys.items() if key in missing}
-        cache.put_many(run_inference(new, pictures, arguments.networks, view, settings))
+        cache.put_many(run_inference(new, crop_archive, arguments.networks, view, settings))
         counts = {"crops": len(chosen), "maps": write_maps(keys, cache, arguments.maps)}
     atomic.write_json(arguments.details, counts)
     verb = f"segment {arguments.segmenter}"

@@ -21,7 +21,7 @@ def read(tmp_path, **changes):
     return grid.read(path)
 
 
-def test_every_arm_meets_every_seed_and_first_seeds_come_first(tmp_path):
+def test_every_arm_runs_with_every_seed_and_first_seeds_come_first(tmp_path):
     runs = grid.runs("colour", read(tmp_path))
     assert [run.name for run in runs] == [
         "colour-grey-0", "colour-white-0", "colour-long-0", "colour-grey-7", "colour-white-7", "colour-long-7",
@@ -32,12 +32,12 @@ def test_every_arm_meets_every_seed_and_first_seeds_come_first(tmp_path):
     assert runs[-1].arm == "long" and runs[-1].seed == 7
 
 
-def test_an_arm_may_set_what_the_others_have_in_common(tmp_path):
-    found = grid.runs("colour", read(tmp_path))[2].overrides
-    assert found == ("models.a.input_px=64", "train.epochs=9", "train.seed=0")
+def test_an_arm_can_override_common_parameters(tmp_path):
+    overrides = grid.runs("colour", read(tmp_path))[2].overrides
+    assert overrides == ("models.a.input_px=64", "train.epochs=9", "train.seed=0")
 
 
-def test_names_are_such_as_experiments_may_have(tmp_path):
+def test_names_are_valid_names_of_experiments(tmp_path):
     changed = read(tmp_path, baseline="off_white", arms={"off_white": []})
     assert grid.runs("two_words", changed)[0].name == "two-words-off-white-0"
 
@@ -45,8 +45,8 @@ def test_names_are_such_as_experiments_may_have(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"baseline": "blue"}, "baseline among grey, white, long, found 'blue'"),
-        ({"seeds": []}, "one seed or more"),
+        ({"baseline": "blue"}, "baseline: expected one of grey, white, long, found 'blue'"),
+        ({"seeds": []}, "seeds: expected a list of one or more"),
         ({"seeds": [1, 1]}, "all different"),
         ({"seeds": [-1]}, r"seeds\[0\]"),
         ({"common": ["train.epochs"]}, r"common\[0\]"),
@@ -58,7 +58,7 @@ def test_names_are_such_as_experiments_may_have(tmp_path):
         ({"arm": {}}, "did you mean `arms`"),
     ],
 )
-def test_a_grid_that_cannot_be_run_is_refused_by_name(tmp_path, changes, message):
+def test_an_invalid_grid_is_an_error_that_names_the_file(tmp_path, changes, message):
     with pytest.raises(SettingsError, match=message) as caught:
         read(tmp_path, **changes)
     assert "colour.yaml" in str(caught.value)

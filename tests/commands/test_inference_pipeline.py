@@ -100,12 +100,12 @@ def half(tmp_path, run, monkeypatch):
         monkeypatch.setattr(runtime, "load", play)
         for name in ("centernet_mobilenetv3.onnx", "u2netp.onnx"):
             (out / name).write_bytes(b"played")
-        run(detect_stage, **common, manifest=out / "manifest.csv", networks=out, answers=out / "answers" / "d",
+        run(detect_stage, **common, manifest=out / "manifest.csv", networks=out, cache=out / "cache" / "d",
             source=source, detections=out / "d.csv")  # fmt: skip
         run(crop_stage, **common, **compared, manifest=out / "manifest.csv", detections=out / "d.csv", source=source,
             boxes=out / "boxes.csv", crops=out / "crops.zip", thresholds=out / "thresholds")  # fmt: skip
         run(segment_stage, **common, segmenter="one", boxes=out / "boxes.csv", crops=out / "crops.zip", networks=out,
-            answers=out / "answers" / "s", maps=out / "maps" / "one.zip")  # fmt: skip
+            cache=out / "cache" / "s", maps=out / "maps" / "one.zip")  # fmt: skip
         run(mask_stage, **common, **compared, boxes=out / "boxes.csv", crops=out / "crops.zip", maps=out / "maps",
             masks=out / "masks.zip", table=out / "masks.csv")  # fmt: skip
         run(resize_stage, **common, manifest=out / "manifest.csv", crops=out / "crops.zip", masks=out / "masks.zip",

@@ -11,21 +11,21 @@ from stages.core.settings import SettingsError
 PARAMS = {
     "detect": {
         "network": "centernet_mobilenetv3", "min_score": 0.05, "max_boxes": 100,
-        "runtime": {"batch_size": 16, "engine": "openvino", "precision": "f32"},
+        "inference": {"batch_size": 16, "engine": "openvino", "precision": "f32"},
     },
-    "segment": {"runtime": {"batch_size": 16, "engine": "onnxruntime", "precision": "bf16"}},
+    "segment": {"inference": {"batch_size": 16, "engine": "onnxruntime", "precision": "bf16"}},
 }  # fmt: skip
 
 
 def git(*words):
     identity = ["-c", "user.name=test", "-c", "user.email=test@example.invalid"]
-    found = subprocess.run(["git", *identity, *words], check=True, capture_output=True, text=True)
-    return found.stdout.strip()
+    done = subprocess.run(["git", *identity, *words], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A repository with lock files, two networks and one trained model, which is the working folder."""
+    """A repository with lock files, two networks and one trained model, as the working folder."""
     monkeypatch.chdir(tmp_path)
     outs = [{"path": "a.onnx", "md5": "1"}, {"path": "b.npz", "md5": "2"}]
     files = {
@@ -43,36 +43,36 @@ def project(tmp_path, monkeypatch):
     git("commit", "-q", "-m", "all")
 
 
-def written(run):
+def write(run):
     run(provenance)
     return json.loads(Path("metrics/provenance.json").read_text())
 
 
 @pytest.mark.usefixtures("project")
-def test_it_names_commit_networks_packages_cpu_and_arithmetic(run):
-    found = written(run)
-    assert found["commit"] == git("rev-parse", "HEAD") and found["networks_md5"] == {"a.onnx": "1", "b.npz": "2"}
-    assert found["drift"] == [f"pandas {provenance.system.installed()['pandas']}, locked 0.0.1"]
-    assert found["stages"]["train@lite"] == {"device": "CPU", "precision": "float32"}
-    assert found["stages"]["detect"]["engine"] == "openvino" and found["stages"]["detect"]["precision"] == "f32"
-    assert found["stages"]["segment"]["engine"] == "onnxruntime" and found["stages"]["segment"]["precision"] == "f32"
-    assert found["cpu"]["machine"] and len(found["dvc_lock_sha256"]) == len(found["requirements_sha256"]) == 64
+def test_it_records_commit_networks_packages_cpu_and_precision(run):
+    facts = write(run)
+    assert facts["commit"] == git("rev-parse", "HEAD") and facts["networks_md5"] == {"a.onnx": "1", "b.npz": "2"}
+    assert facts["drift"] == [f"pandas {provenance.system.installed()['pandas']}, locked 0.0.1"]
+    assert facts["stages"]["train@lite"] == {"device": "CPU", "precision": "float32"}
+    assert facts["stages"]["detect"]["engine"] == "openvino" and facts["stages"]["detect"]["precision"] == "f32"
+    assert facts["stages"]["segment"]["engine"] == "onnxruntime" and facts["stages"]["segment"]["precision"] == "f32"
+    assert facts["cpu"]["machine"] and len(facts["dvc_lock_sha256"]) == len(facts["requirements_sha256"]) == 64
 
 
 @pytest.mark.usefixtures("project")
-def test_the_commit_stays_while_the_results_do(run):
-    first = written(run)
+def test_the_commit_is_kept_while_the_results_are_the_same(run):
+    first = write(run)
     git("add", "-A")
     git("commit", "-q", "-m", "results")
-    assert written(run) == first and git("status", "--porcelain") == ""
+    assert write(run) == first and git("status", "--porcelain") == ""
     Path("dvc.lock").write_text("stages: {train: {}}\n")
-    again = written(run)
-    assert again["commit"] == git("rev-parse", "HEAD") != first["commit"]
-    assert again["dvc_lock_sha256"] != first["dvc_lock_sha256"]
+    second = write(run)
+    assert second["commit"] == git("rev-parse", "HEAD") != first["commit"]
+    assert second["dvc_lock_sha256"] != first["dvc_lock_sha256"]
 
 
 @pytest.mark.usefixtures("project")
-def test_a_bad_parameter_is_named(run):
-    Path("params.yaml").write_text(yaml.safe_dump(PARAMS | {"segment": {"runtime": {}}}))
-    with pytest.raises(SettingsError, match=r"segment\.runtime"):
+def test_an_invalid_parameter_is_named(run):
+    Path("params.yaml").write_text(yaml.safe_dump(PARAMS | {"segment": {"inference": {}}}))
+    with pytest.raises(SettingsError, match=r"segment\.inference"):
         run(provenance)

@@ -1,4 +1,4 @@
-"""Several splits judged together: by hand, and through the command on a pipeline that answers in no time."""
+"""Several splits evaluated together: computed by hand, and by the command on a fast pipeline."""
 
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from stages.commands import repeated_holdout
-from stages.commands.repeated_holdout import Split
+from stages.commands.repeated_holdout import SplitPredictions
 from stages.core.tables import TableError
 from stages.schemas import predictions
 from stages.schemas.predictions import Predictions
@@ -20,58 +20,57 @@ PARAMS = "ingest: {seed: 0}\nmodels: {a: {backbone: x}, b: {backbone: x}}\nensem
 PIPELINE = """
 stages:
   ensemble:
-    cmd: python answer.py
+    cmd: python predict.py
     params: [ingest]
-    deps: [answer.py]
-    outs: [data/predictions, data/letterbox.csv, data/classes.txt]
+    deps: [predict.py]
+    outs: [data/predictions, data/model_inputs.csv, data/classes.txt]
 """
-# Twelve photos, cars of even number and vans of odd; the seed says which third of them is test, which is val. Model a
-# gives 0.9 to the truth, b 0.6.
+# Twelve photos, cars with even and vans with odd numbers; the seed decides which third is test and which is val. The
+# true class has a probability of 0.9 by model a, of 0.6 by model b.
 SCRIPT = f"""
 import yaml
 from pathlib import Path
 seed = yaml.safe_load(open("params.yaml"))["ingest"]["seed"]
 if seed > 5:
-    raise SystemExit("no such split")
+    raise SystemExit("this split fails")
 split = [["train", "test", "val"][(n // 2 + seed) % 3] for n in range(12)]
 label = ["car", "van"] * 6
 row = lambda n: f"{{n:02d}},s/{{n}}.jpg,{{label[n]}},{{n:02d}},{{split[n]}},ok,,keep,{{n}}.png,1,0,0"
 Path("data/predictions").mkdir(parents=True, exist_ok=True)
 Path("data/classes.txt").write_text("car\\nvan\\n")
-Path("data/letterbox.csv").write_text({HEADER!r} + "\\n".join(map(row, range(12))) + "\\n")
-for name, truth in dict(a=0.9, b=0.6).items():
-    chosen = [n for n in range(12) if split[n] != "train"]
-    share = [truth if label[n] == "car" else 1 - truth for n in chosen]
-    rows = [f"{{n:02d}},{{p:.2f}},{{1 - p:.2f}}" for n, p in zip(chosen, share)]
+Path("data/model_inputs.csv").write_text({HEADER!r} + "\\n".join(map(row, range(12))) + "\\n")
+for name, p_true in dict(a=0.9, b=0.6).items():
+    held_out = [n for n in range(12) if split[n] != "train"]
+    p_car = [p_true if label[n] == "car" else 1 - p_true for n in held_out]
+    rows = [f"{{n:02d}},{{p:.2f}},{{1 - p:.2f}}" for n, p in zip(held_out, p_car)]
     Path(f"data/predictions/{{name}}.csv").write_text("image_id,car,van\\n" + "\\n".join(rows) + "\\n")
 """
 
 
-def split(ids, right, single=0.5):
-    """Photos of class 0; the ensemble gives it `right`, the single model `single`."""
+def split(ids, ensemble, single=0.5):
+    """Test photos of class 0, whose probability is `ensemble` for the ensemble and `single` for the single model."""
     test = SplitData(ids, ids, ids, np.zeros(len(ids), np.int64), ids)
-    first = np.array(right).reshape(-1, 1)
-    return Split(test, np.hstack([first, 1 - first]), np.tile([single, 1 - single], (len(ids), 1)))
+    first = np.array(ensemble).reshape(-1, 1)
+    return SplitPredictions(test, np.hstack([first, 1 - first]), np.tile([single, 1 - single], (len(ids), 1)))
 
 
-def test_answers_of_all_splits_are_judged_together_and_photos_keep_together():
-    found = repeated_holdout.table({3: split(["x", "y"], [0.8, 0.8]), 4: split(["y", "z"], [0.8, 0.2])}).set_index(
-        "split"
-    )
-    assert found.index.tolist() == ["3", "4", "all"] and found["n"].tolist() == [2, 2, 4]
-    assert found["accuracy"].tolist() == [1, 0.5, 0.75]
-    assert found.loc["all", "log_loss"] == pytest.approx(-(3 * np.log(0.8) + np.log(0.2)) / 4)
-    assert found.loc["all", "gain_log_loss"] == pytest.approx(found.loc["all", "log_loss"] + np.log(0.5))
-    # Three photos with four answers: a draw may be z three times, and x and y alone at best.
-    low, high = found.loc["all", ["gain_low", "gain_high"]]
+def test_predictions_of_all_splits_are_pooled_and_those_of_a_photo_share_a_group():
+    splits = {3: split(["x", "y"], [0.8, 0.8]), 4: split(["y", "z"], [0.8, 0.2])}
+    rows = repeated_holdout.table(splits).set_index("split")
+    assert rows.index.tolist() == ["3", "4", "all"] and rows["n"].tolist() == [2, 2, 4]
+    assert rows["accuracy"].tolist() == [1, 0.5, 0.75]
+    assert rows.loc["all", "log_loss"] == pytest.approx(-(3 * np.log(0.8) + np.log(0.2)) / 4)
+    assert rows.loc["all", "gain_log_loss"] == pytest.approx(rows.loc["all", "log_loss"] + np.log(0.5))
+    # Four predictions of three photos. A bootstrap sample has z three times at worst, and only x and y at best.
+    low, high = rows.loc["all", ["gain_log_loss_low", "gain_log_loss_high"]]
     assert low == pytest.approx(np.log(0.5) - np.log(0.8)) and high == pytest.approx(np.log(0.5) - np.log(0.2))
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A repository of the quick pipeline, all of it committed, as the working directory."""
+    """A repository of the fast pipeline, committed, as the working folder."""
     monkeypatch.chdir(tmp_path)
-    files = {"answer.py": SCRIPT, "dvc.yaml": PIPELINE, "params.yaml": PARAMS, ".gitignore": "/logs\n"}
+    files = {"predict.py": SCRIPT, "dvc.yaml": PIPELINE, "params.yaml": PARAMS, ".gitignore": "/logs\n"}
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     identity = ["-c", "user.name=test", "-c", "user.email=test@example.invalid"]
@@ -81,46 +80,46 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def ask(monkeypatch, *words):
+def run_command(monkeypatch, *words):
     """The exit code of the command."""
-    monkeypatch.setattr(sys, "argv", ["repeat", "--name", "luck", *words])
+    monkeypatch.setattr(sys, "argv", ["repeated_holdout", "--name", "trial", *words])
     with pytest.raises(SystemExit) as stopped:
         repeated_holdout.main()
     return stopped.value.code
 
 
-def test_every_seed_is_a_split_and_is_run_once(project, monkeypatch, capfd):
-    assert ask(monkeypatch, "--seeds", "1", "2") == 0
-    found = pd.read_csv("metrics/experiments/luck.csv", dtype={"split": str}).set_index("split")
-    assert found.index.tolist() == ["1", "2", "all"] and found["n"].tolist() == [4, 4, 8]
-    assert found["accuracy"].tolist() == [1, 1, 1]
-    text = (project / "metrics/experiments/luck.md").read_text()
+def test_every_seed_is_one_split_and_is_run_once(project, monkeypatch, capfd):
+    assert run_command(monkeypatch, "--seeds", "1", "2") == 0
+    rows = pd.read_csv("metrics/experiments/trial.csv", dtype={"split": str}).set_index("split")
+    assert rows.index.tolist() == ["1", "2", "all"] and rows["n"].tolist() == [4, 4, 8]
+    assert rows["accuracy"].tolist() == [1, 1, 1]
+    text = (project / "metrics/experiments/trial.md").read_text()
     assert "2 random splits" in text and "Mean test accuracy 1.000 (standard deviation 0.000)" in text
-    assert "repeat luck: 2 runs, 0 failed" in capfd.readouterr().out
+    assert "repeated_holdout trial: 2 runs, 0 failed" in capfd.readouterr().out
     monkeypatch.setattr(repeated_holdout.experiment, "run_one", lambda *_: pytest.fail("ran again"))
-    assert ask(monkeypatch, "--seeds", "1", "2") == 0
+    assert run_command(monkeypatch, "--seeds", "1", "2") == 0
 
 
 @pytest.mark.usefixtures("project")
-def test_a_split_that_fails_is_named_and_the_others_are_judged(monkeypatch, capfd):
-    assert ask(monkeypatch, "--seeds", "1", "9") == 1
-    assert "luck-9: expected exit code 0" in capfd.readouterr().err
-    assert pd.read_csv("metrics/experiments/luck.csv")["split"].tolist() == ["1", "all"]
+def test_a_failed_split_is_named_and_the_others_are_evaluated(monkeypatch, capfd):
+    assert run_command(monkeypatch, "--seeds", "1", "9") == 1
+    assert "trial-9: expected exit code 0" in capfd.readouterr().err
+    assert pd.read_csv("metrics/experiments/trial.csv")["split"].tolist() == ["1", "all"]
 
 
-def test_a_parameter_of_the_command_reaches_the_run(project, monkeypatch):
-    assert ask(monkeypatch, "--seeds", "1", "-S", "ensemble.min_val=3") == 0
-    kept = repeated_holdout.fetch("luck-1", project / "kept") / "params.yaml"
+def test_parameters_of_the_command_reach_the_run(project, monkeypatch):
+    assert run_command(monkeypatch, "--seeds", "1", "-S", "ensemble.min_val=3") == 0
+    kept = repeated_holdout.fetch("trial-1", project / "kept") / "params.yaml"
     assert "min_val: 3" in kept.read_text() and "seed: 1" in kept.read_text()
-    assert "`ensemble.min_val=3`" in (project / "metrics/experiments/luck.md").read_text()
+    assert "`ensemble.min_val=3`" in (project / "metrics/experiments/trial.md").read_text()
 
 
-def test_without_a_test_photo_there_is_nothing_to_judge(tmp_path):
+def test_a_split_without_test_photos_is_an_error(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "params.yaml").write_text(PARAMS)
     (tmp_path / "data/classes.txt").write_text("car\nvan\n")
-    (tmp_path / "data/letterbox.csv").write_text(HEADER + "v,s/v.jpg,car,v,val,ok,,keep,v.png,1,0,0\n")
+    (tmp_path / "data/model_inputs.csv").write_text(HEADER + "v,s/v.jpg,car,v,val,ok,,keep,v.png,1,0,0\n")
     predictions.write(tmp_path / "data/predictions/a.csv", Predictions(["v"], np.array([[0.5, 0.5]]), ["car", "van"]))
-    with pytest.raises(TableError, match=r"letterbox\.csv: expected photos of val and test"):
-        repeated_holdout.score_split(tmp_path)
+    with pytest.raises(TableError, match=r"model_inputs\.csv: expected photos of the split test, found none"):
+        repeated_holdout.predict_split(tmp_path)
     shutil.rmtree(tmp_path)

@@ -1,4 +1,4 @@
-"""The last commit run again in a clone: a project whose `make repro` writes what it is told to."""
+"""The last commit run again in a clone of a project whose `make repro` copies given files."""
 
 import json
 import subprocess
@@ -24,9 +24,9 @@ def lock(stage, path, md5):
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A function that commits a project of three stages whose second run writes `again` over what it committed."""
+    """A function that commits a project of three stages; its second run overwrites files with `changes`."""
 
-    def make(again, cpu=None, command="cp -r again/. ."):
+    def make(changes, cpu=None, command="cp -r changes/. ."):
         root = tmp_path / "project"
         files = {
             LOCKS[0]: lock("convert", "net.onnx", "n"),
@@ -35,8 +35,8 @@ def project(tmp_path, monkeypatch):
             "metrics/train.json": json.dumps({"loss": 0.5}),
             "metrics/provenance.json": json.dumps({"cpu": cpu or system.this_cpu(), "reproducibility": "bits"}),
             "Makefile": f"repro:\n\t{command}\n",
-            "again/kept": "",
-            **{f"again/{path}": text for path, text in again.items()},
+            "changes/kept": "",
+            **{f"changes/{path}": text for path, text in changes.items()},
         }
         for path, text in files.items():
             (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -50,39 +50,39 @@ def project(tmp_path, monkeypatch):
     return make
 
 
-def outcome(monkeypatch, capfd, *words):
+def reproduce_project(monkeypatch, capfd, *words):
     monkeypatch.setattr(sys, "argv", ["reproduce", *words])
     with pytest.raises(SystemExit) as stopped:
         reproduce.main()
     return stopped.value.code, capfd.readouterr().out
 
 
-def test_the_same_bytes_everywhere_are_said_so_and_the_working_tree_is_left_alone(project, monkeypatch, capfd):
+def test_identical_outputs_are_reported_and_the_working_tree_is_unchanged(project, monkeypatch, capfd):
     root = project({})
     (root / "dvc.lock").write_text("changed, not committed")
-    code, told = outcome(monkeypatch, capfd)
-    assert code == 0 and "reproduce: 3 of 3 outputs have the committed bytes; 0 stages within" in told
-    assert "another CPU" not in told and (root / "dvc.lock").read_text() == "changed, not committed"
+    code, output = reproduce_project(monkeypatch, capfd)
+    assert code == 0 and "reproduce: 3 of 3 outputs have the committed bytes; 0 stages are within" in output
+    assert "not that of the commit" not in output and (root / "dvc.lock").read_text() == "changed, not committed"
 
 
-MOVED = {"dvc.lock": lock("train@lite", "metrics/train.json", "x"), "metrics/train.json": json.dumps({"loss": 0.55})}
+CHANGED = {"dvc.lock": lock("train@lite", "metrics/train.json", "x"), "metrics/train.json": json.dumps({"loss": 0.55})}
 
 
-def test_moved_figures_fail_on_the_same_cpu(project, monkeypatch, capfd):
-    project(MOVED)
-    code, told = outcome(monkeypatch, capfd)
-    assert code == 1 and "metrics/train.json.loss: 0.5 to 0.55" in told and "2 of 3 outputs" in told
+def test_different_figures_fail_on_the_same_cpu(project, monkeypatch, capfd):
+    project(CHANGED)
+    code, output = reproduce_project(monkeypatch, capfd)
+    assert code == 1 and "metrics/train.json.loss: 0.5 to 0.55" in output and "2 of 3 outputs" in output
 
 
 @pytest.mark.parametrize("other", [{"vendor": "another"}, {"family": "26 2", "features": ["avx2", "fma", "avx512f"]}])
-def test_on_another_cpu_they_may_move_a_little(project, monkeypatch, capfd, tmp_path, other):
-    project(MOVED, cpu={**system.this_cpu(), **other})
-    code, told = outcome(monkeypatch, capfd, "--folder", str(tmp_path / "kept"))
-    assert code == 0 and "another CPU" in told and "1 stages within" in told and "0 differ" in told
+def test_small_differences_pass_on_another_cpu(project, monkeypatch, capfd, tmp_path, other):
+    project(CHANGED, cpu={**system.this_cpu(), **other})
+    code, output = reproduce_project(monkeypatch, capfd, "--folder", str(tmp_path / "kept"))
+    assert code == 0 and "not that of the commit" in output and "1 stages are within" in output and "0 differ" in output
     assert json.loads((tmp_path / "kept" / "metrics" / "train.json").read_text()) == {"loss": 0.55}
 
 
-def test_a_second_run_that_fails_is_told_with_its_exit_code(project, monkeypatch):
+def test_a_failed_second_run_is_an_error_with_its_exit_code(project, monkeypatch):
     project({}, command="exit 3")
     monkeypatch.setattr(sys, "argv", ["reproduce"])
     with pytest.raises(reproduce.ReproduceError, match=r"^`make repro` in .*: expected exit code 0, found 2$"):

@@ -7,7 +7,7 @@ from stages.commands.reproduction import Figure
 
 
 def run(**changes):
-    """Two stages: boxes with a figure beside it, and a training."""
+    """The state of a run: `detect` with metrics, one training, and a stage without outputs."""
     hashes = {"boxes.csv": "b", "m/detect.json": "d", "models/lite": "t", "m/train.json": "f"} | changes.pop(
         "hashes", {}
     )
@@ -20,60 +20,66 @@ def run(**changes):
     return {"lock": {"stages": stages}, "metrics": metrics | changes}
 
 
-def rows(before, after, likeness):
-    return reproduction.table(before, after, likeness).set_index("stage").to_dict("index")
+def rows(before, after, match):
+    return reproduction.table(before, after, match).set_index("stage").to_dict("index")
 
 
 def test_equal_runs_have_the_same_bytes_everywhere():
-    found = rows(run(), run(), "same")
-    assert found["detect"] == {"outputs": 2, "same bytes": 2, "moved most": "", "allowed": "0", "verdict": "same"}
-    assert [row["verdict"] for row in found.values()] == ["same"] * 3 and found["bare"]["outputs"] == 0
+    table = rows(run(), run(), "same")
+    assert table["detect"] == {
+        "outputs": 2,
+        "same bytes": 2,
+        "largest difference": "",
+        "allowed": "0",
+        "result": "same",
+    }
+    assert [row["result"] for row in table.values()] == ["same"] * 3 and table["bare"]["outputs"] == 0
 
 
-def test_the_figure_that_moved_most_is_named_and_decides():
+def test_the_figure_with_the_largest_difference_is_named_and_decides():
     moved = {"m/detect.json": {"boxes": 203, "by": {"car": 0.49}}, "hashes": {"m/detect.json": "x"}}
-    for likeness, verdict, allowed in (
+    for match, result, allowed in (
         ("same", "differs", "0"),
         ("kernels", "differs", "0"),
         ("other", "within", "0.02"),
     ):
-        found = rows(run(), run(**moved), likeness)
-        assert found["detect"] == {
-            "outputs": 2, "same bytes": 1, "moved most": "m/detect.json.boxes: 200 to 203", "allowed": allowed,
-            "verdict": verdict,
+        table = rows(run(), run(**moved), match)
+        assert table["detect"] == {
+            "outputs": 2, "same bytes": 1, "largest difference": "m/detect.json.boxes: 200 to 203", "allowed": allowed,
+            "result": result,
         }  # fmt: skip
-        assert found["train@lite"]["verdict"] == "same"
+        assert table["train@lite"]["result"] == "same"
     far = {"m/detect.json": {"boxes": 205, "by": {"car": 0.5}}, "hashes": {"m/detect.json": "x"}}
-    assert rows(run(), run(**far), "other")["detect"]["verdict"] == "differs"
+    assert rows(run(), run(**far), "other")["detect"]["result"] == "differs"
 
 
-@pytest.mark.parametrize(("loss", "verdict"), [(0.34, "within"), (0.36, "differs")])
-def test_trained_figures_may_move_further_on_another_cpu(loss, verdict):
+@pytest.mark.parametrize(("loss", "result"), [(0.34, "within"), (0.36, "differs")])
+def test_trained_figures_have_a_larger_tolerance_on_another_cpu(loss, result):
     moved = {"m/train.json": {"loss": [0.5, loss], "best": "b"}, "hashes": {"m/train.json": "x"}}
-    for likeness in ("other", "kernels"):
-        found = rows(run(), run(**moved), likeness)["train@lite"]
-        assert found["verdict"] == verdict and found["moved most"] == f"m/train.json.loss[1]: 0.25 to {loss}"
+    for match in ("other", "kernels"):
+        table = rows(run(), run(**moved), match)["train@lite"]
+        assert table["result"] == result and table["largest difference"] == f"m/train.json.loss[1]: 0.25 to {loss}"
 
 
-def test_other_bytes_with_the_same_figures_are_a_difference_unless_the_kernels_are_others():
+def test_other_bytes_with_the_same_figures_differ_unless_the_kernels_do():
     other = run(hashes={"boxes.csv": "x"})
-    assert rows(run(), other, "same")["detect"]["verdict"] == "differs"
-    assert rows(run(), other, "kernels")["detect"]["verdict"] == "differs"
-    assert rows(run(), other, "other")["detect"]["verdict"] == "within"
+    assert rows(run(), other, "same")["detect"]["result"] == "differs"
+    assert rows(run(), other, "kernels")["detect"]["result"] == "differs"
+    assert rows(run(), other, "other")["detect"]["result"] == "within"
 
 
-@pytest.mark.parametrize("lost", [{}, None, {"boxes": "many", "by": []}, {"boxes": True, "by": {}}, []])
-def test_a_figure_that_is_lost_differs_everywhere(lost):
-    after = run(hashes={"m/detect.json": "x"}, **{"m/detect.json": lost})
-    for likeness in ("same", "kernels", "other"):
-        assert rows(run(), after, likeness)["detect"]["verdict"] == "differs"
+@pytest.mark.parametrize("other", [{}, None, {"boxes": "many", "by": []}, {"boxes": True, "by": {}}, []])
+def test_a_missing_figure_differs_on_every_machine(other):
+    after = run(hashes={"m/detect.json": "x"}, **{"m/detect.json": other})
+    for match in ("same", "kernels", "other"):
+        assert rows(run(), after, match)["detect"]["result"] == "differs"
 
 
 def test_a_stage_that_did_not_run_differs():
     after = run()
     del after["lock"]["stages"]["train@lite"]
-    found = rows(run(), after, "same")["train@lite"]
-    assert found["same bytes"] == 0 and found["verdict"] == "differs"
+    table = rows(run(), after, "same")["train@lite"]
+    assert table["same bytes"] == 0 and table["result"] == "differs"
 
 
 def test_differences_are_shares_of_large_figures_and_absolute_for_small_ones():

@@ -12,25 +12,25 @@ from stages.core import archive
 from stages.core.archive import Archive, ArchiveError
 from tests import archives
 
-PICTURES = {"b.png": b"bytes of b", "a.jpg": b"", "c.png": bytes(range(256))}
+FILES = {"b.png": b"bytes of b", "a.jpg": b"", "c.png": bytes(range(256))}
 
 
-def test_pictures_come_back_by_name_in_the_order_in_which_they_were_added(tmp_path):
-    archives.put(tmp_path / "new" / "p.zip", PICTURES)
-    found = Archive(tmp_path / "new" / "p.zip")
-    assert found.names == list(PICTURES) and {name: found.read(name) for name in reversed(found.names)} == PICTURES
-    assert "a.jpg" in found and "d.png" not in found
+def test_members_are_read_by_name_in_the_order_in_which_they_were_added(tmp_path):
+    archives.put(tmp_path / "new" / "p.zip", FILES)
+    opened = Archive(tmp_path / "new" / "p.zip")
+    assert opened.names == list(FILES) and {name: opened.read(name) for name in reversed(opened.names)} == FILES
+    assert "a.jpg" in opened and "d.png" not in opened
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["p.zip"]
 
 
-def test_the_bytes_depend_on_the_pictures_alone(tmp_path, monkeypatch):
+def test_the_bytes_depend_on_the_members_alone(tmp_path, monkeypatch):
     """Not on the time, the user's mask or the system's name."""
-    archives.put(tmp_path / "p.zip", PICTURES)
+    archives.put(tmp_path / "p.zip", FILES)
     monkeypatch.setattr(time, "time", lambda: 2e9)
     monkeypatch.setattr(archive.zipfile.sys, "platform", "win32")
     before = os.umask(0o077)
     try:
-        archives.put(tmp_path / "q.zip", PICTURES)
+        archives.put(tmp_path / "q.zip", FILES)
     finally:
         os.umask(before)
     content = (tmp_path / "p.zip").read_bytes()
@@ -40,50 +40,50 @@ def test_the_bytes_depend_on_the_pictures_alone(tmp_path, monkeypatch):
     assert content.startswith(header + b"b.pngbytes of bPK")
 
 
-def test_another_program_reads_it_and_finds_nothing_compressed(tmp_path):
-    archives.put(tmp_path / "p.zip", PICTURES)
+def test_other_programs_read_it_and_nothing_is_compressed(tmp_path):
+    archives.put(tmp_path / "p.zip", FILES)
     with zipfile.ZipFile(tmp_path / "p.zip") as file:
         assert file.testzip() is None
         assert all(member.compress_size == member.file_size for member in file.infolist())
         file.extractall(tmp_path / "out")
-    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == PICTURES
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == FILES
 
 
-def test_an_unfinished_archive_is_never_there_and_leaves_the_old_one(tmp_path):
-    archives.put(tmp_path / "p.zip", PICTURES)
+def test_an_unfinished_archive_never_replaces_the_old_one(tmp_path):
+    archives.put(tmp_path / "p.zip", FILES)
     with pytest.raises(RuntimeError, match="on the way"), archive.writing(tmp_path / "p.zip") as add:
         add("new.png", b"new")
         raise RuntimeError("on the way")
-    assert archives.take(tmp_path / "p.zip") == PICTURES
+    assert archives.take(tmp_path / "p.zip") == FILES
     assert [path.name for path in tmp_path.iterdir()] == ["p.zip"]
 
 
-def test_what_a_killed_run_left_goes_with_the_next_and_nothing_else(tmp_path):
+def test_temporary_files_of_a_killed_run_are_removed_by_the_next_and_no_others(tmp_path):
     others = {".p.png", ".q.0a1b2c3d.zip", ".p.q.0a1b2c3d.zip", "p.csv"}
     for name in (".p.0a1b2c3d.zip", ".p.ffffffff.zip", *others):
         (tmp_path / name).write_bytes(b"half")
-    archives.put(tmp_path / "p.zip", PICTURES)
+    archives.put(tmp_path / "p.zip", FILES)
     assert {path.name for path in tmp_path.iterdir()} == {"p.zip", *others}
 
 
 def test_threads_may_read_at_once(tmp_path):
-    pictures = {f"{number}.png": bytes([number]) * 5000 for number in range(100)}
-    archives.put(tmp_path / "p.zip", pictures)
-    found = Archive(tmp_path / "p.zip")
+    members = {f"{number}.png": bytes([number]) * 5000 for number in range(100)}
+    archives.put(tmp_path / "p.zip", members)
+    opened = Archive(tmp_path / "p.zip")
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(found.read, list(pictures) * 5)) == list(pictures.values()) * 5
+        assert list(pool.map(opened.read, list(members) * 5)) == list(members.values()) * 5
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no archive", b"PK\x05\x06"])
-def test_what_is_no_archive_is_refused_by_name(tmp_path, content):
+def test_a_file_that_is_not_an_archive_is_an_error_with_its_name(tmp_path, content):
     if content is not None:
         (tmp_path / "p.zip").write_bytes(content)
-    with pytest.raises(ArchiveError, match=r"p\.zip: expected an archive of pictures.*run `dvc repro`"):
+    with pytest.raises(ArchiveError, match=r"p\.zip: expected a ZIP archive.*run `dvc repro`"):
         Archive(tmp_path / "p.zip")
 
 
-def test_no_changed_byte_gives_another_picture(tmp_path):
-    """Each byte of an archive in turn: the picture is as it was, or there is a reason why not, and no other error."""
+def test_a_changed_byte_never_changes_a_member(tmp_path):
+    """Each byte of an archive in turn: the member is unchanged, or there is an ArchiveError with a reason."""
     path = tmp_path / "p.zip"
     archives.put(path, {"a.png": b"seven77", "b.png": b"eight888"})
     content, reasons = path.read_bytes(), []
@@ -97,21 +97,21 @@ def test_no_changed_byte_gives_another_picture(tmp_path):
     assert {"missing", "truncated"} == set(reasons)
 
 
-def test_a_failing_disk_is_no_damaged_archive(tmp_path, monkeypatch):
-    archives.put(tmp_path / "p.zip", PICTURES)
-    found = Archive(tmp_path / "p.zip")
+def test_a_failing_disk_is_not_a_damaged_archive(tmp_path, monkeypatch):
+    archives.put(tmp_path / "p.zip", FILES)
+    opened = Archive(tmp_path / "p.zip")
 
     def fail(_):
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(found._file, "read", fail)
+    monkeypatch.setattr(opened._file, "read", fail)
     with pytest.raises(OSError, match=r"Input/output error.*p\.zip"):
-        found.read("c.png")
+        opened.read("c.png")
 
 
-def test_a_cut_archive_is_refused(tmp_path):
+def test_a_truncated_archive_is_an_error(tmp_path):
     path = tmp_path / "p.zip"
-    archives.put(path, PICTURES)
+    archives.put(path, FILES)
     content = path.read_bytes()
     for length in range(0, len(content), 7):
         path.write_bytes(content[:length])
@@ -119,9 +119,9 @@ def test_a_cut_archive_is_refused(tmp_path):
             Archive(path)
 
 
-def test_more_pictures_than_an_old_zip_can_count(tmp_path):
+def test_more_members_than_an_old_zip_can_count(tmp_path):
     with archive.writing(tmp_path / "p.zip") as add:
         for number in range(70_000):
             add(f"{number}.png", b"x")
-    found = Archive(tmp_path / "p.zip")
-    assert len(found.names) == 70_000 and found.read("69999.png") == b"x"
+    opened = Archive(tmp_path / "p.zip")
+    assert len(opened.names) == 70_000 and opened.read("69999.png") == b"x"

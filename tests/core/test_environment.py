@@ -8,45 +8,45 @@ from stages.core.environment import SetupError
 
 @pytest.fixture
 def calls(monkeypatch):
-    """Commands are noted, not run; each leaves the exit code at the top of the list `codes`, 0 without."""
-    noted, codes = [], []
+    """Commands are recorded, not run; each returns the next exit code of `codes`, 0 without one."""
+    recorded, codes = [], []
 
     def run(command, check):
         assert not check
-        noted.append(command)
+        recorded.append(command)
         return type("Done", (), {"returncode": codes.pop(0) if codes else 0})
 
     monkeypatch.setattr(environment.subprocess, "run", run)
     monkeypatch.setattr(environment, "find_python", lambda: "python3.11")
-    return noted, codes
+    return recorded, codes
 
 
 def test_an_environment_is_made_once_and_again_after_a_change_of_its_packages(tmp_path, calls):
-    noted, _ = calls
+    recorded, _ = calls
     folder, lock = tmp_path / "env", tmp_path / "a.lock"
     folder.mkdir()
     lock.write_text("a==1")
     for _ in range(2):
         assert environment.ensure(folder, lock) == folder / "bin" / "python"
-    assert noted[0] == ["python3.11", "-m", "venv", "--clear", str(folder)] and len(noted) == 2
-    assert noted[1][0] == str(folder / "bin" / "python")
-    assert noted[1][-4:] == ["--no-deps", "--require-hashes", "-r", str(lock)]
+    assert recorded[0] == ["python3.11", "-m", "venv", "--clear", str(folder)] and len(recorded) == 2
+    assert recorded[1][0] == str(folder / "bin" / "python")
+    assert recorded[1][-4:] == ["--no-deps", "--require-hashes", "-r", str(lock)]
     lock.write_text("a==2")
     environment.ensure(folder, lock)
-    assert len(noted) == 4
+    assert len(recorded) == 4
 
 
 @pytest.mark.parametrize(("failing", "part"), [([1], "python3.11-venv"), ([0, 1], "every package of")])
-def test_what_was_left_half_done_is_made_anew(tmp_path, calls, failing, part):
-    noted, codes = calls
+def test_an_unfinished_environment_is_made_again(tmp_path, calls, failing, part):
+    recorded, codes = calls
     (tmp_path / "a.lock").write_text("a==1")
     codes.extend(failing)
     with pytest.raises(SetupError, match=part):
         environment.ensure(tmp_path / "env", tmp_path / "a.lock")
-    noted.clear()
+    recorded.clear()
     (tmp_path / "env").mkdir()
     environment.ensure(tmp_path / "env", tmp_path / "a.lock")
-    assert len(noted) == 2
+    assert len(recorded) == 2
 
 
 def test_the_python_of_the_lock_file_is_this_one_or_one_on_the_path(tmp_path, monkeypatch):

@@ -25,38 +25,38 @@ flags\t\t: fpu
 """
 
 
-def test_a_lock_file_says_what_is_meant_for_this_machine(tmp_path):
+def test_a_lock_file_is_read_for_this_machine(tmp_path):
     (tmp_path / "lock").write_text(LOCK)
     assert system.locked(tmp_path / "lock") == {"absl-py": "2.5.1", "typing-extensions": "4.16.0"}
 
 
-def test_drift_names_what_has_another_version_or_is_missing_and_nothing_else():
+def test_drift_lists_packages_of_another_version_and_missing_ones_and_no_others():
     wanted = {"a": "1", "b": "2", "c": "3"}
     assert system.drift(wanted, {"a": "1", "b": "2.0", "x": "9"}) == ["b 2.0, locked 2", "c missing, locked 3"]
     assert system.drift(wanted, wanted) == system.drift({}, wanted) == []
 
 
 def test_the_projects_own_lock_file_can_be_read():
-    found = system.locked(Path(__file__).parents[2] / "requirements.lock")
-    assert len(found) > 100 and {"tensorflow", "opencv-python-headless", "numpy"} <= set(found)
+    packages = system.locked(Path(__file__).parents[2] / "requirements.lock")
+    assert len(packages) > 100 and {"tensorflow", "opencv-python-headless", "numpy"} <= set(packages)
     assert system.installed()["numpy"] == metadata.version("numpy")
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-def test_a_stage_says_so_when_it_ran_under_other_versions(tmp_path, monkeypatch, capsys, is_there):
+def test_a_stage_warns_of_other_versions(tmp_path, monkeypatch, capsys, is_there):
     monkeypatch.chdir(tmp_path)
     if is_there:
         Path("requirements.lock").write_text(f"numpy=={metadata.version('numpy')}\npandas==0.0.1\n")
     progress.summary("detect", photos=3, with_boxes=2)
-    told = capsys.readouterr()
-    assert told.out == "detect: 3 photos, 2 with boxes\n"
+    captured = capsys.readouterr()
+    assert captured.out == "detect: 3 photos, 2 with boxes\n"
     version = metadata.version("pandas")
-    assert (f"detect: 1 packages are not those of requirements.lock (pandas {version}, locked 0.0.1)" in told.err) is (
+    assert (f"detect: 1 packages differ from requirements.lock (pandas {version}, locked 0.0.1)" in captured.err) is (
         is_there
     )
 
 
-def test_a_cpu_is_known_by_model_and_by_the_features_that_matter():
+def test_a_cpu_is_described_by_model_and_relevant_features():
     assert system.cpu(CPUINFO) | {"machine": ""} == {
         "machine": "", "vendor": "Maker", "family": "6 9", "model": "Fast 9000", "features": ["avx2", "fma", "avx512f"],
     }  # fmt: skip
@@ -64,7 +64,7 @@ def test_a_cpu_is_known_by_model_and_by_the_features_that_matter():
     assert set(system.this_cpu()) == {"machine", "vendor", "family", "model", "features"}
 
 
-def test_cpus_of_one_maker_that_are_held_to_avx2_have_the_same_kernels_and_no_others_have():
+def test_cpus_of_one_vendor_restricted_to_avx2_have_the_same_kernels_and_no_others_have():
     wide = {"cpu": system.cpu(CPUINFO), "reproducibility": "bits"}
     narrow = {**wide, "cpu": {**wide["cpu"], "family": "6 7", "features": ["avx2", "fma"]}}
     assert system.match_hardware(wide, wide) == "same" and system.match_hardware(wide, narrow) == "kernels"

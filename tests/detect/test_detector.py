@@ -40,21 +40,21 @@ def test_boxes_of_the_padded_input_come_back_in_the_photo():
             place.left,
             place.top,
         ]
-        found = detector.to_photo(inside.astype(np.float32), (width, height), replace(SPEC, size=512))
-        np.testing.assert_allclose(found, corners, atol=1e-3 * max(width, height) / 64)
+        transformed = detector.to_photo(inside.astype(np.float32), (width, height), replace(SPEC, size=512))
+        np.testing.assert_allclose(transformed, corners, atol=1e-3 * max(width, height) / 64)
 
 
 def test_what_reaches_into_the_padding_is_cut_at_the_photo():
-    found = detector.to_photo(np.float32([[-10, 0, 600, 512]]), (640, 480), replace(SPEC, size=512))
-    assert found.tolist() == [[0, 0, 640, 480]]
+    transformed = detector.to_photo(np.float32([[-10, 0, 600, 512]]), (640, 480), replace(SPEC, size=512))
+    assert transformed.tolist() == [[0, 0, 640, 480]]
     assert detector.to_photo(np.empty((0, 4), np.float32), (640, 480), SPEC).shape == (0, 4)
 
 
 def test_a_batch_gives_objects_of_every_class_each_in_its_own_photo():
-    asked = []
+    batches = []
 
     def network(batch):
-        asked.append(batch)
+        batches.append(batch)
         heat, extents = np.zeros((2, 4, 4, 10), np.float32), np.full((2, 4, 4, 4), 2, np.float32)
         heat[0, 1, 1, 3] = 0.9
         heat[0, 1, 2, 7] = 0.8  # beside it, but of another class
@@ -64,7 +64,7 @@ def test_a_batch_gives_objects_of_every_class_each_in_its_own_photo():
 
     inputs = np.zeros((2, 16, 16, 3), np.uint8)
     first, second = detector.detect(inputs, [(32, 16), (4, 16)], network, SPEC, SETTINGS)
-    assert asked[0] is inputs
+    assert batches[0] is inputs
     # The first photo lies at rows 4..12, halved; the second at columns 6..10, at its own size.
     assert first.classes.tolist() == [3, 7] and first.boxes.tolist() == [[4, 0, 12, 4], [12, 0, 20, 4]]
     assert second.classes.tolist() == [2] and second.boxes.tolist() == [[0, 6, 0, 10]]
@@ -75,24 +75,24 @@ def test_at_most_max_boxes_the_best_ones():
     heat = np.zeros((1, 4, 4, 10), np.float32)
     heat[0, ::2, ::2, 2], heat[0, ::2, ::2, 7] = [[0.5, 0.6], [0.7, 0.8]], 0.9
     network = lambda batch: [heat, np.ones((1, 4, 4, 4), np.float32)]  # noqa: E731, ARG005
-    (found,) = detector.detect(np.zeros((1, 16, 16, 3), np.uint8), [(16, 16)], network, SPEC, SETTINGS)
-    np.testing.assert_array_equal(found.scores, np.float32([0.9] * 4 + [0.8]))
+    (objects,) = detector.detect(np.zeros((1, 16, 16, 3), np.uint8), [(16, 16)], network, SPEC, SETTINGS)
+    np.testing.assert_array_equal(objects.scores, np.float32([0.9] * 4 + [0.8]))
 
 
 def test_a_photo_is_padded_with_grey(corners):
-    found, size_wh = detector.prepare(images.encode(corners(40, 20), ".png"), replace(SPEC, size=20))
-    assert found.shape == (20, 20, 3) and (found[:5] == 114).all() and (found[15:] == 114).all()
-    np.testing.assert_array_equal(found[5:15], corners(20, 10))
+    prepared, size_wh = detector.prepare(images.encode(corners(40, 20), ".png"), replace(SPEC, size=20))
+    assert prepared.shape == (20, 20, 3) and (prepared[:5] == 114).all() and (prepared[15:] == 114).all()
+    np.testing.assert_array_equal(prepared[5:15], corners(20, 10))
     assert size_wh == (40, 20)
 
 
 def test_a_large_photo_is_padded_as_the_same_photo_decoded_in_full():
-    drawn = letterbox.resize(np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8), 1003, 743)
-    content = images.encode(drawn, ".jpg")
-    found, size_wh = detector.prepare(content, replace(SPEC, size=64))
+    image = letterbox.resize(np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8), 1003, 743)
+    content = images.encode(image, ".jpg")
+    prepared, size_wh = detector.prepare(content, replace(SPEC, size=64))
     assert images.decode_photo(content, images.at_least(128)).image.shape == (186, 251, 3)
     expected = letterbox.letterbox(images.decode(content), (64, 64), 114)
-    assert size_wh == (1003, 743) and np.abs(found.astype(int) - expected).max() <= 6
+    assert size_wh == (1003, 743) and np.abs(prepared.astype(int) - expected).max() <= 6
 
 
 def test_tables_keep_hundredths_of_a_pixel_and_sides_in_order():
@@ -105,8 +105,8 @@ def test_tables_keep_hundredths_of_a_pixel_and_sides_in_order():
 
 
 def test_a_warped_photo_lies_on_black_and_its_boxes_come_back():
-    found, _ = detector.prepare(images.encode(np.full((10, 20, 3), 200, np.uint8), ".png"), WARPED)
-    assert found.shape == (16, 16, 3) and (found[:3] == 0).all() and (found[4:11, :15] == 200).all()
+    prepared, _ = detector.prepare(images.encode(np.full((10, 20, 3), 200, np.uint8), ".png"), WARPED)
+    assert prepared.shape == (16, 16, 3) and (prepared[:3] == 0).all() and (prepared[4:11, :15] == 200).all()
     # At 0.8 the photo is 16 x 8, below 4 rows of black: (5, 5) of the input is 5/0.8, 1/0.8 of the photo.
     corners = detector.to_photo(np.float32([[5, 5, 9, 9], [-3, 0, 40, 16]]), (20, 10), WARPED)
     np.testing.assert_allclose(corners, [[6.25, 1.25, 11.25, 6.25], [0, 0, 20, 10]], atol=1e-5)
@@ -115,32 +115,35 @@ def test_a_warped_photo_lies_on_black_and_its_boxes_come_back():
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
-        ("yolo", ("network: expected one of", "centernet_mobilenetv3", "gluoncv/center_net_resnet50_v1b_voc", "'yolo'")),
+        (
+            "yolo",
+            ("network: expected one of", "centernet_mobilenetv3", "gluoncv/center_net_resnet50_v1b_voc", "'yolo'"),
+        ),
         ("center_net_resnet50_v1b_voc", ("gluoncv/center_net_resnet50_v1b_voc", "found 'center_net_resnet50_v1b_voc'")),
         ("gluoncv/center_net_resnet18_v1b_dcnv2_coco", ("dcnv2", "cannot be exported")),
     ],
 )
-def test_a_network_that_is_not_there_is_refused_naming_those_that_are(name, parts):
+def test_a_network_that_is_not_there_is_an_error_with_the_known_ones(name, parts):
     with pytest.raises(SettingsError) as caught:
         SETTINGS.replace(network=name)
     for part in parts:
         assert part in str(caught.value)
 
 
-def test_the_mirror_image_gives_the_same_boxes_and_half_a_say():
+def test_the_mirror_image_gives_the_same_boxes_and_half_the_weight():
     heat, extents = np.zeros((1, 4, 4, 10), np.float32), np.zeros((1, 4, 4, 4), np.float32)
     heat[0, 0, 1, 3], extents[0, 0, 1] = 0.5, (1, -1, 7, 7)
-    asked = []
+    batches = []
 
     def network(batch):
-        asked.append(batch)
-        if len(asked) == 1:
+        batches.append(batch)
+        if len(batches) == 1:
             return [heat, extents]
         return [heat[:, :, ::-1] * 1.6, np.broadcast_to(np.float32([3, -1, 5, 7]), extents.shape)]  # 0.8 in cell 2
 
-    picture = np.arange(16 * 16 * 3, dtype=np.uint8).reshape(1, 16, 16, 3)
-    (found,) = detector.detect(picture, [(16, 16)], network, SPEC, SETTINGS.replace(flip=True))
-    np.testing.assert_array_equal(asked[1], asked[0][:, :, ::-1])
-    np.testing.assert_allclose(found.scores, [0.65])
-    assert found.classes.tolist() == [3]
-    np.testing.assert_allclose(found.boxes, [[3, 1, 11, 7]])
+    image = np.arange(16 * 16 * 3, dtype=np.uint8).reshape(1, 16, 16, 3)
+    (objects,) = detector.detect(image, [(16, 16)], network, SPEC, SETTINGS.replace(flip=True))
+    np.testing.assert_array_equal(batches[1], batches[0][:, :, ::-1])
+    np.testing.assert_allclose(objects.scores, [0.65])
+    assert objects.classes.tolist() == [3]
+    np.testing.assert_allclose(objects.boxes, [[3, 1, 11, 7]])

@@ -13,8 +13,9 @@ from stages.schemas.predictions import Predictions
 
 CLASSES = ["sedan", "pickup"]
 PARAMS = "models: {b: {backbone: x}, a: {backbone: x}}\nensemble: {min_val: 2, shrinkage: 0.0, calibrate: false}\n"
-OUTPUTS = ("ensemble", "metrics", "blended", "submission")
-# Model a is sure and right on val, b undecided; on test they differ on photo t2.
+COMPARED = ("metrics", "best-single", "gain", "weights")
+OUTPUTS = ("models/ensemble", "details", "ensemble-predictions", "submission", *COMPARED)
+# Model a is confident and correct on val, b gives both classes 0.5; on test they differ on photo t2.
 ROWS_A = {"v1": 0.9, "v2": 0.1, "t1": 0.8, "t2": 0.4}
 ROWS_B = {"v1": 0.5, "v2": 0.5, "t1": 0.6, "t2": 0.9}
 
@@ -30,7 +31,7 @@ def folder(tmp_path):
     """Two photos each of val and test; v1, t1, t2 are sedans."""
     (tmp_path / "params.yaml").write_text(PARAMS)
     (tmp_path / "classes.txt").write_text("\n".join(CLASSES) + "\n")
-    (tmp_path / "letterbox.csv").write_text(
+    (tmp_path / "model_inputs.csv").write_text(
         "image_id,path,label,group,split,status,reason,background,file,scale,pad_left,pad_top\n"
         "t1,s/1.jpg,sedan,t1,test,ok,,keep,t1.png,1,0,0\nt2,s/2.jpg,sedan,t2,test,ok,,keep,t2.png,1,0,0\n"
         "n1,s/3.jpg,sedan,n1,train,ok,,keep,n1.png,1,0,0\nv1,s/4.jpg,sedan,v1,val,ok,,keep,v1.png,1,0,0\n"
@@ -42,12 +43,16 @@ def folder(tmp_path):
 
 
 def run(folder, monkeypatch):
-    given = {"params": "params.yaml", "table": "letterbox.csv", "classes": "classes.txt", "predictions": "rows"}
-    given |= {name: f"out/{name}" for name in OUTPUTS}
+    given = {"params": "params.yaml", "table": "model_inputs.csv", "classes": "classes.txt", "predictions": "rows"}
+    given |= {path.split("/")[-1]: f"out/{path}" for path in OUTPUTS}
     arguments = [part for name, path in given.items() for part in (f"--{name}", str(folder / path))]
     monkeypatch.setattr(sys, "argv", ["ensemble", *arguments])
     ensemble_stage.main()
-    return json.loads((folder / "out/metrics").read_text()), json.loads((folder / "out/ensemble").read_text())
+    return read(folder, "details"), read(folder, "models/ensemble")
+
+
+def read(folder, name):
+    return json.loads((folder / "out" / name).read_text())
 
 
 def test_weights_are_fitted_on_val_and_reported_on_test(folder, monkeypatch, capsys):
@@ -59,18 +64,41 @@ def test_weights_are_fitted_on_val_and_reported_on_test(folder, monkeypatch, cap
     assert record["files"] == {"a": "a/model.keras", "b": "b/model.keras"}
     assert (metrics["test"]["n"], metrics["test"]["accuracy"]) == (2, 0.5)
     assert metrics["test"]["log_loss"] == pytest.approx(-(np.log(0.8) + np.log(0.4)) / 2, abs=1e-5)
-    # Half and half gives t2 0.65 for the sedan, which is right; a alone was wrong there.
+    # Equal weights give t2 0.65 for the sedan, which is correct; a alone is wrong.
     assert metrics["equal_weights"]["accuracy"] == 1.0
-    # b is right on all of test, yet a is better on val, and val decides.
+    # b is correct on all of test, but a is better on val, which chooses.
     assert (metrics["best_single"]["name"], metrics["best_single"]["accuracy"]) == ("a", 0.5)
     assert capsys.readouterr().out == "ensemble: 2 models, 2 val, 2 test\n"
 
 
+def test_the_compared_figures_are_those_of_the_details(folder, monkeypatch):
+    details, _ = run(folder, monkeypatch)
+    test, best, gain, weights = (read(folder, name) for name in COMPARED)
+    assert {name: test[name] for name in ("n", "accuracy", "log_loss", "ece", "macro_f1")} == {
+        name: details["test"][name] for name in ("n", "accuracy", "log_loss", "ece", "macro_f1")
+    }
+    assert (test["low"], test["high"]) == (details["test"]["accuracy_low"], details["test"]["accuracy_high"])
+    assert best == {name: details["best_single"][name] for name in ("accuracy", "log_loss")}
+    assert gain == {"accuracy": 0.0, "low": 0.0, "high": 0.0, "log_loss": 0.0} and weights == details["weights"]
+    assert len(test) + len(best) + len(gain) == 13
+
+
+def test_predictions_and_models_of_unknown_names_are_removed(folder, monkeypatch, capsys):
+    predictions.write(folder / "rows" / "old.csv", table(ROWS_A))
+    for path in ("old/model.json", "a/model.json", "pretrained/sources.yaml"):
+        (folder / "out/models" / path).parent.mkdir(parents=True)
+        (folder / "out/models" / path).write_text("{}")
+    run(folder, monkeypatch)
+    assert sorted(path.name for path in (folder / "rows").iterdir()) == ["a.csv", "b.csv"]
+    assert sorted(path.name for path in (folder / "out/models").iterdir()) == ["a", "ensemble", "pretrained"]
+    assert f"ensemble: removed {folder}/rows/old.csv, {folder}/out/models/old: params" in capsys.readouterr().err
+
+
 def test_the_tables_written(folder, monkeypatch):
     run(folder, monkeypatch)
-    blended = predictions.read(folder / "out/blended", CLASSES)
-    assert blended.image_ids == ["t1", "t2", "v1", "v2"]
-    np.testing.assert_allclose(blended.probabilities[:, 0], [0.8, 0.4, 0.9, 0.1], atol=1e-5)
+    predicted = predictions.read(folder / "out/ensemble-predictions", CLASSES)
+    assert predicted.image_ids == ["t1", "t2", "v1", "v2"]
+    np.testing.assert_allclose(predicted.probabilities[:, 0], [0.8, 0.4, 0.9, 0.1], atol=1e-5)
     rows = pd.read_csv(folder / "out/submission")
     assert rows["image_id"].tolist() == ["t1", "t2"] and rows["path"].tolist() == ["s/1.jpg", "s/2.jpg"]
     assert rows["label"].tolist() == ["sedan", "pickup"]
@@ -78,34 +106,34 @@ def test_the_tables_written(folder, monkeypatch):
     np.testing.assert_allclose(rows["probability"], [0.8, 0.6], atol=1e-5)
 
 
-def test_what_fitting_gains_is_told_out_of_sample_and_in_pairs(folder, monkeypatch):
+def test_the_gain_of_fitting_is_measured_out_of_sample_and_paired(folder, monkeypatch):
     metrics, record = run(folder, monkeypatch)
-    # The best single model is a, which is all of the blend: nothing is gained, for certain.
+    # The best single model is a, which has all the weight: the gain is exactly zero.
     assert set(metrics["gain"].values()) == {0.0} and metrics["optimality_gap"] < 1e-6
-    assert record["temperature"] == metrics["temperature"] == 1.0 and metrics["shrink"] == 0.0
-    # Each val photo is told by weights from the other one, which both give all weight to a.
+    assert record["temperature"] == metrics["temperature"] == 1.0 and metrics["shrinkage"] == 0.0
+    # Each val photo is predicted with weights fitted on the other one; both give all weight to a.
     assert metrics["val"]["fitted"]["log_loss"] == pytest.approx(-np.log(0.9), abs=1e-5)
     assert metrics["val"]["equal"]["log_loss"] == pytest.approx(-np.log(0.7), abs=1e-5)
-    assert metrics["val"]["n"] == 2 and metrics["val"]["shrunk"] == metrics["val"]["fitted"]
+    assert metrics["val"]["n"] == 2 and metrics["val"]["shrinkage"] == metrics["val"]["fitted"]
 
 
 def test_a_temperature_is_kept_with_the_weights_and_applied(folder, monkeypatch):
     (folder / "params.yaml").write_text(PARAMS.replace("calibrate: false", "calibrate: true"))
     metrics, record = run(folder, monkeypatch)
-    # Both val photos are told rightly with 0.9. Of two, three quarters are believed, and 9 is the square of 3.
+    # Both val photos are correct with 0.9. The smoothed target for two photos is 3/4, and 9 is the square of 3.
     assert record["temperature"] == pytest.approx(2, abs=1e-3)
-    blended = predictions.read(folder / "out/blended", CLASSES)
-    assert blended.probabilities[0, 0] == pytest.approx(0.8**0.5 / (0.8**0.5 + 0.2**0.5), abs=1e-4)
+    predicted = predictions.read(folder / "out/ensemble-predictions", CLASSES)
+    assert predicted.probabilities[0, 0] == pytest.approx(0.8**0.5 / (0.8**0.5 + 0.2**0.5), abs=1e-4)
     # 0.8 and 0.4 on test become 2/3 and 1 / (1 + root of 0.6 / 0.4).
     after = -(np.log(2 / 3) - np.log(1 + 1.5**0.5)) / 2
-    assert metrics["before_tempering"]["log_loss"] < metrics["test"]["log_loss"] == pytest.approx(after, abs=1e-4)
+    assert metrics["uncalibrated"]["log_loss"] < metrics["test"]["log_loss"] == pytest.approx(after, abs=1e-4)
 
 
-def test_weights_given_by_hand_are_scaled_shown_and_never_used(folder, monkeypatch, capsys):
+def test_manual_weights_are_scaled_and_reported_and_never_used(folder, monkeypatch, capsys):
     (folder / "params.yaml").write_text(PARAMS.replace("min_val: 2", "min_val: 2, manual_weights: {a: 0.2, b: 1.1}"))
     metrics, record = run(folder, monkeypatch)
-    mixed = (0.2 * np.array([0.8, 0.4]) + 1.1 * np.array([0.6, 0.9])) / 1.3
-    assert metrics["hand"]["log_loss"] == pytest.approx(-np.log(mixed).mean())
+    averaged = (0.2 * np.array([0.8, 0.4]) + 1.1 * np.array([0.6, 0.9])) / 1.3
+    assert metrics["manual_weights"]["log_loss"] == pytest.approx(-np.log(averaged).mean())
     assert record["weights"]["a"] == pytest.approx(1)
     assert "expected weights that sum to one, found 1.3" in capsys.readouterr().err
     (folder / "params.yaml").write_text(PARAMS.replace("min_val: 2", "min_val: 2, manual_weights: {a: 1.0}"))
@@ -120,7 +148,7 @@ def test_equal_bytes_every_time(folder, monkeypatch):
     assert [(folder / "out" / name).read_bytes() for name in OUTPUTS] == first
 
 
-def test_little_val_gives_equal_weights_and_the_reason(folder, monkeypatch):
+def test_a_small_val_split_gives_equal_weights_and_the_reason(folder, monkeypatch):
     (folder / "params.yaml").write_text(PARAMS.replace("min_val: 2", "min_val: 3"))
     metrics, record = run(folder, monkeypatch)
     assert record["weights"] == {"a": 0.5, "b": 0.5}
@@ -129,10 +157,10 @@ def test_little_val_gives_equal_weights_and_the_reason(folder, monkeypatch):
 
 
 @pytest.mark.parametrize("kept", [["v1", "v2"], ["t1", "t2"], []])
-def test_empty_splits_leave_figures_out(folder, monkeypatch, kept):
-    lines = (folder / "letterbox.csv").read_text().splitlines()
+def test_empty_splits_have_no_figures(folder, monkeypatch, kept):
+    lines = (folder / "model_inputs.csv").read_text().splitlines()
     kept_lines = [line for line in lines if line[:2] in ("im", "n1", *kept)]
-    (folder / "letterbox.csv").write_text("\n".join(kept_lines) + "\n")
+    (folder / "model_inputs.csv").write_text("\n".join(kept_lines) + "\n")
     for name, rows in (("a", ROWS_A), ("b", ROWS_B)):
         predictions.write(folder / "rows" / f"{name}.csv", table({key: rows[key] for key in kept}))
     metrics, record = run(folder, monkeypatch)
@@ -140,9 +168,12 @@ def test_empty_splits_leave_figures_out(folder, monkeypatch, kept):
     assert metrics["test"]["n"] == (2 if "t1" in kept else 0)
     assert ("accuracy" in metrics["test"]) == ("t1" in kept)
     assert sum(record["weights"].values()) == pytest.approx(1)
+    assert (read(folder, "gain") != {}) == (len(kept) == 4) and ("accuracy" in read(folder, "metrics")) == (
+        "t1" in kept
+    )
 
 
-def test_other_photos_are_refused(folder, monkeypatch):
+def test_predictions_of_other_photos_are_rejected(folder, monkeypatch):
     predictions.write(folder / "rows" / "b.csv", table(ROWS_B | {"x9": 0.5}))
     with pytest.raises(TableError, match=r"b: expected the 4 photos of val and test, found 5, and x9"):
         run(folder, monkeypatch)
@@ -151,7 +182,7 @@ def test_other_photos_are_refused(folder, monkeypatch):
         run(folder, monkeypatch)
 
 
-def test_other_classes_are_refused(folder, monkeypatch):
+def test_predictions_of_other_classes_are_rejected(folder, monkeypatch):
     predictions.write(folder / "rows" / "b.csv", table(ROWS_B, CLASSES[::-1]))
     with pytest.raises(TableError, match=r"b\.csv: expected columns image_id, sedan, pickup"):
         run(folder, monkeypatch)
@@ -159,7 +190,7 @@ def test_other_classes_are_refused(folder, monkeypatch):
         fitting.stack({"a": table(ROWS_A), "b": table(ROWS_B, CLASSES[::-1])}, list(ROWS_A))
 
 
-def test_tables_are_lined_up_by_id():
-    turned = Predictions(["y", "x"], np.array([[0.25, 0.75], [0.5, 0.5]]), CLASSES)
-    found = fitting.stack({"a": turned}, ["x", "y"])
-    np.testing.assert_array_equal(found.probabilities, [[[0.5, 0.5], [0.25, 0.75]]])
+def test_tables_are_aligned_by_id():
+    reversed_ids = Predictions(["y", "x"], np.array([[0.25, 0.75], [0.5, 0.5]]), CLASSES)
+    stacked = fitting.stack({"a": reversed_ids}, ["x", "y"])
+    np.testing.assert_array_equal(stacked.probabilities, [[[0.5, 0.5], [0.25, 0.75]]])

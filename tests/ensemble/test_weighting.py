@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.ensemble import weighting as blending
+from stages.ensemble import weighting
 from stages.ensemble.settings import EnsembleSettings
 from stages.ensemble.weighting import WeightedEnsemble, fit_weights, weighted_average
 from stages.scoring.probabilities import normalised
 
 
-def test_blend_is_the_weighted_mean():
+def test_the_weighted_average_by_hand():
     tables = np.array([[[0.9, 0.1], [0.5, 0.5]], [[0.1, 0.9], [0.3, 0.7]]])
     before = tables.copy()
     np.testing.assert_allclose(weighted_average(tables, np.array([0.75, 0.25])), [[0.7, 0.3], [0.45, 0.55]])
@@ -21,7 +21,7 @@ def test_blend_is_the_weighted_mean():
 
 
 def test_weights_are_those_that_calculus_gives():
-    # Of the true class model A says 0.8, 0.8, 0.2 and B 0.2, 0.2, 0.8: with weight w for A the loss is
+    # Model A gives the true class 0.8, 0.8, 0.2 and B 0.2, 0.2, 0.8: with weight w for A the loss is
     # -2 ln(0.2 + 0.6 w) - ln(0.8 - 0.6 w), whose derivative is zero at w = 7/9.
     truth = np.array([[0.8, 0.8, 0.2], [0.2, 0.2, 0.8]])
     tables = np.stack([truth, 1 - truth], axis=-1)
@@ -30,7 +30,7 @@ def test_weights_are_those_that_calculus_gives():
     np.testing.assert_allclose(found.values, [7 / 9, 2 / 9], atol=1e-4)
 
 
-def test_a_model_that_only_harms_gets_nothing_and_none_goes_below():
+def test_a_harmful_model_gets_weight_zero_and_none_is_negative():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 200)
     good = normalised(rng.random((200, 3)) * 0.3 + np.eye(3)[labels])
@@ -50,13 +50,13 @@ def test_weights_do_not_depend_on_the_order_of_photos_or_models():
     np.testing.assert_allclose(fit_weights(tables[::-1, order], labels[order], 1).values[::-1], found, atol=1e-3)
 
 
-def test_zero_probabilities_of_the_truth_are_survived():
+def test_zero_probability_of_the_true_class_keeps_the_loss_finite():
     tables = np.array([[[0.0, 1.0]] * 4, [[1.0, 0.0]] * 4])
     np.testing.assert_allclose(fit_weights(tables, np.zeros(4, dtype=int), 1).values, [0, 1], atol=1e-6)
 
 
 @pytest.mark.parametrize("n_photos", [0, 1, 29])
-def test_too_few_photos_give_equal_weights_and_say_so(n_photos):
+def test_too_few_photos_give_equal_weights_and_the_reason(n_photos):
     found = fit_weights(np.full((4, n_photos, 2), 0.5), np.zeros(n_photos, dtype=int), 30)
     np.testing.assert_array_equal(found.values, [0.25] * 4)
     assert found.reason == f"equal weights: {n_photos} val photos, 30 needed to fit any"
@@ -74,15 +74,15 @@ def test_weights_meet_the_conditions_of_the_optimum(seed):
     rows = np.exp(rng.normal(size=(4, 90, 10)) + np.eye(10)[labels] * rng.uniform(0, 3, (4, 1, 1)))
     tables = rows / rows.sum(axis=2, keepdims=True)
     weights = fit_weights(tables, labels, 30).values
-    of_truth = tables[:, np.arange(90), labels]
-    # Karush-Kuhn-Tucker: the mean ratio of a model to the blend is one where it has weight, else one at most.
-    ratio = (of_truth / (weights @ of_truth)).mean(axis=1)
+    true_probabilities = tables[:, np.arange(90), labels]
+    # Karush-Kuhn-Tucker: the mean ratio of a model to the average is 1 where it has weight, else at most 1.
+    ratio = (true_probabilities / (weights @ true_probabilities)).mean(axis=1)
     assert (ratio < 1 + 1e-4).all()
     np.testing.assert_allclose(ratio[weights > 1e-3], 1, atol=1e-3)
 
 
 def tables_of(seed, n_photos=60, n_models=3, n_classes=4):
-    """Random answers (M, N, C) of models of unlike skill, and the labels."""
+    """Random probabilities (M, N, C) of models of different skill, and the labels."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, n_classes, n_photos)
     skill = rng.uniform(0, 3, (n_models, 1, 1))
@@ -103,24 +103,24 @@ def test_no_point_of_a_fine_grid_is_better_and_the_gap_bounds_it(seed):
     best = min(log_loss(tables, labels, weights) for weights in grid)
     assert log_loss(tables, labels, found.values) <= best and 0 <= found.gap < 1e-4
     equal = np.full(3, 1 / 3)
-    of_truth = tables[:, np.arange(60), labels]
-    assert blending._optimality_gap(equal, of_truth) >= log_loss(tables, labels, equal) - best
+    true_probabilities = tables[:, np.arange(60), labels]
+    assert weighting._optimality_gap(equal, true_probabilities) >= log_loss(tables, labels, equal) - best
 
 
 @given(seed=st.integers(0, 10_000), method=st.sampled_from(["log_loss", "greedy"]))
 @settings(max_examples=40, deadline=None)
-def test_fitted_weights_are_weights_and_lose_to_no_simple_choice_on_what_they_were_fitted_to(seed, method):
+def test_fitted_weights_sum_to_one_and_beat_simple_choices_on_their_own_data(seed, method):
     tables, labels = tables_of(seed, n_photos=20)
     found = fit_weights(tables, labels, 1, method).values
     assert (found >= 0).all() and found.sum() == pytest.approx(1)
     simple = np.eye(3) if method == "greedy" else np.vstack([np.eye(3), np.full(3, 1 / 3)])
-    # Greedy picks are whole hundredths, so they may miss the best by a little.
+    # Greedy weights are multiples of 0.01, so they can miss the optimum slightly.
     slack = 1e-9 if method == "log_loss" else 1e-3
     assert log_loss(tables, labels, found) <= min(log_loss(tables, labels, one) for one in simple) + slack
 
 
-def test_greedy_picks_by_hand():
-    # Of the true class A says 0.8, 0.8, 0.2 and B the rest: 7/9 to A is best, as calculus says above.
+def test_greedy_weights_by_hand():
+    # Model A gives the true class 0.8, 0.8, 0.2 and B the rest: 7/9 for A is optimal, as above.
     truth = np.array([[0.8, 0.8, 0.2], [0.2, 0.2, 0.8]])
     found = fit_weights(np.stack([truth, 1 - truth], axis=-1), np.zeros(3, dtype=int), 1, "greedy")
     np.testing.assert_allclose(found.values, [7 / 9, 2 / 9], atol=0.011)
@@ -130,56 +130,56 @@ def test_greedy_picks_by_hand():
     ]
 
 
-def test_a_mix_blends_and_then_tempers():
+def test_the_average_is_calibrated_by_the_temperature():
     tables = np.array([[[0.8, 0.2]], [[0.4, 0.6]]])
     np.testing.assert_allclose(WeightedEnsemble(np.array([0.5, 0.5]), 0.5)(tables), [[0.36 / 0.52, 0.16 / 0.52]])
 
 
-def test_no_photo_is_told_by_weights_that_saw_its_group(monkeypatch):
+def test_weights_for_a_photo_are_fitted_without_its_group(monkeypatch):
     tables, labels = tables_of(0, n_photos=12)
     groups = list("aabbccddeeff")
-    seen = []
+    fitted_on = []
 
     def spy(probabilities, *rest):
-        seen.append({tuple(row) for row in probabilities[0]})
+        fitted_on.append({tuple(row) for row in probabilities[0]})
         return real(probabilities, *rest)
 
-    real = blending.fit
-    monkeypatch.setattr(blending, "fit", spy)
-    found = blending.cross_fitted(tables, labels, groups, EnsembleSettings(min_val=1), 0.0)
-    assert len(seen) == 5 and (found.sum(axis=1) > 0.999).all()
-    for known in seen:
+    real = weighting.fit
+    monkeypatch.setattr(weighting, "fit", spy)
+    found = weighting.cross_fitted(tables, labels, groups, EnsembleSettings(min_val=1), 0.0)
+    assert len(fitted_on) == 5 and (found.sum(axis=1) > 0.999).all()
+    for known in fitted_on:
         left_out = {group for group, row in zip(groups, tables[0]) if tuple(row) not in known}
         assert all(tuple(row) not in known for group, row in zip(groups, tables[0]) if group in left_out)
-    assert sum(12 - len(known) for known in seen) == 12
+    assert sum(12 - len(known) for known in fitted_on) == 12
 
 
-def test_noise_is_shrunk_and_a_clear_best_model_is_not():
+def test_shrinkage_is_large_for_noise_and_zero_for_a_clear_best_model():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 4, 30)
-    alike = np.exp(rng.normal(size=(3, 30, 4)) + 2 * np.eye(4)[labels])
-    alike /= alike.sum(axis=2, keepdims=True)
+    similar = np.exp(rng.normal(size=(3, 30, 4)) + 2 * np.eye(4)[labels])
+    similar /= similar.sum(axis=2, keepdims=True)
     groups = list(map(str, range(30)))
-    assert blending.choose_shrinkage(alike, labels, groups, EnsembleSettings()) > 0
+    assert weighting.choose_shrinkage(similar, labels, groups, EnsembleSettings()) > 0
     clear = np.stack([np.full((30, 4), 0.1) + 0.6 * np.eye(4)[labels], *[np.full((30, 4), 0.25)] * 2])
-    assert blending.choose_shrinkage(clear, labels, groups, EnsembleSettings(calibrate=False)) == 0
-    assert blending.choose_shrinkage(clear, labels, groups, EnsembleSettings(shrinkage=0.3)) == 0.3
-    assert blending.choose_shrinkage(clear[:, :5], labels[:5], groups[:5], EnsembleSettings()) == 1
+    assert weighting.choose_shrinkage(clear, labels, groups, EnsembleSettings(calibrate=False)) == 0
+    assert weighting.choose_shrinkage(clear, labels, groups, EnsembleSettings(shrinkage=0.3)) == 0.3
+    assert weighting.choose_shrinkage(clear[:, :5], labels[:5], groups[:5], EnsembleSettings()) == 1
 
 
-def test_shares_of_equal_weights_are_mixed_in():
+def test_shrinkage_mixes_in_equal_weights():
     tables, labels = tables_of(1)
     fitted = fit_weights(tables, labels, 1).values
-    mix, told = blending.fit(tables, labels, EnsembleSettings(calibrate=False), 0.5)
-    np.testing.assert_allclose(mix.weights, fitted / 2 + 1 / 6)
-    np.testing.assert_array_equal(told.values, fitted)
+    ensemble, before = weighting.fit(tables, labels, EnsembleSettings(calibrate=False), 0.5)
+    np.testing.assert_allclose(ensemble.weights, fitted / 2 + 1 / 6)
+    np.testing.assert_array_equal(before.values, fitted)
 
 
-def test_the_record_is_read_back_and_that_of_other_classes_refused(tmp_path):
+def test_the_record_is_read_back_and_other_classes_are_rejected(tmp_path):
     path = tmp_path / "ensemble.json"
     path.write_text(json.dumps({"weights": {"a": 0.25, "b": 0.75}, "temperature": 0.5, "classes": ["x", "y"]}))
-    assert blending.read(path, ["x", "y"]) == ({"a": 0.25, "b": 0.75}, 0.5)
+    assert weighting.read(path, ["x", "y"]) == ({"a": 0.25, "b": 0.75}, 0.5)
     with pytest.raises(ValueError, match="expected the classes"):
-        blending.read(path, ["y", "x"])
+        weighting.read(path, ["y", "x"])
     with pytest.raises(FileNotFoundError, match="dvc repro"):
-        blending.read(tmp_path / "none.json", ["x", "y"])
+        weighting.read(tmp_path / "none.json", ["x", "y"])

@@ -16,12 +16,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 CLASSES = ["red", "green", "blue"]
 ROWS = "v1,red,val\nt1,red,test\nt2,green,test\nt3,blue,test\nn1,red,train\n"
-# What the photo shows; t3 is labelled blue and looks green.
-LOOKS = {"v1": 0, "t1": 0, "t2": 1, "t3": 1, "n1": 0}
+# The class in the photo; t3 is labelled blue and is green.
+SHOWN = {"v1": 0, "t1": 0, "t2": 1, "t3": 1, "n1": 0}
 
 
 def colour_model():
-    """Answers with the softmax of the photo's mean colour over 25.5."""
+    """Predicts the softmax of the photo's mean colour over 25.5."""
     photo = keras.Input((8, 8, 3), dtype="uint8")
     mean = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 25.5)(photo))
     return keras.Model(photo, keras.layers.Softmax()(mean))
@@ -29,10 +29,10 @@ def colour_model():
 
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "params.yaml").write_text("train: {batch_size: 2}\ntta: {mode: none}\n")
+    (tmp_path / "params.yaml").write_text("runtime: {threads: 2}\ntrain: {batch_size: 2}\ntta: {mode: none}\n")
     (tmp_path / "classes.txt").write_text("\n".join(CLASSES) + "\n")
-    for image_id, look in LOOKS.items():
-        rgb = np.tile(np.eye(3)[look] * 255, (8, 8, 1)).astype(np.uint8)
+    for image_id, number in SHOWN.items():
+        rgb = np.tile(np.eye(3)[number] * 255, (8, 8, 1)).astype(np.uint8)
         archives.put(tmp_path / "photos.zip", {f"{image_id}.png": rgb})
     keras_file.save(colour_model(), tmp_path / "models" / "a" / "model.keras")
     return tmp_path
@@ -43,55 +43,63 @@ def run(folder, monkeypatch, rows=ROWS):
     rest = "ok,,keep,{}.png,1,0,0\n"
     body = "".join(f"{i},{i}.jpg,{label},,{split},{rest.format(i)}" for i, label, split in lines)
     header = "image_id,path,label,group,split,status,reason,background,file,scale,pad_left,pad_top\n"
-    (folder / "letterbox.csv").write_text(header + body)
-    given = {"params": "params.yaml", "models": "models", "table": "letterbox.csv", "photos": "photos.zip"}
-    given |= {"classes": "classes.txt", "predictions": "p.csv", "metrics": "m.json", "tables": "tables"}
+    (folder / "model_inputs.csv").write_text(header + body)
+    given = {"params": "params.yaml", "models": "models", "table": "model_inputs.csv", "photos": "photos.zip"}
+    given |= {
+        "classes": "classes.txt",
+        "predictions": "p.csv",
+        "metrics": "m.json",
+        "details": "d.json",
+        "tables": "tables",
+    }
     arguments = [part for name, path in given.items() for part in (f"--{name}", str(folder / path))]
     monkeypatch.setattr(sys, "argv", ["evaluate", "--model", "a", *arguments])
     monkeypatch.setattr(
         evaluate_stage.runtime, "configure", lambda *_: evaluate_stage.runtime.Runtime("CPU", "float32", 1)
     )
     evaluate_stage.main()
-    return json.loads((folder / "m.json").read_text())
+    return json.loads((folder / "d.json").read_text())
 
 
-def test_views_are_counted_and_compared(folder, monkeypatch):
+def test_tta_modes_are_scored_with_their_number_of_views(folder, monkeypatch):
     (folder / "params.yaml").write_text(
         "runtime: {threads: 2}\ntrain: {batch_size: 2}\ntta: {mode: adaptive, min_views: 2, max_views: 4}\n"
     )
-    found = run(folder, monkeypatch)["tta"]
-    # A mean colour is the same in the mirror, so the first two views agree.
-    assert {name: found["test"][name]["views"] for name in found["test"]} == {
+    modes = run(folder, monkeypatch)["tta"]
+    # Mirroring keeps the mean colour, so the first two views agree.
+    assert {name: modes["test"][name]["views"] for name in modes["test"]} == {
         "none": 1.0, "fixed": 2.0, "adaptive": 2.0, "all": 4.0,
     }  # fmt: skip
-    assert found["val"]["none"]["accuracy"] == 1.0 and found["test"]["adaptive"]["accuracy"] == pytest.approx(2 / 3)
+    assert modes["val"]["none"]["accuracy"] == 1.0 and modes["test"]["adaptive"]["accuracy"] == pytest.approx(2 / 3)
 
 
-def test_the_temperature_comes_from_val_and_what_it_mends_is_told(folder, monkeypatch):
+def test_the_temperature_is_fitted_on_val_and_test_is_scored_before_and_after(folder, monkeypatch):
     metrics = run(folder, monkeypatch)
-    # The one val photo is told rightly, by ten in the logits of three classes. Of one, two thirds are believed: the two
-    # others have a fourth of its share each. On test that makes the wrong answer better.
+    # The one val photo is correct, by ten in the logits of three classes. The smoothed target for one photo is 2/3: the
+    # two other classes have a quarter of its probability each. On test this lowers the loss of the wrong prediction.
     assert metrics["temperature"] == pytest.approx(10 / np.log(4), rel=1e-3)
     assert metrics["tta"] == {"val": {}, "test": {}}
-    assert metrics["test"]["log_loss_tempered"] < metrics["test"]["log_loss"]
+    assert metrics["test"]["log_loss_calibrated"] < metrics["test"]["log_loss"]
     curve = pd.read_csv(folder / "tables" / "reliability.csv")
-    assert curve["model"].unique().tolist() == ["as it is", "tempered"] and curve["photos"].sum() == 6
+    assert curve["model"].unique().tolist() == ["uncalibrated", "calibrated"] and curve["photos"].sum() == 6
 
 
-def test_val_and_test_are_scored_apart(folder, monkeypatch, capsys):
+def test_val_and_test_are_scored_separately(folder, monkeypatch, capsys):
     metrics = run(folder, monkeypatch)
     assert (metrics["val"]["n"], metrics["val"]["accuracy"]) == (1, 1.0)
     assert (metrics["test"]["n"], metrics["test"]["accuracy"]) == (3, pytest.approx(2 / 3))
-    right = -np.log(np.exp(10) / (np.exp(10) + 2))
-    assert metrics["test"]["log_loss"] == pytest.approx((2 * right + (10 + right)) / 3, rel=1e-4)
+    loss = -np.log(np.exp(10) / (np.exp(10) + 2))
+    assert metrics["test"]["log_loss"] == pytest.approx((2 * loss + (10 + loss)) / 3, rel=1e-4)
+    compared = json.loads((folder / "m.json").read_text())
+    assert compared == {name: metrics["test"][name] for name in ("accuracy", "log_loss", "ece")}
     assert capsys.readouterr().out == "evaluate a: 1 val, 3 test, CPU float32 device\n"
 
 
 def test_the_tables_written(folder, monkeypatch):
     run(folder, monkeypatch)
-    found = predictions.read(folder / "p.csv", CLASSES)
-    assert found.image_ids == ["t1", "t2", "t3", "v1"]
-    assert found.probabilities.argmax(axis=1).tolist() == [0, 1, 1, 0]
+    table = predictions.read(folder / "p.csv", CLASSES)
+    assert table.image_ids == ["t1", "t2", "t3", "v1"]
+    assert table.probabilities.argmax(axis=1).tolist() == [0, 1, 1, 0]
     confusion = pd.read_csv(folder / "tables" / "confusion.csv")
     assert confusion.to_numpy().tolist() == [["blue", "green"], ["green", "green"], ["red", "red"]]
     per_class = pd.read_csv(folder / "tables" / "classes.csv")
@@ -104,10 +112,11 @@ def test_empty_splits_have_no_figures(folder, monkeypatch, rows):
     for split in ("val", "test"):
         assert metrics[split]["n"] == rows.count(split)
         assert ("accuracy" in metrics[split]) == (split in rows)
+    assert (json.loads((folder / "m.json").read_text()) != {}) == ("test" in rows)
     assert len(predictions.read(folder / "p.csv", CLASSES).image_ids) == rows.count("\n") - 1
 
 
-def test_a_model_of_other_classes_is_refused(folder, monkeypatch):
+def test_a_model_of_other_classes_is_rejected(folder, monkeypatch):
     (folder / "classes.txt").write_text("a\nb\n")
     with pytest.raises(ValueError, match="expected 2 classes, found 3"):
         run(folder, monkeypatch, "n1,a,train\n")

@@ -6,20 +6,20 @@ from stages.evaluate.settings import TtaSettings
 from stages.evaluate.tta_views import View
 
 
-def test_the_first_view_is_the_photo_itself_and_all_are_different():
+def test_the_first_view_is_the_unchanged_photo_and_all_views_differ():
     photos = np.random.default_rng(0).integers(0, 256, (2, 7, 9, 3), dtype=np.uint8)
-    seen = [tta_views.apply_transform(photos, view) for view in tta_views.VIEWS]
-    np.testing.assert_array_equal(seen[0], photos)
-    assert len({view.tobytes() for view in seen}) == len(tta_views.VIEWS)
-    assert all(view.shape == photos.shape and view.dtype == np.uint8 and view.flags.c_contiguous for view in seen)
+    views = [tta_views.apply_transform(photos, view) for view in tta_views.VIEWS]
+    np.testing.assert_array_equal(views[0], photos)
+    assert len({view.tobytes() for view in views}) == len(tta_views.VIEWS)
+    assert all(view.shape == photos.shape and view.dtype == np.uint8 and view.flags.c_contiguous for view in views)
 
 
-def test_mirrored_the_right_is_on_the_left(corners):
+def test_flip_swaps_left_and_right(corners):
     photos = corners(8, 6)[None]
     np.testing.assert_array_equal(tta_views.apply_transform(photos, View(flip=True))[0], photos[0, :, ::-1])
 
 
-def test_magnified_the_middle_fills_the_picture_and_reduced_the_edges_are_repeated():
+def test_zoom_above_one_magnifies_the_centre_and_below_one_replicates_the_edges():
     photo = np.zeros((1, 8, 8, 3), np.uint8)
     photo[0, 2:6, 2:6] = 200
     assert tta_views.apply_transform(photo, View(zoom=2.5)).min() == 200
@@ -27,12 +27,12 @@ def test_magnified_the_middle_fills_the_picture_and_reduced_the_edges_are_repeat
     assert (tta_views.apply_transform(frame, View(zoom=0.5)) == 50).all()
 
 
-def test_turned_by_a_quarter_to_the_left(corners):
+def test_a_turn_of_90_degrees_is_counterclockwise(corners):
     photo = corners(8, 8)[None]
     np.testing.assert_array_equal(tta_views.apply_transform(photo, View(turn=90))[0], np.rot90(photo[0]))
 
 
-def test_the_photos_given_stay_as_they_are_and_none_are_survived(corners):
+def test_the_input_is_not_changed_and_may_be_empty(corners):
     photos = corners(8, 8)[None]
     before = photos.copy()
     for view in tta_views.VIEWS:
@@ -41,9 +41,9 @@ def test_the_photos_given_stay_as_they_are_and_none_are_survived(corners):
     np.testing.assert_array_equal(photos, before)
 
 
-# Photo 0: all views say class 0. Photo 1: the first two disagree, the next two settle it. Photo 2: never settled.
-SAYS = np.array([[0, 0, 1], [0, 1, 0], [0, 0, 1], [0, 0, 0], [0, 1, 1], [0, 1, 0]])
-ROWS = np.array([[[0.8, 0.2] if name == 0 else [0.3, 0.7] for name in of_view] for of_view in SAYS])
+# All views of photo 0 predict class 0; the first two of photo 1 disagree, the next two agree; never those of photo 2.
+CLASS_BY_VIEW = np.array([[0, 0, 1], [0, 1, 0], [0, 0, 1], [0, 0, 0], [0, 1, 1], [0, 1, 0]])
+ROWS = np.array([[[0.8, 0.2] if name == 0 else [0.3, 0.7] for name in names] for names in CLASS_BY_VIEW])
 
 
 @pytest.mark.parametrize(
@@ -59,27 +59,27 @@ ROWS = np.array([[[0.8, 0.2] if name == 0 else [0.3, 0.7] for name in of_view] f
         (TtaSettings(min_views=1, max_views=4, agreement=1.0), [1, 1, 1]),
     ],
 )
-def test_photos_get_more_views_as_long_as_theirs_disagree(params, views):
+def test_photos_get_more_views_while_their_views_disagree(params, views):
     found = tta.predict_tta(tta.from_precomputed(ROWS), 3, params)
     assert found.views.tolist() == views
     for photo, count in enumerate(views):
         np.testing.assert_allclose(found.probabilities[photo], ROWS[:count, photo].mean(axis=0))
 
 
-def test_only_open_photos_are_asked_about_and_alone_a_photo_gets_the_same_answer():
-    asked = []
+def test_only_photos_in_disagreement_are_predicted_again_and_each_independently():
+    calls = []
 
-    def ask(number, chosen):
-        asked.append((number, chosen.tolist()))
+    def predict(number, chosen):
+        calls.append((number, chosen.tolist()))
         return ROWS[number, chosen]
 
-    whole = tta.predict_tta(ask, 3, TtaSettings())
-    assert asked == [(0, [0, 1, 2]), (1, [0, 1, 2]), (2, [1, 2]), (3, [1, 2]), (4, [2]), (5, [2])]
+    whole = tta.predict_tta(predict, 3, TtaSettings())
+    assert calls == [(0, [0, 1, 2]), (1, [0, 1, 2]), (2, [1, 2]), (3, [1, 2]), (4, [2]), (5, [2])]
     for photo in range(3):
         alone = tta.predict_tta(tta.from_precomputed(ROWS[:, [photo]]), 1, TtaSettings())
         np.testing.assert_array_equal(alone.probabilities[0], whole.probabilities[photo])
 
 
-def test_no_photos_have_no_answers():
+def test_no_photos_give_empty_arrays():
     found = tta.predict_tta(tta.from_precomputed(np.zeros((6, 0, 4))), 0, TtaSettings())
     assert found.probabilities.shape == (0, 4) and found.views.shape == (0,)

@@ -20,10 +20,10 @@ def test_a_removed_background_has_the_fill_in_the_order_red_green_blue(corners):
     image, mask = corners(5, 3), np.zeros((3, 5), np.uint8)
     mask[0, 0] = mask[2, 4] = 255
     before = image.copy(), mask.copy()
-    found = background.remove(image, mask, (10, 20, 30))
+    composed = background.remove(image, mask, (10, 20, 30))
     expected = np.full((3, 5, 3), (10, 20, 30), np.uint8)
     expected[0, 0], expected[2, 4] = (255, 0, 0), (255, 255, 0)
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(composed, expected)
     np.testing.assert_array_equal(image, before[0])
     np.testing.assert_array_equal(mask, before[1])
 
@@ -32,15 +32,15 @@ def test_a_blurred_background_leaves_the_object_sharp(corners):
     image, mask = corners(60, 40), np.zeros((40, 60), np.uint8)
     mask[:, :32] = 255
     before = image.copy()
-    found = background.blur(image, mask, 0.1)
-    np.testing.assert_array_equal(found[:, :32], image[:, :32])
-    assert found[0, 35].tolist() != image[0, 35].tolist() and found[0, 35, 0] > 20  # red has run into the green
+    composed = background.blur(image, mask, 0.1)
+    np.testing.assert_array_equal(composed[:, :32], image[:, :32])
+    assert composed[0, 35].tolist() != image[0, 35].tolist() and composed[0, 35, 0] > 20  # red has run into the green
     np.testing.assert_array_equal(image, before)
 
 
-def test_no_strength_changes_next_to_nothing_and_thin_pictures_can_be_blurred(corners):
+def test_no_strength_changes_next_to_nothing_and_thin_images_can_be_blurred(corners):
     image = corners(30, 20)
     np.testing.assert_allclose(background.blur(image, np.zeros((20, 30), np.uint8), 0.0), image, atol=1)
     for width, height in [(1, 500), (500, 1), (1, 1)]:
-        picture = corners(width, height)
-        assert background.blur(picture, np.zeros((height, width), np.uint8), 0.02).shape == picture.shape
+        image = corners(width, height)
+        assert background.blur(image, np.zeros((height, width), np.uint8), 0.02).shape == image.shape

@@ -17,17 +17,17 @@ def test_sizes_and_areas_are_never_below_zero():
 def test_clip_cuts_each_side_at_its_own_edge_and_leaves_the_input():
     given = np.stack([box(-5, -6, 700, 500), box(1.5, 2, 3, 4), box(800, -20, 900, -10)])
     before = given.copy()
-    found = boxes.clip(given, 640, 480)
-    assert found.tolist() == [[0, 0, 640, 480], [1.5, 2, 3, 4], [640, 0, 640, 0]] and found.dtype == np.float32
+    clipped = boxes.clip(given, 640, 480)
+    assert clipped.tolist() == [[0, 0, 640, 480], [1.5, 2, 3, 4], [640, 0, 640, 0]] and clipped.dtype == np.float32
     np.testing.assert_array_equal(given, before)
 
 
 def test_expand_uses_the_longer_side_on_every_side():
     given = np.stack([box(10, 20, 30, 25), box(0, 0, 4, 10)])
     before = given.copy()
-    found = boxes.expand(given, 0.1)
-    np.testing.assert_allclose(found, [[8, 18, 32, 27], [-1, -1, 5, 11]])
-    np.testing.assert_allclose(boxes.expand(given[0], 0.1), found[0])
+    expanded = boxes.expand(given, 0.1)
+    np.testing.assert_allclose(expanded, [[8, 18, 32, 27], [-1, -1, 5, 11]])
+    np.testing.assert_allclose(boxes.expand(given[0], 0.1), expanded[0])
     np.testing.assert_array_equal(boxes.expand(given, 0), given)
     np.testing.assert_array_equal(given, before)
 
@@ -47,5 +47,5 @@ def test_expand_uses_the_longer_side_on_every_side():
     ],
 )
 def test_the_pixels_that_a_box_touches(corners, size_wh, expected):
-    found = boxes.to_pixels(box(*corners), *size_wh)
-    assert found == expected and all(type(value) is int for value in found)
+    window = boxes.to_pixels(box(*corners), *size_wh)
+    assert window == expected and all(type(value) is int for value in window)

@@ -17,9 +17,9 @@ from stages.images.images import ImageError
 from tests import archives
 
 
-def saved(picture, kind="PNG", **options):
+def saved(image, kind="PNG", **options):
     stream = io.BytesIO()
-    (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(stream, kind, **options)
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(stream, kind, **options)
     return stream.getvalue()
 
 
@@ -49,12 +49,12 @@ def test_the_id_is_the_start_of_the_sha256():
 @pytest.mark.parametrize(("width", "height"), [(5, 3), (1, 500), (500, 1), (1, 1), (301, 299)])
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM"])
 def test_lossless_files_give_red_green_blue_as_they_are(corners, width, height, kind):
-    found = images.decode(saved(corners(width, height), kind))
-    np.testing.assert_array_equal(found, corners(width, height))
-    assert found.dtype == np.uint8
+    decoded = images.decode(saved(corners(width, height), kind))
+    np.testing.assert_array_equal(decoded, corners(width, height))
+    assert decoded.dtype == np.uint8
 
 
-# The picture as stored for each value of the tag: where its first row and first column lie in the upright one.
+# The image as stored for each value of the tag: where its first row and first column lie in the upright one.
 STORED = {
     1: lambda upright: upright,  # top, left
     2: lambda upright: upright[:, ::-1],  # top, right
@@ -86,15 +86,15 @@ def test_an_orientation_that_does_not_exist_is_ignored(corners, orientation):
 
 
 @pytest.mark.parametrize("orientation", STORED)
-def test_a_jpeg_of_reduced_scale_comes_upright_and_tells_its_full_size(corners, orientation):
+def test_a_jpeg_of_reduced_scale_comes_upright_with_its_full_size(corners, orientation):
     upright = corners(1001, 667)
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = np.ascontiguousarray(STORED[orientation](upright))
     content = saved(stored, "JPEG", exif=exif, quality=95, subsampling=0)
-    asked = []
-    photo = images.decode_photo(content, lambda size_wh: asked.append(size_wh) or 0.2)
-    assert asked == [(1001, 667)] and photo.size_wh == (1001, 667) and photo.image.shape == (167, 251, 3)
+    sizes = []
+    photo = images.decode_photo(content, lambda size_wh: sizes.append(size_wh) or 0.2)
+    assert sizes == [(1001, 667)] and photo.size_wh == (1001, 667) and photo.image.shape == (167, 251, 3)
     assert photo.image.flags.c_contiguous
     x, y = 125, 83  # where the quarters meet: 501 / 4, 334 / 4; the columns and rows next to it are mixed
     for place in (np.s_[: y - 2, : x - 2], np.s_[: y - 2, x + 2 :], np.s_[y + 2 :, : x - 2], np.s_[y + 2 :, x + 2 :]):
@@ -156,7 +156,7 @@ def test_files_other_than_jpeg_keep_their_size(corners):
         assert photo.image.shape == (48, 64, 3) and photo.size_wh == (64, 48)
 
 
-def test_exif_that_cannot_be_read_leaves_the_picture_as_it_is_stored(corners):
+def test_exif_that_cannot_be_read_leaves_the_image_as_it_is_stored(corners):
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "maker"
     content = saved(corners(48, 32), "JPEG", exif=exif, quality=95, subsampling=0)
@@ -173,11 +173,11 @@ def test_exif_that_cannot_be_read_leaves_the_picture_as_it_is_stored(corners):
                 assert np.abs(photo.image[0, 0].astype(int) - (255, 0, 0)).max() <= 4
 
 
-def test_large_pictures_take_turns(monkeypatch, corners):
+def test_two_large_images_are_decoded_at_a_time(monkeypatch, corners):
     now, most, lock = 0, 0, threading.Lock()
     to_rgb = images._to_rgb
 
-    def slow(picture):
+    def slow(image):
         nonlocal now, most
         with lock:
             now += 1
@@ -185,7 +185,7 @@ def test_large_pictures_take_turns(monkeypatch, corners):
         time.sleep(0.02)
         with lock:
             now -= 1
-        return to_rgb(picture)
+        return to_rgb(image)
 
     monkeypatch.setattr(images, "_to_rgb", slow)
     content = saved(corners(64, 48), "JPEG")
@@ -197,10 +197,10 @@ def test_large_pictures_take_turns(monkeypatch, corners):
         assert most == expected
 
 
-def test_grey_pictures_have_three_equal_channels():
+def test_grey_images_have_three_equal_channels():
     grey = np.array([[0, 100, 255], [7, 8, 9]], np.uint8)
-    found = images.decode(saved(grey))
-    np.testing.assert_array_equal(found, grey[..., None].repeat(3, axis=2))
+    decoded = images.decode(saved(grey))
+    np.testing.assert_array_equal(decoded, grey[..., None].repeat(3, axis=2))
     bilevel = images.decode(saved(Image.fromarray(grey).point(lambda value: 255 * (value > 50)).convert("1")))
     assert bilevel[..., 0].tolist() == [[0, 255, 255], [0, 0, 0]]
 
@@ -227,12 +227,12 @@ def test_transparent_parts_show_white():
 
 
 def test_palettes_with_and_without_transparency():
-    picture = Image.new("P", (2, 1))
-    picture.putpalette([255, 0, 0, 0, 0, 255])
-    picture.putpixel((1, 0), 1)
-    assert images.decode(saved(picture)).tolist() == [[[255, 0, 0], [0, 0, 255]]]
-    assert images.decode(saved(picture, "GIF")).tolist() == [[[255, 0, 0], [0, 0, 255]]]
-    assert images.decode(saved(picture, transparency=1)).tolist() == [[[255, 0, 0], [255, 255, 255]]]
+    image = Image.new("P", (2, 1))
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    image.putpixel((1, 0), 1)
+    assert images.decode(saved(image)).tolist() == [[[255, 0, 0], [0, 0, 255]]]
+    assert images.decode(saved(image, "GIF")).tolist() == [[[255, 0, 0], [0, 0, 255]]]
+    assert images.decode(saved(image, transparency=1)).tolist() == [[[255, 0, 0], [255, 255, 255]]]
 
 
 def test_cmyk_becomes_red_green_blue():
@@ -243,12 +243,12 @@ def test_cmyk_becomes_red_green_blue():
 @pytest.mark.parametrize(("mode", "tolerance"), [("CMYK", 0), ("YCbCr", 2), ("LAB", 6), ("RGBX", 0)])
 def test_colour_spaces_of_tiff(mode, tolerance):
     colours = np.array([[[255, 0, 0], [0, 128, 0], [60, 80, 200]]], np.uint8)
-    picture = Image.fromarray(colours)
+    image = Image.fromarray(colours)
     if mode == "LAB":
         spaces = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
-        stored = ImageCms.profileToProfile(picture, *spaces, outputMode="LAB")
+        stored = ImageCms.profileToProfile(image, *spaces, outputMode="LAB")
     else:
-        stored = picture.convert(mode)
+        stored = image.convert(mode)
     np.testing.assert_allclose(images.decode(saved(stored, "TIFF")).astype(int), colours, atol=tolerance)
 
 
@@ -262,7 +262,7 @@ def test_colour_profiles_whole_or_broken_change_nothing(corners, profile):
 
 
 @pytest.mark.parametrize(("kind", "options"), [("WEBP", {"lossless": True}), ("GIF", {}), ("PNG", {}), ("TIFF", {})])
-def test_the_first_picture_of_an_animation_counts(corners, kind, options):
+def test_of_an_animation_the_first_image_is_decoded(corners, kind, options):
     frames = [Image.fromarray(corners(6, 4)), Image.fromarray(corners(6, 4)[::-1].copy())]
     content = saved(frames[0], kind, save_all=True, append_images=frames[1:], **options)
     np.testing.assert_array_equal(images.decode(content), corners(6, 4))
@@ -270,10 +270,10 @@ def test_the_first_picture_of_an_animation_counts(corners, kind, options):
 
 @pytest.mark.parametrize("kind", ["AVIF", "JPEG2000", "WEBP"])
 def test_lossy_formats_of_the_web(corners, kind):
-    found = images.decode(saved(corners(64, 48), kind, **({} if kind == "JPEG2000" else {"quality": 95})))
-    assert found.shape == (48, 64, 3) and found.dtype == np.uint8
+    decoded = images.decode(saved(corners(64, 48), kind, **({} if kind == "JPEG2000" else {"quality": 95})))
+    assert decoded.shape == (48, 64, 3) and decoded.dtype == np.uint8
     for y, x in ((2, 2), (2, -3), (-3, 2), (-3, -3)):
-        assert np.abs(found[y, x].astype(int) - corners(64, 48)[y, x]).max() <= 12
+        assert np.abs(decoded[y, x].astype(int) - corners(64, 48)[y, x]).max() <= 12
 
 
 @pytest.mark.parametrize("name", ["corners.heic", "turned.heic"])
@@ -293,7 +293,7 @@ def test_heic_of_phones_comes_upright(corners, name):
     [b"\x00", b"just text\n", b"<html></html>", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"%!PS-Adobe-3.0 EPSF-3.0\n"
      b"%%BoundingBox: 0 0 9 9\n%%EndComments\n", b"%PDF-1.4\n", b"PK\x03\x04" + bytes(50), bytes(4096), b"\xff" * 99],
 )  # fmt: skip
-def test_what_is_no_picture_is_told_so(content):
+def test_a_file_that_is_not_an_image_has_the_reason(content):
     assert reason_of(content) == "not_an_image"
 
 
@@ -306,7 +306,7 @@ def test_a_heic_item_of_no_type_is_refused_before_it_ends_the_process():
         assert reason_of(bytes(damaged)) == "not_an_image"
 
 
-def test_an_empty_file_is_told_so():
+def test_an_empty_file_has_the_reason():
     assert reason_of(b"") == "empty_file"
 
 
@@ -332,7 +332,7 @@ def test_a_jpeg_that_claims_too_much_is_refused(corners):
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "PPM", "MPO", "AVIF", "HEIC"])
-def test_damaged_files_give_a_picture_or_an_image_error_and_nothing_else(corners, kind):
+def test_damaged_files_give_an_image_or_an_image_error_and_nothing_else(corners, kind):
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "maker"
     if kind == "HEIC":
@@ -347,11 +347,11 @@ def test_damaged_files_give_a_picture_or_an_image_error_and_nothing_else(corners
             places = rng.integers(0, min(len(damaged), 400), rng.integers(1, 6))
             damaged[places] = rng.integers(0, 256, len(places))
             try:
-                found = images.decode(damaged.tobytes())
+                decoded = images.decode(damaged.tobytes())
             except ImageError as error:
                 assert error.reason in ("not_an_image", "truncated", "too_large")
             else:
-                assert found.ndim == 3 and found.shape[2] == 3 and found.dtype == np.uint8
+                assert decoded.ndim == 3 and decoded.shape[2] == 3 and decoded.dtype == np.uint8
 
 
 def test_reading_checks_that_the_bytes_are_those_of_the_id(tmp_path, corners):
@@ -368,15 +368,15 @@ def test_reading_checks_that_the_bytes_are_those_of_the_id(tmp_path, corners):
 
 @pytest.mark.parametrize(("width", "height"), [(5, 3), (1, 500), (500, 1)])
 def test_png_comes_back_exactly_and_jpeg_nearly(tmp_path, corners, width, height):
-    picture = corners(width, height)
-    before = picture.copy()
-    np.testing.assert_array_equal(images.decode(images.encode(picture, ".png")), picture)
+    image = corners(width, height)
+    before = image.copy()
+    np.testing.assert_array_equal(images.decode(images.encode(image, ".png")), image)
     jpeg = images.decode(images.encode(corners(48, 32), ".jpg"))
     np.testing.assert_allclose(jpeg.astype(int), corners(48, 32), atol=4)
-    assert images.encode(picture, ".jpg") == images.encode(picture.copy(), ".jpg")
-    archives.write(tmp_path / "a" / "b.png", picture)
-    np.testing.assert_array_equal(images.decode(images.load(tmp_path / "a" / "b.png")), picture)
-    np.testing.assert_array_equal(picture, before)
+    assert images.encode(image, ".jpg") == images.encode(image.copy(), ".jpg")
+    archives.write(tmp_path / "a" / "b.png", image)
+    np.testing.assert_array_equal(images.decode(images.load(tmp_path / "a" / "b.png")), image)
+    np.testing.assert_array_equal(image, before)
 
 
 def test_a_turned_view_is_encoded_like_its_copy(corners):
@@ -401,6 +401,6 @@ def test_masks_come_back_exactly_and_bad_ones_are_refused_by_name(tmp_path):
     [np.zeros((4, 4, 3)), np.zeros((4, 4, 4), np.uint8), np.zeros((4,), np.uint8), np.zeros((0, 4, 3), np.uint8),
      np.zeros((2, 4, 4, 3), np.uint8), np.zeros((4, 4, 1), np.uint8)],
 )  # fmt: skip
-def test_an_array_that_is_no_picture_is_refused(image):
+def test_an_array_that_is_not_an_image_is_an_error(image):
     with pytest.raises(ValueError, match=r"expected .* uint8, found"):
         images.encode(image, ".png")

@@ -47,7 +47,7 @@ def test_two_empty_masks_overlap_by_one():
 def test_a_map_is_brought_to_the_size_of_its_crop():
     saliency_map = np.array([[0, 255], [0, 255]], np.uint8)
     before = saliency_map.copy()
-    found = upsample_map(saliency_map, (4, 3))
-    assert found.shape == (3, 4) and found.dtype == np.float32
-    np.testing.assert_allclose(found, [[0, 0.25, 0.75, 1]] * 3)
+    upsampled = upsample_map(saliency_map, (4, 3))
+    assert upsampled.shape == (3, 4) and upsampled.dtype == np.float32
+    np.testing.assert_allclose(upsampled, [[0, 0.25, 0.75, 1]] * 3)
     np.testing.assert_array_equal(saliency_map, before)

@@ -9,25 +9,25 @@ RULE = MaskSettings(weights={"a": 1.0, "b": 3.0}, min_region=0.1, min_agreement=
 
 
 def rectangle(shape, x_min, y_min, x_max, y_max):
-    plane = np.zeros(shape, np.float32)
-    plane[y_min:y_max, x_min:x_max] = 1
-    return plane
+    mask = np.zeros(shape, np.float32)
+    mask[y_min:y_max, x_min:x_max] = 1
+    return mask
 
 
 def test_maps_are_averaged_with_their_weights_at_the_size_of_the_crop():
     first, second = np.zeros((4, 4), np.uint8), np.full((2, 2), 110, np.uint8)
     first[:, 2:] = 255  # the right half: (255 + 3 x 110) / 4 = 146, the left one: 82
-    found = combine.combine({"a": first, "b": second}, (8, 5), RULE)
-    assert found.alpha.shape == (5, 8) and found.regions == 1
-    assert (found.alpha > 127).tolist() == [[False] * 4 + [True] * 4] * 5
+    mask = combine.combine({"a": first, "b": second}, (8, 5), RULE)
+    assert mask.alpha.shape == (5, 8) and mask.regions == 1
+    assert (mask.alpha > 127).tolist() == [[False] * 4 + [True] * 4] * 5
     none = combine.combine({"a": first, "b": second}, (8, 5), RULE.replace(weights={"a": 1.0, "b": 10.0}))
     assert not none.alpha.any() and none.regions == 0 and none.reason == "mask_too_small"
 
 
-def test_a_segmenter_without_weight_has_no_say_not_even_in_the_agreement():
+def test_a_segmenter_without_weight_counts_neither_in_the_mask_nor_in_the_agreement():
     first, second = np.full((4, 4), 255, np.uint8), np.zeros((4, 4), np.uint8)
-    found = combine.combine({"a": first, "b": second}, (4, 4), RULE.replace(weights={"a": 1.0, "b": 0.0}))
-    assert found.coverage == 1.0 and found.agreement is None
+    mask = combine.combine({"a": first, "b": second}, (4, 4), RULE.replace(weights={"a": 1.0, "b": 0.0}))
+    assert mask.coverage == 1.0 and mask.agreement is None
     assert combine.combine({"a": first, "b": second}, (4, 4), RULE).agreement == 0.0
 
 
@@ -45,26 +45,26 @@ def test_the_largest_region_stays_and_others_only_inside_and_large_enough():
     part = rectangle(alpha.shape, 66, 20, 80, 40)  # 14 x 20: cut off by a post
     speck = rectangle(alpha.shape, 70, 50, 73, 53)
     stranger = rectangle(alpha.shape, 90, 10, 100, 50)  # reaches in from the right
-    found, regions = combine.clean(alpha + part + speck + stranger, 0.1)
-    assert regions == 2 and found.dtype == np.uint8
-    np.testing.assert_array_equal(found > 127, (alpha + part) > 0)
+    cleaned, regions = combine.clean(alpha + part + speck + stranger, 0.1)
+    assert regions == 2 and cleaned.dtype == np.uint8
+    np.testing.assert_array_equal(cleaned > 127, (alpha + part) > 0)
 
 
 def test_holes_are_closed_and_open_notches_are_not():
     alpha = rectangle((60, 60), 10, 10, 50, 50)
     alpha[20:30, 20:30] = 0  # a window
     alpha[40:50, 25:35] = 0  # under the car, open below
-    found, _ = combine.clean(alpha, 0.1)
-    assert found[25, 25] == 255 and found[45, 30] == 0
+    cleaned, _ = combine.clean(alpha, 0.1)
+    assert cleaned[25, 25] == 255 and cleaned[45, 30] == 0
 
 
 def test_soft_edges_stay_soft_and_what_lies_far_out_goes():
     alpha = rectangle((100, 100), 20, 20, 80, 80)
     alpha[20:80, 19] = 0.4  # a soft rim
     alpha[20:80, 5] = 0.4  # a haze, away from the car
-    found, regions = combine.clean(alpha, 0.1)
-    assert regions == 1 and found[50, 19] == 102 and found[50, 5] == 0 and found[50, 50] == 255
-    assert found[0, 0] == 0
+    cleaned, regions = combine.clean(alpha, 0.1)
+    assert regions == 1 and cleaned[50, 19] == 102 and cleaned[50, 5] == 0 and cleaned[50, 50] == 255
+    assert cleaned[0, 0] == 0
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1), (3, 2)])
@@ -82,9 +82,9 @@ def test_the_input_is_left_as_it_was():
     np.testing.assert_array_equal(alpha, before)
 
 
-def test_masks_are_judged_at_their_limits():
-    judged = [combine.rejection_reason(share, 1.0, RULE) for share in (0.0999, 0.1, 0.9, 0.9001)]
-    assert judged == ["mask_too_small", "", "", "mask_too_large"]
+def test_masks_are_rejected_beyond_their_limits():
+    reasons = [combine.rejection_reason(share, 1.0, RULE) for share in (0.0999, 0.1, 0.9, 0.9001)]
+    assert reasons == ["mask_too_small", "", "", "mask_too_large"]
     assert (
         combine.rejection_reason(0.5, 0.4999, RULE) == "masks_disagree"
         and combine.rejection_reason(0.5, 0.5, RULE) == ""

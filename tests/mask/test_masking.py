@@ -15,10 +15,10 @@ from tests.segment.test_segmentation import row
 RULE = {"weights": {"a": 1, "b": 1}, "min_region": 0.1, "min_agreement": 0.5, "min_coverage": 0.1, "max_coverage": 0.9}
 
 
-def plane(x_min, x_max):
-    drawn = np.zeros((10, 10), np.uint8)
-    drawn[2:8, x_min:x_max] = 255
-    return drawn
+def band(x_min, x_max):
+    saliency_map = np.zeros((10, 10), np.uint8)
+    saliency_map[2:8, x_min:x_max] = 255
+    return saliency_map
 
 
 @pytest.fixture
@@ -30,13 +30,19 @@ def stage(tmp_path, run, corners):
             archives.put(tmp_path / name, {})
         for image_id, pair in maps.items():
             archives.put(tmp_path / "crops.zip", {f"{image_id}.jpg": corners(40, 20)})
-            for name, drawn in zip("ab", pair):
-                if drawn is not None:
-                    archives.put(tmp_path / "maps" / f"{name}.zip", {f"{image_id}.png": drawn})
+            for name, saliency_map in zip("ab", pair):
+                if saliency_map is not None:
+                    archives.put(tmp_path / "maps" / f"{name}.zip", {f"{image_id}.png": saliency_map})
         segmenters = {name: {"network": "u2netp"} for name in "ab"}
         (tmp_path / "params.yaml").write_text(yaml.safe_dump({"mask": RULE | rule, "segmenters": segmenters}))
         tables.write(tmp_path / "boxes.csv", pd.DataFrame(rows, columns=list(crops.COLUMNS)))
-        names = {"params": "params.yaml", "boxes": "boxes.csv", "table": "masks.csv", "metrics": "m.json", "details": "details.json"}
+        names = {
+            "params": "params.yaml",
+            "boxes": "boxes.csv",
+            "table": "masks.csv",
+            "metrics": "m.json",
+            "details": "details.json",
+        }
         names |= {"crops": "crops.zip", "maps": "maps", "masks": "masks.zip"}
         run(mask_stage, **{name: tmp_path / file for name, file in names.items()})
         return masks.read(tmp_path / "masks.csv"), json.loads((tmp_path / "details.json").read_text())
@@ -45,7 +51,7 @@ def stage(tmp_path, run, corners):
 
 
 def test_each_crop_gets_one_mask_or_the_reason_for_none(tmp_path, stage):
-    whole, left, right, thin = plane(1, 9), plane(1, 5), plane(5, 9), plane(4, 5)
+    whole, left, right, thin = band(1, 9), band(1, 5), band(5, 9), band(4, 5)
     maps = {"aa": (whole, whole), "bb": (left, right), "cc": (thin, thin), "dd": (whole, None)}
     table, metrics = stage([*map(row, ("aa", "bb", "cc", "dd")), row("ee", "failed")], maps)
     assert table["mask_reason"].tolist() == ["", "masks_disagree", "mask_too_small", "", ""]
@@ -54,15 +60,15 @@ def test_each_crop_gets_one_mask_or_the_reason_for_none(tmp_path, stage):
     assert table["reason"].tolist() == ["", "", "", "missing", ""]
     assert table["agreement"][:3].tolist() == [1.0, 0.0, 1.0] and table["n_regions"].tolist() == [1, 1, 1, 0, 0]
     assert table.loc[3:, ["coverage", "agreement"]].isna().all(axis=None)
-    drawn = archives.mask(tmp_path / "masks.zip", "aa.png")
+    mask = archives.mask(tmp_path / "masks.zip", "aa.png")
     assert list(archives.take(tmp_path / "masks.zip")) == ["aa.png", "bb.png", "cc.png"]
-    assert drawn.shape == (20, 40) and drawn[10, 20] == 255 and drawn[0, 0] == 0
+    assert mask.shape == (20, 40) and mask[10, 20] == 255 and mask[0, 0] == 0
     assert metrics["crops"] == 3 and metrics["masked"] == 1 and metrics["median_agreement"] == 1.0
     assert metrics["reason"] == {"masks_disagree": 1, "mask_too_small": 1}
 
 
-def test_a_weight_of_nought_silences_a_segmenter(stage):
-    table, metrics = stage([row("aa")], {"aa": (plane(1, 5), plane(5, 9))}, weights={"a": 1, "b": 0})
+def test_a_segmenter_of_weight_zero_does_not_count(stage):
+    table, metrics = stage([row("aa")], {"aa": (band(1, 5), band(5, 9))}, weights={"a": 1, "b": 0})
     assert table["is_masked"].tolist() == [True] and table["agreement"].isna().all()
     assert "median_agreement" not in metrics
 
@@ -75,13 +81,13 @@ def test_no_crop_at_all(stage):
 def test_maps_of_a_segmenter_that_is_no_more_go(tmp_path, stage, capsys):
     for name in ("old.zip", "b.txt", "c/d.zip"):
         archives.put(tmp_path / "maps" / name, {})
-    stage([row("aa")], {"aa": (plane(1, 9), plane(1, 9))})
-    found = {str(path.relative_to(tmp_path / "maps")) for path in (tmp_path / "maps").rglob("*.*")}
-    assert found == {"a.zip", "b.zip", "b.txt", "c/d.zip"}
+    stage([row("aa")], {"aa": (band(1, 9), band(1, 9))})
+    left = {str(path.relative_to(tmp_path / "maps")) for path in (tmp_path / "maps").rglob("*.*")}
+    assert left == {"a.zip", "b.zip", "b.txt", "c/d.zip"}
     assert "old.zip: params.yaml names no such segmenter" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("weights", [{"a": 1}, {"a": 1, "b": 1, "c": 1}])
 def test_weights_that_do_not_fit_the_segmenters_are_refused(stage, weights):
     with pytest.raises(SettingsError, match=r"mask\.weights.*`[bc]` is on one side only"):
-        stage([row("aa")], {"aa": (plane(1, 9), plane(1, 9))}, weights=weights)
+        stage([row("aa")], {"aa": (band(1, 9), band(1, 9))}, weights=weights)

@@ -19,8 +19,8 @@ def test_the_file_is_found_under_the_name_that_dvc_depends_on():
 def test_every_network_of_gluoncv_has_a_stage_that_exports_it():
     text = (ROOT / "models/pretrained/gluoncv/dvc.yaml").read_text(encoding="utf-8")
     exported = yaml.safe_load(text)["stages"]["export"]["foreach"]
-    known = [name for name in {**DETECTORS, **SEGMENTERS} if name.startswith("gluoncv/")]
-    assert sorted(f"gluoncv/{name}" for name in exported) == sorted(known)
+    listed = [name for name in {**DETECTORS, **SEGMENTERS} if name.startswith("gluoncv/")]
+    assert sorted(f"gluoncv/{name}" for name in exported) == sorted(listed)
 
 
 def test_classes_are_counted_as_the_data_sets_count_them():
@@ -47,9 +47,9 @@ def test_both_engines_find_the_same_sizes_in_f32(name):
     if not path.is_file():
         pytest.skip(f"needs models/pretrained/{spec.file}: run `dvc repro models/pretrained/dvc.yaml`")
     noise = np.random.default_rng(0).integers(0, 256, (1, spec.size, spec.size, 3)).astype(np.float32)
-    found, expected = (
+    heads, expected = (
         runtime.load(path, list(spec.outputs), InferenceSettings(batch_size=1, engine=engine, precision="f32"))(noise)
         for engine in ("openvino", "onnxruntime")
     )
-    assert np.abs(found[0] - expected[0]).max() < 1e-5
-    assert np.abs(found[1] - expected[1]).max() < 0.01
+    assert np.abs(heads[0] - expected[0]).max() < 1e-5
+    assert np.abs(heads[1] - expected[1]).max() < 0.01

@@ -55,9 +55,9 @@ def test_another_graph_becomes_other_bytes():
 
 def test_results_and_the_names_at_the_ends_stay():
     model = diamond((1, 0, 2))
-    found = onnx_graph.canonical(model)
-    assert [value.name for value in [*found.graph.input, *found.graph.output]] == ["x", "y"]
-    assert run(model, [[10, 20]])[0].tolist() == run(found, [[10, 20]])[0].tolist() == [[77, 330]]
+    result = onnx_graph.canonical(model)
+    assert [value.name for value in [*result.graph.input, *result.graph.output]] == ["x", "y"]
+    assert run(model, [[10, 20]])[0].tolist() == run(result, [[10, 20]])[0].tolist() == [[77, 330]]
 
 
 def test_canonical_again_changes_nothing():
@@ -83,8 +83,8 @@ def test_skipped_inputs_and_several_outputs_stay_as_they_are():
     ]
     model = build(nodes, {"highest": 7.0}, outputs=("y", "z"))
     model.opset_import[0].version = 18
-    found = onnx_graph.canonical(model)
-    for output, expected in zip(run(found, [[-9, 8]], ("y", "z")), ([[7, -9]], [[-9, 7]])):
+    result = onnx_graph.canonical(model)
+    for output, expected in zip(run(result, [[-9, 8]], ("y", "z")), ([[7, -9]], [[-9, 7]])):
         assert output.tolist() == expected
 
 
@@ -92,19 +92,19 @@ def test_a_very_deep_graph_is_put_in_order():
     steps = 3000
     names = ["x", *(f"t{i}" for i in range(steps - 1)), "y"]
     nodes = [helper.make_node("Add", [names[i], "one"], [names[i + 1]]) for i in range(steps)]
-    found = onnx_graph.canonical(build(nodes[::-1], {"one": [1, 1]}))
-    assert len(found.graph.node) == steps and found.graph.node[0].input[0] == "x"
-    assert [node.output[0] for node in found.graph.node[:-1]] == [node.input[0] for node in found.graph.node[1:]]
+    result = onnx_graph.canonical(build(nodes[::-1], {"one": [1, 1]}))
+    assert len(result.graph.node) == steps and result.graph.node[0].input[0] == "x"
+    assert [node.output[0] for node in result.graph.node[:-1]] == [node.input[0] for node in result.graph.node[1:]]
 
 
 @pytest.mark.parametrize("n", [1, 3])
-def test_a_freed_batch_takes_any_number_of_pictures(n):
+def test_a_freed_batch_takes_any_number_of_images(n):
     model = diamond((0, 1, 2))
     before = model.SerializeToString()
-    found = onnx_graph.free_batch(model)
+    result = onnx_graph.free_batch(model)
     batch = np.arange(2 * n).reshape(n, 2)
-    assert run(found, batch)[0].tolist() == ((batch + np.array([1, 2])) * (batch - np.array([3, 5]))).tolist()
-    assert found.graph.input[0].type.tensor_type.shape.dim[1].dim_value == 2
+    assert run(result, batch)[0].tolist() == ((batch + np.array([1, 2])) * (batch - np.array([3, 5]))).tolist()
+    assert result.graph.input[0].type.tensor_type.shape.dim[1].dim_value == 2
     assert model.SerializeToString() == before
 
 
@@ -122,9 +122,9 @@ def gate(inputs=("clipped", "factor"), outputs=("y",), **changed):
 def test_a_factor_behind_a_clip_is_multiplied_in_before_it(inputs):
     model = gate(inputs, low=-1)
     before = model.SerializeToString()
-    found = onnx_graph.canonical(onnx_graph.multiply_before_clip(model))
-    assert [node.op_type for node in found.graph.node] == ["Add", "Mul", "Clip"]
-    assert run(found, [[-9, -1, 2, 5]])[0].tolist() == [[-0.25, 0.5, 1.25, 1.5]]
+    result = onnx_graph.canonical(onnx_graph.multiply_before_clip(model))
+    assert [node.op_type for node in result.graph.node] == ["Add", "Mul", "Clip"]
+    assert run(result, [[-9, -1, 2, 5]])[0].tolist() == [[-0.25, 0.5, 1.25, 1.5]]
     assert model.SerializeToString() == before
 
 
@@ -149,8 +149,8 @@ def test_openvino_multiplies_by_the_stored_factor_and_not_by_one_sixth():
     model = onnx_graph.canonical(onnx_graph.multiply_before_clip(gate(factor=stored)))
     graph = openvino.Core().read_model(model.SerializeToString())
     network = openvino.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    (found,) = network(np.array([[-4, 0, 2, 9]], np.float32)).values()
-    assert found[0] == pytest.approx(np.array([0, 3, 5, 6]) * stored, abs=1e-6)
+    (result,) = network(np.array([[-4, 0, 2, 9]], np.float32)).values()
+    assert result[0] == pytest.approx(np.array([0, 3, 5, 6]) * stored, abs=1e-6)
 
 
 def reshaping(target, shape=("batch", 3, 1, 1)):

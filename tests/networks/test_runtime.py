@@ -37,7 +37,7 @@ def load(path, engine, outputs=("y", "z")):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_outputs_come_in_the_order_asked_for(path, engine):
+def test_outputs_come_in_the_order_given(path, engine):
     batch = np.array([[1, 0, 0], [0, -1, 2]], np.float32)
     before = batch.copy()
     z, y = load(path, engine, ("z", "y"))(batch)
@@ -99,7 +99,7 @@ def test_auto_takes_what_the_machine_has(monkeypatch):
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("side", [6, 9])
-def test_a_picture_network_takes_another_side_than_its_file_says(tmp_path, engine, side):
+def test_an_image_network_takes_another_side_than_its_file_says(tmp_path, engine, side):
     shapes = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ("n", 1, 4, 4)) for name in "xy"]
     # A sum over 3 x 3 neighbours, so that a border in the wrong place would be seen.
     kernel = numpy_helper.from_array(np.ones((1, 1, 3, 3), np.float32), "w")
@@ -108,12 +108,12 @@ def test_a_picture_network_takes_another_side_than_its_file_says(tmp_path, engin
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "n.onnx")
     batch = np.zeros((2, 1, side, side), np.float32)
     batch[1, 0, 0, side - 1] = 5  # the upper right corner
-    (found,) = runtime.load(
+    (output,) = runtime.load(
         tmp_path / "n.onnx", ["y"], InferenceSettings(batch_size=2, engine=engine, precision="f32"), side
     )(batch)
     expected = np.zeros((2, 1, side, side), np.float32)
     expected[1, 0, :2, side - 2 :] = 5
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(output, expected)
 
 
 def describe(engine):

@@ -15,14 +15,14 @@ def test_not_exactly_one_network_is_refused_naming_those_found(tmp_path, names):
         (tmp_path / name).write_bytes(b"")
     found = [name for name in names if not name.endswith(("bin", "md"))] or ["none"]
     with pytest.raises(ConvertError) as caught:
-        convert.find(tmp_path)
+        convert.find_source(tmp_path)
     assert str(tmp_path) in str(caught.value) and ", ".join(found) in str(caught.value)
 
 
 def test_the_one_network_is_found_beside_its_weights(tmp_path):
     for name in ("net.json", "net.bin", "readme.md"):
         (tmp_path / name).write_bytes(b"")
-    assert convert.find(tmp_path) == tmp_path / "net.json"
+    assert convert.find_source(tmp_path) == tmp_path / "net.json"
 
 
 @pytest.fixture

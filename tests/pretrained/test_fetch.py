@@ -34,16 +34,16 @@ KINDS = {"pypi": ("a-1.whl", wheel), "npm": ("a-1.tgz", tarball)}
 def test_one_file_of_an_archive(tmp_path, name):
     file, pack = KINDS[name]
     pack(tmp_path / file, {"package/models/net.bin": CONTENT, "package/other": b"x"})
-    assert fetch.member(tmp_path / file, "package/models/net.bin") == CONTENT
+    assert fetch.read_member(tmp_path / file, "package/models/net.bin") == CONTENT
     with pytest.raises(FetchError, match=rf"{file}.*package/none"):
-        fetch.member(tmp_path / file, "package/none")
+        fetch.read_member(tmp_path / file, "package/none")
 
 
 def test_another_hash_is_refused_with_both():
     digest = hashlib.sha256(CONTENT).hexdigest()
-    fetch.check(CONTENT, digest, "a 1")
+    fetch.verify(CONTENT, digest, "a 1")
     with pytest.raises(FetchError, match=f"a 1: .*{digest}.*{hashlib.sha256(b'').hexdigest()}"):
-        fetch.check(b"", digest, "a 1")
+        fetch.verify(b"", digest, "a 1")
 
 
 @pytest.fixture

@@ -32,13 +32,13 @@ def test_the_object_stays_the_background_goes_and_the_padding_is_filled(corners,
     crop, mask = corners(16, 8), np.zeros((8, 16), np.uint8)
     mask[:, :10] = 255
     before = crop.copy(), mask.copy()
-    found = framing.compose_input(crop, mask, settings(background=background))
-    assert found.shape == (16, 16, 3) and (found[:4] == (1, 2, 3)).all() and (found[12:] == (1, 2, 3)).all()
-    np.testing.assert_array_equal(found[4:12, :10], crop[:, :10])
+    composed = framing.compose_input(crop, mask, settings(background=background))
+    assert composed.shape == (16, 16, 3) and (composed[:4] == (1, 2, 3)).all() and (composed[12:] == (1, 2, 3)).all()
+    np.testing.assert_array_equal(composed[4:12, :10], crop[:, :10])
     if background == "remove":
-        assert (found[4:12, 10:] == (1, 2, 3)).all()
+        assert (composed[4:12, 10:] == (1, 2, 3)).all()
     else:
-        assert (background == "keep") == bool((found[4:12, 10:] == crop[:, 10:]).all())
+        assert (background == "keep") == bool((composed[4:12, 10:] == crop[:, 10:]).all())
     np.testing.assert_array_equal(crop, before[0])
     np.testing.assert_array_equal(mask, before[1])
 
@@ -57,9 +57,11 @@ def test_without_a_mask_the_background_stays(corners):
         ((500, 1), (1.0, 0, 7)),
     ],
 )
-def test_where_the_crop_lies_in_the_padded_picture(corners, size_wh, expected):
-    found = framing.describe(corners(*size_wh), True, settings())
-    assert (found["scale"], found["pad_left"], found["pad_top"]) == expected and found["background"] == "remove"
+def test_where_the_crop_lies_in_the_padded_image(corners, size_wh, expected):
+    described = framing.describe(corners(*size_wh), True, settings())
+    assert (described["scale"], described["pad_left"], described["pad_top"]) == expected and described[
+        "background"
+    ] == "remove"
     assert framing.describe(corners(*size_wh), False, settings())["background"] == "keep"
 
 
@@ -102,7 +104,7 @@ def rows(*states):
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
-def test_every_row_stays_and_each_usable_one_has_its_picture(tmp_path, stage, corners, suffix):
+def test_every_row_stays_and_each_usable_one_has_its_image(tmp_path, stage, corners, suffix):
     given = rows(
         ("a", "ok", True), ("b", "ok", False), ("c", "dropped", False), ("d", "rejected", False), ("e", "ok", True)
     )

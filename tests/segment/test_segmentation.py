@@ -47,34 +47,34 @@ def stage(tmp_path, run, monkeypatch, corners):
         return json.loads((tmp_path / "m.json").read_text()), loaded, batches
 
     crops_ = {f"{name}.jpg": corners(30, 20 + number) for number, name in enumerate(("aa", "bb"))}
-    archives.put(tmp_path / "crops.zip", crops_ | {"cc.jpg": b"no picture"})
+    archives.put(tmp_path / "crops.zip", crops_ | {"cc.jpg": b"no image"})
     return call
 
 
 def maps_of(folder):
     """The bytes of all maps by name; the archive is removed, as DVC does before a stage."""
-    found = archives.take(folder / "maps.zip")
+    maps = archives.take(folder / "maps.zip")
     (folder / "maps.zip").unlink()
-    return found
+    return maps
 
 
 def test_every_readable_crop_of_a_usable_photo_gets_its_map(tmp_path, stage):
     rows = [row("aa"), row("bb"), row("cc"), row("dd", "failed")]
-    metrics, seen, _ = stage(rows, network="u2netp")
-    assert metrics == {"crops": 3, "maps": 2} and seen == [("u2netp.onnx", ["1959"], None)]
+    metrics, loaded, _ = stage(rows, network="u2netp")
+    assert metrics == {"crops": 3, "maps": 2} and loaded == [("u2netp.onnx", ["1959"], None)]
     assert list(archives.take(tmp_path / "maps.zip")) == ["aa.png", "bb.png"]
-    plane = archives.mask(tmp_path / "maps.zip", "aa.png")
-    assert plane.shape == (320, 320)
+    saliency_map = archives.mask(tmp_path / "maps.zip", "aa.png")
+    assert saliency_map.shape == (320, 320)
     # Red above left, green above right, blue below left, yellow below right.
-    assert [int(plane[y, x]) > 127 for y, x in ((40, 40), (40, 280), (280, 40), (280, 280))] == [
+    assert [int(saliency_map[y, x]) > 127 for y, x in ((40, 40), (40, 280), (280, 40), (280, 280))] == [
         True, False, False, True,
     ]  # fmt: skip
 
 
 def test_a_flipped_view_of_another_side_gives_its_map_as_the_crop_lies(tmp_path, stage):
-    _, seen, _ = stage([row("aa")], network="u2netp", flip=True, input_px=64)
-    plane = archives.mask(tmp_path / "maps.zip", "aa.png")
-    assert plane.shape == (64, 64) and plane[8, 8] > 127 > plane[8, 56] and seen[0][2] == 64
+    _, loaded, _ = stage([row("aa")], network="u2netp", flip=True, input_px=64)
+    saliency_map = archives.mask(tmp_path / "maps.zip", "aa.png")
+    assert saliency_map.shape == (64, 64) and saliency_map[8, 8] > 127 > saliency_map[8, 56] and loaded[0][2] == 64
 
 
 def test_without_a_crop_there_is_an_empty_archive(tmp_path, stage):
@@ -82,7 +82,7 @@ def test_without_a_crop_there_is_an_empty_archive(tmp_path, stage):
     assert archives.take(tmp_path / "maps.zip") == {}
 
 
-def test_maps_that_were_drawn_before_are_not_drawn_again_and_have_the_same_bytes(tmp_path, stage, corners):
+def test_cached_maps_are_not_computed_again_and_have_the_same_bytes(tmp_path, stage, corners):
     first, second = row("aa"), row("bb")
     assert stage([first], network="u2netp")[2] == [1]
     alone = maps_of(tmp_path)

@@ -21,10 +21,10 @@ def table(monkeypatch):
 def test_a_crop_is_squeezed_and_normalised_channel_by_channel(corners):
     crop = corners(8, 4)  # red, green, blue, yellow; the brightest value is 255
     before = crop.copy()
-    found = segmenter.prepare(crop, SegmenterSettings(network="relative"))
-    assert found.shape == (3, 4, 4) and found.dtype == np.float32
-    assert found[:, 0, 0].tolist() == [1, -1, 0]  # red: (1 - 0.5) / 0.5, (0 - 0.25) / 0.25, 0
-    assert found[:, 0, 3].tolist() == [-1, 3, 0] and found[:, 3, 0].tolist() == [-1, -1, 1]
+    prepared = segmenter.prepare(crop, SegmenterSettings(network="relative"))
+    assert prepared.shape == (3, 4, 4) and prepared.dtype == np.float32
+    assert prepared[:, 0, 0].tolist() == [1, -1, 0]  # red: (1 - 0.5) / 0.5, (0 - 0.25) / 0.25, 0
+    assert prepared[:, 0, 3].tolist() == [-1, 3, 0] and prepared[:, 3, 0].tolist() == [-1, -1, 1]
     np.testing.assert_array_equal(crop, before)
 
 
@@ -55,10 +55,10 @@ def test_thin_crops_can_be_prepared(corners, size):
 
 
 def maps():
-    planes = np.zeros((2, 1, 2, 4), np.float32)
-    planes[0, 0, :, :2], planes[0, 0, :, 2:] = 0.2, 0.6  # left low, right high
-    planes[1, 0] = [[9, 9, 9, 9], [-1, -1, -1, 4]]
-    return planes
+    outputs = np.zeros((2, 1, 2, 4), np.float32)
+    outputs[0, 0, :, :2], outputs[0, 0, :, 2:] = 0.2, 0.6  # left low, right high
+    outputs[1, 0] = [[9, 9, 9, 9], [-1, -1, -1, 4]]
+    return outputs
 
 
 def test_relative_maps_are_stretched_each_by_itself():
@@ -84,8 +84,8 @@ def test_a_flipped_view_gives_its_map_as_the_crop_lies():
 
 def test_a_map_without_any_difference_is_an_empty_one():
     flat = np.full((1, 1, 4, 4), 0.7, np.float32)
-    (plane,) = segmenter.segment(np.zeros((1, 3, 4, 4)), lambda _: [flat], SegmenterSettings(network="relative"))
-    assert plane.shape == (4, 4) and not plane.any()
+    (saliency_map,) = segmenter.segment(np.zeros((1, 3, 4, 4)), lambda _: [flat], SegmenterSettings(network="relative"))
+    assert saliency_map.shape == (4, 4) and not saliency_map.any()
 
 
 def test_an_unknown_network_is_refused_with_the_known_ones():

@@ -64,7 +64,7 @@ def test_of_equals_the_first_is_taken():
     assert choose(rows).index == 0 and choose(rows[::-1]).index == 0
 
 
-def test_one_vehicle_seen_as_two_classes_counts_once():
+def test_one_vehicle_detected_as_two_classes_counts_once():
     one = [((10, 10, 60, 60), 0.9, "car"), ((11, 10, 61, 60), 0.6, "truck")]
     assert choose(one).n_vehicles == 1
     assert choose([*one, ((70, 70, 99, 99), 0.05, "car")]).n_vehicles == 1
@@ -75,7 +75,7 @@ def test_one_vehicle_seen_as_two_classes_counts_once():
     assert main_car.distinct_vehicles(np.empty((0, 4)), np.empty(0)) == []
 
 
-def test_a_rival_of_like_rank_is_told_and_refused_where_the_rule_says_so():
+def test_a_runner_up_of_similar_rank_is_reported_and_rejected_beyond_the_limit():
     two = [((0, 0, 20, 20), 0.9, "car"), ((40, 40, 60, 60), 0.45, "truck"), ((41, 40, 60, 60), 0.4, "car")]
     assert choose(two) == Selection(0, "", 2, 0.5)
     assert choose(two, RULE.replace(max_runner_up_ratio=0.5)) == Selection(None, "several_cars", 2, 0.5)
@@ -100,7 +100,7 @@ def test_a_rival_of_like_rank_is_told_and_refused_where_the_rule_says_so():
         ((0, 0, 100, 100), ""),
     ],
 )
-def test_what_the_frame_cuts_must_look_like_a_whole_car(box, reason):
+def test_a_box_cut_by_the_frame_needs_the_aspect_of_a_whole_car(box, reason):
     assert choose([(box, 0.9, "car")]).reason == reason
 
 
@@ -121,9 +121,9 @@ def test_the_window_is_the_widened_box_inside_the_photo_or_all_of_it():
 @pytest.mark.parametrize(("size_wh", "box"), [((40, 30), (25, 20, 35, 30)), ((40, 30), None), ((500, 1), None)])
 def test_the_cut_is_that_part_of_the_photo_as_it_is(corners, size_wh, box):
     content = images.encode(corners(*size_wh), ".png")
-    found = cropping.crop_image(content, None if box is None else np.array(box, np.float64), RULE.replace(margin=0.0))
+    crop = cropping.crop_image(content, None if box is None else np.array(box, np.float64), RULE.replace(margin=0.0))
     x_min, y_min, x_max, y_max = box or (0, 0, *size_wh)
-    np.testing.assert_array_equal(found, corners(*size_wh)[y_min:y_max, x_min:x_max])
+    np.testing.assert_array_equal(crop, corners(*size_wh)[y_min:y_max, x_min:x_max])
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
@@ -139,13 +139,13 @@ def test_the_cut_is_that_part_of_the_photo_as_it_is(corners, size_wh, box):
 def test_a_larger_crop_is_shrunk_to_max_side_and_shows_the_same(corners, suffix, box, size_wh, quarters):
     content = images.encode(corners(1600, 1200), suffix)
     rule = RULE.replace(margin=0.0, max_side=100)
-    found = cropping.crop_image(content, None if box is None else np.array(box, np.float64), rule).astype(int)
-    assert found.shape == (size_wh[1], size_wh[0], 3)
+    crop = cropping.crop_image(content, None if box is None else np.array(box, np.float64), rule).astype(int)
+    assert crop.shape == (size_wh[1], size_wh[0], 3)
     x, y = quarters
-    np.testing.assert_allclose(found[: y - 2, : x - 2], np.full_like(found[: y - 2, : x - 2], (255, 0, 0)), atol=4)
-    np.testing.assert_allclose(found[y + 2 :, : x - 2], np.full_like(found[y + 2 :, : x - 2], (0, 0, 255)), atol=4)
-    np.testing.assert_allclose(found[: y - 2, x + 2 :], np.full_like(found[: y - 2, x + 2 :], (0, 255, 0)), atol=4)
-    np.testing.assert_allclose(found[y + 2 :, x + 2 :], np.full_like(found[y + 2 :, x + 2 :], (255, 255, 0)), atol=4)
+    np.testing.assert_allclose(crop[: y - 2, : x - 2], np.full_like(crop[: y - 2, : x - 2], (255, 0, 0)), atol=4)
+    np.testing.assert_allclose(crop[y + 2 :, : x - 2], np.full_like(crop[y + 2 :, : x - 2], (0, 0, 255)), atol=4)
+    np.testing.assert_allclose(crop[: y - 2, x + 2 :], np.full_like(crop[: y - 2, x + 2 :], (0, 255, 0)), atol=4)
+    np.testing.assert_allclose(crop[y + 2 :, x + 2 :], np.full_like(crop[y + 2 :, x + 2 :], (255, 255, 0)), atol=4)
 
 
 def test_a_crop_from_a_photo_of_reduced_scale_is_that_of_the_whole_within_half_a_pixel():
@@ -153,11 +153,11 @@ def test_a_crop_from_a_photo_of_reduced_scale_is_that_of_the_whole_within_half_a
     content = images.encode(smooth, ".jpg")
     rule = RULE.replace(margin=0.0, max_side=256)
     for box in [(0, 0, 3001, 2003), (301, 203, 2805, 1807), (999, 5, 2999, 1999)]:
-        found = cropping.crop_image(content, np.array(box, np.float64), rule).astype(float)
+        crop = cropping.crop_image(content, np.array(box, np.float64), rule).astype(float)
         whole = images.decode(content)[box[1] : box[3], box[0] : box[2]]
-        expected = letterbox.resize(whole, found.shape[1], found.shape[0]).astype(float)
+        expected = letterbox.resize(whole, crop.shape[1], crop.shape[0]).astype(float)
         steepest = max(np.abs(np.diff(expected, axis=0)).max(), np.abs(np.diff(expected, axis=1)).max())
-        assert np.abs(found - expected).max() <= steepest + 2  # half a pixel each way
+        assert np.abs(crop - expected).max() <= steepest + 2  # half a pixel each way
 
 
 def test_a_rule_without_area_takes_the_smallest_box():

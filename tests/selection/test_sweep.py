@@ -19,20 +19,20 @@ RULE = CropSettings(
 )
 
 
-def seen(*rows, true_box=None):
+def photo(*rows, true_box=None):
     corners = np.array([row[0] for row in rows], np.float64).reshape(-1, 4)
     names = np.array([row[2] for row in rows], dtype=object)
     return SweepInput((100, 100), Candidates(corners, np.array([row[1] for row in rows]), names), true_box)
 
 
-SURE = seen(((10, 10, 50, 50), 0.62, "car"), true_box=np.array([10.0, 10, 50, 50]))
-UNSURE = seen(((20, 20, 50, 50), 0.22, "car"), true_box=np.array([60.0, 60, 90, 90]))
+SURE = photo(((10, 10, 50, 50), 0.62, "car"), true_box=np.array([10.0, 10, 50, 50]))
+UNSURE = photo(((20, 20, 50, 50), 0.22, "car"), true_box=np.array([60.0, 60, 90, 90]))
 EMPTY = SweepInput((100, 100), NO_CANDIDATES, np.array([0.0, 0, 50, 50]))
 
 
 def test_counts_reasons_recall_and_precision():
-    found = sweep.count_outcomes([SURE, UNSURE, EMPTY], RULE)
-    assert found == {
+    counts = sweep.count_outcomes([SURE, UNSURE, EMPTY], RULE)
+    assert counts == {
         "photos": 3, "cropped": 2, "share_cropped": 0.6667, "no_vehicle": 1, "other_class": 0, "low_score": 0,
         "too_small": 0, "cut_by_frame": 0, "several_cars": 0, "recall_50": 0.3333, "precision_50": 0.5,
     }  # fmt: skip
@@ -53,6 +53,6 @@ def test_a_value_of_the_rule_that_the_grid_lacks_is_in_the_table():
     assert table.loc[table["is_current"], "value"].tolist() == [0.33]
 
 
-def test_without_truth_or_photos_nothing_is_made_up():
+def test_without_true_boxes_or_photos_there_are_no_such_figures():
     assert "recall_50" not in sweep.count_outcomes([SURE._replace(true_box=None)], RULE)
     assert sweep.count_outcomes([], RULE)["share_cropped"] == 0.0

@@ -1,7 +1,7 @@
-"""Turn a GluonCV checkpoint into an ONNX file that the stages read like any other network's.
+"""Export a GluonCV checkpoint to ONNX, with the inputs and outputs that the stages expect of any network.
 
-Runs in the environment of `requirements-gluoncv.lock`, started by `stages.pretrained.export`: mxnet needs a NumPy that
-nothing else here works with, so this imports nothing of the project outside this folder.
+Runs in the environment of `requirements-gluoncv.lock`, started by `stages.pretrained.export`. mxnet needs an older NumPy
+than the rest of the project, so this module imports nothing of the project outside this folder.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-# mxnet still uses these names for the built-in types, which NumPy dropped in 1.24.
+# mxnet still uses these names of the built-in types, which NumPy removed in 1.24.
 for _builtin in (bool, int, float, object):
     setattr(np, _builtin.__name__, _builtin)
 
@@ -28,10 +28,10 @@ from gluoncv.model_zoo import model_store  # noqa: E402
 
 from stages.pretrained.gluoncv import checkpoints  # noqa: E402
 
-# Of ImageNet, which every network of the zoo was trained with; RGB 0..255.
+# Of ImageNet, on which every network of the zoo was trained; RGB 0..255.
 _MEAN = 255 * np.array([0.485, 0.456, 0.406], np.float32)
 _STD = 255 * np.array([0.229, 0.224, 0.225], np.float32)
-# mxnet's exporter writes operators of opset 13 whatever it says; IR 4 and later keep weights out of the inputs.
+# mxnet's exporter writes operators of opset 13, whatever it declares; from IR 4 on weights are no inputs.
 _OPSET, _IR = 13, 8
 _VEHICLES = ("car", "bus", "truck")
 
@@ -43,12 +43,12 @@ def build(name: str, size: int) -> mx.gluon.HybridBlock:
 
 
 def is_detector(name: str) -> bool:
-    """Whether the network is a CenterNet; all others here draw masks."""
+    """Whether the network is a CenterNet; all others are segmentation networks."""
     return name.startswith("center_net_")
 
 
 def load(name: str, size: int, weights: Path) -> mx.gluon.HybridBlock:
-    """The network `name` with the weights of a file. Raises CheckpointError when they do not fit."""
+    """The network `name` with the weights of a file. Raises CheckpointError if they do not fit."""
     net = build(name, size)
     try:
         net.load_parameters(str(weights))
@@ -58,12 +58,12 @@ def load(name: str, size: int, weights: Path) -> mx.gluon.HybridBlock:
 
 
 def vehicle_probability(net: mx.gluon.HybridBlock) -> mx.sym.Symbol:
-    """A segmentation network whose one output is how probable car, bus and truck are together at each pixel.
+    """A segmentation network with one output: the probability of car, bus or truck at each pixel.
 
     In: `picture` (N, 3, size, size) float32 RGB, normalised. Out: `mask` (N, 1, size, size) in 0..1. Classes that the
-    network's data set does not have are left out of the sum.
+    network's data set does not have are omitted from the sum.
     """
-    # ADE20K gives synonyms after a comma.
+    # ADE20K lists synonyms after a comma.
     numbers = [number for number, name in enumerate(net.classes) if name.split(",")[0] in _VEHICLES]
     probabilities = mx.sym.softmax(net(mx.sym.var("picture"))[0], axis=1)
     planes = [mx.sym.slice_axis(probabilities, axis=1, begin=number, end=number + 1) for number in numbers]
@@ -71,11 +71,11 @@ def vehicle_probability(net: mx.gluon.HybridBlock) -> mx.sym.Symbol:
 
 
 def heads(net: mx.gluon.HybridBlock) -> tuple[mx.sym.Symbol, dict[str, mx.nd.NDArray]]:
-    """A CenterNet up to its heads, and the constants that come on top of its weights.
+    """A CenterNet with its heads as outputs, and the constants that it needs beside its weights.
 
     In: `photo` (N, size, size, 3) float32 RGB 0..255. Out: `heatmap` (N, rows, columns, classes) after the sigmoid,
     and `extents` (N, rows, columns, 4), the distances in pixels from the cell's corner to the box's left, top, right
-    and bottom, which is what GluonCV's size and offset heads come to.
+    and bottom, computed from GluonCV's size and offset heads.
     """
     constants = {
         "pixel_mean": mx.nd.array(_MEAN.reshape(1, 1, 1, 3)),
@@ -93,9 +93,11 @@ def heads(net: mx.gluon.HybridBlock) -> tuple[mx.sym.Symbol, dict[str, mx.nd.NDA
 
 
 def export(symbol: mx.sym.Symbol, weights: dict[str, mx.nd.NDArray], shape: tuple[int, ...], out: Path) -> None:
-    """Write a symbol with its weights as ONNX; `shape` is that of one input, its batch becomes free."""
-    free = ("batch", *shape[1:])
-    mxnet.onnx.export_model(symbol, weights, [shape], np.float32, str(out), dynamic=True, dynamic_input_shapes=[free])
+    """Write a symbol with its weights as ONNX; `shape` is that of the input, whose batch becomes dynamic."""
+    dynamic = ("batch", *shape[1:])
+    mxnet.onnx.export_model(
+        symbol, weights, [shape], np.float32, str(out), dynamic=True, dynamic_input_shapes=[dynamic]
+    )
     model = onnx.load(str(out))
     model.ir_version = _IR
     model.opset_import[0].version = _OPSET
@@ -105,15 +107,15 @@ def export(symbol: mx.sym.Symbol, weights: dict[str, mx.nd.NDArray], shape: tupl
     model.graph.input.extend(inputs)
     for value in model.graph.output:
         for dimension in value.type.tensor_type.shape.dim:
-            dimension.Clear()  # The exporter states 0 where it does not know.
+            dimension.Clear()  # The exporter writes 0 for an unknown size.
     onnx.checker.check_model(model)
     onnx.save(model, str(out))
 
 
 def main() -> None:
-    """Export one network named on the command line."""
+    """Obtain the weights and export the network."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--network", required=True, help="its name in GluonCV's zoo")
+    parser.add_argument("--network", required=True, help="its name in GluonCV's model zoo")
     parser.add_argument("--weights", type=Path, required=True, help="folder that may hold NAME.params")
     parser.add_argument("--size", type=int, required=True, help="side of the square input, pixels")
     parser.add_argument("--out", type=Path, required=True)

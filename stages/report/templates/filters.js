@@ -1,6 +1,6 @@
 "use strict";
-// The galleries show the cards of the chosen class, split and outcome; the address keeps the choice, to share it.
-// Folds open while a filter is set, so that nothing that matches stays out of sight.
+// Show the cards of the chosen class, split and outcome; keep the choice in the address, so that it can be shared.
+// Open all folds while a filter is set, so that every match is visible.
 const form = document.querySelector(".filters");
 const selects = [...form.querySelectorAll("select")];
 
@@ -23,7 +23,7 @@ function apply() {
   }
 }
 
-// Links to sections, like #masks, hold no "=" and leave the filters as they are.
+// Links to sections, like #masks, hold no "=" and do not change the filters.
 function load() {
   if (!location.hash.includes("=")) return;
   const wanted = new URLSearchParams(location.hash.slice(1));

@@ -1,4 +1,4 @@
-"""Textures of a car: everything that is not shape (glass, lamps, grille, doors, arches, rims), painted flat."""
+"""The texture of a car: everything that is not shape (glass, lamps, grille, doors, arches, rims)."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ PLATE: Colour = (222, 222, 214)
 
 @dataclass(frozen=True)
 class CarAppearance:
-    """What differs between two cars of the same shape; colours are 8-bit sRGB."""
+    """The attributes in which two cars of the same shape differ; colours are 8-bit sRGB."""
 
     paint: Colour
     grille: int
@@ -64,12 +64,12 @@ class Texture:
 
 @dataclass(frozen=True)
 class Painter:
-    """A texture under work, with what is needed to place things on it in metres."""
+    """A texture being painted, with the layout that places parts on it in metres."""
 
     body: Body
     profile: Profile
     atlas: AtlasLayout
-    look: CarAppearance
+    appearance: CarAppearance
     texture: Texture
 
     def side(self, x: list[float], z: list[float], colour: Colour, material: Material) -> None:
@@ -101,31 +101,31 @@ def shaded(colour: Colour, factor: float) -> Colour:
 
 
 def blank(atlas: AtlasLayout, paint: Colour) -> Texture:
-    """An atlas covered with paint all over."""
+    """An atlas filled with paint."""
     rgb = np.empty((atlas.height, atlas.width, 3), np.uint8)
     rgb[:] = paint
     return Texture(rgb, np.full((atlas.height, atlas.width), int(Material.PAINT), np.uint8))
 
 
 def paint_wheel(painter: Painter) -> None:
-    """Tyre, rim with spokes and hub; also the plain patches next to it."""
-    atlas, look = painter.atlas, painter.look
+    """Tyre, rim with spokes and hub, and the plain patches next to them."""
+    atlas, appearance = painter.atlas, painter.appearance
     row = atlas.side_height + atlas.top_height
     painter.texture.rgb[row:, : atlas.wheel] = (22, 22, 23)
     painter.texture.material[row:] = int(Material.MATTE)
     centre, radius = (atlas.wheel // 2, row + atlas.wheel // 2), atlas.wheel // 2 - 2
     disc = painter.texture.rgb
-    cv2.circle(disc, centre, int(radius * 0.72), shaded(look.rim, 0.75), -1, cv2.LINE_AA)
+    cv2.circle(disc, centre, int(radius * 0.72), shaded(appearance.rim, 0.75), -1, cv2.LINE_AA)
     cv2.circle(disc, centre, int(radius * 0.64), (30, 30, 32), -1, cv2.LINE_AA)
-    for angle in np.arange(look.spokes) * 2 * np.pi / look.spokes:
+    for angle in np.arange(appearance.spokes) * 2 * np.pi / appearance.spokes:
         tip = np.array([np.cos(angle), np.sin(angle)]) * radius * 0.66
         end = (round(centre[0] + tip[0]), round(centre[1] + tip[1]))
-        cv2.line(disc, centre, end, look.rim, max(2, round(radius * 1.15 / look.spokes)), cv2.LINE_AA)
-    cv2.circle(disc, centre, int(radius * 0.17), look.rim, -1, cv2.LINE_AA)
+        cv2.line(disc, centre, end, appearance.rim, max(2, round(radius * 1.15 / appearance.spokes)), cv2.LINE_AA)
+    cv2.circle(disc, centre, int(radius * 0.17), appearance.rim, -1, cv2.LINE_AA)
     cv2.circle(disc, centre, int(radius * 0.07), (60, 60, 62), -1, cv2.LINE_AA)
-    cv2.circle(disc, centre, int(radius * 0.70), shaded(look.rim, 1.1), max(1, radius // 18), cv2.LINE_AA)
-    trim = BLACK if look.has_black_trim else look.paint
-    for index, colour in enumerate(((24, 24, 25), trim, CHROME if look.has_chrome else BLACK)):
+    cv2.circle(disc, centre, int(radius * 0.70), shaded(appearance.rim, 1.1), max(1, radius // 18), cv2.LINE_AA)
+    trim = BLACK if appearance.has_black_trim else appearance.paint
+    for index, colour in enumerate(((24, 24, 25), trim, CHROME if appearance.has_chrome else BLACK)):
         left = atlas.wheel * (1 + index)
         painter.texture.rgb[row:, left : left + atlas.wheel] = colour
         if index:

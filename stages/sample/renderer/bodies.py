@@ -87,9 +87,9 @@ BODIES: dict[str, Body] = {body.name: body for body in _BODIES}
 
 
 def vary(body: Body, rng: np.random.Generator) -> Body:
-    """A car of the same type with proportions of its own, so that neighbouring types overlap in some of them.
+    """A car of the same type with random proportions, so that similar types overlap in some of them.
 
-    Length, width and height vary by 3.5 % (standard deviation), corners of the roof and glass by some cm more.
+    Length, width and height vary by 3.5 % (standard deviation), corners of roof and glass by some cm more.
     """
     stretch_x, stretch_y, stretch_z = np.clip(rng.normal(1.0, 0.035, 3), 0.93, 1.07).tolist()
 

@@ -22,7 +22,7 @@ class Camera:
     def project(self, points: FloatArray) -> FloatArray:
         """Pixels and depths (..., 3) as (x, y, metres along the view) of world points (..., 3).
 
-        Points behind the camera keep their negative depth; their x and y mean nothing.
+        Points behind the camera keep their negative depth; their x and y are meaningless.
         """
         local = (points - self.position) @ self.rotation.T
         depth = local[..., 2]
@@ -39,14 +39,14 @@ class Camera:
         return local @ self.rotation
 
     def ray_grid(self, size_wh: tuple[int, int]) -> FloatArray:
-        """`rays` through the middles of all pixels of a picture, (H, W, 3) float32."""
+        """`rays` through the centres of all pixels of an image, (H, W, 3) float32."""
         x, y = (np.arange(length) + 0.5 for length in size_wh)
         across = self.rays(np.stack([x, np.zeros_like(x)], axis=-1))
         down = self.rays(np.stack([np.zeros_like(y), y], axis=-1)) - self.rays(np.zeros(2))
         return across.astype(np.float32) + down.astype(np.float32)[:, None]
 
     def moved(self, shift: tuple[float, float], factor: float) -> "Camera":
-        """The camera of a picture cut out at `shift` pixels and enlarged by `factor`."""
+        """The camera of an image cropped at `shift` pixels and enlarged by `factor`."""
         x, y = self.centre
         return Camera(
             self.position, self.rotation, self.focal * factor, ((x - shift[0]) * factor, (y - shift[1]) * factor)
@@ -54,7 +54,7 @@ class Camera:
 
 
 def look_at(position: FloatArray, target: FloatArray, roll: float) -> FloatArray:
-    """Rotation (3, 3) of a camera at `position` that looks at `target`, turned by `roll` radians."""
+    """Rotation (3, 3) of a camera at `position` directed at `target`, rolled by `roll` radians."""
     forward = (target - position) / np.linalg.norm(target - position)
     right = np.cross(forward, [0.0, 0.0, 1.0])
     right /= np.linalg.norm(right)

@@ -1,4 +1,4 @@
-"""A car with a shape, a texture and a place in the world, and its picture."""
+"""A car as a textured mesh in the world, and its rendering."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ _BLOCK = 8192
 
 @dataclass(frozen=True)
 class Car:
-    """A textured mesh whose vertices are in world coordinates, the wheels standing on z = 0."""
+    """A textured mesh with vertices in world coordinates; the wheels stand on z = 0."""
 
     mesh: mesh.Mesh
     texture: Texture
@@ -30,10 +30,10 @@ class Car:
 
 @dataclass(frozen=True)
 class Layer:
-    """Part of a picture: `colour` (h, w, 3) linear, multiplied by `alpha` (h, w) in 0..1, both float32.
+    """Part of an image: `colour` (h, w, 3) linear, multiplied by `alpha` (h, w) in 0..1, both float32.
 
-    `left` and `top` place it in the photo. `total` is the number of photo pixels that the object would cover
-    if nothing cut it off or stood before it.
+    `left` and `top` place it in the photo. `total` is the number of pixels that the object would cover
+    without the frame and without occluders.
     """
 
     colour: Pixels
@@ -43,11 +43,11 @@ class Layer:
     total: float
 
 
-def build_car(body: Body, look: CarAppearance, scale: float, stations: int) -> Car:
+def build_car(body: Body, appearance: CarAppearance, scale: float, stations: int) -> Car:
     """A car with its middle at the origin and its nose towards -x; `scale` is texels per metre."""
     curve = profile.trace(body)
     atlas = mesh.layout(body, curve, scale)
-    painter = Painter(body, curve, atlas, look, blank(atlas, look.paint))
+    painter = Painter(body, curve, atlas, appearance, blank(atlas, appearance.paint))
     paint_side(painter)
     paint_top(painter)
     paint_wheel(painter)
@@ -70,7 +70,7 @@ def place(car: Car, position: tuple[float, float], yaw: float) -> Car:
 
 
 def _region(screen: FloatArray, size_wh: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Whole pixels around the projected car, at most one photo's size beyond the frame."""
+    """Whole pixels around the projected car, at most one frame size beyond the frame."""
     front = screen[screen[:, 2] > 0.2]
     if not len(front):
         return 0, 0, 0, 0
@@ -94,16 +94,16 @@ def _unit(vectors: Pixels) -> Pixels:
 
 
 def _shade_pixels(
-    car: Car, screen: FloatArray, camera: Camera, light: Light, found: tuple[np.ndarray, FloatArray]
+    car: Car, screen: FloatArray, camera: Camera, light: Light, fragments: tuple[np.ndarray, FloatArray]
 ) -> Pixels:
-    """Radiance (N, 3) at the pixels `found`: triangle numbers (N,) and positions (N, 2)."""
+    """Radiance (N, 3) of `fragments`: triangle numbers (N,) and pixel positions (N, 2)."""
     shape = car.mesh
     table = np.concatenate([shape.vertices, shape.normals, shape.uv], axis=1).astype(np.float32)
     flat = raster.planes(screen, shape.triangles)
     eye = camera.position.astype(np.float32)
-    result = np.empty((len(found[0]), 3), np.float32)
+    result = np.empty((len(fragments[0]), 3), np.float32)
     for start in range(0, len(result), _BLOCK):
-        ids, pixels = (part[start : start + _BLOCK] for part in found)
+        ids, pixels = (part[start : start + _BLOCK] for part in fragments)
         weights = raster.barycentrics(flat, ids, pixels)
         mixed = raster.interpolate(table, shape.triangles[ids], weights)
         albedo, materials = _sample(car.texture, mixed[:, 6:])
@@ -113,7 +113,7 @@ def _shade_pixels(
 
 
 def draw(car: Car, camera: Camera, light: Light, size_wh: tuple[int, int], supersampling: int) -> Layer:
-    """The picture of `car` in a photo of `size_wh`, with `supersampling` squared samples per pixel."""
+    """Render `car` for a photo of `size_wh`, with `supersampling` squared samples per pixel."""
     left, top, right, bottom = _region(camera.project(car.mesh.vertices), size_wh)
     if right - left < 2 or bottom - top < 2:
         return Layer(np.zeros((1, 1, 3), np.float32), np.zeros((1, 1), np.float32), 0, 0, 0.0)

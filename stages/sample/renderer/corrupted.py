@@ -1,4 +1,4 @@
-"""The files of the sample that are wrong on purpose, so that every check of the pipeline has something to find."""
+"""The special files of the sample: corrupted, duplicate or hard photos, at least one for every check of the pipeline."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Rgb = np.ndarray
 class Corruption:
     """One such file: `photos/<label>/<label>_<name>`.
 
-    `source` is the regular photo (label, number) that it repeats, None for a photo of its own.
+    `source` is the regular photo (label, number) that it copies, None for a photo of its own.
     """
 
     label: str
@@ -66,22 +66,22 @@ _ENCODERS: dict[str, Callable[[Rgb, int], bytes]] = {
 }
 
 
-def _resized(picture: np.ndarray, interpolation: int) -> np.ndarray:
-    height, width = picture.shape[:2]
+def _resized(image: np.ndarray, interpolation: int) -> np.ndarray:
+    height, width = image.shape[:2]
     size = (round(_RESIZED * width), round(_RESIZED * height))
-    return np.asarray(cv2.resize(picture, size, interpolation=interpolation), np.uint8)
+    return np.asarray(cv2.resize(image, size, interpolation=interpolation), np.uint8)
 
 
-def corrupt(photo: RenderedPhoto, spoilt: Corruption, quality: int) -> tuple[bytes, RenderedPhoto]:
-    """The bytes of a spoilt file made from `photo`, and the photo as a viewer would see it."""
-    if spoilt.kind == "empty":
+def corrupt(photo: RenderedPhoto, corruption: Corruption, quality: int) -> tuple[bytes, RenderedPhoto]:
+    """The bytes of a special file made from `photo`, and the photo as it is decoded."""
+    if corruption.kind == "empty":
         return b"", photo
-    if spoilt.kind == "not_an_image":
+    if corruption.kind == "not_an_image":
         return _NOTES.encode(), photo
-    if spoilt.kind == "near_duplicate":
-        if "resized" in spoilt.name:
+    if corruption.kind == "near_duplicate":
+        if "resized" in corruption.name:
             photo = RenderedPhoto(
                 _resized(photo.rgb, cv2.INTER_AREA), _resized(photo.mask, cv2.INTER_NEAREST), photo.visible
             )
         return encode.jpeg(photo.rgb, quality - 20), photo
-    return _ENCODERS.get(spoilt.kind, encode.jpeg)(photo.rgb, quality), photo
+    return _ENCODERS.get(corruption.kind, encode.jpeg)(photo.rgb, quality), photo

@@ -1,4 +1,4 @@
-"""Pictures to the bytes of files: the usual encodings and the odd ones that people's folders hold."""
+"""Encode images as files: the usual formats and rare ones."""
 
 import io
 
@@ -12,17 +12,15 @@ _ORIENTATION_TAG = 0x0112
 _TURN_CLOCKWISE = 6
 
 
-def _encoded(extension: str, picture: np.ndarray, flags: list[int]) -> bytes:
-    done, data = cv2.imencode(extension, picture, flags)
-    if not done:
-        raise ValueError(
-            f"expected a picture that can be written as {extension}, found {picture.shape} {picture.dtype}"
-        )
+def _encoded(extension: str, image: np.ndarray, flags: list[int]) -> bytes:
+    is_encoded, data = cv2.imencode(extension, image, flags)
+    if not is_encoded:
+        raise ValueError(f"expected an image that can be written as {extension}, found {image.shape} {image.dtype}")
     return bytes(data.tobytes())
 
 
 def jpeg(rgb: Rgb, quality: int) -> bytes:
-    """An ordinary JPEG of an RGB picture (H, W, 3)."""
+    """A JPEG of an RGB image (H, W, 3)."""
     return _encoded(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
 
 
@@ -43,14 +41,14 @@ def grey_jpeg(rgb: Rgb, quality: int) -> bytes:
 
 
 def cmyk_jpeg(rgb: Rgb, quality: int) -> bytes:
-    """A JPEG in CMYK, as print shops deliver them."""
+    """A JPEG in CMYK, as used for printing."""
     stream = io.BytesIO()
     Image.fromarray(rgb).convert("CMYK").save(stream, "JPEG", quality=quality)
     return stream.getvalue()
 
 
 def rotated_jpeg(rgb: Rgb, quality: int) -> bytes:
-    """A JPEG stored on its side whose EXIF orientation (6) tells viewers to turn it clockwise."""
+    """A JPEG stored rotated, with the EXIF orientation 6: to be turned clockwise."""
     exif = Image.Exif()
     exif[_ORIENTATION_TAG] = _TURN_CLOCKWISE
     stream = io.BytesIO()
@@ -59,7 +57,7 @@ def rotated_jpeg(rgb: Rgb, quality: int) -> bytes:
 
 
 def png_16_bit(rgb: Rgb, quality: int) -> bytes:  # noqa: ARG001 - one signature for all encoders
-    """An RGB PNG with 16 bits a channel."""
+    """An RGB PNG with 16 bits per channel."""
     wide = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR).astype(np.uint16) * 257
     return _encoded(".png", wide, [cv2.IMWRITE_PNG_COMPRESSION, 6])
 

@@ -1,4 +1,4 @@
-"""Ground, sky and the cars' shadows."""
+"""Ground, sky and the shadows of the cars."""
 
 from dataclasses import dataclass
 
@@ -68,7 +68,7 @@ def sample_ground(surface: str, rng: np.random.Generator) -> Ground:
 
 def _lookup(tile: Pixels, x: Pixels, y: Pixels, scale: float) -> Pixels:
     period = np.float32(_TILE - 1)
-    # The tile repeats; wrapping by hand keeps the map within what remap takes.
+    # The tile repeats; wrapped here, because remap limits the range of its maps.
     column, row = (
         scaled - period * np.floor(scaled / period) for scaled in (x * np.float32(scale), y * np.float32(scale))
     )
@@ -103,7 +103,7 @@ def draw_ground(ground: Ground, camera: Camera, size_wh: tuple[int, int]) -> tup
 
 
 def draw_sky(light: Light, slope: Pixels, clouds: Pixels) -> Pixels:
-    """Sky (H, W, 3) by elevation, with clouds cut from a noise tile."""
+    """Sky (H, W, 3) by elevation, with clouds from a noise tile."""
     rise = np.clip(slope, 0, 1)[..., None]
     sky = light.sky.astype(np.float32)
     zenith, horizon = sky * np.array([0.85, 0.98, 1.22], np.float32), sky * np.array([1.45, 1.4, 1.35], np.float32)
@@ -115,7 +115,7 @@ def draw_sky(light: Light, slope: Pixels, clouds: Pixels) -> Pixels:
 
 
 def _sun_shadow(car: Car, light: Light, camera: Camera, size_wh: tuple[int, int]) -> np.ndarray:
-    """Where the car keeps the sun off the ground: (H, W) of 0 or 255."""
+    """The cast shadow of the car on the ground: (H, W) of 0 or 255."""
     vertices = car.mesh.vertices
     fallen = vertices - vertices[:, 2:] * (light.sun_direction / light.sun_direction[2])
     screen = camera.project(fallen)
@@ -125,7 +125,7 @@ def _sun_shadow(car: Car, light: Light, camera: Camera, size_wh: tuple[int, int]
 
 
 def draw_shadows(cars: list[Car], light: Light, camera: Camera, size_wh: tuple[int, int]) -> tuple[Pixels, Pixels]:
-    """Shares (H, W) of the sun and of the sky that the cars take away, 0..1."""
+    """Shares (H, W) of the light of sun and sky that the cars block, 0..1."""
     sun = np.zeros((size_wh[1], size_wh[0]), np.float32)
     sky = np.zeros_like(sun)
     for car in cars:

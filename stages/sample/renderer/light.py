@@ -1,4 +1,4 @@
-"""Light: the sun, the sky, what surfaces mirror, and how a surface answers to them. All in linear RGB."""
+"""Light: sun, sky, reflected environment, and the shading of surfaces. All in linear RGB."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -17,7 +17,7 @@ _ENVIRONMENT_WH = (128, 64)
 
 
 class Material(IntEnum):
-    """What the material channel of a texture holds."""
+    """The values of the material channel of a texture."""
 
     MATTE = 0
     PAINT = 1
@@ -26,7 +26,7 @@ class Material(IntEnum):
     LAMP = 4
 
 
-# Per material: reflectance at normal incidence, share of the mirror image, strength of the sun's highlight.
+# Per material: reflectance at normal incidence, share of the reflection, strength of the sun's highlight.
 _F0 = np.array([0.03, 0.045, 0.07, 0.50, 0.10], np.float32)
 _MIRROR = np.array([0.0, 1.0, 1.0, 1.0, 0.8], np.float32)
 _HIGHLIGHT = np.array([0.0, 1.0, 1.2, 1.0, 0.8], np.float32)
@@ -36,8 +36,8 @@ _HIGHLIGHT = np.array([0.0, 1.0, 1.2, 1.0, 0.8], np.float32)
 class Light:
     """`sun_direction` (3,) points to the sun; colours (3,) are linear RGB radiance, 1 = white in the photo.
 
-    `environment` (64, 128, 3) float32 is what is mirrored: rows from the zenith down to the nadir, columns
-    once around. `lamps` is how brightly the car's own lamps shine.
+    `environment` (64, 128, 3) float32 is the reflected environment: rows from zenith to nadir, columns once around.
+    `lamps` is the brightness of the car's own lamps.
     """
 
     weather: Weather
@@ -66,16 +66,16 @@ def _environment(sky: FloatArray, ground: FloatArray, sun: tuple[float, float], 
     elevation = np.linspace(90, -90, height)[:, None, None]
     upper = sky * (0.55 + 0.75 * np.exp(-np.maximum(elevation, 0) / 25))
     lower = ground * (0.55 + 0.45 * np.exp(np.minimum(elevation, 0) / 20))
-    picture = np.where(elevation > 0, upper, lower) * np.ones((1, width, 1))
+    image = np.where(elevation > 0, upper, lower) * np.ones((1, width, 1))
     for _ in range(int(rng.integers(6, 14))):
         start, extent = int(rng.integers(0, width)), int(rng.integers(4, 22))
         top = int(height / 2 - rng.integers(1, 9))
         columns = np.arange(start, start + extent) % width
-        picture[top : height // 2 + 1, columns] = sky * rng.uniform(0.08, 0.4)
+        image[top : height // 2 + 1, columns] = sky * rng.uniform(0.08, 0.4)
     azimuth = np.linspace(0, 2 * np.pi, width, endpoint=False)[None, :, None]
     near_sun = np.cos(azimuth - sun[0]) * np.cos(np.radians(elevation - np.degrees(sun[1])))
-    picture = picture * (1 + 0.8 * np.maximum(near_sun, 0) ** 16)
-    wrapped = np.concatenate([picture[:, -8:], picture, picture[:, :8]], axis=1).astype(np.float32)
+    image = image * (1 + 0.8 * np.maximum(near_sun, 0) ** 16)
+    wrapped = np.concatenate([image[:, -8:], image, image[:, :8]], axis=1).astype(np.float32)
     return np.ascontiguousarray(cv2.GaussianBlur(wrapped, (0, 0), 0.7)[:, 8:-8])
 
 
@@ -115,7 +115,7 @@ def _mirrored(light: Light, direction: Pixels) -> Pixels:
 
 def _ambient(light: Light, normals: Pixels, heights: Pixels) -> Pixels:
     up = 0.5 + 0.5 * normals[:, 2:]
-    # Near the ground a car stands in its own shade.
+    # Near the ground a car shades itself.
     open_sky = 0.55 + 0.45 * np.clip(heights / 0.6, 0, 1)
     return (up * light.sky.astype(np.float32) + (1 - up) * light.ground.astype(np.float32)) * open_sky[:, None]
 

@@ -19,9 +19,9 @@ _WHEEL_WIDTH = 0.2
 
 @dataclass(frozen=True)
 class AtlasLayout:
-    """Where the parts of the texture atlas lie, in texels; `scale` is texels per metre.
+    """The positions of the parts of the texture atlas, in texels; `scale` is texels per metre.
 
-    The side (x right, z up) lies on top, the unrolled top (s right, y down) below it, then the wheel disc and
+    The side (x right, z up) is at the top, the unrolled top (s right, y down) below it, then the wheel disc and
     patches of plain tyre, paint and trim.
     """
 
@@ -80,7 +80,7 @@ class Mesh:
 
 
 def join(meshes: list[Mesh]) -> Mesh:
-    """One mesh out of several."""
+    """One mesh of several."""
     starts = np.cumsum([0] + [len(mesh.vertices) for mesh in meshes[:-1]])
     return Mesh(
         np.concatenate([mesh.vertices for mesh in meshes]),
@@ -139,7 +139,7 @@ def smooth_normals(vertices: FloatArray, triangles: IntArray) -> FloatArray:
     normals = np.zeros_like(vertices)
     for corner in range(3):
         np.add.at(normals, triangles[:, corner], faces)
-    # Where a section folds onto itself all areas vanish; there a side looks sideways.
+    # Where a section folds onto itself all areas are zero; the normal of a side then points sideways.
     normals[:, 1] += 1e-9 * np.sign(vertices[:, 1])
     return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
 
@@ -163,7 +163,7 @@ def _loft(body: Body, profile: Profile, atlas: AtlasLayout, count: int) -> Mesh:
 
 
 def _disc(circle: FloatArray, outward: float, uv: FloatArray, bias: float) -> Mesh:
-    """A flat disc with the rim `circle` (N, 3), looking towards `outward` along y; `uv` (N + 1, 2), centre last."""
+    """A flat disc with the rim `circle` (N, 3), facing `outward` along y; `uv` (N + 1, 2), centre last."""
     index = np.arange(len(circle))
     fan = np.stack([index, np.roll(index, -1), np.full_like(index, len(circle))], -1)
     vertices = np.concatenate([circle, circle.mean(axis=0, keepdims=True)])
@@ -172,7 +172,7 @@ def _disc(circle: FloatArray, outward: float, uv: FloatArray, bias: float) -> Me
 
 
 def _wheel(x: float, y: float, radius: float, atlas: AtlasLayout) -> Mesh:
-    """A wheel whose outer disc lies at `y`; its tread reaches 20 cm inwards."""
+    """A wheel with its outer disc at `y` and a tread 20 cm wide."""
     angle = np.linspace(0, 2 * np.pi, _WHEEL_SEGMENTS, endpoint=False)
     side = float(np.sign(y))
     circle = np.stack([x + radius * np.cos(angle), np.full_like(angle, y), radius + radius * np.sin(angle)], -1)
@@ -196,7 +196,7 @@ def _wheel(x: float, y: float, radius: float, atlas: AtlasLayout) -> Mesh:
 
 
 def _box(lower: Point3, upper: Point3, patch: tuple[float, float], bias: float) -> Mesh:
-    """An axis-parallel box with one plain colour and normals that round its corners."""
+    """An axis-parallel box of one colour, with normals that make its corners appear round."""
     corners = np.array(
         [[x, y, z] for x in (lower[0], upper[0]) for y in (lower[1], upper[1]) for z in (lower[2], upper[2])]
     )

@@ -1,4 +1,4 @@
-"""A scene as a photo: layers put together, exposed, with the lens' and the sensor's faults."""
+"""Render a scene as a photo: layers blended, exposed, with blur and sensor noise."""
 
 from dataclasses import dataclass
 
@@ -14,15 +14,15 @@ from stages.sample.renderer.scene import Scene
 
 FloatArray = np.ndarray
 Box = tuple[int, int, int, int]
-# Of the distance to where a car would stand.
+# As a share of the distance to the car's position.
 _PERSON_DEPTH = 0.7
 
 
 @dataclass(frozen=True)
 class RenderedPhoto:
-    """`rgb` (H, W, 3) uint8; `mask` (H, W) uint8, 255 where the main car is seen.
+    """`rgb` (H, W, 3) uint8; `mask` (H, W) uint8, 255 where the main car is visible.
 
-    `visible` is the share of the main car's pixels that lie in the frame and are not occluded, 0..1.
+    `visible` is the share of the main car's pixels that are in the frame and not occluded, 0..1.
     """
 
     rgb: np.ndarray
@@ -55,7 +55,7 @@ def blend(canvas: Pixels, layer: Layer) -> Pixels:
 
 
 def _draw_backdrop(scene: Scene, size_wh: tuple[int, int], rng: np.random.Generator) -> props.Sheet:
-    """Hills, buildings, trees, a wall and passers-by behind the main car."""
+    """Hills, buildings, trees, a wall and people behind the main car."""
     sheet, camera = props.blank_sheet(size_wh), scene.camera
     car_distance = -float(camera.position[0])
     span = 0.6 * size_wh[0] / camera.focal
@@ -70,15 +70,15 @@ def _draw_backdrop(scene: Scene, size_wh: tuple[int, int], rng: np.random.Genera
     return sheet
 
 
-def _front_place(camera: Camera, box: FloatArray, rng: np.random.Generator) -> props.Stand:
-    """A place between camera and car whose picture lies inside the car's box (left, right)."""
+def _position_in_front(camera: Camera, box: FloatArray, rng: np.random.Generator) -> props.Stand:
+    """A place between camera and car that is projected inside the car's box (left, right)."""
     depth = float(rng.uniform(0.66, 0.88)) * -float(camera.position[0])
     x = box[0] + float(rng.uniform(0.05, 0.95)) * (box[1] - box[0])
     return props.stand_at(camera, depth, (x - camera.centre[0]) / camera.focal * depth)
 
 
 def _draw_occluders(scene: Scene, size_wh: tuple[int, int], rng: np.random.Generator) -> props.Sheet:
-    """A pole, a person or a bush before the car; or a person alone, where the scene wants one."""
+    """A pole, a person or a bush in front of the car; or only a person, if the scene has one."""
     sheet = props.blank_sheet(size_wh)
     if scene.has_person:
         depth = _PERSON_DEPTH * -float(scene.camera.position[0])
@@ -90,7 +90,7 @@ def _draw_occluders(scene: Scene, size_wh: tuple[int, int], rng: np.random.Gener
     box = np.clip(np.array([screen[:, 0].min(), screen[:, 0].max()]), 0, size_wh[0])
     kind = int(rng.choice(3, p=[0.45, 0.20, 0.35]))
     for _ in range((int(rng.integers(1, 3)), 1, 1)[kind]):
-        stand = _front_place(scene.camera, box, rng)
+        stand = _position_in_front(scene.camera, box, rng)
         if kind == 0:
             props.draw_pole(sheet, stand, rng)
         elif kind == 1:
@@ -101,7 +101,7 @@ def _draw_occluders(scene: Scene, size_wh: tuple[int, int], rng: np.random.Gener
 
 
 def _mix(under: Pixels, over: Pixels, share: Pixels) -> Pixels:
-    """`over` laid on `under` with the weight `share` (H, W, 1), reusing the memory of `over`."""
+    """Blend `over` onto `under` with the weight `share` (H, W, 1), in the memory of `over`."""
     over -= under
     over *= share
     over += under
@@ -146,7 +146,7 @@ def render(scene: Scene, size_wh: tuple[int, int], supersampling: int = 2) -> Re
         coverage, total = blend(canvas, layer), layer.total
     colour, alpha = props.lit(_draw_occluders(scene, size_wh, rng), scene.light)
     canvas = _mix(canvas, colour, alpha[..., None])
-    seen = coverage * (1 - alpha)
-    mask = np.where(seen >= 0.5, 255, 0).astype(np.uint8)
-    visible = min(1.0, float(seen.sum()) / total) if total else 0.0
+    unoccluded = coverage * (1 - alpha)
+    mask = np.where(unoccluded >= 0.5, 255, 0).astype(np.uint8)
+    visible = min(1.0, float(unoccluded.sum()) / total) if total else 0.0
     return RenderedPhoto(_develop(canvas, rng, scene.light.weather == "dusk"), mask, visible)

@@ -1,6 +1,6 @@
-"""Flat things that stand upright in a scene: buildings, walls, trees, bushes, people, poles.
+"""Flat upright objects of a scene: buildings, walls, trees, bushes, people, poles.
 
-They are drawn as polygons in an 8-bit picture with an alpha channel, farthest first.
+They are drawn as polygons into an 8-bit image with an alpha channel, farthest first.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Sheet:
-    """A picture under work: `rgb` (H, W, 3) and `alpha` (H, W), uint8."""
+    """An image being drawn: `rgb` (H, W, 3) and `alpha` (H, W), uint8."""
 
     rgb: np.ndarray
     alpha: np.ndarray
@@ -31,8 +31,8 @@ class Sheet:
     def circle(self, centre: FloatArray, radius: float, colour: Colour) -> None:
         """Fill a circle."""
         fixed = np.clip(np.round((centre - 0.5) * 16), -(2**20), 2**20).astype(int).tolist()
-        for picture, value in ((self.rgb, colour), (self.alpha, 255)):
-            cv2.circle(picture, fixed, max(8, int(radius * 16)), value, -1, cv2.LINE_AA, 4)
+        for image, value in ((self.rgb, colour), (self.alpha, 255)):
+            cv2.circle(image, fixed, max(8, int(radius * 16)), value, -1, cv2.LINE_AA, 4)
 
     def limb(self, start: FloatArray, end: FloatArray, width: float, colour: Colour) -> None:
         """A thick line with round ends."""
@@ -56,7 +56,7 @@ def lit(sheet: Sheet, light: Light) -> tuple[Pixels, Pixels]:
 
 @dataclass(frozen=True)
 class Stand:
-    """A place on the ground seen by the camera, with its picture scale."""
+    """A position on the ground in front of the camera, with the scale of its projection."""
 
     camera: Camera
     position: FloatArray
@@ -75,7 +75,7 @@ class Stand:
 
 
 def stand_at(camera: Camera, distance: float, across: float) -> Stand:
-    """A place `distance` metres before the camera and `across` metres to the right of its view."""
+    """The position `distance` metres in front of the camera and `across` metres to the right of its view."""
     forward = camera.rotation[2] * [1.0, 1.0, 0.0]
     forward /= np.linalg.norm(forward)
     right = np.array([forward[1], -forward[0], 0.0])
@@ -89,7 +89,7 @@ def _varied(colour: Colour, rng: np.random.Generator, spread: float) -> Colour:
 
 
 def draw_building(sheet: Sheet, stand: Stand, rng: np.random.Generator) -> None:
-    """A front with rows of windows."""
+    """A facade with rows of windows."""
     width, floors = float(rng.uniform(7, 18)), int(rng.integers(1, 5))
     height = 3.1 * floors + 0.8
     tone = float(rng.uniform(80, 175))
@@ -114,7 +114,7 @@ def draw_wall(sheet: Sheet, stand: Stand, rng: np.random.Generator) -> None:
 
 
 def draw_foliage(sheet: Sheet, stand: Stand, box: tuple[float, float, float], rng: np.random.Generator) -> None:
-    """A cloud of leaves; `box` is its half width and its lower and upper height in metres."""
+    """Leaves in an ellipse; `box` is its half width and its lower and upper height in metres."""
     half, low, high = box
     green: Colour = (int(rng.uniform(40, 82)), int(rng.uniform(70, 108)), int(rng.uniform(28, 52)))
     middle, reach = 0.5 * (low + high), 0.5 * (high - low)
@@ -167,7 +167,7 @@ def draw_pole(sheet: Sheet, stand: Stand, rng: np.random.Generator) -> None:
 
 
 def draw_hills(sheet: Sheet, camera: Camera, rng: np.random.Generator) -> None:
-    """A far ridge with trees in a haze."""
+    """A distant ridge in haze."""
     stand = stand_at(camera, 300.0, 0.0)
     x = np.linspace(-600, 600, 60)
     z = rng.uniform(4, 26) * (1 + 0.35 * np.sin(x / rng.uniform(50, 160) + rng.uniform(0, 6))) + rng.uniform(0, 3, 60)

@@ -14,7 +14,7 @@ _NEAR = 0.2
 
 
 def facing(screen: FloatArray, triangles: IntArray) -> np.ndarray:
-    """Which triangles (T,) turn their outer side to the camera and lie wholly in front of it.
+    """Which triangles (T,) face the camera with their outer side and are entirely in front of it.
 
     `screen` (V, 3) is x, y in pixels (y down) and depth in metres; the outer side is the one from which the
     corners run anticlockwise.
@@ -26,7 +26,7 @@ def facing(screen: FloatArray, triangles: IntArray) -> np.ndarray:
 
 
 def triangle_ids(screen: FloatArray, triangles: IntArray, bias: FloatArray, size_wh: tuple[int, int]) -> np.ndarray:
-    """The number of the triangle seen in each pixel, (H, W) int32, -1 where there is none.
+    """The number of the visible triangle at each pixel, (H, W) int32, -1 for none.
 
     Painter's algorithm: far triangles first, by the mean depth of the corners plus `bias` (T,) in metres.
     Pixels that the outline passes through count as covered, so that neighbours leave no gaps.
@@ -44,9 +44,9 @@ def triangle_ids(screen: FloatArray, triangles: IntArray, bias: FloatArray, size
 
 
 class Planes(NamedTuple):
-    """Per triangle (T, 3 corners, 3): what times [x, y, 1] is each corner's weight over its depth.
+    """Coefficients per triangle (T, 3 corners, 3): their product with [x, y, 1] is each corner's weight over its depth.
 
-    x and y count from `origins` (T, 2), the first corners; that keeps the numbers small enough for float32.
+    x and y are relative to `origins` (T, 2), the first corners: small enough for float32.
     """
 
     coefficients: Pixels
@@ -66,14 +66,14 @@ def planes(screen: FloatArray, triangles: IntArray) -> Planes:
     return Planes(coefficients.astype(np.float32), corners[:, 0, :2].astype(np.float32))
 
 
-def barycentrics(found: Planes, ids: IntArray, pixels: FloatArray) -> Pixels:
+def barycentrics(flat: Planes, ids: IntArray, pixels: FloatArray) -> Pixels:
     """Perspective-correct weights (N, 3) float32 of the corners, summing to 1.
 
     `ids` (N,) are triangle numbers and `pixels` (N, 2) positions; weights of positions just outside a
-    triangle are cut off at 0, so that nothing is extrapolated.
+    triangle are clipped to 0 or more, so nothing is extrapolated.
     """
-    offsets = pixels.astype(np.float32) - found.origins[ids]
-    coefficients = found.coefficients[ids]
+    offsets = pixels.astype(np.float32) - flat.origins[ids]
+    coefficients = flat.coefficients[ids]
     weights = coefficients[..., 0] * offsets[:, :1] + coefficients[..., 1] * offsets[:, 1:] + coefficients[..., 2]
     weights = np.maximum(weights, 0)
     weights /= np.maximum(weights.sum(axis=1, keepdims=True), np.float32(1e-12))

@@ -1,4 +1,4 @@
-"""The embedded sample: which photos there are, what each is drawn from, and the truth about them."""
+"""The files of the embedded sample: their tasks, their scenes, and the table of the ground truth."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from stages.sample.renderer.photo import Box, RenderedPhoto, render
 from stages.sample.renderer.scene import Conditions, Scene, sample_conditions, sample_scene, with_twin
 from stages.sample.settings import SampleSettings
 
-# Of the car's extent, the part beyond the frame; of the frame's width, each of two equal cars.
+# The part of a cut-off car beyond the frame; the part of the frame's width that each of two equal cars takes.
 _CUT_OFF, _TWIN_SHARE = 0.78, 0.40
 UNREADABLE = ("truncated", "empty", "not_an_image")
 COLUMNS = ("path", "label", "kind", "x_min", "y_min", "x_max", "y_max", "visible")
@@ -23,27 +23,27 @@ COLUMNS = ("path", "label", "kind", "x_min", "y_min", "x_max", "y_max", "visible
 
 @dataclass(frozen=True)
 class RenderTask:
-    """One file to be made; `spoilt` is None for a regular photo, `number` counts those from 1."""
+    """One file to render; `corruption` is None for a regular photo, `number` counts these from 1."""
 
     label: str
     number: int
-    spoilt: Corruption | None
+    corruption: Corruption | None
 
     @property
     def path(self) -> PurePosixPath:
         """The photo's path below the photo folder."""
-        name = self.spoilt.name if self.spoilt else f"{self.number:03d}.jpg"
+        name = self.corruption.name if self.corruption else f"{self.number:03d}.jpg"
         return PurePosixPath(self.label, f"{self.label}_{name}")
 
     @property
     def kind(self) -> str:
-        """`car` for a regular photo, else what is wrong with it."""
-        return self.spoilt.kind if self.spoilt else "car"
+        """`car` for a regular photo, else the kind of its corruption."""
+        return self.corruption.kind if self.corruption else "car"
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """A finished file: the photo's bytes, the mask's bytes (None without a visible car) and the truth."""
+    """A rendered file: the bytes of the photo and of the mask (None without a visible car), and the ground truth."""
 
     task: RenderTask
     photo: bytes
@@ -53,13 +53,13 @@ class Rendered:
 
 
 def tasks(photos_per_class: int) -> list[RenderTask]:
-    """All files of the sample, sorted by path. Copies of photos beyond `photos_per_class` do not occur."""
+    """All files of the sample, sorted by path."""
     regular = [RenderTask(name, number, None) for name in BODIES for number in range(1, photos_per_class + 1)]
-    return sorted(regular + [RenderTask(spoilt.label, 0, spoilt) for spoilt in CORRUPTED], key=lambda task: task.path)
+    return sorted(regular + [RenderTask(item.label, 0, item) for item in CORRUPTED], key=lambda task: task.path)
 
 
-def seed_of(seed: int, name: str) -> int:
-    """A seed that depends on the sample's seed and a photo's name alone."""
+def photo_seed(seed: int, name: str) -> int:
+    """A seed that depends only on the seed of the sample and the name of the photo."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8], "big")
 
 
@@ -73,40 +73,40 @@ def _conditions(kind: str, rng: np.random.Generator) -> Conditions:
     return replace(conditions, weather="sunny", share=share, cut=cut, is_occluded=False, n_others=0)
 
 
-def _draw(task: RenderTask, params: SampleSettings) -> RenderedPhoto:
-    """The photo that a file shows or repeats."""
-    source = task.spoilt.source if task.spoilt else None
+def _draw(task: RenderTask, settings: SampleSettings) -> RenderedPhoto:
+    """Render the photo of a file, or the regular photo that it copies."""
+    source = task.corruption.source if task.corruption else None
     if source is not None:
-        return _draw(RenderTask(*source, None), params)
-    rng = np.random.default_rng(seed_of(params.seed, str(task.path)))
-    size_wh = (params.width, params.height)
+        return _draw(RenderTask(*source, None), settings)
+    rng = np.random.default_rng(photo_seed(settings.seed, str(task.path)))
+    size_wh = (settings.width, settings.height)
     scene = sample_scene(task.label, size_wh, rng, _conditions(task.kind, rng))
-    return render(_staged(scene, task.kind, size_wh), size_wh)
+    return render(_adapted(scene, task.kind, size_wh), size_wh)
 
 
-def _staged(scene: Scene, kind: str, size_wh: tuple[int, int]) -> Scene:
-    """The scene as the kind of file asks: without its car, with a person in its place, with a second such car."""
+def _adapted(scene: Scene, kind: str, size_wh: tuple[int, int]) -> Scene:
+    """The scene adapted to the kind of file: without its car, with a person instead, or with a second equal car."""
     if kind == "twins":
         return with_twin(scene, size_wh)
     return replace(scene, car=None, has_person=kind == "person") if kind in ("no_car", "person") else scene
 
 
-def make(task: RenderTask, params: SampleSettings) -> Rendered:
-    """Make one file. Deterministic: the same task and parameters give the same bytes in any process."""
+def make(task: RenderTask, settings: SampleSettings) -> Rendered:
+    """Render one file. Deterministic: the same task and settings give the same bytes in any process."""
     cv2.setNumThreads(1)
-    photo = _draw(task, params)
-    if task.spoilt is None:
-        content = encode.jpeg(photo.rgb, params.jpeg_quality)
+    photo = _draw(task, settings)
+    if task.corruption is None:
+        content = encode.jpeg(photo.rgb, settings.jpeg_quality)
     else:
-        content, photo = corrupt(photo, task.spoilt, params.jpeg_quality)
+        content, photo = corrupt(photo, task.corruption, settings.jpeg_quality)
     box = None if task.kind in UNREADABLE else photo.box
     if box is None:
         return Rendered(task, content, None, None, None)
     return Rendered(task, content, encode.mask_png(photo.mask), box, photo.visible)
 
 
-def truth(rendered: list[Rendered]) -> pd.DataFrame:
-    """One row per file, sorted by path; box and `visible` are empty where no car can be seen."""
+def ground_truth(rendered: list[Rendered]) -> pd.DataFrame:
+    """One row per file, sorted by path; box and `visible` are empty if no car is visible."""
     rows = []
     for item in sorted(rendered, key=lambda item: item.task.path):
         box = item.box or (None,) * 4

@@ -1,4 +1,4 @@
-"""A scene drawn by lot: which car stands where, in which light, before what, behind what."""
+"""A random scene: the car, its position, light, background and occluders."""
 
 from dataclasses import dataclass, replace
 
@@ -20,13 +20,13 @@ PAINTS: tuple[Colour, ...] = (
 )  # fmt: skip
 _TEXELS_PER_METRE = 150.0
 _N_SURFACES = 3
-# From one twin to the other, in widths of the car in the picture.
+# The distance of two equal cars, in projected widths of the car.
 _TWIN_GAP = 1.15
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """How hard a photo is: `share` is the car's part of the frame's width, `cut` the part of the car beyond it."""
+    """The difficulty of a photo: `share` is the car's part of the frame's width, `cut` the part of the car beyond it."""
 
     weather: Weather
     share: float
@@ -37,9 +37,9 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything in a photo. `car` is None where no car is wanted; `props_seed` draws background and occluders.
+    """The content of a photo. `car` is None for a photo without one; `props_seed` is for background and occluders.
 
-    `has_person` puts a person before the camera.
+    `has_person` adds a person in front of the camera.
     """
 
     car: Car | None
@@ -58,7 +58,7 @@ def sample_conditions(rng: np.random.Generator) -> Conditions:
     weather: Weather = ("sunny", "overcast", "dusk")[int(rng.choice(3, p=[0.52, 0.35, 0.13]))]
     kind = rng.uniform()
     share = float(rng.uniform(0.20, 0.32) if kind < 0.08 else rng.uniform(0.45, 0.86))
-    # A small car at dusk is more than the networks can be asked for.
+    # A small car at dusk is too hard for the networks.
     weather = "overcast" if weather == "dusk" and share < 0.4 else weather
     cut = float(rng.uniform(0.04, 0.17)) if 0.08 < kind < 0.18 else 0.0
     is_occluded = bool(0.20 < kind < 0.36)
@@ -135,7 +135,7 @@ def luma(colour: Colour) -> float:
 
 
 def _sample_surface(paint: Colour, rng: np.random.Generator) -> str:
-    """One of the grounds that the paint stands out from most; masks fail where both are equally bright."""
+    """One of the grounds with the highest contrast to the paint; masks fail where both are equally bright."""
     names = sorted(SURFACES, key=lambda name: -abs(luma(SURFACES[name][0]) - luma(paint)))[:_N_SURFACES]
     contrasts = [abs(luma(SURFACES[name][0]) - luma(paint)) for name in names]
     weights = np.array([3.0 if "asphalt" in name else 1.0 for name in names]) * contrasts
@@ -143,7 +143,7 @@ def _sample_surface(paint: Colour, rng: np.random.Generator) -> str:
 
 
 def _sample_other(camera: Camera, size_wh: tuple[int, int], rng: np.random.Generator) -> Car:
-    """A car well behind the main one, turned anyhow."""
+    """A car far behind the main one, in a random orientation."""
     name = str(rng.choice(list(BODIES)))
     other = build_car(vary(BODIES[name], rng), sample_appearance(name, rng), 60.0, 40)
     depth = float(rng.uniform(2.4, 4.0)) * float(-camera.position[0])
@@ -152,14 +152,14 @@ def _sample_other(camera: Camera, size_wh: tuple[int, int], rng: np.random.Gener
     return place(other, position, float(rng.choice([0.0, np.pi / 2, np.pi]) + rng.normal(0, 0.2)))
 
 
-def _standing_car(body: Body, look: CarAppearance, rng: np.random.Generator) -> Car:
-    return place(build_car(vary(body, rng), look, _TEXELS_PER_METRE, 72), (0.0, 0.0), _sample_yaw(rng))
+def _standing_car(body: Body, appearance: CarAppearance, rng: np.random.Generator) -> Car:
+    return place(build_car(vary(body, rng), appearance, _TEXELS_PER_METRE, 72), (0.0, 0.0), _sample_yaw(rng))
 
 
 def sample_scene(name: str, size_wh: tuple[int, int], rng: np.random.Generator, conditions: Conditions) -> Scene:
-    """A scene with a main car of type `name`, decided by `rng` alone."""
-    body, look = BODIES[name], sample_appearance(name, rng)
-    car = _standing_car(body, look, rng)
+    """A random scene with a main car of type `name`."""
+    body, appearance = BODIES[name], sample_appearance(name, rng)
+    car = _standing_car(body, appearance, rng)
     distance = float(rng.uniform(1.5, 2.8)) * max(body.length, 4.0)
     camera = frame_car(car, _sample_camera(distance, rng), conditions, size_wh, rng)
     others = tuple(_sample_other(camera, size_wh, rng) for _ in range(conditions.n_others))
@@ -168,7 +168,7 @@ def sample_scene(name: str, size_wh: tuple[int, int], rng: np.random.Generator, 
         others=tuple(sorted(others, key=lambda other: -float(other.footprint[:, 0].mean()))),
         camera=camera,
         light=sample_light(conditions.weather, rng),
-        ground=sample_ground(_sample_surface(look.paint, rng), rng),
+        ground=sample_ground(_sample_surface(appearance.paint, rng), rng),
         clouds=noise_tile(rng, (32, 64)),
         is_occluded=conditions.is_occluded,
         props_seed=int(rng.integers(2**32)),
@@ -176,7 +176,7 @@ def sample_scene(name: str, size_wh: tuple[int, int], rng: np.random.Generator, 
 
 
 def with_twin(scene: Scene, size_wh: tuple[int, int]) -> Scene:
-    """The scene with the same car once more, beside the first and as near, where the frame has more room for it."""
+    """The scene with a second equal car beside the first, at the same distance, on the side with more room."""
     if scene.car is None:
         raise ValueError("expected a scene with a car, found one without")
     low, high = _bounds(scene.car, scene.camera)
@@ -184,6 +184,6 @@ def with_twin(scene: Scene, size_wh: tuple[int, int]) -> Scene:
     shift = float(high[0] - low[0]) * (-_TWIN_GAP if is_left else _TWIN_GAP)
     depth = -float(scene.camera.position[0])
     across = -shift / scene.camera.focal * depth
-    # Turned with the line of sight, so that both show the same side.
+    # Turned with the line of sight, so that the same side of both is visible.
     twin = place(scene.car, (0.0, across), float(np.arctan2(across, depth)))
     return replace(scene, others=(*scene.others, twin))

@@ -12,14 +12,14 @@ FloatArray = np.ndarray
 def lamp_band(painter: Painter) -> tuple[float, float]:
     """Lower and upper edge (z) of the head lamps."""
     top = painter.body.nose[1] - 0.03
-    return top - painter.look.lamp_height, top
+    return top - painter.appearance.lamp_height, top
 
 
 def tail_band(painter: Painter) -> tuple[float, float]:
     """Lower and upper edge (z) of the tail lamps."""
     body = painter.body
     top = min(body.deck[1], body.belt[1]) - 0.04
-    return top - 1.3 * painter.look.lamp_height - (0.15 if body.height > 1.7 else 0.0), top
+    return top - 1.3 * painter.appearance.lamp_height - (0.15 if body.height > 1.7 else 0.0), top
 
 
 def _belt(painter: Painter, x: FloatArray) -> FloatArray:
@@ -28,7 +28,7 @@ def _belt(painter: Painter, x: FloatArray) -> FloatArray:
 
 
 def _window_mask(painter: Painter) -> np.ndarray:
-    """Glass on the side of the atlas: under an even frame along the roof line, between the pillars."""
+    """The glass on the side of the atlas: below a frame along the roof line, between the pillars."""
     body, atlas = painter.body, painter.atlas
     x = (np.arange(atlas.width) + 0.5) / atlas.scale
     z = (atlas.side_height - 0.5 - np.arange(atlas.side_height))[:, None] / atlas.scale
@@ -51,7 +51,7 @@ def paint_windows(painter: Painter) -> None:
     glass = _window_mask(painter)
     grown = 2 * max(1, round(0.022 * painter.atlas.scale)) + 1
     surround = cv2.dilate(glass.astype(np.uint8), np.ones((grown, grown), np.uint8)) > 0
-    is_bright = painter.look.has_chrome
+    is_bright = painter.appearance.has_chrome
     painter.texture.paste(surround, CHROME if is_bright else BLACK, Material.CHROME if is_bright else Material.MATTE)
     closed = 2 * max(1, round(0.06 * painter.atlas.scale)) + 1
     pillars = cv2.morphologyEx(glass.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((1, closed), np.uint8)) > 0
@@ -76,7 +76,7 @@ def _door_edge(painter: Painter, x: float) -> tuple[list[float], list[float]]:
 
 def paint_doors(painter: Painter) -> None:
     """Door gaps, handles, crease and sill."""
-    body, look = painter.body, painter.look
+    body, appearance = painter.body, painter.appearance
     sill = body.clearance + 0.09
     start, end = body.doors[0], body.doors[-1]
     for x in body.doors:
@@ -85,13 +85,13 @@ def paint_doors(painter: Painter) -> None:
     for front, rear in zip(body.doors[:-1], body.doors[1:], strict=True):
         belt = float(_belt(painter, np.array(rear)))
         if rear - front < 1.6:
-            handle = CHROME if look.has_chrome else shaded(look.paint, 0.55)
+            handle = CHROME if appearance.has_chrome else shaded(appearance.paint, 0.55)
             ends = [rear - 0.26, rear - 0.08, rear - 0.08, rear - 0.26]
             heights = [belt - 0.12, belt - 0.12, belt - 0.085, belt - 0.085]
             painter.side(ends, heights, handle, Material.PAINT)
     crease = 0.72 * body.belt[0]
-    painter.side_line([0.5, body.length - 0.4], [crease, crease + 0.06], shaded(look.paint, 0.8), 0.012)
-    colour = BLACK if look.has_black_trim else shaded(look.paint, 0.5)
+    painter.side_line([0.5, body.length - 0.4], [crease, crease + 0.06], shaded(appearance.paint, 0.8), 0.012)
+    colour = BLACK if appearance.has_black_trim else shaded(appearance.paint, 0.5)
     low = body.clearance + 0.07
     painter.side([0, body.length, body.length, 0], [0, 0, low, low], colour, Material.MATTE)
 
@@ -102,7 +102,7 @@ def paint_arches(painter: Painter) -> None:
     angle = np.linspace(0, 2 * np.pi, 40)
     for x in body.axles:
         rims = [(1.15, (6, 6, 6))]
-        if painter.look.has_black_trim:
+        if painter.appearance.has_black_trim:
             rims.insert(0, (1.30, (30, 30, 32)))
         for factor, colour in rims:
             radius = factor * body.wheel_radius
@@ -128,7 +128,7 @@ def paint_side_lamps(painter: Painter) -> None:
 
 
 def paint_side(painter: Painter) -> None:
-    """Everything on the side, in the order in which it overlaps."""
+    """Paint the side; later parts cover earlier ones."""
     paint_doors(painter)
     paint_windows(painter)
     paint_side_lamps(painter)

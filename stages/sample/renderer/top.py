@@ -26,8 +26,8 @@ def _end_half_width(painter: Painter, x: float) -> float:
 
 
 def _band(painter: Painter, low: float, high: float, is_front: bool) -> tuple[float, float]:
-    find = painter.profile.front_s if is_front else painter.profile.rear_s
-    return find(low), find(high)
+    length_at = painter.profile.front_s if is_front else painter.profile.rear_s
+    return length_at(low), length_at(high)
 
 
 def _block(
@@ -48,7 +48,7 @@ def _plate(painter: Painter, z: float, is_front: bool) -> None:
 
 def paint_front(painter: Painter) -> None:
     """Bumper, grille, badge, head lamps and plate."""
-    body, look = painter.body, painter.look
+    body, appearance = painter.body, painter.appearance
     half = _end_half_width(painter, 0.05)
     low, high = lamp_band(painter)
     base = body.clearance
@@ -56,7 +56,7 @@ def paint_front(painter: Painter) -> None:
         painter,
         (0.0, painter.profile.front_s(base + 0.10)),
         (0, half),
-        BLACK if look.has_black_trim else shaded(look.paint, 0.5),
+        BLACK if appearance.has_black_trim else shaded(appearance.paint, 0.5),
         Material.MATTE,
     )
     _block(painter, _band(painter, base + 0.11, base + 0.22, True), (0, 0.55 * half), BLACK, Material.MATTE)
@@ -64,7 +64,7 @@ def paint_front(painter: Painter) -> None:
         _block(painter, _band(painter, base + 0.14, base + 0.24, True), (inner, inner + 0.16), BLACK, Material.MATTE)
     _grille(painter, low - 0.04, high - 0.01, half)
     s0, s1 = painter.profile.front_s(low), painter.profile.front_s(high)
-    inner = half - look.lamp_width
+    inner = half - appearance.lamp_width
     painter.top(
         [s0, s1 + 0.04, s1 + 0.08, s0],
         [inner + 0.03, inner, 0.5 * body.width, 0.5 * body.width],
@@ -84,11 +84,11 @@ def paint_front(painter: Painter) -> None:
 
 def _grille(painter: Painter, low: float, high: float, half: float) -> None:
     """One of four grille shapes: wide, tall, slim, or barred with a bright frame."""
-    look = painter.look
-    reach = (0.62, 0.42, 0.66, 0.50)[look.grille] * half
-    lower = (low, low - 0.12, 0.5 * (low + high) + 0.02, low - 0.06)[look.grille]
+    appearance = painter.appearance
+    reach = (0.62, 0.42, 0.66, 0.50)[appearance.grille] * half
+    lower = (low, low - 0.12, 0.5 * (low + high) + 0.02, low - 0.06)[appearance.grille]
     s0, s1 = _band(painter, lower, high, True)
-    bright = CHROME if look.has_chrome else shaded(look.paint, 0.6)
+    bright = CHROME if appearance.has_chrome else shaded(appearance.paint, 0.6)
     painter.top(
         [s0 - 0.02, s1 + 0.02, s1 + 0.02, s0 - 0.02],
         [0, 0, reach + 0.025, 0.9 * reach + 0.02],
@@ -96,7 +96,7 @@ def _grille(painter: Painter, low: float, high: float, half: float) -> None:
         Material.CHROME,
     )
     painter.top([s0, s1, s1, s0], [0, 0, reach, 0.9 * reach], BLACK, Material.MATTE)
-    for share in np.linspace(0.2, 0.8, 4 if look.grille != 2 else 2):
+    for share in np.linspace(0.2, 0.8, 4 if appearance.grille != 2 else 2):
         s = s0 + share * (s1 - s0)
         painter.top_line([s, s], [0, 0.9 * reach], shaded(bright, 0.7), 0.012)
     centre = painter.atlas.top(np.array(0.5 * (s0 + s1)), np.array(0.0))
@@ -112,12 +112,12 @@ def _grille(painter: Painter, low: float, high: float, half: float) -> None:
 
 def paint_bonnet(painter: Painter) -> None:
     """The bonnet's gaps and creases and the dark strip below the windscreen."""
-    body, marks, look = painter.body, painter.profile.marks, painter.look
+    body, marks, appearance = painter.body, painter.profile.marks, painter.appearance
     start, end = marks["nose"] + 0.05, marks["cowl"] - 0.06
     half = 0.5 * body.width
     painter.top_line([start, end], [0.66 * half, 0.80 * half], GAP, 0.012)
     painter.top_line([start, start], [0, 0.66 * half], GAP, 0.012)
-    painter.top_line([start, end], [0.30 * half, 0.42 * half], shaded(look.paint, 0.86), 0.02)
+    painter.top_line([start, end], [0.30 * half, 0.42 * half], shaded(appearance.paint, 0.86), 0.02)
     _block(painter, (end, marks["cowl"] + 0.03), (0, 0.82 * half), BLACK, Material.MATTE)
 
 
@@ -144,8 +144,8 @@ def paint_windscreens(painter: Painter) -> None:
 
 def paint_roof(painter: Painter) -> None:
     """A black roof, a load bed, and the gap of the boot lid."""
-    body, marks, look = painter.body, painter.profile.marks, painter.look
-    if look.has_black_roof:
+    body, marks, appearance = painter.body, painter.profile.marks, painter.appearance
+    if appearance.has_black_roof:
         reach = shoulder_y(body, *body.header) + 0.2
         _block(painter, (marks["header"] - 0.05, marks["rear_header"] + 0.06), (0, reach), BLACK, Material.PAINT)
     half = 0.5 * body.width
@@ -163,7 +163,7 @@ def paint_roof(painter: Painter) -> None:
 
 def paint_tail(painter: Painter) -> None:
     """Tail lamps, plate, lid gap and the lower bumper."""
-    body, look, profile = painter.body, painter.look, painter.profile
+    body, appearance, profile = painter.body, painter.appearance, painter.profile
     half = _end_half_width(painter, body.length - 0.05)
     low, high = tail_band(painter)
     inner = half - (0.24 if body.height > 1.7 else 0.40)
@@ -183,7 +183,7 @@ def paint_tail(painter: Painter) -> None:
         painter,
         (profile.rear_s(base + 0.14), profile.s[-1]),
         (0, half),
-        BLACK if look.has_black_trim else shaded(look.paint, 0.45),
+        BLACK if appearance.has_black_trim else shaded(appearance.paint, 0.45),
         Material.MATTE,
     )
     _plate(painter, 0.5 * (low + high) - 0.04, False)
@@ -192,7 +192,7 @@ def paint_tail(painter: Painter) -> None:
 
 
 def paint_top(painter: Painter) -> None:
-    """Everything on the unrolled top."""
+    """Paint the unrolled top."""
     paint_roof(painter)
     paint_bonnet(painter)
     paint_windscreens(painter)

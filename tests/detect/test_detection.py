@@ -1,0 +1,112 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from stages.core import tables
+from stages.detect import __main__ as detect_stage
+from stages.detect.centernet import Detections
+from stages.detect.detector import pack, unpack
+from stages.images.images import encode, image_id
+from stages.networks import runtime
+from stages.networks.catalogue import COCO
+from stages.schemas import detections, manifest
+
+SETTINGS = {
+    "network": "centernet_mobilenetv3", "min_score": 0.05, "max_boxes": 100,
+    "inference": {"batch_size": 2, "engine": "auto", "precision": "f32"},
+}  # fmt: skip
+
+
+def row(path, content, status="ok"):
+    return {
+        "image_id": image_id(content), "path": path, "label": "a", "status": status, "reason": "", "width": 64,
+        "height": 64, "phash": "", "group": "", "split": "train",
+    }  # fmt: skip
+
+
+@pytest.fixture
+def stage(tmp_path, run, monkeypatch):
+    """A function that runs the stage with a network that finds one car in each photo, scored by its red.
+
+    It returns the table, the counts and the sizes of the network's batches.
+    """
+
+    def call(rows, network_file=b"played", **changes):
+        batches = []
+
+        def predict(batch):
+            batches.append(len(batch))
+            heatmap = np.zeros((len(batch), 128, 128, 80), np.float32)
+            heatmap[:, 64, 64, COCO.index("car")] = batch[:, 256, 256, 0] / np.float32(255)
+            return [heatmap, np.full((len(batch), 128, 128, 4), 64, np.float32)]
+
+        monkeypatch.setattr(runtime, "load", lambda *_: predict)
+        (tmp_path / "networks").mkdir(exist_ok=True)
+        (tmp_path / "networks" / "centernet_mobilenetv3.onnx").write_bytes(network_file)
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump({"detect": SETTINGS | changes}))
+        rows = sorted(rows, key=lambda row: row["image_id"])
+        tables.write(tmp_path / "manifest.csv", pd.DataFrame(rows, columns=list(manifest.COLUMNS)))
+        inputs = {"params": "params.yaml", "manifest": "manifest.csv", "source": "photos", "networks": "networks"}
+        outputs = {"cache": "cache", "detections": "d.csv", "details": "d.json"}
+        run(detect_stage, **{name: tmp_path / path for name, path in (inputs | outputs).items()})
+        return detections.read(tmp_path / "d.csv"), json.loads((tmp_path / "d.json").read_text()), batches
+
+    return call
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Rows of the manifest for three grey photos of 64 x 64 pixels, the third dark, all written to disk."""
+    rows = []
+    for number, grey in enumerate((255, 204, 5)):
+        content = encode(np.full((64, 64, 3), grey, np.uint8), ".png")
+        path = tmp_path / "photos" / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+        rows.append(row(path.name, content))
+    return rows
+
+
+def test_every_object_above_the_score_is_a_row_sorted_by_image_id(stage, photos):
+    table, counts, batches = stage([*photos, row("gone.png", b"gone"), row("bad.png", b"bad", "failed")])
+    by_id = {photos[0]["image_id"]: 1.0, photos[1]["image_id"]: 0.8}
+    assert dict(zip(table["image_id"], table["score"])) == by_id and table["image_id"].tolist() == sorted(by_id)
+    assert table["class_name"].tolist() == ["car", "car"]
+    # Cell (64, 64) is at (256, 256) of the input; 512 input pixels are 64 of the photo.
+    assert table[["x_min", "y_min", "x_max", "y_max"]].to_numpy().tolist() == [[24, 24, 40, 40]] * 2
+    assert counts == {"photos": 4, "with_boxes": 2, "boxes": 2} and sum(batches) == 3
+
+
+def test_only_new_photos_are_run_and_the_table_is_the_same(stage, photos):
+    assert sum(stage(photos[:1])[2]) == 1
+    table, _, batches = stage(photos)
+    assert sum(batches) == 2
+    again, _, batches = stage(photos)
+    assert batches == []
+    pd.testing.assert_frame_equal(again, table)
+
+
+@pytest.mark.parametrize("changes", [{"network_file": b"another"}, {"min_score": 0.5}, {"flip": True}])
+def test_another_network_or_setting_runs_all_photos_again(stage, photos, changes):
+    stage(photos)
+    assert sum(stage(photos, **changes)[2]) == 3 * (2 if changes.get("flip") else 1)
+    assert stage(photos)[2] == []
+
+
+def test_no_photos_are_a_table_without_rows(stage):
+    table, counts, batches = stage([])
+    assert len(table) == 0 and counts == {"photos": 0, "with_boxes": 0, "boxes": 0} and batches == []
+
+
+@pytest.mark.parametrize("n", [0, 3])
+def test_objects_come_back_from_their_bytes(n):
+    rng = np.random.default_rng(0)
+    boxes, scores = rng.normal(size=(n, 4)).astype(np.float32), rng.random(n).astype(np.float32)
+    objects = unpack(pack(Detections(boxes, scores, np.arange(n))))
+    np.testing.assert_array_equal(objects.boxes, boxes)
+    np.testing.assert_array_equal(objects.scores, scores)
+    assert objects.classes.tolist() == list(range(n)) and objects.classes.dtype == np.int64
+    assert objects.boxes.shape == (n, 4) and objects.boxes.dtype == objects.scores.dtype == np.float32
