@@ -29,7 +29,7 @@ from stages.schemas.predictions import Predictions
 
 # Between the name of a photo and the number of its copy.
 _COPY = "~"
-_TABLES = {"manifest": manifest, "detections": detections, "boxes": crops, "masks": masks, "letterbox": model_inputs}
+_TABLES = {"manifest": manifest, "detections": detections, "boxes": crops, "masks": masks, "model_inputs": model_inputs}
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class Copies:
         """The crop without its background."""
         return self.album.masked(_original(image_id))
 
-    def padded(self, file: str) -> Thumbnail:
-        """The picture that the models see."""
-        return self.album.padded(_original(file))
+    def model_input(self, file: str) -> Thumbnail:
+        """The input of the models."""
+        return self.album.model_input(_original(file))
 
 
 def _original(name: str) -> str:

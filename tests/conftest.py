@@ -1,4 +1,4 @@
-"""What several tests need: pictures that show when they are turned or mirrored, stages run as from the command line."""
+"""Fixtures of several tests: images without symmetry, and stages run as from the command line."""
 
 import sys
 
@@ -17,11 +17,11 @@ def corners():
     """A function that draws `(height, width, 3)` uint8 RGB with quarters of red, green, blue and yellow."""
 
     def draw(width, height):
-        picture = np.empty((height, width, 3), np.uint8)
+        image = np.empty((height, width, 3), np.uint8)
         x, y = -(-width // 2), -(-height // 2)
-        picture[:y, :x], picture[:y, x:] = CORNERS["top_left"], CORNERS["top_right"]
-        picture[y:, :x], picture[y:, x:] = CORNERS["bottom_left"], CORNERS["bottom_right"]
-        return picture
+        image[:y, :x], image[:y, x:] = CORNERS["top_left"], CORNERS["top_right"]
+        image[y:, :x], image[y:, x:] = CORNERS["bottom_left"], CORNERS["bottom_right"]
+        return image
 
     return draw
 

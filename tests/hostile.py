@@ -1,6 +1,6 @@
-"""A folder of files that a pipeline must survive: cut, damaged, mislabelled, enormous, linked, oddly named.
+"""A folder of files that the pipeline must tolerate: truncated, damaged, mislabelled, enormous, linked, oddly named.
 
-Every file has the reasons that it may be given; "" stands for a picture that can be used after all.
+Every file has a set of allowed reasons; "" stands for a usable image.
 """
 
 import io
@@ -23,7 +23,7 @@ KINDS = {
 BROKEN = {"truncated", "not_an_image"}
 ANY = BROKEN | {"", "too_large"}
 USABLE = {""}
-# The first bytes of what decoders look for, of formats that are known here and of some that are not.
+# The first bytes by which decoders recognise a format, of supported and of other formats.
 MAGIC = {
     "jpg": b"\xff\xd8\xff\xe0", "png": b"\x89PNG\r\n\x1a\n", "webp": b"RIFF\0\1\0\0WEBPVP8 ", "gif": b"GIF89a",
     "tif": b"II*\0", "big.tif": b"MM\0+", "bmp": b"BM", "ppm": b"P6 ", "jp2": b"\0\0\0\x0cjP  \r\n\x87\n",
@@ -34,45 +34,45 @@ MAGIC = {
 
 
 def picture(seed: int, width: int = 64, height: int = 48) -> Image.Image:
-    """A random picture with smooth parts; those of different seeds differ."""
+    """A smooth random image."""
     small = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
     return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
 
 
 def saved(image: Image.Image, kind: str, **options: object) -> bytes:
-    """The bytes of a file with this picture."""
+    """The bytes of a file with this image."""
     stream = io.BytesIO()
     image.save(stream, KINDS.get(kind, kind), **options)
     return stream.getvalue()
 
 
 def contents() -> dict[str, bytes]:
-    """A whole file of every known format, by its ending."""
-    whole = {ending: saved(picture(number), ending) for number, ending in enumerate(KINDS)}
-    return whole | {"heic": (ROOT / "images" / "corners.heic").read_bytes()}
+    """A valid file of every supported format, by file extension."""
+    valid = {ending: saved(picture(number), ending) for number, ending in enumerate(KINDS)}
+    return valid | {"heic": (ROOT / "images" / "corners.heic").read_bytes()}
 
 
-def cut() -> Iterator[tuple[str, bytes, set[str]]]:
-    """Every format, cut at every tenth."""
+def truncated() -> Iterator[tuple[str, bytes, set[str]]]:
+    """Every format, truncated at every tenth."""
     for ending, content in contents().items():
         for tenth in range(1, 10):
-            yield f"cut_{tenth}.{ending}", content[: len(content) * tenth // 10], BROKEN
+            yield f"truncated_{tenth}.{ending}", content[: len(content) * tenth // 10], BROKEN
 
 
 def flipped() -> Iterator[tuple[str, bytes, set[str]]]:
-    """Every format with a few bits turned over, in the header and anywhere."""
+    """Every format with a few flipped bits, in the header and anywhere."""
     for ending, content in contents().items():
         for seed in range(6):
             rng = np.random.default_rng(seed)
             damaged = bytearray(content)
             reach = min(64, len(damaged)) if seed % 2 else len(damaged)
-            for place in rng.integers(0, reach, 1 + seed):
-                damaged[place] ^= 1 << int(rng.integers(8))
+            for position in rng.integers(0, reach, 1 + seed):
+                damaged[position] ^= 1 << int(rng.integers(8))
             yield f"flipped_{seed}.{ending}", bytes(damaged), ANY
 
 
 def noise() -> Iterator[tuple[str, bytes, set[str]]]:
-    """The beginning of a format, then anything."""
+    """The first bytes of a format, then noise."""
     for number, (ending, magic) in enumerate(MAGIC.items()):
         rest = np.random.default_rng(number).integers(0, 256, 3000, dtype=np.uint8).tobytes()
         yield f"noise.{ending}", magic + rest, BROKEN | {"too_large"}
@@ -80,24 +80,24 @@ def noise() -> Iterator[tuple[str, bytes, set[str]]]:
 
 
 def patched(content: bytes, at: int, *values: int, form: str) -> bytes:
-    """`content` with numbers written over it."""
+    """`content` with numbers written at the offset `at`."""
     new = struct.pack(form, *values)
     return content[:at] + new + content[at + len(new) :]
 
 
 def enormous() -> Iterator[tuple[str, bytes, set[str]]]:
-    """Small files that claim 60,000 x 60,000 pixels, or carry megabytes of what is no picture."""
+    """Small files that declare 60,000 x 60,000 pixels, or contain megabytes of other data."""
     small = {ending: saved(picture(90), ending) for ending in ("png", "bmp", "gif", "jpg", "ppm", "tif")}
-    claims = BROKEN | {"too_large"}
-    yield "bomb.png", patched(small["png"], 16, 60000, 60000, form=">II"), claims
-    yield "bomb.bmp", patched(small["bmp"], 18, 60000, 60000, form="<ii"), claims
-    yield "bomb.gif", patched(small["gif"], 6, 60000, 60000, form="<HH"), claims
-    yield "bomb.jpg", patched(small["jpg"], small["jpg"].index(b"\xff\xc0") + 5, 60000, 60000, form=">HH"), claims
-    yield "bomb.ppm", small["ppm"].replace(b"64 48", b"60000 60000"), claims
-    # The directory's entries of width and height, tags 256 and 257, made long numbers.
+    allowed = BROKEN | {"too_large"}
+    yield "bomb.png", patched(small["png"], 16, 60000, 60000, form=">II"), allowed
+    yield "bomb.bmp", patched(small["bmp"], 18, 60000, 60000, form="<ii"), allowed
+    yield "bomb.gif", patched(small["gif"], 6, 60000, 60000, form="<HH"), allowed
+    yield "bomb.jpg", patched(small["jpg"], small["jpg"].index(b"\xff\xc0") + 5, 60000, 60000, form=">HH"), allowed
+    yield "bomb.ppm", small["ppm"].replace(b"64 48", b"60000 60000"), allowed
+    # The entries of width and height in the directory, tags 256 and 257, as 32-bit numbers.
     entry = re.search(rb"\x00\x01[\x03\x04]\x00\x01\x00\x00\x00", small["tif"]).start()
     huge = struct.pack("<HHIIHHII", 256, 4, 1, 60000, 257, 4, 1, 60000)
-    yield "bomb.tif", small["tif"][:entry] + huge + small["tif"][entry + len(huge) :], claims
+    yield "bomb.tif", small["tif"][:entry] + huge + small["tif"][entry + len(huge) :], allowed
     yield "black.png", saved(Image.new("L", (9000, 7000)), "png"), USABLE
     text = saved(picture(92), "png")
     chunk = b"zTXt" + b"comment\0\0" + zlib.compress(bytes(80_000_000), 9)
@@ -106,14 +106,14 @@ def enormous() -> Iterator[tuple[str, bytes, set[str]]]:
 
 
 def odd() -> Iterator[tuple[str, bytes, set[str]]]:
-    """Empty, mislabelled, tiny, long, of rare modes, with broken extras."""
+    """Empty, mislabelled, tiny, or long files, rare modes, damaged metadata."""
     exif = Image.Exif()
     exif[0x0112] = 6
     tagged = saved(picture(30), "jpg", exif=exif)
     start = tagged.index(b"Exif\0\0") + 6
     yield "zero.jpg", b"", {"empty_file"}
     yield "one_byte.jpg", b"\xff", BROKEN
-    yield "text.jpg", b"This is no picture.\n", {"not_an_image"}
+    yield "text.jpg", b"This is no image.\n", {"not_an_image"}
     yield "page.jpg", b"<!DOCTYPE html><title>404 Not Found</title>", {"not_an_image"}
     yield "null_bytes.jpg", bytes(5000), {"not_an_image"}
     yield "png_within.jpg", saved(picture(31), "png"), USABLE
@@ -140,7 +140,7 @@ def odd() -> Iterator[tuple[str, bytes, set[str]]]:
 
 
 def names() -> Iterator[tuple[str, bytes, set[str]]]:
-    """Whole pictures under names that tables, shells and pages stumble over."""
+    """Valid images with names that are difficult for tables, shells and HTML."""
     parts = {
         "two\nlines.jpg": {"bad_name"}, "carriage\rreturn.jpg": {"bad_name"}, "not\udcff text.jpg": {"bad_name"},
         "tab\there.jpg": {"bad_name"}, "bell\7.jpg": {"bad_name"}, "line\u2028separator.jpg": {"bad_name"},
@@ -155,12 +155,12 @@ def names() -> Iterator[tuple[str, bytes, set[str]]]:
 
 
 def make(folder: Path, outside: Path) -> dict[str, set[str]]:
-    """Write everything below `folder`, links to and pipes beside it too; the reasons allowed by name.
+    """Write all files, links and a pipe into `folder`; return the allowed reasons by name.
 
-    `outside` is a folder elsewhere, to which a link leads.
+    `outside` is another folder, the target of a link.
     """
     allowed = {}
-    for name, content, reasons in (*cut(), *flipped(), *noise(), *enormous(), *odd(), *names()):
+    for name, content, reasons in (*truncated(), *flipped(), *noise(), *enormous(), *odd(), *names()):
         (folder / name).write_bytes(content)
         allowed[name] = reasons
     outside.mkdir(exist_ok=True)
@@ -174,6 +174,6 @@ def make(folder: Path, outside: Path) -> dict[str, set[str]]:
     os.mkfifo(folder / "pipe.jpg")
     allowed |= {"link_out.jpg": USABLE, "link_loop.jpg": {"unreadable"}, "link_gone.jpg": {"missing"}}
     allowed |= {name: {"not_a_file"} for name in ("link_folder", "link_up", "link_device.jpg", "pipe.jpg")}
-    for name in (".DS_Store", "._cut_1.jpg"):
+    for name in (".DS_Store", "._truncated_1.jpg"):
         (folder / name).write_bytes(b"\0\0\0\1Bud1")
     return allowed

@@ -1,6 +1,6 @@
-"""Kill the pipeline at random moments, start it again, and see whether it ends as if nothing had happened.
+"""Kill the pipeline at random moments, restart it, and compare the result with that of an uninterrupted run.
 
-`python -m tests.killing --kills 50` is the long version of what the suite does with a few.
+The tests do this with a few kills; `python -m tests.killing --kills 50` does it with more.
 """
 
 import argparse
@@ -22,11 +22,11 @@ from tqdm import tqdm
 from tests import small_project
 
 _OUTPUTS = ("data", "metrics", "logs", ".dvc/cache", ".dvc/tmp")
-_LONGEST = 10.0  # seconds from the beginning of a stage to its end by force
+_MAX_SECONDS = 10.0  # from the start of a stage to the kill
 
 
 def clean(folder: Path) -> None:
-    """Take away all that a run made: outputs, cache, lock file, checkpoints."""
+    """Remove everything that a run writes: outputs, cache, lock file, checkpoints."""
     for name in _OUTPUTS:
         shutil.rmtree(folder / name, ignore_errors=True)
     for path in (folder / "models").iterdir():
@@ -36,16 +36,16 @@ def clean(folder: Path) -> None:
 
 
 class Moment(NamedTuple):
-    """When to kill: so many seconds after the stage began that comes after so many others."""
+    """When to kill: `seconds` after the start of the stage that follows `stages` others."""
 
     stages: int
     seconds: float
 
 
 def attempt(folder: Path, moment: Moment | None) -> tuple[bool, str]:
-    """Let `dvc repro` run to that moment, then kill it with all that it started; to its end where there is none.
+    """Run `dvc repro`, and kill it with all its children at `moment`; None lets it finish.
 
-    Whether it had come to its end, and the stage that ran last. Raises RuntimeError when it fails by itself.
+    Returns whether it finished, and the stage that ran last. Raises RuntimeError if it fails.
     """
     log = folder / "repro.log"
     with log.open("w") as stream:
@@ -57,7 +57,7 @@ def attempt(folder: Path, moment: Moment | None) -> tuple[bool, str]:
             stderr=stream,
             start_new_session=True,
         )
-    while process.poll() is None and (moment is None or len(begun(log)) <= moment.stages):
+    while process.poll() is None and (moment is None or len(started_stages(log)) <= moment.stages):
         time.sleep(0.02)
     try:
         code = process.wait(moment.seconds if moment else None)
@@ -67,66 +67,66 @@ def attempt(folder: Path, moment: Moment | None) -> tuple[bool, str]:
         code = None
     if code:
         raise RuntimeError(f"dvc repro: expected exit code 0, found {code}:\n{log.read_text(errors='replace')[-3000:]}")
-    return code == 0, (begun(log) or ["before any stage"])[-1]
+    return code == 0, (started_stages(log) or ["before any stage"])[-1]
 
 
-def begun(log: Path) -> list[str]:
-    """The stages that a run began, by its log."""
+def started_stages(log: Path) -> list[str]:
+    """The stages that a run started, from its log."""
     return re.findall(r"Running stage '([^']+)'", log.read_text(errors="replace"))
 
 
 def hashes(folder: Path) -> dict[str, object]:
-    """What DVC knows of every stage: its parameters and the hashes of all that it read and wrote."""
+    """The entries of dvc.lock: for every stage its parameters and the hashes of its dependencies and outputs."""
     return dict(yaml.safe_load((folder / "dvc.lock").read_text())["stages"])
 
 
 class Survival(NamedTuple):
-    """How often each stage was `killed`, how often DVC's own files were `mended`, and of each run that ended, the
-    undisturbed last one too, whether its hashes were `equal` to those of a run that nothing disturbed.
+    """The number of kills by stage, the number of repaired lock files, and whether each finished run has `equal`
+    hashes to those of an uninterrupted one.
     """
 
     killed: Counter[str]
-    mended: int
+    repaired: int
     equal: list[bool]
 
 
 def survive(folder: Path, kills: int, seed: int) -> Survival:
-    """Kill the run in `folder` that often, from nothing on again and again whenever it ends.
+    """Kill the run in `folder` `kills` times; whenever a run finishes, the next one starts from scratch.
 
-    Each begins as `make repro` does, by mending what DVC may have left half written.
+    Each run starts like `make repro`, with the repair of lock files.
     """
-    rng, killed, mended, equal = random.Random(seed), Counter[str](), 0, list[bool]()
+    rng, killed, repaired, equal = random.Random(seed), Counter[str](), 0, list[bool]()
     clean(folder)
     attempt(folder, None)
     expected = hashes(folder)
     clean(folder)
     with tqdm(total=kills, unit="kill", desc="killing") as bar:
         while killed.total() < kills or not equal or (folder / "dvc.lock").is_file():
-            moment = Moment(rng.randrange(3), rng.uniform(0, _LONGEST)) if killed.total() < kills else None
-            mended += len(small_project.run(folder, "python", "-m", "stages.commands.repair_lock").splitlines())
-            has_ended, stage = attempt(folder, moment)
-            killed[stage] += not has_ended
-            bar.update(not has_ended)
-            if has_ended:
+            moment = Moment(rng.randrange(3), rng.uniform(0, _MAX_SECONDS)) if killed.total() < kills else None
+            repaired += len(small_project.run(folder, "python", "-m", "stages", "repair_lock").splitlines())
+            has_finished, stage = attempt(folder, moment)
+            killed[stage] += not has_finished
+            bar.update(not has_finished)
+            if has_finished:
                 equal.append(hashes(folder) == expected)
                 clean(folder)
-    return Survival(+killed, mended, equal)
+    return Survival(+killed, repaired, equal)
 
 
 def main() -> None:
-    """Print where the kills fell and how many runs ended with the hashes of an undisturbed one."""
+    """Print the kills by stage, and how many runs finished with the hashes of an uninterrupted one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) / "project"
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "project"
         small_project.make(folder)
-        found = survive(folder, arguments.kills, arguments.seed)
-    for stage, count in found.killed.most_common():
+        result = survive(folder, arguments.kills, arguments.seed)
+    for stage, count in result.killed.most_common():
         print(f"{count:4d} kills in {stage}")
-    ended = f"{sum(found.equal)} of {len(found.equal)} runs ended with equal hashes"
-    print(f"killing: {found.killed.total()} kills, seed {arguments.seed}, {found.mended} mended; {ended}")
+    finished = f"{sum(result.equal)} of {len(result.equal)} runs finished with equal hashes"
+    print(f"killing: {result.killed.total()} kills, seed {arguments.seed}, {result.repaired} repaired; {finished}")
 
 
 if __name__ == "__main__":

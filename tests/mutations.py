@@ -1,6 +1,6 @@
-"""Do the tests notice? One fault at a time is put into a copy of the code, and the tests meant for it have to fail.
+"""Mutation tests: one fault at a time is inserted into a copy of the code, and the tests for that code must fail.
 
-`python -m tests.mutations` runs them all; the suite checks that each fault still fits the code.
+`python -m tests.mutations` runs them all; the tests check that each mutation still matches the code.
 """
 
 import shutil
@@ -17,7 +17,7 @@ _COPIED = ("stages", "tests", "pyproject.toml", "params.yaml", "dvc.yaml")
 
 
 class Mutation(NamedTuple):
-    """`old` stands once in `file`, below stages/, and becomes `new`; `tests`, below tests/, have to fail then."""
+    """Replace `old`, which occurs once in `file` below stages/, by `new`; then `tests`, below tests/, must fail."""
 
     file: str
     old: str
@@ -67,10 +67,10 @@ MUTATIONS = [
 ]  # fmt: skip
 
 
-def is_noticed(mutation: Mutation) -> bool:
-    """Whether the tests fail with the fault in."""
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
+def is_detected(mutation: Mutation) -> bool:
+    """Whether the tests fail with the mutation."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         for name in _COPIED:
             if (ROOT / name).is_dir():
                 shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -86,12 +86,12 @@ def is_noticed(mutation: Mutation) -> bool:
 
 
 def main() -> None:
-    """Name the faults that no test noticed; exit with 1 where there is one."""
-    unnoticed = [mutation for mutation in tqdm(MUTATIONS, unit="fault") if not is_noticed(mutation)]
-    for mutation in unnoticed:
-        print(f"stages/{mutation.file}: `{mutation.old}` as `{mutation.new}` is not noticed by tests/{mutation.tests}")
-    print(f"mutations: {len(MUTATIONS) - len(unnoticed)} of {len(MUTATIONS)} faults noticed")
-    sys.exit(bool(unnoticed))
+    """Print the mutations that no test detects; exit with 1 if there is one."""
+    undetected = [mutation for mutation in tqdm(MUTATIONS, unit="mutation") if not is_detected(mutation)]
+    for mutation in undetected:
+        print(f"stages/{mutation.file}: `{mutation.old}` as `{mutation.new}` is not detected by tests/{mutation.tests}")
+    print(f"mutations: {len(MUTATIONS) - len(undetected)} of {len(MUTATIONS)} mutations detected")
+    sys.exit(bool(undetected))
 
 
 if __name__ == "__main__":

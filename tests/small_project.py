@@ -1,4 +1,4 @@
-"""The whole pipeline over a few drawn photos, in a folder of its own, for tests that need all of it."""
+"""A small project with the whole pipeline and a few rendered photos, for tests that need all of it."""
 
 import shutil
 import subprocess
@@ -16,8 +16,8 @@ NETWORKS = ("centernet_mobilenetv3.onnx", "u2netp.onnx", "efficientnet_lite0.npz
 PER_CLASS = 6
 
 
-def draw(folder: Path) -> None:
-    """Three types of six photos each at a quarter of the size, and three files that cannot be used."""
+def render_photos(folder: Path) -> None:
+    """Render six photos each of three body types, at half the width and height, and write three unusable files."""
     settings = SampleSettings(seed=3, photos_per_class=PER_CLASS, width=320, height=240, jpeg_quality=92)
     for label in ("compact", "pickup", "van"):
         for number in range(1, PER_CLASS + 1):
@@ -25,14 +25,14 @@ def draw(folder: Path) -> None:
             path = folder / rendered.task.path
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(rendered.photo)
-    whole = (folder / "van" / "van_001.jpg").read_bytes()
-    (folder / "van" / "half of 'it' ü.jpg").write_bytes(whole[: len(whole) // 2])
+    content = (folder / "van" / "van_001.jpg").read_bytes()
+    (folder / "van" / "half of 'it' ü.jpg").write_bytes(content[: len(content) // 2])
     (folder / "van" / "nothing.jpg").write_bytes(b"")
-    (folder / "van" / "again.jpg").write_bytes(whole)
+    (folder / "van" / "again.jpg").write_bytes(content)
 
 
-def small_params(folder: Path, photos: str) -> None:
-    """The project's own parameters with one small model for two epochs."""
+def write_params(folder: Path, photos: str) -> None:
+    """Write the project's own parameters with one small model, trained for one epoch."""
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
     content["ingest"] |= {"source": photos, "near_duplicate_bits": 0, "val_share": 0.34, "test_share": 0.34}
     content["models"] = {"tiny": {"backbone": "efficientnet_lite0", "weights": NETWORKS[-1], "input_px": 64}}
@@ -42,32 +42,32 @@ def small_params(folder: Path, photos: str) -> None:
 
 
 def environment() -> dict[str, str]:
-    """This process's, with its interpreter first on the path."""
+    """The variables of this process, with its interpreter first on the path."""
     return command.environment() | {"PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def run(folder: Path, *words: str) -> str:
-    """Run a command in `folder` with this interpreter first on the path; its standard output."""
+    """Run a command in `folder` with this interpreter first on the path; return its standard output."""
     done = subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
 
 
 def missing_network() -> str | None:
-    """The first of the networks that are not there; None where all are."""
+    """The first missing network; None if there is none."""
     return next((name for name in NETWORKS if not (ROOT / "models" / "pretrained" / name).is_file()), None)
 
 
 def make(folder: Path, photos: str = "photos") -> None:
-    """Make the project in `folder`, its photos in a folder of this name, ready for `dvc repro`."""
+    """Create the project in `folder`, with its photos in the folder `photos`, ready for `dvc repro`."""
     shutil.copytree(ROOT / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", ".dvcignore"):
         shutil.copy(ROOT / name, folder)
     (folder / "models" / "pretrained").mkdir(parents=True)
     for name in NETWORKS:
         shutil.copy(ROOT / "models" / "pretrained" / name, folder / "models" / "pretrained")
-    draw(folder / photos)
-    small_params(folder, photos)
+    render_photos(folder / photos)
+    write_params(folder, photos)
     (folder / ".gitignore").write_text("/logs/\n__pycache__/\n")
     for words in (["git", "init", "-q"], ["dvc", "init", "-q"], ["dvc", "config", "core.analytics", "false"]):
         run(folder, *words)
@@ -76,13 +76,13 @@ def make(folder: Path, photos: str = "photos") -> None:
 
 
 def commit(folder: Path, message: str) -> None:
-    """Commit all that git does not ignore."""
+    """Commit all files that git does not ignore."""
     run(folder, "git", "add", "-A")
     run(folder, "git", "-c", "user.name=test", "-c", "user.email=test@example.invalid", "commit", "-q", "-m", message)
 
 
 def add_remote(folder: Path, url: str, endpoint: str | None = None) -> None:
-    """Make `url` the store of the project in `folder`."""
+    """Make `url` the default remote of the project in `folder`."""
     run(folder, "dvc", "remote", "add", "-d", "store", url)
     if endpoint:
         run(folder, "dvc", "remote", "modify", "store", "endpointurl", endpoint)
@@ -90,7 +90,7 @@ def add_remote(folder: Path, url: str, endpoint: str | None = None) -> None:
 
 
 def check_on_another_machine(first: Path, second: Path) -> None:
-    """Push from the first, clone, pull; the clone has the same files, and `dvc repro` runs nothing."""
+    """Push from the first folder, clone it, pull: the clone must have the same files, and `dvc repro` run nothing."""
     run(first, "dvc", "push", "-q")
     run(first.parent, "git", "clone", "-q", str(first), str(second))
     assert not (second / "out").exists()

@@ -1,4 +1,4 @@
-"""What machines do to a run: a full disk, a folder that is read-only, a worker that is killed, Ctrl-C."""
+"""Accidents during a run: a full disk, a read-only folder, a killed worker, Ctrl-C."""
 
 import os
 import signal
@@ -17,8 +17,8 @@ SAMPLE = "sample: {seed: 5, photos_per_class: 30, width: 320, height: 240, jpeg_
 INGEST = "seed: 1, val_share: 0.2, test_share: 0.2, near_duplicate_bits: 0, min_photos_per_class: 3"
 
 
-def heed_ctrl_c():
-    """What runs in the background of a shell is told to ignore it, and so are all its children."""
+def restore_sigint():
+    """React to Ctrl-C: background processes of a shell, and their children, ignore it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -26,25 +26,25 @@ def start(verb, **options):
     words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     command = [sys.executable, "-m", f"stages.{verb}", *words]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=ROOT, start_new_session=True, preexec_fn=heed_ctrl_c, **pipes)
+    return subprocess.Popen(command, cwd=ROOT, start_new_session=True, preexec_fn=restore_sigint, **pipes)
 
 
-def ended(process):
-    """Exit code and what stands on standard error but the progress bar."""
-    told = process.communicate(timeout=120)[1]
-    return process.returncode, told.replace("\r", "\n").rstrip("\n").split("\n")[-1], told
+def result_of(process):
+    """The exit code, the last line of standard error, and all of it."""
+    error = process.communicate(timeout=120)[1]
+    return process.returncode, error.replace("\r", "\n").rstrip("\n").split("\n")[-1], error
 
 
 @pytest.fixture
 def disk(tmp_path):
     """A file system of one megabyte."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, check=False)
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, check=False)
     if done.returncode:
         pytest.skip("mounting a small file system needs root")
-    yield place
-    subprocess.run(["umount", "--lazy", place], check=True)
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def ingest(tmp_path, out):
@@ -57,27 +57,27 @@ def ingest(tmp_path, out):
     return start("ingest", params=tmp_path / "params.yaml", **{name: out / path for name, path in files.items()})
 
 
-def test_a_full_disk_leaves_nothing_half_written_and_the_same_command_goes_on(tmp_path, disk):
+def test_a_full_disk_leaves_no_partial_file_and_the_same_command_continues(tmp_path, disk):
     filler = disk / "filler"
     with pytest.raises(OSError, match="No space"):
         filler.write_bytes(bytes(2**21))
-    code, last, told = ended(ingest(tmp_path, disk))
-    assert code == 1 and last.startswith("ingest: [Errno 28] No space left on device") and "Traceback" not in told
+    code, last, error = result_of(ingest(tmp_path, disk))
+    assert code == 1 and last.startswith("ingest: [Errno 28] No space left on device") and "Traceback" not in error
     assert list(disk.iterdir()) == [filler]
     filler.unlink()
-    assert ended(ingest(tmp_path, disk))[0] == ended(ingest(tmp_path, tmp_path))[0] == 0
+    assert result_of(ingest(tmp_path, disk))[0] == result_of(ingest(tmp_path, tmp_path))[0] == 0
     for name in ("m.csv", "c.txt", "m.json", "n.csv"):
         assert (disk / name).read_bytes() == (tmp_path / name).read_bytes()
 
 
-def test_a_folder_that_is_read_only_is_named(tmp_path, disk):
+def test_a_read_only_folder_is_one_line(tmp_path, disk):
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
-    code, last, told = ended(ingest(tmp_path, disk))
-    assert code == 1 and last.startswith("ingest: [Errno 30] Read-only file system") and "Traceback" not in told
+    code, last, error = result_of(ingest(tmp_path, disk))
+    assert code == 1 and last.startswith("ingest: [Errno 30] Read-only file system") and "Traceback" not in error
 
 
-def rendering(tmp_path):
-    """The rendering of the sample by two processes, once the first photos are there."""
+def start_rendering(tmp_path):
+    """Start to render the sample with two workers, and wait for the first photos."""
     (tmp_path / "params.yaml").write_text(SAMPLE)
     names = {"photos": "photos", "masks": "masks", "truth": "truth.csv"}
     process = start(
@@ -88,23 +88,22 @@ def rendering(tmp_path):
     return process
 
 
-def children(pid):
-    """The processes that work for `pid`, without the one that keeps count of what they share."""
-    children = psutil.Process(pid).children()
-    return [child.pid for child in children if "spawn_main" in " ".join(child.cmdline())]
+def workers(pid):
+    """The worker processes of `pid`, without the resource tracker of multiprocessing."""
+    return [child.pid for child in psutil.Process(pid).children() if "spawn_main" in " ".join(child.cmdline())]
 
 
-def test_a_worker_that_is_killed_ends_the_stage_with_one_line(tmp_path):
-    process = rendering(tmp_path)
-    os.kill(children(process.pid)[0], signal.SIGKILL)
-    code, last, told = ended(process)
-    assert code == 1 and last.startswith("render: ") and "terminated abruptly" in last and "Traceback" not in told
+def test_a_killed_worker_ends_the_stage_with_one_line(tmp_path):
+    process = start_rendering(tmp_path)
+    os.kill(workers(process.pid)[0], signal.SIGKILL)
+    code, last, error = result_of(process)
+    assert code == 1 and last.startswith("render: ") and "terminated abruptly" in last and "Traceback" not in error
     assert not (tmp_path / "truth.csv").exists()
 
 
 def test_ctrl_c_ends_a_stage_and_its_workers_with_one_line(tmp_path):
-    process = rendering(tmp_path)
+    process = start_rendering(tmp_path)
     os.killpg(process.pid, signal.SIGINT)
-    code, last, told = ended(process)
+    code, last, error = result_of(process)
     assert code == 130 and last == "render: interrupted; run the same command again to continue"
-    assert "Traceback" not in told and not (tmp_path / "truth.csv").exists()
+    assert "Traceback" not in error and not (tmp_path / "truth.csv").exists()

@@ -12,7 +12,7 @@ PARAMS = Path(__file__).resolve().parents[1] / "params.yaml"
 
 @pytest.fixture
 def changed(tmp_path):
-    """A function that writes the project's params.yaml after a change to its content; the path."""
+    """A function that writes the project's params.yaml with a change, and returns the path."""
 
     def write(change):
         content = yaml.safe_load(PARAMS.read_text("utf-8"))
@@ -23,7 +23,7 @@ def changed(tmp_path):
     return write
 
 
-def test_the_parameters_of_the_project_are_good_and_every_section_is_known():
+def test_the_parameters_of_the_project_are_valid_and_every_section_is_known():
     content = yaml.safe_load(PARAMS.read_text("utf-8"))
     assert check.check_sections(PARAMS) == len(content["models"]) > 0
     assert set(content) == {*check.SECTIONS, *check.NAMED}
@@ -66,19 +66,19 @@ def set_to(section, key, value):
         ),
     ],
 )
-def test_a_misspelt_or_impossible_parameter_is_refused_by_name(changed, change, parts):
+def test_an_invalid_parameter_is_an_error_that_names_it(changed, change, parts):
     with pytest.raises(SettingsError) as caught:
         check.check_sections(changed(change))
     for part in parts:
         assert part in str(caught.value)
 
 
-def test_the_mark_is_the_same_whatever_the_parameters(tmp_path, changed, run):
-    marks = []
+def test_the_output_is_the_same_for_all_parameters(tmp_path, changed, run):
+    outputs = []
     for epochs in (1, 2):
-        run(check, params=changed(set_to("train", "epochs", epochs)), out=tmp_path / "mark")
-        marks.append((tmp_path / "mark").read_bytes())
-    assert marks[0] == marks[1] != b""
+        run(check, params=changed(set_to("train", "epochs", epochs)), out=tmp_path / "checked")
+        outputs.append((tmp_path / "checked").read_bytes())
+    assert outputs[0] == outputs[1] != b""
 
 
 CPU = {"features": ["avx2", "avx512f", "avx512_bf16"]}

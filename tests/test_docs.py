@@ -1,4 +1,4 @@
-"""README, CONTRIBUTING and docs: short enough, links that lead somewhere, commands that work as they stand."""
+"""README, CONTRIBUTING and docs: length, links, and commands that work as printed."""
 
 import re
 from pathlib import Path
@@ -37,13 +37,13 @@ def anchors(page):
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_the_readme_is_a_front_door():
+def test_the_readme_is_short():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 150 and len(text.split()) <= 1300
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page):
+def test_links_are_valid(page):
     for link in _LINK.findall(page.read_text(encoding="utf-8")):
         target, _, anchor = link.partition("#")
         if target.startswith(("http", "mailto")):
@@ -53,7 +53,7 @@ def test_links_lead_somewhere(page):
         assert not anchor or anchor in anchors(file), f"{page.name}: {link}"
 
 
-def test_every_block_that_is_not_run_says_why():
+def test_every_block_that_is_not_run_has_a_reason():
     assert sum(not block.reason for block in blocks()) >= 8
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
@@ -67,7 +67,7 @@ def test_every_stage_is_in_the_table_of_the_readme():
     assert [name for name in stages if not re.search(rf"^\| `{name}(@\w+)?` \|", text, re.MULTILINE)] == []
 
 
-def test_commands_of_the_pages_work_as_they_stand(tmp_path):
+def test_commands_of_the_pages_work(tmp_path):
     if name := small_project.missing_network():
         pytest.skip(f"needs models/pretrained/{name}: run `dvc repro models/pretrained/dvc.yaml`")
     small_project.make(tmp_path, photos="data/sample/photos")
@@ -75,5 +75,5 @@ def test_commands_of_the_pages_work_as_they_stand(tmp_path):
     small_project.commit(tmp_path, "results")
     for block in blocks():
         if not block.reason:
-            # One after another, as a reader goes through the pages; an error names page and command.
+            # In the order of the pages, as a reader runs them; an error names page and command.
             assert run(tmp_path, "bash", "-euxc", block.text) is not None, block

@@ -1,4 +1,4 @@
-"""The whole pipeline through DVC on a few drawn photos: every table whole, a second run idle, prediction alike."""
+"""The whole pipeline through DVC on a few rendered photos: tables, metrics, a second run, prediction, bundle."""
 
 import io
 import json
@@ -15,7 +15,7 @@ from tests.small_project import PER_CLASS, run
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the pipeline over drawn photos, run to its end."""
+    """A copy of the pipeline on rendered photos, after `dvc repro`."""
     if name := small_project.missing_network():
         pytest.skip(f"needs models/pretrained/{name}: run `dvc repro models/pretrained/dvc.yaml`")
     folder = tmp_path_factory.mktemp("project")
@@ -24,7 +24,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("table", ["manifest", "boxes", "masks", "letterbox"])
+@pytest.mark.parametrize("table", ["manifest", "boxes", "masks", "model_inputs"])
 def test_every_table_has_one_row_per_file(project, table):
     rows = pd.read_csv(project / "data" / f"{table}.csv", keep_default_na=False).set_index("path")
     assert len(rows) == 3 * PER_CLASS + 3
@@ -34,22 +34,24 @@ def test_every_table_has_one_row_per_file(project, table):
     assert sorted(duplicates) == ["", "duplicate"]
 
 
-def test_pictures_are_there_for_every_usable_photo(project):
-    rows = pd.read_csv(project / "data" / "letterbox.csv", keep_default_na=False)
+def test_every_usable_photo_has_a_model_input(project):
+    rows = pd.read_csv(project / "data" / "model_inputs.csv", keep_default_na=False)
     usable = rows[rows["status"] == "ok"]
     assert len(usable) == 3 * PER_CLASS
-    assert sorted(usable["file"]) == sorted(archives.take(project / "data" / "letterbox.zip"))
+    assert sorted(usable["file"]) == sorted(archives.take(project / "data" / "model_inputs.zip"))
 
 
 def test_metrics_agree_with_the_predictions(project):
-    scores = json.loads((project / "metrics" / "ensemble.json").read_text())
-    assert scores["weights"] == {"tiny": 1.0}
-    photos = pd.read_csv(project / "data" / "letterbox.csv", keep_default_na=False).set_index("image_id")
+    scores, weights = (
+        json.loads((project / "metrics" / name).read_text()) for name in ("ensemble.json", "weights.json")
+    )
+    assert weights == {"tiny": 1.0}
+    photos = pd.read_csv(project / "data" / "model_inputs.csv", keep_default_na=False).set_index("image_id")
     predicted = pd.read_csv(project / "data" / "ensemble_predictions.csv").set_index("image_id")
     test = photos[photos["split"] == "test"]
-    assert scores["test"]["n"] == len(test) == 6
-    right = predicted.loc[test.index].idxmax(axis=1) == test["label"]
-    assert scores["test"]["accuracy"] == pytest.approx(right.mean())
+    assert scores["n"] == len(test) == 6
+    is_correct = predicted.loc[test.index].idxmax(axis=1) == test["label"]
+    assert scores["accuracy"] == pytest.approx(is_correct.mean())
 
 
 def test_metrics_and_plots_can_be_shown(project):
@@ -60,60 +62,60 @@ def test_metrics_and_plots_can_be_shown(project):
 
 def test_a_second_run_has_nothing_to_do(project):
     before = (project / "dvc.lock").read_bytes()
-    half = project / "data" / "maps" / ".u2netp.0a1b2c3d.zip"
-    half.write_bytes(b"what a killed run left")
+    partial = project / "data" / "maps" / ".u2netp.0a1b2c3d.zip"
+    partial.write_bytes(b"of a killed run")
     assert "up to date" in run(project, "dvc", "repro")
     assert (project / "dvc.lock").read_bytes() == before
-    half.unlink()
+    partial.unlink()
 
 
-def test_another_machine_pulls_all_of_it_and_has_nothing_to_do(project, tmp_path):
+def test_after_a_pull_another_machine_has_nothing_to_do(project, tmp_path):
     small_project.commit(project, "results")
     small_project.add_remote(project, str(tmp_path / "store"))
     small_project.check_on_another_machine(project, tmp_path / "second")
 
 
-def test_predictions_are_those_of_the_pipeline_and_do_not_depend_on_their_neighbours(project):
-    photos = pd.read_csv(project / "data" / "letterbox.csv", keep_default_na=False).set_index("path")
+def test_predictions_equal_those_of_the_pipeline_and_do_not_depend_on_other_photos(project):
+    photos = pd.read_csv(project / "data" / "model_inputs.csv", keep_default_na=False).set_index("path")
     table = pd.read_csv(project / "data" / "ensemble_predictions.csv").set_index("image_id")
-    run(project, "python", "-m", "stages.commands.predict", "photos", "--out", "all.csv", "--submission", "sent.csv")
-    answers = pd.read_csv(project / "all.csv", keep_default_na=False)
-    assert len(answers) == len(list((project / "photos").rglob("*.*")))
-    for row in answers.itertuples():
+    run(project, "python", "-m", "stages", "predict", "photos", "--out", "all.csv", "--submission", "submission.csv")
+    predicted = pd.read_csv(project / "all.csv", keep_default_na=False)
+    assert len(predicted) == len(list((project / "photos").rglob("*.*")))
+    for row in predicted.itertuples():
         photo = photos.loc[row.path.removeprefix("photos/")]
         if photo["image_id"] in table.index and photo["split"] == "test":
             expected = table.loc[photo["image_id"]].sort_values()
             assert [row.label, row.second_label] == expected.index[[-1, -2]].tolist()
             assert float(row.probability) == pytest.approx(expected.iloc[-1], abs=1e-4)
-    broken = answers.set_index("path").loc["photos/van/nothing.jpg"]
-    assert broken["label"] == "" and "empty_file" in broken["note"]
-    sent = pd.read_csv(project / "sent.csv", keep_default_na=False)
-    assert sent.columns.tolist() == ["id", "label"] and len(sent) == len(answers) and (sent["label"] != "").all()
-    some = answers.iloc[[3, 0]]
-    text = run(project, "python", "-m", "stages.commands.predict", *some["path"])
+    empty = predicted.set_index("path").loc["photos/van/nothing.jpg"]
+    assert empty["label"] == "" and "empty_file" in empty["note"]
+    submission = pd.read_csv(project / "submission.csv", keep_default_na=False)
+    assert submission.columns.tolist() == ["id", "label"] and len(submission) == len(predicted)
+    assert (submission["label"] != "").all()
+    some = predicted.iloc[[3, 0]]
+    text = run(project, "python", "-m", "stages", "predict", *some["path"])
     again = pd.read_csv(io.StringIO(text), keep_default_na=False)
     pd.testing.assert_frame_equal(again.astype(str), some.reset_index(drop=True).astype(str))
 
 
-def test_a_bundle_answers_alike_from_another_place_without_tensorflow(project, tmp_path):
-    run(project, "python", "-m", "stages.commands.bundle", "made")
-    (project / "made").rename(tmp_path / "elsewhere")
-    program = "import runpy, sys; runpy.run_module('stages.commands.predict', run_name='__main__'); "
-    words = [program + "assert 'tensorflow' not in sys.modules", "photos", "--model", str(tmp_path / "elsewhere")]
-    run(project, "python", "-m", "stages.commands.predict", "photos", "--out", "keras.csv")
-    run(project, "python", "-c", *words, "--out", "onnx.csv")
-    ours, theirs = (pd.read_csv(project / name, keep_default_na=False) for name in ("keras.csv", "onnx.csv"))
+def test_a_bundle_predicts_the_same_in_another_folder_without_tensorflow(project, tmp_path):
+    run(project, "python", "-m", "stages", "bundle", "bundle")
+    bundle = (project / "bundle").rename(tmp_path / "elsewhere")
+    code = "import sys; from stages import __main__; __main__.main(); assert 'tensorflow' not in sys.modules"
+    run(project, "python", "-m", "stages", "predict", "photos", "--out", "keras.csv")
+    run(project, "python", "-c", code, "predict", "photos", "--model", str(bundle), "--out", "onnx.csv")
+    keras, onnx = (pd.read_csv(project / name, keep_default_na=False) for name in ("keras.csv", "onnx.csv"))
     names = ["path", "label", "second_label", "note"]
-    pd.testing.assert_frame_equal(ours[names], theirs[names])
-    gaps = pd.to_numeric(ours["probability"]) - pd.to_numeric(theirs["probability"])
-    assert gaps.abs().max() < 2e-4
-    for path in (tmp_path / "elsewhere" / "models").iterdir():
+    pd.testing.assert_frame_equal(keras[names], onnx[names])
+    differences = pd.to_numeric(keras["probability"]) - pd.to_numeric(onnx["probability"])
+    assert differences.abs().max() < 2e-4
+    for path in (bundle / "models").iterdir():
         path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(AssertionError, match=r"predict: .*onnx: expected the SHA-256"):
-        run(project, "python", "-m", "stages.commands.predict", "photos", "--model", str(tmp_path / "elsewhere"))
+        run(project, "python", "-m", "stages", "predict", "photos", "--model", str(bundle))
 
 
-def test_the_detector_and_the_masks_find_drawn_cars(project):
+def test_rendered_cars_are_detected_and_segmented(project):
     boxes = pd.read_csv(project / "data" / "boxes.csv")
     masks = pd.read_csv(project / "data" / "masks.csv")
     assert boxes["is_cropped"].sum() >= 3 * PER_CLASS - 1
@@ -122,16 +124,16 @@ def test_the_detector_and_the_masks_find_drawn_cars(project):
     assert (corners >= 0).all() and (corners <= np.array([320, 240, 320, 240])).all()
 
 
-def test_a_misspelt_parameter_stops_the_run_before_any_stage(project):
+def test_a_misspelled_parameter_stops_the_run_before_any_stage(project):
     path = project / "params.yaml"
-    kept = path.read_text()
-    path.write_text(kept.replace("epochs: 1", "epoch: 1", 1))
+    before = path.read_text()
+    path.write_text(before.replace("epochs: 1", "epoch: 1", 1))
     try:
         command = ["dvc", "repro"]
         environment = small_project.environment()
         done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
     finally:
-        path.write_text(kept)
+        path.write_text(before)
     assert done.returncode != 0
     assert "train.epoch" in done.stderr and "did you mean" in done.stderr
     assert (project / "metrics" / "ensemble.json").is_file()

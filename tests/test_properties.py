@@ -1,4 +1,4 @@
-"""What holds for every input, tried on inputs made up by hypothesis: geometry, tables, splits, decoders, readers."""
+"""Properties that hold for every input, by hypothesis: geometry, tables, splits, decoders, readers."""
 
 import numpy as np
 import pandas as pd
@@ -19,15 +19,15 @@ COORDINATES = st.floats(-1000, 6000, width=32)
 BOXES = st.tuples(COORDINATES, COORDINATES, st.floats(0, 4000, width=32), st.floats(0, 4000, width=32)).map(
     lambda b: np.array([b[0], b[1], b[0] + b[2], b[1] + b[3]], np.float64)
 )
-WHOLE = hostile.contents()
-# A file of the test's own is written again for every example, which is what the check warns of.
+VALID = hostile.contents()
+# Each example overwrites the same file in `tmp_path`: what the check warns about is intended.
 FEW = run_with(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 MANY = run_with(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @MANY
 @given(SIDES, SIDES, SIDES, SIDES)
-def test_a_placed_picture_fills_one_way_lies_in_the_middle_and_keeps_its_shape(width, height, across, down):
+def test_a_placed_image_fills_one_side_is_centred_and_keeps_its_aspect_ratio(width, height, across, down):
     place = letterbox.place(width, height, (across, down))
     assert 1 <= place.width <= across and 1 <= place.height <= down
     assert place.width == across or place.height == down
@@ -38,7 +38,7 @@ def test_a_placed_picture_fills_one_way_lies_in_the_middle_and_keeps_its_shape(w
 
 @MANY
 @given(BOXES, BOXES)
-def test_overlap_is_a_share_that_knows_no_order(one, other):
+def test_iou_is_a_share_and_symmetric(one, other):
     overlap = float(box_iou(one, other))
     assert 0 <= overlap <= 1 and overlap == float(box_iou(other, one))
     assert float(box_iou(one, one)) == (1 if boxes.area(one) > 0 else 0)
@@ -46,7 +46,7 @@ def test_overlap_is_a_share_that_knows_no_order(one, other):
 
 @MANY
 @given(BOXES, SIDES, SIDES)
-def test_a_clipped_box_lies_in_the_picture_and_is_as_large_at_most(box, width, height):
+def test_a_clipped_box_is_inside_the_image_and_not_larger(box, width, height):
     clipped = boxes.clip(box, width, height)
     assert (clipped >= 0).all() and clipped[0] <= clipped[2] <= width and clipped[1] <= clipped[3] <= height
     assert boxes.area(clipped) <= boxes.area(box) and (boxes.clip(clipped, width, height) == clipped).all()
@@ -56,7 +56,7 @@ def test_a_clipped_box_lies_in_the_picture_and_is_as_large_at_most(box, width, h
 
 @MANY
 @given(BOXES, st.floats(0, 2))
-def test_a_margin_is_the_same_on_all_sides(box, margin):
+def test_a_margin_is_equal_on_all_sides(box, margin):
     wide = boxes.expand(box, margin)
     gained = np.array([box[0] - wide[0], box[1] - wide[1], wide[2] - box[2], wide[3] - box[3]])
     np.testing.assert_allclose(gained, margin * max(box[2] - box[0], box[3] - box[1]), atol=1e-6)
@@ -67,8 +67,8 @@ HASHES = st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=12)
 
 @FEW
 @given(HASHES, st.integers(0, 16), st.lists(st.integers(0, 63), max_size=20))
-def test_hashes_that_are_near_share_a_group_and_groups_are_held_together_by_near_ones(codes, bits, turned):
-    codes = codes + [codes[0] ^ (1 << place) for place in turned]
+def test_groups_are_the_connected_components_of_near_hashes(codes, bits, flipped):
+    codes = codes + [codes[0] ^ (1 << bit) for bit in flipped]
     numbers = duplicates.groups([f"{code:016x}" for code in codes], bits)
     near = np.array([[(one ^ other).bit_count() <= bits for other in codes] for one in codes])
     same = numbers[:, None] == numbers[None, :]
@@ -82,16 +82,16 @@ PHOTOS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 15)), min_siz
 
 @MANY
 @given(PHOTOS, st.floats(0, 0.45), st.floats(0, 0.45), st.integers(0, 2**31 - 1), st.randoms())
-def test_a_group_never_straddles_two_splits_and_the_order_of_rows_is_nothing(photos, val, test, seed, random):
+def test_a_group_is_in_one_split_and_the_order_of_rows_does_not_matter(photos, val, test, seed, random):
     frame = pd.DataFrame(photos, columns=["label", "group"]).astype(str)
-    chosen = splits.assign(frame, val, test, seed)
-    assert set(chosen) <= {"train", "val", "test"} and chosen.index.equals(frame.index)
-    assert (chosen.groupby(frame["group"]).nunique() == 1).all()
+    assigned = splits.assign(frame, val, test, seed)
+    assert set(assigned) <= {"train", "val", "test"} and assigned.index.equals(frame.index)
+    assert (assigned.groupby(frame["group"]).nunique() == 1).all()
     order = list(range(len(frame)))
     random.shuffle(order)
-    assert splits.assign(frame.iloc[order], val, test, seed).sort_index().equals(chosen)
+    assert splits.assign(frame.iloc[order], val, test, seed).sort_index().equals(assigned)
     if val == test == 0:
-        assert (chosen == "train").all()
+        assert (assigned == "train").all()
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=20)
@@ -99,30 +99,30 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r
 
 @MANY
 @given(st.lists(st.tuples(TEXT, st.floats(allow_nan=False, allow_infinity=False), st.booleans()), max_size=8))
-def test_a_table_comes_back_as_it_was_written(tmp_path, rows):
+def test_a_table_is_read_as_it_was_written(tmp_path, rows):
     frame = pd.DataFrame(rows, columns=["text", "number", "truth"]).astype({"text": "str", "truth": bool})
     tables.write(tmp_path / "t.csv", frame.astype({"number": float}))
-    found = tables.read(tmp_path / "t.csv", {"text": "str", "number": "float", "truth": "bool"})
-    assert found["text"].tolist() == [row[0] for row in rows]
-    assert found["number"].tolist() == [row[1] for row in rows] and found["truth"].tolist() == [row[2] for row in rows]
+    table = tables.read(tmp_path / "t.csv", {"text": "str", "number": "float", "truth": "bool"})
+    assert table["text"].tolist() == [row[0] for row in rows]
+    assert table["number"].tolist() == [row[1] for row in rows] and table["truth"].tolist() == [row[2] for row in rows]
 
 
 @MANY
 @given(st.binary(max_size=200), st.sampled_from(["", ",".join(manifest.COLUMNS) + "\n"]))
-def test_any_bytes_for_a_table_are_a_table_or_refused_by_name(tmp_path, content, head):
+def test_any_bytes_are_a_table_or_an_error_that_names_the_file(tmp_path, content, head):
     path = tmp_path / "manifest.csv"
     path.write_bytes(head.encode() + content)
     try:
-        found = manifest.read(path)
+        table = manifest.read(path)
     except tables.TableError as error:
         assert "manifest.csv" in str(error)
     else:
-        assert list(found.columns) == list(manifest.COLUMNS)
+        assert list(table.columns) == list(manifest.COLUMNS)
 
 
 @MANY
 @given(st.one_of(st.binary(max_size=80), st.text(":-[]{}&*!|>'\"%@`#, \nab1", max_size=60).map(str.encode)))
-def test_any_bytes_for_parameters_are_a_mapping_or_refused_by_name(tmp_path, content):
+def test_any_bytes_are_settings_or_an_error_that_names_the_file(tmp_path, content):
     path = tmp_path / "params.yaml"
     path.write_bytes(content)
     try:
@@ -132,13 +132,13 @@ def test_any_bytes_for_parameters_are_a_mapping_or_refused_by_name(tmp_path, con
 
 
 @pytest.mark.filterwarnings("ignore:::PIL")
-@pytest.mark.parametrize("ending", sorted(WHOLE))
+@pytest.mark.parametrize("ending", sorted(VALID))
 @FEW
 @given(st.data())
-def test_a_damaged_picture_is_a_picture_or_an_image_error(ending, data):
-    content = bytearray(WHOLE[ending])
+def test_a_damaged_image_is_decoded_or_an_image_error(ending, data):
+    content = bytearray(VALID[ending])
     for _ in range(data.draw(st.integers(1, 6))):
-        # Headers decide most, so half of the damage is done there.
+        # Half of the damage is in the header, which decides most.
         reach = data.draw(st.sampled_from([min(80, len(content)), len(content)]))
         content[data.draw(st.integers(0, reach - 1))] = data.draw(st.integers(0, 255))
     cut = data.draw(st.one_of(st.none(), st.integers(0, len(content))))

@@ -1,4 +1,4 @@
-"""What one machine pushed, another pulls, and has nothing left to do: by a folder and by a server that speaks S3."""
+"""One machine pushes, another pulls and has nothing to do: with a folder and with an S3 server as the remote."""
 
 import socket
 import subprocess
@@ -15,7 +15,7 @@ PIPELINE = "stages: {copy: {cmd: cp -r photos out, deps: [photos], outs: [out]}}
 
 @pytest.fixture
 def project(tmp_path):
-    """A repository with photos that DVC tracks and one stage, which has run."""
+    """A repository with photos tracked by DVC and one stage that has run."""
     folder = tmp_path / "first"
     (folder / "photos").mkdir(parents=True)
     for number in range(3):
@@ -30,7 +30,7 @@ def project(tmp_path):
 
 @pytest.fixture
 def s3(tmp_path, monkeypatch):
-    """The address of a bucket, and of the server that has it."""
+    """The address of a bucket, and that of its server."""
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
     with socket.socket() as free:
@@ -48,12 +48,12 @@ def s3(tmp_path, monkeypatch):
     server.wait()
 
 
-def test_by_a_folder(project, tmp_path):
+def test_a_folder_as_remote(project, tmp_path):
     add_remote(project, str(tmp_path / "store"))
     check_on_another_machine(project, tmp_path / "second")
 
 
-def test_by_a_server_that_speaks_s3(project, tmp_path, s3):
+def test_s3_as_remote(project, tmp_path, s3):
     add_remote(project, *s3)
     check_on_another_machine(project, tmp_path / "second")
     assert not (tmp_path / "store").exists()

@@ -1,4 +1,4 @@
-"""The same bits on many CPUs: kernels are restricted before the libraries are imported, and the libraries obey."""
+"""The same bits on many CPUs: kernels are restricted before the libraries are imported."""
 
 import os
 import subprocess
@@ -12,9 +12,9 @@ from stages.core import system
 
 ROOT = Path(__file__).resolve().parents[1]
 NARROW, WIDE = "fpu avx2 fma", "fpu avx2 fma avx512f avx512_bf16"
-# Photos of the sample that differ in a few pixels' last bits between kernels for AVX2 and for AVX-512; the hashes were
-# taken on a CPU that has none of the latter.
-DRAW = """
+# Photos of the sample whose last bits differ between kernels for AVX2 and for AVX-512; the hashes are of a CPU without
+# AVX-512.
+RENDER = """
 import hashlib
 from pathlib import Path
 from stages.core import settings as reader
@@ -25,11 +25,11 @@ for name in ("compact", "coupe"):
     number = {"compact": 14, "coupe": 26}[name]
     print(hashlib.md5(sample.make(sample.RenderTask(name, number, None), settings).photo).hexdigest())
 """
-DRAWN = ["b6634cb4a94b73a3a6645a38df7b641a", "8b37cf22522ea4ed4240389a35b67c97"]
+HASHES = ["b6634cb4a94b73a3a6645a38df7b641a", "8b37cf22522ea4ed4240389a35b67c97"]
 
 
 def run_python(code, folder=None, *arguments, **variables):
-    """What a new interpreter prints in `folder`, with these variables and none that restrict kernels."""
+    """The output of a new interpreter in `folder`, with these variables and none that restrict kernels."""
     restricting = stages.kernel_variables(WIDE, stages.BITS)
     kept = {name: value for name, value in os.environ.items() if name not in restricting}
     done = subprocess.run(
@@ -43,7 +43,7 @@ def run_python(code, folder=None, *arguments, **variables):
     return done.stdout.split()
 
 
-def test_a_wide_cpu_is_restricted_to_avx2_and_a_narrow_one_to_nothing_that_it_lacks():
+def test_a_cpu_with_avx512_is_restricted_to_avx2():
     wide, narrow = stages.kernel_variables(WIDE, stages.BITS), stages.kernel_variables(NARROW, stages.BITS)
     assert wide["ONEDNN_MAX_CPU_ISA"] == narrow["ONEDNN_MAX_CPU_ISA"] == "AVX2"
     assert "X86_V4" in wide["NPY_DISABLE_CPU_FEATURES"] and "NPY_DISABLE_CPU_FEATURES" not in narrow
@@ -55,7 +55,7 @@ def test_other_cpus_are_not_restricted(flags):
     assert not stages.kernel_variables(flags, stages.BITS) and not stages.kernel_variables(flags, stages.METRICS)
 
 
-def test_metrics_leaves_every_kernel_to_its_library():
+def test_metrics_restricts_no_kernel():
     assert set(stages.kernel_variables(WIDE, stages.METRICS)) == {"TF_ENABLE_ONEDNN_OPTS"}
 
 
@@ -70,12 +70,12 @@ RESTRICTED = "AVX2" if "avx2" in system.this_cpu()["features"] else "None"
         ("runtime: {reproducibility: bits}\n", ["bits", RESTRICTED]),
         ("runtime: {reproducibility: metric}\n", ["bits", RESTRICTED]),
         ("train: {}\n", ["bits", RESTRICTED]),
-        ("- no mapping\n", ["bits", RESTRICTED]),
+        ("- a list\n", ["bits", RESTRICTED]),
         ("runtime: {reproducibility\n", ["bits", RESTRICTED]),
         (None, ["bits", RESTRICTED]),
     ],
 )
-def test_the_settings_decide_before_any_library_is_imported(tmp_path, text, expected):
+def test_the_settings_are_read_before_any_library_is_imported(tmp_path, text, expected):
     if text is not None:
         (tmp_path / "params.yaml").write_text(text)
     assert run_python(PRINT, tmp_path) == expected
@@ -89,11 +89,11 @@ def test_the_settings_are_those_of_the_command_line(tmp_path):
     assert run_python(PRINT, None, "--model", "lite0") == ["bits", RESTRICTED]
 
 
-def test_variables_of_the_user_stay():
+def test_variables_of_the_user_are_kept():
     code = "import os, stages; print(os.environ.get('OPENBLAS_CORETYPE'), os.environ.get('ONEDNN_MAX_CPU_ISA'))"
     assert run_python(code, OPENBLAS_CORETYPE="Zen") == ["Zen", RESTRICTED]
 
 
 @pytest.mark.skipif("avx2" not in system.this_cpu()["features"], reason="this CPU has no AVX2")
-def test_the_photos_of_the_sample_have_the_bytes_that_another_cpu_gave_them():
-    assert run_python(DRAW) == DRAWN
+def test_photos_of_the_sample_have_the_bytes_of_another_cpu():
+    assert run_python(RENDER) == HASHES

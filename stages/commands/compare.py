@@ -6,6 +6,7 @@ difference could be chance.
 
 import argparse
 import io
+from contextlib import closing
 from dataclasses import dataclass
 
 import dvc.api
@@ -54,10 +55,10 @@ def read_table(files: dvc.api.DVCFileSystem, path: str) -> pd.DataFrame:
 
 def test_outcomes(revision: str, predictions: str) -> pd.DataFrame:
     """The test photos of one revision by image id: `group`, whether the prediction is `right`, and its `log_loss`."""
-    files = dvc.api.DVCFileSystem(rev=None if revision == WORKSPACE else revision)
-    photos = read_table(files, "data/model_inputs.csv")
+    with closing(dvc.api.DVCFileSystem(rev=None if revision == WORKSPACE else revision)) as files:
+        photos, probabilities = read_table(files, "data/model_inputs.csv"), read_table(files, predictions)
     photos = photos[(photos["split"] == "test") & (photos["status"] == "ok")].set_index("image_id")
-    probabilities = read_table(files, predictions).set_index("image_id").astype(float)
+    probabilities = probabilities.set_index("image_id").astype(float)
     probabilities = probabilities.reindex(photos.index)
     labels = probabilities.columns.get_indexer(pd.Index(photos["label"]))
     return pd.DataFrame(

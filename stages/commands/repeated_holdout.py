@@ -9,6 +9,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Hashable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,10 +41,10 @@ class SplitPredictions(NamedTuple):
 
 def fetch(revision: str, folder: Path) -> Path:
     """Copy the inputs of `predict_split`, from one revision or experiment, into `folder`; return the folder."""
-    files = dvc.api.DVCFileSystem(rev=revision)
-    for path in _INPUTS:
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        files.get(path, str(folder / path), recursive=True)
+    with closing(dvc.api.DVCFileSystem(rev=revision)) as files:
+        for path in _INPUTS:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            files.get(path, str(folder / path), recursive=True)
     return folder
 
 

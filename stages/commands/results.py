@@ -34,10 +34,10 @@ def table_row(name: str, scores: dict[str, Any], weight: float | None) -> dict[s
 
 def table(folder: Path) -> pd.DataFrame:
     """The results in the metrics folder `folder`: a row per model, the best one calibrated, equal weights, ensemble."""
-    ensemble = read(folder / "ensemble.json")
+    ensemble = read(folder / "ensemble" / "details.json")
     rows = []
     for name, weight in ensemble["weights"].items():
-        scores, probe = (read(folder / stage / f"{name}.json") for stage in ("evaluate", "probe"))
+        scores, probe = read(folder / "evaluate" / name / "details.json"), read(folder / "probe" / f"{name}.json")
         rows.append(table_row(name, scores | {"probe": probe["val"]}, weight))
     if "best_single" in ensemble:
         best = ensemble["best_single"]
@@ -53,7 +53,8 @@ def gain_line(ensemble: dict[str, Any]) -> str:
         return ""
     gain, name = ensemble["gain"], ensemble["best_single"]["name"]
     return (
-        f"ensemble minus {name}: log loss {gain['log_loss']:+.3f} ({gain['low']:+.3f} to {gain['high']:+.3f}), "
+        f"ensemble minus {name}: log loss {gain['log_loss']:+.3f} ({gain['log_loss_low']:+.3f} to "
+        f"{gain['log_loss_high']:+.3f}), "
         f"accuracy {100 * gain['accuracy']:+.1f} points ({100 * gain['accuracy_low']:+.1f} to "
         f"{100 * gain['accuracy_high']:+.1f}), paired, 95 %\n"
     )
@@ -61,10 +62,10 @@ def gain_line(ensemble: dict[str, Any]) -> str:
 
 def audit_lines(audit: dict[str, Any]) -> str:
     """A line for each flagged model, the likely causes, and how many photos to check."""
-    flagged = flags.from_metrics(audit["flags"])
+    flagged = flags.from_json(audit["flags"])
     lines = [f"flagged: {flags.sentence(flag)}" for flag in flagged]
     lines += [f"likely causes: {'; '.join(flags.LIKELY_CAUSES)}"] * bool(flagged)
-    lines.append(f"to check: {audit['label_error']} label issues, {audit['outlier']} outliers")
+    lines.append(f"to check: {audit['label_issue']} label issues, {audit['outlier']} outliers")
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -79,8 +80,8 @@ def main() -> None:
     parser.add_argument("--metrics", type=Path, default=Path("metrics"), help="folder of the metrics; default: metrics")
     arguments = parser.parse_args()
     print(table(arguments.metrics).to_string(index=False))
-    print(gain_line(read(arguments.metrics / "ensemble.json")), end="")
-    print(audit_lines(read(arguments.metrics / "audit.json")), end="")
+    print(gain_line(read(arguments.metrics / "ensemble" / "details.json")), end="")
+    print(audit_lines(read(arguments.metrics / "audit" / "details.json")), end="")
     print(f"report: {arguments.metrics / 'report' / 'index.html'}")
 
 

@@ -105,8 +105,8 @@ def threshold_tables(photos: pd.DataFrame, found: pd.DataFrame, rule: CropSettin
 def count(table: pd.DataFrame, photos: pd.DataFrame) -> dict[str, object]:
     """Counts for metrics: crops, and reasons in all, by class and by split.
 
-    `overrejected_classes` names the classes of which the rule rejects more than of the others, beyond what chance explains, with
-    the probability of so many by chance (Fisher's exact test, one-sided, times the number of classes).
+    `overrejected_classes` names the classes that the rule rejects more often than the others beyond chance, with the
+    probability of so many rejections by chance (Fisher's exact test, one-sided, times the number of classes).
     """
     tried = table[photos["status"].to_numpy() == "ok"].join(photos[["label", "split"]])
     by_class = {str(name): _reasons(rows) for name, rows in tried.groupby("label")}

@@ -87,7 +87,7 @@ def all_mask_ious(both: pd.DataFrame, sources: MaskSources, margin: float) -> di
 
 
 def compared(scores: dict[str, Any]) -> dict[str, float]:
-    """The figures of `scores` that DVC compares between experiments: recall at IoU 0.5 and the mean IoU of the masks."""
+    """The figures of `scores` that DVC compares between experiments: box recall at IoU 0.5, mean IoU of the masks."""
     figures = {"recall_50": scores["detector"].get("recall_at_50"), "mask_iou": scores["mask"].get("mean_iou")}
     return {name: value for name, value in figures.items() if value is not None}
 
@@ -102,8 +102,8 @@ def main() -> None:
     arguments = parser.parse_args()
     rule = settings.read(arguments.params, "crop", SelectionSettings, subset=True)
     both = pair_boxes(crops.read(arguments.boxes), tables.read(arguments.truth, TRUTH_COLUMNS))
-    names = settings.load(arguments.params)["segmenters"]
-    maps = {name: Archive(arguments.maps / f"{name}.zip") for name in names}
+    segmenters = settings.load(arguments.params)["mask"]["weights"]  # checked by the stage `mask`
+    maps = {name: Archive(arguments.maps / f"{name}.zip") for name in segmenters}
     ious = all_mask_ious(both, MaskSources(Archive(arguments.masks), arguments.true_masks, maps), rule.margin)
     true_boxes = both[[f"true_{name}" for name in CORNERS]].to_numpy()
     box_ious = detection_metrics.box_ious(both[CORNERS].to_numpy(), true_boxes)

@@ -1,6 +1,6 @@
-"""From the folder of photos to what the models see, with names and formats as people and cameras give them.
+"""The stages from ingest to resize, and the same for prediction, on file names and formats as users have them.
 
-The networks are played by functions: what is tested is that every file keeps its own row and its own picture.
+Functions replace the networks: the tests check that every file has its own row and its own image.
 """
 
 import io
@@ -22,8 +22,7 @@ from stages.ingest import __main__ as ingest_stage
 from stages.mask import __main__ as mask_stage
 from stages.networks import runtime
 from stages.resize import __main__ as resize_stage
-from stages.schemas import class_list, manifest
-from stages.schemas import model_inputs as letterbox_table
+from stages.schemas import class_list, manifest, model_inputs
 from stages.segment import __main__ as segment_stage
 from tests import archives, hostile
 
@@ -39,28 +38,28 @@ KINDS = {"webp": "WEBP", "gif": "GIF", "tif": "TIFF", "png": "PNG", "avif": "AVI
 
 
 def colour(number):
-    """A colour of its own for each file."""
+    """A different colour for each file."""
     return (40 + 15 * number, 250 - 15 * number, 40 + 90 * (number % 3))
 
 
 def draw(path, number):
-    """A photo whose middle, where the car will be found, has its own colour, before a background of its own."""
+    """Write a photo with its own colour in the middle, where the car is detected, and its own background."""
     pattern = np.random.default_rng(number).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-    picture = letterbox.resize(pattern, 160, 120)
-    picture[30:90, 40:120] = colour(number)
+    image = letterbox.resize(pattern, 160, 120)
+    image[30:90, 40:120] = colour(number)
     stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, KINDS.get(path.name.rsplit(".")[-1], "JPEG"))
+    Image.fromarray(image).save(stream, KINDS.get(path.name.rsplit(".")[-1], "JPEG"))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(stream.getvalue())
 
 
-def play(_, outputs, *__):
-    """The function that plays a network with these outputs: a detector has two, a segmenter one."""
+def fake_network(_, outputs, *__):
+    """The function for a network with these outputs: a detector has two, a segmenter one."""
     return detector if len(outputs) == 2 else segmenter
 
 
 def detector(batch):
-    """A car in the middle half of every photo: 160 x 120 lies at rows 64..448 of 512 x 512."""
+    """Detect a car in the middle half of every photo: 160 x 120 is at rows 64..448 of 512 x 512."""
     heat, extents = np.zeros((len(batch), 128, 128, 80), np.float32), np.zeros((len(batch), 128, 128, 4), np.float32)
     heat[:, 64, 64, 2] = 0.9
     extents[:, 64, 64] = (128, 96, 128, 96)
@@ -68,15 +67,15 @@ def detector(batch):
 
 
 def segmenter(batch):
-    """All of the crop but its left quarter."""
+    """Segment all of the crop but its left quarter."""
     maps = np.ones((len(batch), 1, 320, 320), np.float32)
     maps[..., :80] = 0
     return [maps]
 
 
 @pytest.fixture
-def half(tmp_path, run, monkeypatch):
-    """A function that runs the picture half over the photos below `tmp_path`/"my photos"."""
+def preprocess(tmp_path, run, monkeypatch):
+    """A function that runs the stages from ingest to resize on the photos below `tmp_path`/"my photos"."""
 
     def call(**changes):
         content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
@@ -97,9 +96,9 @@ def half(tmp_path, run, monkeypatch):
             classes=out / "classes.txt",
             class_counts=out / "c.csv",
         )
-        monkeypatch.setattr(runtime, "load", play)
+        monkeypatch.setattr(runtime, "load", fake_network)
         for name in ("centernet_mobilenetv3.onnx", "u2netp.onnx"):
-            (out / name).write_bytes(b"played")
+            (out / name).write_bytes(b"network")
         run(detect_stage, **common, manifest=out / "manifest.csv", networks=out, cache=out / "cache" / "d",
             source=source, detections=out / "d.csv")  # fmt: skip
         run(crop_stage, **common, **compared, manifest=out / "manifest.csv", detections=out / "d.csv", source=source,
@@ -115,13 +114,13 @@ def half(tmp_path, run, monkeypatch):
     return call
 
 
-def test_every_name_and_format_comes_through_as_itself(tmp_path, half):
+def test_every_name_and_format_is_processed_as_itself(tmp_path, preprocess):
     for number, name in enumerate(NAMES):
         draw(tmp_path / "my photos" / name, number)
     if sum(path.is_file() for path in (tmp_path / "my photos").rglob("*")) != len(NAMES):
-        pytest.skip("this file system takes names that differ in case or in Unicode form alone for one")
-    out = half()
-    rows = letterbox_table.read(out / "model_inputs.csv").set_index("path")
+        pytest.skip("this file system does not distinguish names by case or Unicode form")
+    out = preprocess()
+    rows = model_inputs.read(out / "model_inputs.csv").set_index("path")
     assert sorted(rows.index) == sorted(NAMES) and (rows["status"] == "ok").all() and rows["file"].is_unique
     assert rows["label"].to_dict() == {name: name.split("/")[0] for name in NAMES}
     assert class_list.read_classes(out / "classes.txt") == ["Van", "van"]
@@ -132,8 +131,8 @@ def test_every_name_and_format_comes_through_as_itself(tmp_path, half):
 
 
 @pytest.mark.parametrize("orientation", [1, 6, 8])
-def test_a_large_turned_photo_gives_the_crop_of_its_small_upright_copy(tmp_path, half, corners, orientation):
-    """3201 x 2399 is halved or quartered on the way; every stage must mean the same pixels by a box."""
+def test_a_large_rotated_photo_has_the_crop_of_its_small_upright_copy(tmp_path, preprocess, corners, orientation):
+    """3201 x 2399 pixels are decoded at a half or a quarter; a box must be the same pixels for every stage."""
     upright = corners(3201, 2399)
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -141,54 +140,50 @@ def test_a_large_turned_photo_gives_the_crop_of_its_small_upright_copy(tmp_path,
     folder = tmp_path / "my photos"
     for label in ("a", "b"):
         (folder / label).mkdir(parents=True)
-        picture = Image.fromarray(np.ascontiguousarray(stored if label == "a" else stored[::-1]))
-        picture.save(folder / label / "large.jpg", exif=exif, quality=92)
-    out = half(crop={"max_side": 400, "margin": 0.0}, resize={"background": "remove", "width": 224, "height": 224})
+        image = Image.fromarray(np.ascontiguousarray(stored if label == "a" else stored[::-1]))
+        image.save(folder / label / "large.jpg", exif=exif, quality=92)
+    out = preprocess(
+        crop={"max_side": 400, "margin": 0.0}, resize={"background": "remove", "width": 224, "height": 224}
+    )
     rows = manifest.read(out / "manifest.csv").set_index("path")
     assert rows.loc["a/large.jpg", ["width", "height"]].tolist() == [3201, 2399]
     box = pd.read_csv(out / "boxes.csv").set_index("path").loc["a/large.jpg", ["x_min", "y_min", "x_max", "y_max"]]
     np.testing.assert_allclose(box.astype(float), [800.25, 599.75, 2400.75, 1799.25], atol=2)
     name = rows.loc["a/large.jpg", "image_id"]
-    found = archives.picture(out / "crops.zip", f"{name}.jpg").astype(int)
+    crop = archives.picture(out / "crops.zip", f"{name}.jpg").astype(int)
     alpha = archives.mask(out / "masks.zip", f"{name}.png")
-    assert (
-        found.shape == (300, 400, 3)
-        and alpha.shape == (300, 400)
-        and (alpha[:, :98] == 0).all()
-        and (alpha[:, 102:] == 255).all()
-    )
+    assert crop.shape == (300, 400, 3) and alpha.shape == (300, 400)
+    assert (alpha[:, :98] == 0).all() and (alpha[:, 102:] == 255).all()
     expected = corners(400, 300)
-    for place in (np.s_[:147, :197], np.s_[:147, 203:], np.s_[153:, :197], np.s_[153:, 203:]):
-        np.testing.assert_allclose(found[place], expected[place], atol=12)
+    for part in (np.s_[:147, :197], np.s_[:147, 203:], np.s_[153:, :197], np.s_[153:, 203:]):
+        np.testing.assert_allclose(crop[part], expected[part], atol=12)
     padded = archives.picture(out / "model_inputs.zip", f"{name}.png").astype(int)
-    assert padded[112, 40].tolist() == [127, 127, 127]  # the quarter that is no car, at 224 / 400
+    assert padded[112, 40].tolist() == [127, 127, 127]  # the quarter that is not the car, at 224 / 400
     np.testing.assert_allclose(
         padded[[40, 40, 180, 180], [90, 218, 90, 218]], expected[[0, 0, -1, -1], [0, -1, 0, -1]], atol=8
     )
-    # What names new photos goes the same way, to the last pixel.
-    prepare = inference_pipeline.Preprocessor(
-        inference_pipeline.PreprocessingSettings.read(tmp_path / "params.yaml"), out
-    )
-    ((_, (picture, note)),) = prepare.all([folder / "a" / "large.jpg"])
-    np.testing.assert_array_equal(picture, padded)
+    # Prediction has the same model input, to the last pixel.
+    settings = inference_pipeline.PreprocessingSettings.read(tmp_path / "params.yaml")
+    ((_, (image, note)),) = inference_pipeline.Preprocessor(settings, out).run([folder / "a" / "large.jpg"])
+    np.testing.assert_array_equal(image, padded)
     assert note == ""
 
 
 @pytest.mark.filterwarnings("ignore:::PIL")
-def test_hostile_files_disturb_no_other_on_the_way_through_all_stages(tmp_path, half):
+def test_hostile_files_do_not_change_the_results_of_others(tmp_path, preprocess):
     folder = tmp_path / "my photos"
     for number in range(8):
         draw(folder / "ab"[number % 2] / f"good_{number}.jpg", number)
-    alone = letterbox_table.read(half() / "model_inputs.csv").set_index("path")
+    alone = model_inputs.read(preprocess() / "model_inputs.csv").set_index("path")
     before = archives.take(tmp_path / "out" / "model_inputs.zip")
     allowed = hostile.make(folder / "a", tmp_path / "outside")
-    out = half()
-    rows = letterbox_table.read(out / "model_inputs.csv").set_index("path")
+    out = preprocess()
+    rows = model_inputs.read(out / "model_inputs.csv").set_index("path")
     assert len(rows) == len(allowed) + 8 and alone.index.isin(rows.index).all()
     columns = ["image_id", "label", "status", "reason", "file"]
     pd.testing.assert_frame_equal(rows.loc[alone.index, columns], alone[columns])
-    found = archives.take(out / "model_inputs.zip")
-    assert sorted(before) == sorted(alone["file"]) and {name: found[name] for name in before} == before
+    written = archives.take(out / "model_inputs.zip")
+    assert sorted(before) == sorted(alone["file"]) and {name: written[name] for name in before} == before
     usable = rows[rows["status"] == "ok"]
-    assert len(usable) > 50 and sorted(found) == sorted(usable["file"])
+    assert len(usable) > 50 and sorted(written) == sorted(usable["file"])
     assert (rows.loc[rows["status"] == "failed", "reason"] != "").all()

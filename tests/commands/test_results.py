@@ -12,12 +12,12 @@ SCORES = {"n": 8, "accuracy": 0.75, "accuracy_low": 0.5, "accuracy_high": 0.875,
 def metrics(tmp_path):
     """The metrics of two models, the second flagged; the first has no test photos."""
     for name, test in (("a", {"n": 0}), ("b", SCORES)):
-        atomic.write_json(tmp_path / "evaluate" / f"{name}.json", {"val": SCORES, "test": test})
+        atomic.write_json(tmp_path / "evaluate" / name / "details.json", {"val": SCORES, "test": test})
         atomic.write_json(tmp_path / "probe" / f"{name}.json", {"val": {"n": 8, "accuracy": 0.5}, "test": {"n": 0}})
     ensemble = {"weights": {"a": 0.25, "b": 0.75}, "test": SCORES, "equal_weights": SCORES}
-    atomic.write_json(tmp_path / "ensemble.json", ensemble)
-    flagged = {"b": {"head_kept": {"before": 1.0, "least": 1.25}}}
-    atomic.write_json(tmp_path / "audit.json", {"flags": flagged, "label_error": 3, "outlier": 2})
+    atomic.write_json(tmp_path / "ensemble" / "details.json", ensemble)
+    flagged = {"b": {"no_gain_over_head": {"before": 1.0, "least": 1.25}}}
+    atomic.write_json(tmp_path / "audit" / "details.json", {"flags": flagged, "label_issue": 3, "outlier": 2})
     return tmp_path
 
 
@@ -39,6 +39,6 @@ def test_flags_and_photos_to_check_follow_the_table(metrics, run, capsys):
     assert lines[5].startswith("flagged: b ") and lines[6].startswith("likely causes: ")
     assert lines[7] == "to check: 3 label issues, 2 outliers"
     assert lines[8] == f"report: {metrics}/report/index.html"
-    atomic.write_json(metrics / "audit.json", {"flags": {}, "label_error": 0, "outlier": 0})
+    atomic.write_json(metrics / "audit" / "details.json", {"flags": {}, "label_issue": 0, "outlier": 0})
     run(results, metrics=metrics)
     assert "flagged" not in capsys.readouterr().out

@@ -23,21 +23,21 @@ SETTINGS = IngestSettings(
 )
 
 
-def picture(seed, width=40, height=30):
-    """A smooth random picture; those of different seeds are no near-duplicates."""
+def image(seed, width=40, height=30):
+    """A smooth random image; those of different seeds are no near-duplicates."""
     small = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
     return letterbox.resize(small, width, height)
 
 
 @pytest.fixture
 def source(tmp_path):
-    """A function that makes a folder of photos: class name to number of photos."""
+    """A function that writes a folder of photos, given the number of photos of each class."""
 
     def make(**counts):
         root = tmp_path / "photos"
         root.mkdir()
         for seed, (name, number) in enumerate((n, i) for n, count in counts.items() for i in range(count)):
-            archives.write(root / name / f"{number:02d}.png", picture(seed))
+            archives.write(root / name / f"{number:02d}.png", image(seed))
         return root
 
     return make
@@ -45,7 +45,7 @@ def source(tmp_path):
 
 @pytest.fixture
 def stage(tmp_path, run):
-    """A function that runs the stage on a source; the manifest, the classes and the metrics."""
+    """A function that runs the stage on a source and returns the manifest, the classes and the counts."""
 
     def call(source, **changes):
         keys = {"seed": 1, "val_share": 0.2, "test_share": 0.2, "near_duplicate_bits": 3, "min_photos_per_class": 3}
@@ -59,13 +59,13 @@ def stage(tmp_path, run):
     return call
 
 
-def test_every_file_has_one_row_with_what_it_is(source, stage, capsys):
+def test_every_file_has_one_row_with_status_and_reason(source, stage, capsys):
     root = source(nan=10, **{"None": 10, "a,b": 10, "Лада 'X' \"y\"": 10})
     (root / "nan" / "empty.jpg").write_bytes(b"")
-    (root / "nan" / "text.jpg").write_text("no picture")
-    whole = images.encode(picture(99), ".jpg")
+    (root / "nan" / "text.jpg").write_text("no image")
+    whole = images.encode(image(99), ".jpg")
     (root / "nan" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
-    (root / "stray.png").write_bytes(images.encode(picture(98), ".png"))
+    (root / "stray.png").write_bytes(images.encode(image(98), ".png"))
     (root / ".DS_Store").write_bytes(b"hidden")
     (root / "nan" / "._01.png").write_bytes(b"hidden")
     before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
@@ -87,7 +87,7 @@ def test_every_file_has_one_row_with_what_it_is(source, stage, capsys):
     assert "ingest: 44 files, 40 usable, 4 unusable" in capsys.readouterr().out
 
 
-def test_the_class_list_is_read_back_by_the_learning_half(source, stage, tmp_path):
+def test_the_class_list_can_be_read_back(source, stage, tmp_path):
     stage(source(nan=3, **{"None": 3, "a,b": 3, " x ": 3}))
     assert class_list.read_classes(tmp_path / "out" / "classes.txt") == [" x ", "None", "a,b", "nan"]
 
@@ -115,16 +115,16 @@ def test_near_duplicates_share_a_group_and_a_split_across_classes(source, stage)
 
 def test_a_photo_and_its_enlarged_copy_share_a_group_and_keep_their_sizes(source, stage):
     root = source(a=3, b=3)
-    archives.write(root / "a" / "large.jpg", picture(50, 1400, 1050))
-    archives.write(root / "b" / "twice.jpg", letterbox.resize(picture(50, 1400, 1050), 2800, 2100))
-    archives.write(root / "b" / "eight.jpg", letterbox.resize(picture(50, 1400, 1050), 11200, 8400))
+    archives.write(root / "a" / "large.jpg", image(50, 1400, 1050))
+    archives.write(root / "b" / "twice.jpg", letterbox.resize(image(50, 1400, 1050), 2800, 2100))
+    archives.write(root / "b" / "eight.jpg", letterbox.resize(image(50, 1400, 1050), 11200, 8400))
     rows, *_ = stage(root)
-    found = rows.set_index("path").loc[["a/large.jpg", "b/twice.jpg", "b/eight.jpg"]]
-    assert found["group"].nunique() == 1 and rows["group"].nunique() == 7
-    assert found[["width", "height"]].values.tolist() == [[1400, 1050], [2800, 2100], [11200, 8400]]
+    photos = rows.set_index("path").loc[["a/large.jpg", "b/twice.jpg", "b/eight.jpg"]]
+    assert photos["group"].nunique() == 1 and rows["group"].nunique() == 7
+    assert photos[["width", "height"]].values.tolist() == [[1400, 1050], [2800, 2100], [11200, 8400]]
 
 
-def looked(*rows):
+def inspected(*rows):
     return pd.DataFrame(rows, columns=["path", "label", "image_id", "reason"])
 
 
@@ -141,27 +141,27 @@ def looked(*rows):
         ([("a/1", "a", "x", ""), ("b/1", "None", "y", "")], ["", ""]),
     ],
 )
-def test_equal_bytes_by_hand(files, expected):
-    frame = looked(*files)
+def test_status_and_reason_of_equal_bytes(files, expected):
+    frame = inspected(*files)
     before = frame.copy()
-    judged = manifest_rows.assign_status(frame).sort_index()
-    assert judged["reason"].tolist() == expected
+    rows = manifest_rows.assign_status(frame).sort_index()
+    assert rows["reason"].tolist() == expected
     status = ["ok" if not r else "failed" if r in ("missing", "truncated") else "rejected" for r in expected]
-    assert judged["status"].tolist() == status
+    assert rows["status"].tolist() == status
     pd.testing.assert_frame_equal(frame, before)
 
 
-def test_with_too_few_photos_of_every_class_all_train(source, stage):
+def test_with_too_few_photos_of_every_class_all_are_in_train(source, stage):
     rows, _, metrics = stage(source(a=2, b=1))
     assert rows["split"].tolist() == ["train"] * 3 and metrics["split"] == {"train": 3}
 
 
-def test_too_few_of_some_classes_are_refused_by_name(source, stage):
+def test_too_few_photos_of_some_classes_are_an_error_that_names_them(source, stage):
     with pytest.raises(IngestError, match=r"at least 3 usable photos.*2 of `few`, 1 of `one`.*min_photos_per_class"):
         stage(source(many=3, few=2, one=1))
 
 
-def test_a_class_of_broken_photos_alone_is_refused_by_name(source, stage):
+def test_a_class_without_usable_photos_is_an_error_that_names_it(source, stage):
     root = source(a=5, b=5)
     (root / "notes").mkdir()
     (root / "notes" / "readme.txt").write_text("hello")
@@ -170,12 +170,12 @@ def test_a_class_of_broken_photos_alone_is_refused_by_name(source, stage):
 
 
 @pytest.mark.parametrize("counts", [{"a": 5}, {}])
-def test_less_than_two_classes_are_refused(source, stage, counts):
+def test_fewer_than_two_classes_are_an_error(source, stage, counts):
     with pytest.raises(IngestError, match="photos"):
         stage(source(**counts))
 
 
-def test_a_source_of_broken_photos_alone_is_refused(source, stage):
+def test_a_source_without_usable_photos_is_an_error(source, stage):
     root = source()
     for name in ("a", "b"):
         (root / name).mkdir()
@@ -184,83 +184,82 @@ def test_a_source_of_broken_photos_alone_is_refused(source, stage):
         stage(root)
 
 
-def test_a_source_that_is_not_there_is_refused(stage, tmp_path):
+def test_a_missing_source_is_an_error(stage, tmp_path):
     with pytest.raises(IngestError, match="nowhere"):
         stage(tmp_path / "nowhere")
     with pytest.raises(TableError, match=r"nowhere\.csv"):
         stage(tmp_path / "nowhere.csv")
 
 
-def test_a_csv_names_photos_beside_it_and_the_missing_one_keeps_its_row(source, stage):
+def test_a_csv_lists_photos_beside_it_and_a_missing_one_has_a_row(source, stage):
     root = source(a=3, b=3)
     names = [f"{label}/{i:02d}.png" for label in "ab" for i in range(3)]
-    rows = [f"{name},{'None' if name[0] == 'a' else 'x'}" for name in names]
-    (root / "list.csv").write_text("\n".join(["path,label", *rows, "a/none.png,None", "b,x"]) + "\n")
-    found, classes, metrics = stage(root / "list.csv")
-    assert len(found) == 8 and classes == ["None", "x"] and metrics["reason"] == {"missing": 1, "not_a_file": 1}
-    assert found.loc[found["reason"] != "", "image_id"].tolist() == ["", ""]
+    lines = [f"{name},{'None' if name[0] == 'a' else 'x'}" for name in names]
+    (root / "list.csv").write_text("\n".join(["path,label", *lines, "a/none.png,None", "b,x"]) + "\n")
+    rows, classes, metrics = stage(root / "list.csv")
+    assert len(rows) == 8 and classes == ["None", "x"] and metrics["reason"] == {"missing": 1, "not_a_file": 1}
+    assert rows.loc[rows["reason"] != "", "image_id"].tolist() == ["", ""]
 
 
 @pytest.mark.parametrize("text", ["path,label\n", "path,label\na.png,x\na.png,y\n", "file,label\na.png,x\n", ""])
-def test_a_csv_without_photos_with_one_twice_or_of_other_columns_is_refused(tmp_path, text):
+def test_a_csv_without_photos_with_duplicates_or_other_columns_is_an_error(tmp_path, text):
     (tmp_path / "list.csv").write_text(text)
     with pytest.raises((IngestError, TableError), match=r"list\.csv"):
         listing.list_files(tmp_path / "list.csv")
 
 
 @pytest.mark.parametrize("name", ["two\nlines", "carriage\rreturn", "line\u2028separator", "not\udcff text"])
-def test_names_that_no_list_can_hold_are_escaped_with_a_reason_and_disturb_no_other(source, stage, name):
+def test_names_with_control_characters_are_escaped_and_rejected(source, stage, name):
     root = source(a=3, b=3)
-    content = images.encode(picture(70), ".png")
+    content = images.encode(image(70), ".png")
     (root / name).mkdir()
     for path in (root / name / "1.png", root / "a" / f"{name}.png", root / "a" / "è.png"):
         path.write_bytes(content)
-    found, classes, metrics = stage(root)
+    rows, classes, metrics = stage(root)
     assert classes == ["a", "b"] and metrics["reason"] == {"bad_name": 2}
     shown = ascii(name)[1:-1]
-    bad = found[found["reason"] == "bad_name"]
+    bad = rows[rows["reason"] == "bad_name"]
     assert sorted(zip(bad["path"], bad["label"])) == sorted([(f"{shown}/1.png", ""), (f"a/{shown}.png", "a")])
-    assert found.set_index("path").loc["a/è.png", "status"] == "ok"
+    assert rows.set_index("path").loc["a/è.png", "status"] == "ok"
 
 
-def test_paths_that_leave_the_folder_of_the_list_are_not_read(source, stage, tmp_path):
+def test_paths_outside_the_folder_of_the_csv_are_not_read(source, stage, tmp_path):
     root = source(a=3, b=3)
-    archives.write(tmp_path / "elsewhere.png", picture(71))
+    archives.write(tmp_path / "elsewhere.png", image(71))
     names = [f"{label}/{i:02d}.png" for label in "ab" for i in range(3)]
     outside = ["../elsewhere.png", "a/../../elsewhere.png", str(tmp_path / "elsewhere.png")]
     (root / "list.csv").write_text("path,label\n" + "".join(f"{name},{name[0]}\n" for name in names))
     with (root / "list.csv").open("a") as stream:
         stream.writelines(f"{name},a\n" for name in outside)
-    found, _, metrics = stage(root / "list.csv")
-    assert metrics["reason"] == {"outside": 3} and sorted(found.loc[found["reason"] == "outside", "path"]) == sorted(
-        outside
-    )
+    rows, _, metrics = stage(root / "list.csv")
+    assert metrics["reason"] == {"outside": 3}
+    assert sorted(rows.loc[rows["reason"] == "outside", "path"]) == sorted(outside)
 
 
-def test_labels_that_differ_in_case_form_or_spaces_alone_are_told_of(source, stage, capsys):
-    composed, parted = unicodedata.normalize("NFC", "Käfer"), unicodedata.normalize("NFD", "Käfer")
-    stage(source(**{"VW Golf": 3, "vw golf": 3, "vwGolf ": 3, composed: 3, parted: 3, "Van": 3}))
-    told = capsys.readouterr().err
-    assert f"{['VW Golf', 'vw golf', 'vwGolf ']} are classes of their own" in told
-    assert f"{sorted([composed, parted])} are classes" in told and "Van" not in told
+def test_labels_that_differ_only_in_case_form_or_spaces_are_reported(source, stage, capsys):
+    composed, decomposed = unicodedata.normalize("NFC", "Käfer"), unicodedata.normalize("NFD", "Käfer")
+    stage(source(**{"VW Golf": 3, "vw golf": 3, "vwGolf ": 3, composed: 3, decomposed: 3, "Van": 3}))
+    error = capsys.readouterr().err
+    assert f"{['VW Golf', 'vw golf', 'vwGolf ']} are separate classes" in error
+    assert f"{sorted([composed, decomposed])} are separate classes" in error and "Van" not in error
 
 
-def test_what_is_no_file_is_a_row_with_its_reason_and_is_never_waited_for(source, stage):
+def test_pipes_and_links_have_a_row_with_a_reason_and_do_not_block(source, stage):
     root = source(a=4, b=3)
     os.mkfifo(root / "a" / "pipe.jpg")
     (root / "a" / "loop").symlink_to(root)
     (root / "a" / "itself.jpg").symlink_to(root / "a" / "itself.jpg")
     (root / "a" / "gone.jpg").symlink_to("nowhere.jpg")
     (root / "b" / "linked.png").symlink_to(root / "a" / "00.png")
-    found, *_ = stage(root)
-    reasons = found.set_index("path")["reason"].loc[lambda reason: reason != ""].to_dict()
+    rows, *_ = stage(root)
+    reasons = rows.set_index("path")["reason"].loc[lambda reason: reason != ""].to_dict()
     assert reasons == {
         "a/pipe.jpg": "not_a_file", "a/loop": "not_a_file", "a/itself.jpg": "unreadable", "a/gone.jpg": "missing",
         "a/00.png": "conflicting_labels", "b/linked.png": "conflicting_labels",
     }  # fmt: skip
 
 
-def test_a_file_that_the_system_does_not_open_is_unreadable(source, stage, monkeypatch):
+def test_a_file_without_permission_is_unreadable(source, stage, monkeypatch):
     root, read_bytes = source(a=3, b=3), Path.read_bytes
 
     def refuse(path):
@@ -277,36 +276,36 @@ def test_the_label_is_the_first_folder_of_the_path(tmp_path):
     for name in ("a/x/1.png", "a/2.png", "b c/é.png", "b c/.hidden/3.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")
-    found = listing.list_files(tmp_path)[["path", "label"]]
-    assert found.values.tolist() == [["a/2.png", "a"], ["a/x/1.png", "a"], ["b c/é.png", "b c"]]
+    files = listing.list_files(tmp_path)[["path", "label"]]
+    assert files.values.tolist() == [["a/2.png", "a"], ["a/x/1.png", "a"], ["b c/é.png", "b c"]]
 
 
-def test_a_turned_photo_has_its_upright_size(tmp_path):
+def test_a_rotated_photo_has_its_upright_size(tmp_path):
     from PIL import Image
 
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.fromarray(picture(1)).save(tmp_path / "1.jpg", exif=exif)
-    found = inspection.inspect_file(tmp_path, "1.jpg")
-    assert (found.width, found.height, found.reason) == (30, 40, "")
+    Image.fromarray(image(1)).save(tmp_path / "1.jpg", exif=exif)
+    info = inspection.inspect_file(tmp_path, "1.jpg")
+    assert (info.width, info.height, info.reason) == (30, 40, "")
 
 
-def test_a_header_that_claims_too_much_is_one_row_with_its_reason(tmp_path):
-    content = bytearray(cv2.imencode(".jpg", picture(1))[1].tobytes())
-    place = content.index(b"\xff\xc0") + 5
-    content[place : place + 4] = b"\xff\x00\xff\x00"
+def test_a_header_with_too_many_pixels_is_a_reason(tmp_path):
+    content = bytearray(cv2.imencode(".jpg", image(1))[1].tobytes())
+    offset = content.index(b"\xff\xc0") + 5
+    content[offset : offset + 4] = b"\xff\x00\xff\x00"
     (tmp_path / "bomb.jpg").write_bytes(bytes(content))
     assert inspection.inspect_file(tmp_path, "bomb.jpg").reason == "too_large"
 
 
-def test_a_film_among_the_photos_is_one_row_with_its_reason(tmp_path, monkeypatch):
-    (tmp_path / "film.mp4").write_bytes(bytes(1001))
+def test_a_video_has_a_reason(tmp_path, monkeypatch):
+    (tmp_path / "video.mp4").write_bytes(bytes(1001))
     monkeypatch.setattr(images, "MAX_BYTES", 1001)
-    assert inspection.inspect_file(tmp_path, "film.mp4").reason == "not_an_image"
+    assert inspection.inspect_file(tmp_path, "video.mp4").reason == "not_an_image"
     monkeypatch.setattr(images, "MAX_BYTES", 1000)
-    assert inspection.inspect_file(tmp_path, "film.mp4") == ("", "too_large", 0, 0, "")
+    assert inspection.inspect_file(tmp_path, "video.mp4") == ("", "too_large", 0, 0, "")
 
 
-def test_shares_that_leave_nothing_to_train_are_refused():
+def test_shares_that_leave_nothing_for_train_are_an_error():
     with pytest.raises(SettingsError, match="below 1"):
         SETTINGS.replace(val_share=0.6, test_share=0.4)

@@ -10,16 +10,16 @@ from stages.pretrained.convert import ConvertError
 @pytest.mark.parametrize(
     "names", [[], ["weights.bin", "readme.md"], ["a.onnx", "b.onnx"], ["a.json", "b.pth", "c.bin"]]
 )
-def test_not_exactly_one_network_is_refused_naming_those_found(tmp_path, names):
+def test_none_or_several_networks_are_an_error_that_names_them(tmp_path, names):
     for name in names:
         (tmp_path / name).write_bytes(b"")
-    found = [name for name in names if not name.endswith(("bin", "md"))] or ["none"]
+    networks = [name for name in names if not name.endswith(("bin", "md"))] or ["none"]
     with pytest.raises(ConvertError) as caught:
         convert.find_source(tmp_path)
-    assert str(tmp_path) in str(caught.value) and ", ".join(found) in str(caught.value)
+    assert str(tmp_path) in str(caught.value) and ", ".join(networks) in str(caught.value)
 
 
-def test_the_one_network_is_found_beside_its_weights(tmp_path):
+def test_the_network_is_recognised_beside_its_weights(tmp_path):
     for name in ("net.json", "net.bin", "readme.md"):
         (tmp_path / name).write_bytes(b"")
     assert convert.find_source(tmp_path) == tmp_path / "net.json"
@@ -27,7 +27,7 @@ def test_the_one_network_is_found_beside_its_weights(tmp_path):
 
 @pytest.fixture
 def network(tmp_path):
-    """A folder with an ONNX file that doubles one picture (1, 2)."""
+    """A folder with an ONNX file that doubles its input (1, 2)."""
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, 2)) for name in "xy"]
     graph = helper.make_graph(
         [helper.make_node("Add", ["x", "x"], ["y"], name="random_7")], "graph", ends[:1], ends[1:]
@@ -40,7 +40,7 @@ def network(tmp_path):
     return tmp_path / "in"
 
 
-def test_the_stage_frees_the_batch_and_gives_the_same_bytes_again(tmp_path, network, run, capsys):
+def test_the_batch_becomes_dynamic_and_the_bytes_are_the_same_again(tmp_path, network, run, capsys):
     run(convert, source=network, out=tmp_path / "net.onnx")
     content = (tmp_path / "net.onnx").read_bytes()
     run(convert, source=network, out=tmp_path / "net.onnx")
@@ -50,7 +50,7 @@ def test_the_stage_frees_the_batch_and_gives_the_same_bytes_again(tmp_path, netw
     assert f"convert net.onnx: {len(content)} bytes" in capsys.readouterr().out
 
 
-def test_a_broken_file_leaves_the_old_network(tmp_path, run):
+def test_a_damaged_file_leaves_the_old_network(tmp_path, run):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "net.pth").write_bytes(b"no pickle")
     np.savez(tmp_path / "net.npz", old=np.arange(3))

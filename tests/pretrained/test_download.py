@@ -5,7 +5,7 @@ from stages.classifiers import applications
 from stages.pretrained import download
 
 
-def test_weights_become_a_file_without_pickles(tmp_path, run, monkeypatch, capsys):
+def test_weights_are_written_without_pickles(tmp_path, run, monkeypatch, capsys):
     tensors = {"0000 a/kernel": np.arange(6.0).reshape(2, 3), "0001 a/bias": np.zeros(3)}
     monkeypatch.setattr(applications, "pretrained", lambda application: tensors if application.constructor else None)
     run(download, backbone="xception", out=tmp_path / "keras" / "xception.npz")
@@ -15,7 +15,7 @@ def test_weights_become_a_file_without_pickles(tmp_path, run, monkeypatch, capsy
     assert capsys.readouterr().out == "download xception: 2 arrays\n"
 
 
-def test_without_internet_it_says_what_to_do_and_leaves_nothing(tmp_path, run, monkeypatch):
+def test_without_a_connection_nothing_is_written(tmp_path, run, monkeypatch):
     def fail(_application):
         raise ConnectionError("connect once")
 

@@ -31,7 +31,7 @@ KINDS = {"pypi": ("a-1.whl", wheel), "npm": ("a-1.tgz", tarball)}
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_one_file_of_an_archive(tmp_path, name):
+def test_one_file_of_an_archive_is_read(tmp_path, name):
     file, pack = KINDS[name]
     pack(tmp_path / file, {"package/models/net.bin": CONTENT, "package/other": b"x"})
     assert fetch.read_member(tmp_path / file, "package/models/net.bin") == CONTENT
@@ -39,7 +39,7 @@ def test_one_file_of_an_archive(tmp_path, name):
         fetch.read_member(tmp_path / file, "package/none")
 
 
-def test_another_hash_is_refused_with_both():
+def test_another_hash_is_an_error_with_both_hashes():
     digest = hashlib.sha256(CONTENT).hexdigest()
     fetch.verify(CONTENT, digest, "a 1")
     with pytest.raises(FetchError, match=f"a 1: .*{digest}.*{hashlib.sha256(b'').hexdigest()}"):
@@ -48,7 +48,7 @@ def test_another_hash_is_refused_with_both():
 
 @pytest.fixture
 def stage(tmp_path, run, monkeypatch):
-    """A function that runs the stage with a registry's client that packs `members` and ends with `code`."""
+    """A function that runs the stage with a fake registry client, which packs `members` and exits with `code`."""
 
     def call(registry, members, code=0, sha256=None, **changes):
         file, pack = KINDS[registry]
@@ -72,36 +72,36 @@ def stage(tmp_path, run, monkeypatch):
 
 
 @pytest.mark.parametrize("registry", KINDS)
-def test_the_stage_unpacks_the_named_files_alone(stage, registry):
+def test_only_the_named_files_are_extracted(stage, registry):
     assert stage(registry, {"x/net.onnx": CONTENT, "x/code.py": b"x"}) == {"net.onnx": CONTENT}
 
 
 @pytest.mark.parametrize("registry", KINDS)
-def test_the_pieces_of_one_file_are_joined_in_their_order(stage, registry):
-    members = {"x/b": b"first ", "x/a": b"second", "x/c": b"not asked for"}
+def test_the_parts_of_one_file_are_joined_in_order(stage, registry):
+    members = {"x/b": b"first ", "x/a": b"second", "x/c": b"not named"}
     assert stage(registry, members, files=["x/b", "x/a"], joined="net.onnx") == {"net.onnx": b"first second"}
     with pytest.raises(FetchError, match="x/d"):
         stage(registry, members, files=["x/b", "x/d"], joined="net.onnx")
 
 
-def test_nothing_is_written_of_an_archive_with_another_hash(stage, tmp_path):
+def test_an_archive_with_another_hash_is_not_extracted(stage, tmp_path):
     with pytest.raises(FetchError, match="SHA-256"):
         stage("pypi", {"x/net.onnx": CONTENT}, sha256="0" * 64)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_registry_that_cannot_be_reached_is_named(stage):
+def test_an_unreachable_registry_is_an_error_that_names_it(stage):
     with pytest.raises(FetchError, match=r"a 1: .*npm registry, found 0 \(exit code 1\)"):
         stage("npm", {}, code=1)
 
 
 @pytest.mark.parametrize("sha256", ["0" * 63, "0" * 65, "G" * 64, "0" * 64 + "\n"])
-def test_a_source_without_a_whole_hash_is_refused(stage, sha256):
+def test_a_source_without_a_valid_hash_is_an_error(stage, sha256):
     with pytest.raises(SettingsError, match="sha256"):
         stage("pypi", {"x/net.onnx": CONTENT}, sha256=sha256)
 
 
-def test_the_sources_of_the_project_can_all_be_read():
+def test_all_sources_of_the_project_are_valid():
     from pathlib import Path
 
     from stages.core import settings

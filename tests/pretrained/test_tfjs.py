@@ -14,27 +14,27 @@ def manifest(*entries):
 
 
 def entry(name, shape, dtype="float32", stored=None):
-    found = {"name": name, "shape": shape, "dtype": dtype}
-    return found | ({"quantization": {"dtype": stored}} if stored else {})
+    fields = {"name": name, "shape": shape, "dtype": dtype}
+    return fields | ({"quantization": {"dtype": stored}} if stored else {})
 
 
-def test_weights_are_cut_from_the_file_one_after_the_other(tmp_path):
+def test_weights_are_read_from_the_file_in_order(tmp_path):
     half, whole = np.array([[0.5, -2], [3, 4]], np.float16), np.array([7, -8], np.int32)
     (tmp_path / "weights.bin").write_bytes(half.tobytes() + whole.tobytes())
-    found = tfjs.read_weights(manifest(entry("a", [2, 2], stored="float16"), entry("b", [2], "int32")), tmp_path)
-    assert found["a"].tolist() == [[0.5, -2], [3, 4]] and found["a"].dtype == np.float32
-    assert found["b"].tolist() == [7, -8] and found["b"].dtype == np.int32
+    weights = tfjs.read_weights(manifest(entry("a", [2, 2], stored="float16"), entry("b", [2], "int32")), tmp_path)
+    assert weights["a"].tolist() == [[0.5, -2], [3, 4]] and weights["a"].dtype == np.float32
+    assert weights["b"].tolist() == [7, -8] and weights["b"].dtype == np.int32
 
 
 @pytest.mark.parametrize("length", [4, 12])
-def test_a_file_of_another_length_is_refused(tmp_path, length):
+def test_a_file_of_another_length_is_an_error(tmp_path, length):
     (tmp_path / "weights.bin").write_bytes(bytes(length))
     with pytest.raises(ValueError):
         tfjs.read_weights(manifest(entry("a", [2])), tmp_path)
 
 
 def fused_model(folder):
-    """One convolution of 1x1 with bias and ReLU, fused as the TensorFlow.js converter does: max(2 x - 3, 0)."""
+    """A convolution of 1x1 with bias and ReLU, fused as by the TensorFlow.js converter: max(2 x - 3, 0)."""
     graph = tf.compat.v1.GraphDef()
     graph.node.add(op="Placeholder", name="images").attr["dtype"].type = tf.float32.as_datatype_enum
     shape = tf.TensorShape([1, 2, 2, 1]).as_proto()
@@ -54,9 +54,9 @@ def fused_model(folder):
     return folder / "model.json"
 
 
-def test_a_fused_convolution_becomes_onnx_that_computes_the_same_for_any_batch(tmp_path):
+def test_a_fused_convolution_computes_the_same_in_onnx_for_any_batch(tmp_path):
     proto = tfjs.to_onnx(fused_model(tmp_path), ["out"])
     session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
     batch = np.array([[[1, 2], [3, 4]], [[-1, 0], [1.5, 2.5]]], np.float32)[..., None]
-    (found,) = session.run(["out:0"], {"images:0": batch})
-    assert found[..., 0].tolist() == [[[0, 1], [3, 5]], [[0, 0], [0, 2]]]
+    (output,) = session.run(["out:0"], {"images:0": batch})
+    assert output[..., 0].tolist() == [[[0, 1], [3, 5]], [[0, 0], [0, 2]]]

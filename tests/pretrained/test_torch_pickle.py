@@ -1,4 +1,4 @@
-"""Checkpoints are built here byte by byte: the pickles by hand-made classes that pretend to be PyTorch's."""
+"""Checkpoints are written here without PyTorch, by classes that pickle like its own."""
 
 import io
 import os
@@ -66,7 +66,7 @@ def checkpoint(path: Path, state, storages, magic=MAGIC, protocol=PROTOCOL, litt
     return path
 
 
-def test_tensors_come_back_by_name_with_their_strides(tmp_path):
+def test_tensors_are_read_by_name_with_their_strides(tmp_path):
     state = OrderedDict(
         {
             "a.weight": _Tensor("7", "FloatStorage", 6, 0, (2, 3), (3, 1)),
@@ -77,17 +77,17 @@ def test_tensors_come_back_by_name_with_their_strides(tmp_path):
     )
     values = np.array([1, 2, 3, 4, 5, 6], dtype="<f4")
     path = checkpoint(tmp_path / "w.pth", state, {"7": values, "9": np.array([41], dtype="<i8")})
-    found = read(path)
-    assert list(found) == ["a.weight", "a.turned", "a.tail", "steps"]
-    np.testing.assert_array_equal(found["a.weight"], [[1, 2, 3], [4, 5, 6]])
-    np.testing.assert_array_equal(found["a.turned"], [[1, 4], [2, 5], [3, 6]])
-    np.testing.assert_array_equal(found["a.tail"], [5, 6])
-    assert found["steps"] == 41 and found["steps"].shape == ()
-    assert all(tensor.dtype == np.float32 and tensor.flags.c_contiguous for tensor in found.values())
+    tensors = read(path)
+    assert list(tensors) == ["a.weight", "a.turned", "a.tail", "steps"]
+    np.testing.assert_array_equal(tensors["a.weight"], [[1, 2, 3], [4, 5, 6]])
+    np.testing.assert_array_equal(tensors["a.turned"], [[1, 4], [2, 5], [3, 6]])
+    np.testing.assert_array_equal(tensors["a.tail"], [5, 6])
+    assert tensors["steps"] == 41 and tensors["steps"].shape == ()
+    assert all(tensor.dtype == np.float32 and tensor.flags.c_contiguous for tensor in tensors.values())
 
 
 class _Call:
-    """A pickle that runs a command when it is read by an unrestricted unpickler."""
+    """A pickle that calls a function when it is read by an unrestricted unpickler."""
 
     def __init__(self, function, *args):
         self.call = function, args
@@ -96,25 +96,25 @@ class _Call:
         return self.call
 
 
-@pytest.mark.parametrize("place", ["magic", "protocol", "state", "nested"])
-def test_a_foreign_global_is_named_and_never_called(tmp_path, place):
+@pytest.mark.parametrize("position", ["magic", "protocol", "state", "nested"])
+def test_another_global_is_named_and_never_called(tmp_path, position):
     trap = tmp_path / "ran"
     bad = _Call(os.mkdir, str(trap))
     arguments = {"state": OrderedDict(), "storages": {}}
-    arguments |= {"state": {"w": [bad]}} if place == "nested" else {place: bad}
+    arguments |= {"state": {"w": [bad]}} if position == "nested" else {position: bad}
     path = checkpoint(tmp_path / "evil.pth", **arguments)
     with pytest.raises(TorchPickleError, match=r"evil\.pth: .*global `posix\.mkdir`"):
         read(path)
     assert not trap.exists()
 
 
-def test_builtins_are_refused_by_name(tmp_path):
+def test_builtins_are_rejected_by_name(tmp_path):
     path = checkpoint(tmp_path / "evil.pth", {"w": _Call(eval, "1")}, {})
     with pytest.raises(TorchPickleError, match=r"evil\.pth: .*global `__builtin__\.eval`"):
         read(path)
 
 
-def test_other_storages_are_refused_by_name(tmp_path):
+def test_other_storages_are_rejected_by_name(tmp_path):
     state = {"w": _Tensor("1", "CharStorage", 1, 0, (1,), (1,))}
     with pytest.raises(TorchPickleError, match=r"torch\.CharStorage"):
         read(checkpoint(tmp_path / "w.pth", state, {"1": np.zeros(1, "<i1")}))
@@ -124,13 +124,13 @@ def test_other_storages_are_refused_by_name(tmp_path):
     ("offset", "shape", "stride"),
     [(3, (4,), (1,)), (0, (2, 3), (4, 1)), (-1, (2,), (1,)), (5, (2,), (-1,)), (0, (6,), (1, 1))],
 )
-def test_views_outside_their_storage_are_refused(tmp_path, offset, shape, stride):
+def test_views_outside_their_storage_are_rejected(tmp_path, offset, shape, stride):
     state = {"w": _Tensor("1", "FloatStorage", 6, offset, shape, stride)}
     with pytest.raises(TorchPickleError, match="`w`"):
         read(checkpoint(tmp_path / "w.pth", state, {"1": np.zeros(6, "<f4")}))
 
 
-def test_a_count_that_lies_is_refused_before_memory_is_taken(tmp_path):
+def test_a_wrong_count_is_rejected_before_memory_is_allocated(tmp_path):
     state = {"w": _Tensor("1", "FloatStorage", 2**40, 0, (1,), (1,))}
     path = checkpoint(tmp_path / "w.pth", state, {"1": np.zeros(0, "<f4")})
     content = path.read_bytes()[:-8] + struct.pack("<q", 2**40)
@@ -140,14 +140,14 @@ def test_a_count_that_lies_is_refused_before_memory_is_taken(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80", b"not a pickle", b"PK\x03\x04", b"\x80\x02K\x01."])
-def test_other_files_are_refused_by_name(tmp_path, content):
+def test_other_files_are_rejected_by_name(tmp_path, content):
     path = tmp_path / "other.bin"
     path.write_bytes(content)
     with pytest.raises(TorchPickleError, match=r"other\.bin: expected"):
         read(path)
 
 
-def test_a_file_cut_short_anywhere_is_refused(tmp_path):
+def test_a_file_truncated_anywhere_is_rejected(tmp_path):
     state = {"w": _Tensor("1", "FloatStorage", 2, 0, (2,), (1,))}
     whole = checkpoint(tmp_path / "w.pth", state, {"1": np.ones(2, "<f4")}).read_bytes()
     for length in range(len(whole)):
@@ -159,7 +159,7 @@ def test_a_file_cut_short_anywhere_is_refused(tmp_path):
 @pytest.mark.parametrize(
     "change", [{"magic": 5}, {"protocol": 1000}, {"little_endian": False}, {"state": [1]}, {"state": {3: 4}}]
 )
-def test_other_headers_are_refused(tmp_path, change):
+def test_other_headers_are_rejected(tmp_path, change):
     arguments = {"state": {}, "storages": {}} | change
     with pytest.raises(TorchPickleError, match=r"w\.pth: expected"):
         read(checkpoint(tmp_path / "w.pth", **arguments))

@@ -14,7 +14,7 @@ from tests.report.test_thumbnails import HOSTILE, Page, Project, write_curves
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt-get install chromium)")
 
-# Holds the page in a frame as wide as a phone, chooses the class `a` there, and notes what comes of it.
+# Shows the page in a frame as wide as a phone, selects the class `a`, and records the result.
 FRAME = """<!DOCTYPE html><link rel="icon" href="data:,"><body>
 <iframe src="index.html" width="390" height="800"></iframe>
 <script>
@@ -65,7 +65,7 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 
 
 def visit(address, profile):
-    """The page as it stands once its script has run, and the lines of its console."""
+    """The page after its script has run, and the lines of its console."""
     command = [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
     command += ["--enable-logging=stderr", "--v=0", "--virtual-time-budget=5000", "--dump-dom", address]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
@@ -76,14 +76,14 @@ def cards(page):
     return [attributes for attributes in page.of("li") if "data-class" in attributes]
 
 
-def test_it_loads_without_a_word_on_the_console(page, tmp_path):
+def test_it_loads_without_console_messages(page, tmp_path):
     found, console = visit((page / "index.html").as_uri(), tmp_path / "profile")
     assert console == []
     assert "hidden" not in next(attributes for attributes in found.of("form"))
     assert not any("hidden" in attributes for attributes in cards(found))
 
 
-def test_the_console_is_heard_and_no_other_script_runs(page, tmp_path):
+def test_console_messages_are_captured_and_no_other_script_runs(page, tmp_path):
     path = page / "index.html"
     path.write_text(path.read_text(encoding="utf-8").replace("<script>", "<script>//"), encoding="utf-8")
     found, console = visit(path.as_uri(), tmp_path / "profile")
@@ -94,7 +94,7 @@ def test_the_console_is_heard_and_no_other_script_runs(page, tmp_path):
 def test_the_address_sets_the_filters(page, tmp_path):
     found, console = visit((page / "index.html").as_uri() + "#split=val&class=a", tmp_path / "profile")
     shown = [attributes for attributes in cards(found) if "hidden" not in attributes]
-    # The one photo of val and `a`: detections, masks, photo to model, and a group with another class.
+    # The one photo of val and `a`: detections, masks, preprocessing, and a group with another class.
     assert sorted(attributes["data-class"] for attributes in shown) == sorted(["a"] * 3 + [f"{HOSTILE}\na"])
     assert console == []
     assert found.says("1 of the 6 shown here match the filter.")

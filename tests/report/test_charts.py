@@ -13,12 +13,12 @@ def texts(svg):
     return [element.text for element in tree.iter("text")]
 
 
-def test_funnel_writes_names_and_counts():
+def test_the_funnel_shows_names_and_counts():
     found = texts(charts.funnel([Stage("files", 7, ""), Stage("usable", 0, "")]))
     assert {"files", "usable", "7", "files (count)", "stage"} <= set(found)
 
 
-def test_labels_are_no_formulas_and_no_markup():
+def test_labels_are_neither_formulas_nor_markup():
     found = texts(charts.confusion(np.eye(3, dtype=int), ["$x_{$", "--><b>&", "名車"]))
     assert {"$x_{$", "--><b>&", "名車"} <= set(found)
 
@@ -40,7 +40,7 @@ def test_empty_matrix_and_no_photos():
     assert "photos (count)" in texts(charts.per_class(counts))
 
 
-def test_a_chart_follows_the_text_colour_and_the_user_s_settings_do_not_matter():
+def test_a_chart_has_the_text_colour_and_ignores_the_user_s_settings():
     stages = [Stage("files", 7, "")]
     plain = charts.funnel(stages)
     assert "currentColor" in plain and "#010203" not in plain
@@ -55,15 +55,15 @@ def test_curves_of_one_epoch():
     assert 'a"<b>' not in found
 
 
-def test_a_hair_s_breadth_is_no_spread():
+def test_nearly_equal_values_have_a_wider_axis():
     found = texts(charts.histogram("s", pd.Series([1.0, 1.0001]), "shape", "width / height"))
     ticks = found[: found.index("shape (width / height)")]
     assert len(ticks) >= 3
     assert sum(0.99 < float(tick) < 1.01 for tick in ticks) <= 2
 
 
-def test_a_histogram_of_nothing_and_of_missing_values():
+def test_a_histogram_without_values_and_with_missing_values():
     assert "mask (share)" in texts(charts.histogram("s", pd.Series([float("nan")]), "mask", "share"))
-    assert "Histogram: mask of 1 photos, the middle one 0.50." in charts.histogram(
+    assert "Histogram: mask of 1 photos, median 0.50." in charts.histogram(
         "s", pd.Series([0.5, float("nan")]), "mask", "share"
     )

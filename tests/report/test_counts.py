@@ -23,7 +23,7 @@ def rows():
 def test_funnel_counts_files_and_copies_once(rows):
     stages = counts.funnel(rows, pd.DataFrame({"image_id": ["1", "1", "2", "4"]}))
     found = {stage.name: stage.files for stage in stages}
-    assert found == {"files": 5, "usable": 4, "with boxes": 3, "cropped": 2, "masked": 1, "padded": 3}
+    assert found == {"files": 5, "usable": 4, "with boxes": 3, "cropped": 2, "masked": 1, "model inputs": 3}
 
 
 def test_funnel_of_nothing(rows):
@@ -37,27 +37,27 @@ def test_per_class_keeps_order_and_empty_classes(rows):
     assert found.to_numpy().tolist() == [[0, 0, 0], [0, 0, 2], [1, 0, 0]]
 
 
-def test_judged_matches_rows_by_id(rows):
+def test_predictions_are_matched_by_id(rows):
     predicted = Predictions(["3", "2"], np.array([[0.75, 0.25], [0.5, 0.5]]), ["a", "b"])
-    found = counts.judged_test_rows(rows, predicted)
+    found = counts.predicted_test_rows(rows, predicted)
     assert found["image_id"].tolist() == ["2", "3"]
     assert found["predicted"].tolist() == ["a", "a"]  # the first class where both are as likely
     assert found["probability"].tolist() == [0.5, 0.75]
     assert found["true_probability"].tolist() == [0.5, 0.25]
 
 
-def test_judged_without_test_photos(rows):
-    found = counts.judged_test_rows(rows[:1], Predictions([], np.empty((0, 2)), ["a", "b"]))
+def test_predictions_without_test_photos(rows):
+    found = counts.predicted_test_rows(rows[:1], Predictions([], np.empty((0, 2)), ["a", "b"]))
     assert len(found) == 0
     assert counts.confusion(found, ["a", "b"]).tolist() == [[0, 0], [0, 0]]
 
 
 def test_confusion_and_recall():
-    judged = pd.DataFrame({"label": ["a", "b", "b", "b", "b"], "predicted": ["a", "b", "c", "c", "a"]})
+    predicted = pd.DataFrame({"label": ["a", "b", "b", "b", "b"], "predicted": ["a", "b", "c", "c", "a"]})
     classes = ["a", "b", "c"]
-    matrix = counts.confusion(judged, classes)
+    matrix = counts.confusion(predicted, classes)
     assert matrix.tolist() == [[1, 0, 0], [1, 1, 2], [0, 0, 0]]
-    of_a, of_b, of_c = counts.recalls(matrix, classes)
-    assert (of_a.share, of_a.mistaken_for, of_a.times) == (1.0, "", 0)
-    assert (of_b.share, of_b.mistaken_for, of_b.times) == (0.25, "c", 2)
-    assert of_c.share is None
+    a, b, c = counts.recalls(matrix, classes)
+    assert (a.share, a.mistaken_for, a.times) == (1.0, "", 0)
+    assert (b.share, b.mistaken_for, b.times) == (0.25, "c", 2)
+    assert c.share is None

@@ -19,7 +19,7 @@ def photo(**changes):
 def test_boxes_are_scaled_and_the_chosen_one_comes_last():
     found = pd.DataFrame([("car", 0.5, 20, 10, 180, 100), ("truck", 0.75, 100, 60, 200, 120)], columns=COLUMNS)
     before = found.copy()
-    other, chosen = pictures.boxes_of(found, photo(), BLANK)
+    other, chosen = pictures.thumbnail_boxes(found, photo(), BLANK)
     assert (other.x, other.y, other.width, other.height, other.is_chosen, other.label) == (
         50,
         30,
@@ -32,29 +32,29 @@ def test_boxes_are_scaled_and_the_chosen_one_comes_last():
     pd.testing.assert_frame_equal(found, before)
 
 
-def test_the_same_corners_as_another_class_are_not_chosen():
+def test_a_box_of_another_class_with_the_same_corners_is_not_chosen():
     found = pd.DataFrame([("truck", 0.5, 20, 10, 180, 100), ("car", 0.5, 20, 10, 180, 100)], columns=COLUMNS)
     assert pictures.is_chosen_box(found, photo()).tolist() == [False, True]
     assert pictures.is_chosen_box(found, photo(is_cropped=False)).tolist() == [False, False]
 
 
-def test_labels_never_meet_and_stay_inside():
+def test_labels_do_not_overlap_and_stay_inside():
     found = pd.DataFrame([("car", 0.9 - n / 100, 190, 110 - n, 200, 120) for n in range(5)], columns=COLUMNS)
-    boxes = pictures.boxes_of(found, photo(is_cropped=False), BLANK)
+    boxes = pictures.thumbnail_boxes(found, photo(is_cropped=False), BLANK)
     labelled = [box for box in boxes if box.label]
     assert [box.label for box in labelled] == ["0.90"]
     assert labelled[0].label_x + 24 <= 100 and labelled[0].label_y <= 60
 
 
-def test_no_boxes_and_no_picture():
+def test_no_boxes_and_no_image():
     found = pd.DataFrame([("car", 0.5, 20, 10, 180, 100)], columns=COLUMNS)
-    assert pictures.boxes_of(found[:0], photo(), BLANK) == ()
-    assert pictures.boxes_of(found, photo(), Thumbnail(None, "missing")) == ()
-    lost = pictures.gallery_image(Thumbnail(None, "missing"), "a photo")
-    assert (lost.uri, lost.reason, lost.alt) == ("", "missing", "a photo")
+    assert pictures.thumbnail_boxes(found[:0], photo(), BLANK) == ()
+    assert pictures.thumbnail_boxes(found, photo(), Thumbnail(None, "missing")) == ()
+    missing = pictures.gallery_image(Thumbnail(None, "missing"), "a photo")
+    assert (missing.uri, missing.reason, missing.alt) == ("", "missing", "a photo")
 
 
-def test_a_picture_in_the_page_keeps_its_corners():
+def test_an_embedded_image_keeps_its_corners():
     image = np.zeros((33, 47, 3), np.uint8)
     image[:16, :24], image[:16, 24:], image[16:, :24] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
     kind, content = pictures.data_uri(image).split(",")

@@ -1,4 +1,4 @@
-"""The whole page, from files to files, on four to eight small photos."""
+"""The whole report stage, from files to the page, on four to eight small photos."""
 
 import base64
 import hashlib
@@ -48,7 +48,7 @@ def photo_of(number):
 
 
 class Project:
-    """The files that the stages before the report leave behind."""
+    """The output files of the stages before the report."""
 
     classes = ("a", HOSTILE)
 
@@ -56,8 +56,10 @@ class Project:
         self.folder, self.rows, self.boxes = folder, [], []
         for number, split in enumerate(splits):
             self.add_photo(number, split)
-        self.suspects, self.audit = [], {"flags": {}}
-        self.settings = f"report: {{photos_per_gallery: {per_gallery}, thumbnail: 32, seed: 1}}\n"
+        self.issues, self.audit = [], {"flags": {}}
+        self.settings = (
+            f"report: {{photos_per_gallery: {per_gallery}, thumbnail: 32, seed: 1}}\nmodels: {{one: {{}}}}\n"
+        )
 
     def add_photo(self, number, split):
         label = self.classes[number % 2]
@@ -66,8 +68,8 @@ class Project:
         image_id = images.image_id(content)
         atomic.write_bytes(self.folder / "photos" / name, content)
         archives.put(self.folder / "crops.zip", {f"{image_id}.jpg": photo_of(number)})
-        archives.put(self.folder / "mask_pictures.zip", {f"{image_id}.png": np.full((30, 40), 200, np.uint8)})
-        archives.put(self.folder / "pictures.zip", {f"{image_id}.png": photo_of(number)})
+        archives.put(self.folder / "mask_images.zip", {f"{image_id}.png": np.full((30, 40), 200, np.uint8)})
+        archives.put(self.folder / "input_images.zip", {f"{image_id}.png": photo_of(number)})
         self.rows.append(
             {"image_id": image_id, "path": name, "label": label, "status": "ok", "reason": "", "split": split}
             | {"width": 40, "height": 30, "phash": "0" * 16, "group": image_id, "is_cropped": True, "n_vehicles": 2}
@@ -94,7 +96,12 @@ class Project:
 
     def write(self, n_wrong=0):
         frame = pd.DataFrame(self.rows).sort_values(["image_id", "path"])
-        for name, module in (("manifest", manifest), ("boxes", crops), ("masks", masks), ("letterbox", model_inputs)):
+        for name, module in (
+            ("manifest", manifest),
+            ("boxes", crops),
+            ("masks", masks),
+            ("model_inputs", model_inputs),
+        ):
             table = frame[list(module.COLUMNS)].copy()
             if name == "manifest":
                 table.loc[table["status"] != "failed", ["status", "reason"]] = ["ok", ""]
@@ -109,10 +116,12 @@ class Project:
 
     def write_results(self, used, n_wrong):
         scored = used[used["split"].isin(["val", "test"])]
-        of_truth = np.full(len(scored), 0.75)
-        of_truth[np.flatnonzero(scored["split"] == "test")[:n_wrong]] = [0.125 + 0.0625 * n for n in range(n_wrong)]
+        true_probabilities = np.full(len(scored), 0.75)
+        true_probabilities[np.flatnonzero(scored["split"] == "test")[:n_wrong]] = [
+            0.125 + 0.0625 * n for n in range(n_wrong)
+        ]
         is_first = (scored["label"] == self.classes[0]).to_numpy()
-        first = np.where(is_first, of_truth, 1 - of_truth)
+        first = np.where(is_first, true_probabilities, 1 - true_probabilities)
         table = Predictions(scored["image_id"].tolist(), np.column_stack([first, 1 - first]), list(self.classes))
         predictions.write(self.folder / "predictions.csv", table)
         n_val, n_test = (int((scored["split"] == split).sum()) for split in ("val", "test"))
@@ -120,54 +129,57 @@ class Project:
         metrics = self.folder / "metrics"
         self.write_models(val, test)
         best = {"best_single": {"name": "one", **test}} if n_val else {}
-        # As stages.ensemble writes it where there is no photo to judge by, or none to choose by.
-        blend = {name: value for name, value in BLEND.items() if n_test or name not in ("gain", "before_tempering")}
-        blend |= {} if n_val else {"val": {"n": 0}}
-        atomic.write_json(metrics / "ensemble.json", blend | {"test": test, "equal_weights": test} | best)
-        refused = {"photos": 4, "refused": 1, "reason": {"too_small": 1}}
-        rule = {"by_class": {self.classes[0]: refused}, "uneven": {self.classes[0]: 0.001}}
-        atomic.write_json(metrics / "crop.json", rule)
-        atomic.write_json(metrics / "audit.json", self.audit)
-        doubtful = pd.DataFrame(self.suspects, columns=list(issues.COLUMNS))
-        tables.write(self.folder / "suspects.csv", doubtful)
-        moved = pd.DataFrame({"value": [0.1, 0.2], "is_current": [True, False], "photos": 4, "cropped": [3, 2]})
-        moved = moved.assign(share_cropped=moved["cropped"] / 4, **dict.fromkeys(crops.REJECTION_REASONS, 0))
-        tables.write(metrics / "crop" / "thresholds" / "min_score.csv", moved.assign(low_score=[1, 2]))
+        # As stages.ensemble writes it without photos in test or in val.
+        ensemble = {name: value for name, value in ENSEMBLE.items() if n_test or name not in ("gain", "uncalibrated")}
+        ensemble |= {} if n_val else {"val": {"n": 0}}
+        atomic.write_json(
+            metrics / "ensemble" / "details.json", ensemble | {"test": test, "equal_weights": test} | best
+        )
+        rejections = {"photos": 4, "rejected": 1, "reason": {"too_small": 1}}
+        crop = {"by_class": {self.classes[0]: rejections}, "overrejected_classes": {self.classes[0]: 0.001}}
+        atomic.write_json(metrics / "crop" / "details.json", crop)
+        atomic.write_json(metrics / "audit" / "details.json", self.audit)
+        tables.write(self.folder / "issues.csv", pd.DataFrame(self.issues, columns=list(issues.COLUMNS)))
+        sweep = pd.DataFrame({"value": [0.1, 0.2], "is_current": [True, False], "photos": 4, "cropped": [3, 2]})
+        sweep = sweep.assign(share_cropped=sweep["cropped"] / 4, **dict.fromkeys(crops.REJECTION_REASONS, 0))
+        tables.write(metrics / "crop" / "thresholds" / "min_score.csv", sweep.assign(low_score=[1, 2]))
 
     def write_models(self, val, test):
-        looked = {
-            way: {"accuracy": 0.5, "log_loss": 0.25, "views": n + 1} for n, way in enumerate(("none", "adaptive"))
+        modes = {
+            mode: {"accuracy": 0.5, "log_loss": 0.25, "views": n + 1} for n, mode in enumerate(("none", "adaptive"))
         }
-        content = {"val": val, "test": test, "tta": {"val": looked, "test": looked if test["n"] else {}}}
-        atomic.write_json(self.folder / "metrics" / "evaluate" / "one.json", content)
+        content = {"val": val, "test": test, "tta": {"val": modes, "test": modes if test["n"] else {}}}
+        atomic.write_json(self.folder / "metrics" / "evaluate" / "one" / "details.json", content)
         atomic.write_json(self.folder / "metrics" / "probe" / "one.json", {"val": val, "test": test})
         bins = {
             "confidence": [0.4, 0.9] * 2,
             "accuracy": [0.5, 1.0] * 2,
             "photos": 2,
-            "model": ["as it is", "tempered"] * 2,
+            "model": ["uncalibrated", "calibrated"] * 2,
         }
         table = pd.DataFrame(bins)[: 4 if test["n"] else 0]
         tables.write(self.folder / "metrics" / "evaluate" / "one" / "reliability.csv", table)
 
     def render(self, run):
-        out, names = self.folder / "out" / "index.html", ("manifest", "detections", "boxes", "masks", "letterbox")
-        files = {name: self.folder / f"{name}.csv" for name in (*names, "predictions", "suspects")}
-        folders = {name: self.folder / f"{name}.zip" for name in ("crops", "mask_pictures", "pictures")}
+        out, names = self.folder / "out" / "index.html", ("manifest", "detections", "boxes", "masks", "model_inputs")
+        files = {name: self.folder / f"{name}.csv" for name in (*names, "predictions", "issues")}
+        folders = {name: self.folder / f"{name}.zip" for name in ("crops", "mask_images", "input_images")}
         folders["metrics"] = self.folder / "metrics"
         files |= {"params": self.folder / "params.yaml", "classes": self.folder / "classes.txt", "out": out}
+        files["strip"] = self.folder / "out" / "steps.jpg"
         run(report_stage, **files, **folders, source=self.folder / "photos")
         return Page(out.read_text(encoding="utf-8"))
 
 
-BLEND = {
+GAINS = ("log_loss", "log_loss_low", "log_loss_high", "accuracy", "accuracy_low", "accuracy_high")
+ENSEMBLE = {
     "weights": {"one": 1.0},
     "fitted_weights": {"one": 1.0},
-    "shrink": 0.0,
+    "shrinkage": 0.0,
     "temperature": 0.5,
-    "before_tempering": {"ece": 0.25, "log_loss": 0.75},
-    "gain": dict.fromkeys(("log_loss", "low", "high", "accuracy", "accuracy_low", "accuracy_high"), -0.125),
-    "val": {"n": 2, **{key: {"log_loss": 0.875, "accuracy": 0.5} for key in ("fitted", "shrunk", "equal")}},
+    "uncalibrated": {"ece": 0.25, "log_loss": 0.75},
+    "gain": dict.fromkeys(GAINS, -0.125),
+    "val": {"n": 2, **{key: {"log_loss": 0.875, "accuracy": 0.5} for key in ("fitted", "shrinkage", "equal")}},
 }
 
 
@@ -178,7 +190,7 @@ def figures(n_photos, n_wrong):
     return {"n": n_photos, "accuracy": share, "accuracy_low": 0.5, "accuracy_high": 1.0, "macro_f1": 0.625} | {
         "log_loss": 0.375,
         "ece": 0.125,
-        "ece_by_chance": 0.0625,
+        "ece_if_calibrated": 0.0625,
     }
 
 
@@ -193,41 +205,39 @@ def write_curves(project):
     atomic.write_text(folder / "train" / "loss.tsv", "step\tloss\n1\t3.0\n")
 
 
-def test_suspects_and_flags_are_shown(project, run):
+def test_issues_and_flags_are_shown(project, run):
     first, second, third = project.rows[:3]
     project.reject(2, "no_vehicle", "rejected")
-    for row, kind, suggested, score in ((first, "label_error", HOSTILE, 0.03125), (second, "outlier", "", 2.25)):
-        project.suspects.append([row["image_id"], row["path"], row["split"], row["label"], kind, suggested, score])
-    # A suspect whose picture never reached the models is left out.
-    project.suspects.append([third["image_id"], third["path"], third["split"], "a", "outlier", "", 9.0])
-    project.audit = {"flags": {"one": {"head_kept": {"before": 1.0, "least": 1.25}}}}
+    for row, kind, suggested_label, score in ((first, "label_issue", HOSTILE, 0.03125), (second, "outlier", "", 2.25)):
+        project.issues.append([row["image_id"], row["path"], row["split"], row["label"], kind, suggested_label, score])
+    # An outlier that is no model input is left out.
+    project.issues.append([third["image_id"], third["path"], third["split"], "a", "outlier", "", 9.0])
+    project.audit = {"flags": {"one": {"no_gain_over_head": {"before": 1.0, "least": 1.25}}}}
     project.write()
     page = project.render(run)
-    assert page.says(
-        "A fault is likely: one never beat the linear head that its training began with: val log loss 1.000"
-    )
-    assert page.says("Look for: classes in another order than the model's;")
-    assert len([a for a in page.of("span") if a.get("class") == "badge"]) == 1 and page.says("one a fault is likely")
-    assert page.says("its linear probe: 100.0 % on val")
-    assert page.says("given: a, probability 3.1%") and f"suggested: {HOSTILE_ESCAPED}" in page.source
-    assert page.says("nothing was removed or changed")
+    assert page.says("Flagged: one never beat the linear head that its training started from: val log loss 1.000")
+    assert page.says("Likely causes: classes in another order than the model's;")
+    assert len([a for a in page.of("span") if a.get("class") == "badge"]) == 1 and page.says("one flagged")
+    assert page.says("linear probe: 100.0 % on val")
+    assert page.says("label: a, probability 3.1%") and f"suggested label: {HOSTILE_ESCAPED}" in page.source
+    assert page.says("nothing is removed or changed")
     assert page.says("distance: 2.2") and not page.says("distance: 9.0")
-    project.suspects, project.audit = [], {"flags": {}}
+    project.issues, project.audit = [], {"flags": {}}
     project.write()
     page = project.render(run)
-    assert page.says("None: no label is contradicted") and not page.says("A fault is likely")
+    assert page.says("No label issues and no outliers.") and not page.says("Flagged")
 
 
-def test_of_many_suspects_the_most_doubtful_are_shown(tmp_path, run):
+def test_of_many_issues_the_most_severe_are_shown(tmp_path, run):
     project = Project(tmp_path, ["train"] * 6, per_gallery=2)
     for place, score in ((4, 0.01), (1, 0.02), (3, 0.03)):
         row = project.rows[place]
-        project.suspects.append([row["image_id"], row["path"], "train", row["label"], "label_error", "a", score])
+        project.issues.append([row["image_id"], row["path"], "train", row["label"], "label_issue", "a", score])
     project.write()
     page = project.render(run)
-    section = page.source[page.source.index('id="suspects"') : page.source.index('id="confusion"')]
+    section = page.source[page.source.index('id="issues"') : page.source.index('id="confusion"')]
     assert re.findall(r"probability ([0-9.]+)%", section) == ["1.0", "2.0"]
-    assert page.says("2 of 3 are shown, the first ones.")
+    assert page.says("Shown: 2 of 3, the first ones.")
 
 
 def test_full_page(project, run):
@@ -236,10 +246,14 @@ def test_full_page(project, run):
     project.write(n_wrong=2)
     write_curves(project)
     page = project.render(run)
-    assert page.says("the ensemble has -0.125 log loss") and page.says("log loss 0.875 with weights as fitted")
-    assert page.says("error on test is 0.125; 0.250 before a temperature of 0.50") and page.says("0.062 by chance")
-    assert page.says("more where those disagree") and "Scatter chart: accuracy of one on test" in page.source
-    assert page.says("Of 4 test photos the ensemble names 50.0 % rightly, out of 2 classes")
+    assert page.says("paired by photo: -0.125 log loss") and page.says("log loss on val: 0.875 with fitted weights")
+    assert page.says("on test: 0.125 with the temperature 0.50, fitted on val; 0.250 uncalibrated")
+    assert page.says("would have an ECE of 0.062 on a sample of this size")
+    assert (
+        page.says("adaptive: more views where the first disagree")
+        and "Scatter chart: accuracy of one on test" in page.source
+    )
+    assert page.says("Test accuracy of the ensemble: 50.0 %") and page.says("4 photos, 2 classes")
     found = re.findall(r'<th scope="row">([a-z ]+)</th><td data-name="files">(\d+)</td>', page.source)
     assert dict(found) == {
         "files": "8",
@@ -247,16 +261,31 @@ def test_full_page(project, run):
         "with boxes": "7",
         "cropped": "6",
         "masked": "6",
-        "padded": "7",
+        "model inputs": "7",
     }
     assert page.says(
-        "The detector found no vehicle, not even at a low score, and nothing else with confidence. Here: 1 used whole."
+        "No box of `crop.classes`, and none of another class at `crop.min_score` or more. Here: 1 full image used."
     )
     assert page.says("part of the file is lost or damaged. Here: 1 not used.")
-    assert page.says("Wrong answers on test 2")
-    sure, unsure = page.source.index("87.5%"), page.source.index("81.2%")
-    assert sure < unsure
+    assert page.says("Wrong predictions on test 2")
+    first, second = page.source.index("87.5%"), page.source.index("81.2%")
+    assert first < second
     assert len([a for a in page.of("svg") if "aria-label" in a]) == 5 + 1 + 6  # thresholds, distributions
+
+
+def test_figures_of_unknown_models_and_segmenters_are_removed(project, run, capsys):
+    project.write()
+    metrics = project.folder / "metrics"
+    for path in ("evaluate/old.json", "evaluate/old/classes.csv", "probe/old.json", "segment/old.json"):
+        atomic.write_text(metrics / path, "{}")
+    project.render(run)
+    assert [path.name for path in (metrics / "evaluate").iterdir()] == ["one"]
+    assert [path.name for path in (metrics / "probe").iterdir()] == ["one.json"]
+    assert not list((metrics / "segment").iterdir())
+    names = ", ".join(str(metrics / path) for path in ("evaluate/old", "evaluate/old.json", "probe/old.json"))
+    message = capsys.readouterr().err
+    assert f"report: removed {names}: params.yaml names no such model" in message
+    assert "segment/old.json: params.yaml names no such segmenter" in message
 
 
 def test_equal_inputs_give_equal_bytes(project, run):
@@ -277,7 +306,7 @@ def test_hostile_labels_and_paths_are_only_text(project, run):
     assert not [attributes for _, attributes in page.tags if any(name.startswith("on") for name in attributes)]
 
 
-def test_nothing_outside_the_page_is_named(project, run):
+def test_the_page_has_no_external_resources(project, run):
     project.write(n_wrong=1)
     write_curves(project)
     page = project.render(run)
@@ -289,7 +318,7 @@ def test_nothing_outside_the_page_is_named(project, run):
     assert set(re.findall(r"url\((.)", page.source)) <= {"#"}
 
 
-def test_ids_are_unique_and_links_lead_somewhere(project, run):
+def test_ids_are_unique_and_links_have_targets(project, run):
     project.write(n_wrong=1)
     write_curves(project)
     page = project.render(run)
@@ -299,7 +328,7 @@ def test_ids_are_unique_and_links_lead_somewhere(project, run):
     assert targets <= set(ids)
 
 
-def test_every_picture_is_told_in_words(project, run):
+def test_every_image_has_a_text_alternative(project, run):
     project.write(n_wrong=1)
     write_curves(project)
     page = project.render(run)
@@ -314,7 +343,7 @@ def test_charts_name_their_axes_and_units(project, run):
     write_curves(project)
     page = project.render(run)
     labels = ["files (count)", "stage", "photos (count)", "class", "predicted class", "true class"]
-    labels += ["loss (nats)", "share right (0 to 1)", "epoch (passes over the training photos)"]
+    labels += ["loss (nats)", "accuracy (0 to 1)", "epoch (passes over the training photos)"]
     for label in labels:
         assert f">{label}</text>" in page.source
 
@@ -323,8 +352,8 @@ def test_galleries_are_sampled_and_counts_are_not(tmp_path, run):
     project = Project(tmp_path, ["test"] * 8, per_gallery=3)
     project.write(n_wrong=5)
     page = project.render(run)
-    assert page.says("Photos with a chosen car 8") and page.says("3 of 8 are shown, drawn by lot with seed 1.")
-    assert page.says("Wrong answers on test 5") and page.says("3 of 5 are shown, drawn by lot with seed 1.")
+    assert page.says("Photos with a main car 8") and page.says("Shown: 3 of 8, a random sample with seed 1.")
+    assert page.says("Wrong predictions on test 5") and page.says("Shown: 3 of 5, a random sample with seed 1.")
     assert len(page.of("img")) == 3 * 3 + 3 + 2 * 3 + 3  # steps, detections, masks, errors
 
 
@@ -332,41 +361,41 @@ def test_no_test_and_no_val_photos(tmp_path, run):
     project = Project(tmp_path, ["train"] * 4)
     project.write()
     page = project.render(run)
-    assert page.says("No test photos: no photo was held back")
-    assert page.says("No val photos: there was nothing to fit the weights")
-    assert page.says("No test photos, so no errors to show.")
-    assert page.says("No test photos, so no confusion matrix and no recall.")
-    assert page.says("No curves: nothing was logged by epoch.")
-    assert not page.says("Of 0 test photos")
+    assert page.says("No test photos, so there is no test accuracy.")
+    assert page.says("No val photos, so the weights are not fitted")
+    assert page.says("Errors of the ensemble on test No test photos.")
+    assert page.says("No test photos, so no confusion matrix and no recall per class.")
+    assert page.says("No training curves.")
+    assert not page.says("Test accuracy of the ensemble")
 
 
-def test_no_rejects_and_no_errors(project, run):
+def test_no_rejected_photos_and_no_errors(project, run):
     project.write()
     page = project.render(run)
-    assert page.says("None: every file is a usable photo with a chosen car.")
-    assert page.says("None: all 4 test photos are named rightly.")
+    assert page.says("No rejected photos: every file is a usable photo with a main car.")
+    assert page.says("No errors: all 4 test photos are classified correctly.")
     assert page.says("Masks not used 0")
 
 
-def test_vanished_and_changed_photos_leave_a_note(project, run):
+def test_missing_and_changed_photos_are_named(project, run):
     project.write(n_wrong=1)
-    gone, changed = project.rows[1], project.rows[2]
-    (project.folder / "photos" / gone["path"]).unlink()
-    archives.put(project.folder / "crops.zip", {}, without=(f"{gone['image_id']}.jpg",))
-    archives.put(project.folder / "mask_pictures.zip", {}, without=(f"{changed['image_id']}.png",))
+    missing, changed = project.rows[1], project.rows[2]
+    (project.folder / "photos" / missing["path"]).unlink()
+    archives.put(project.folder / "crops.zip", {}, without=(f"{missing['image_id']}.jpg",))
+    archives.put(project.folder / "mask_images.zip", {}, without=(f"{changed['image_id']}.png",))
     archives.write(project.folder / "photos" / changed["path"], photo_of(99))
     page = project.render(run)
-    lost = [attributes["aria-label"] for attributes in page.of("div") if attributes.get("role") == "img"]
+    labels = [attributes["aria-label"] for attributes in page.of("div") if attributes.get("role") == "img"]
     twice = [
-        f"Photo {gone['path']} with 2 boxes: cannot be shown, missing",
-        f"Photo {changed['path']} with 2 boxes: cannot be shown, changed",
+        f"Photo {missing['path']} with 2 boxes: not available, missing",
+        f"Photo {changed['path']} with 2 boxes: not available, changed",
     ]
-    once = [f"Crop of {gone['path']}: cannot be shown, missing"] + [
-        f"Crop of {row['path']}{treatment}: cannot be shown, missing"
-        for row in (gone, changed)
+    once = [f"Crop of {missing['path']}: not available, missing"] + [
+        f"Crop of {row['path']}{treatment}: not available, missing"
+        for row in (missing, changed)
         for treatment in (", its background tinted", " without its background")
     ]
-    assert sorted(lost) == sorted([*twice, *twice, *once])
+    assert sorted(labels) == sorted([*twice, *twice, *once])
 
 
 def test_only_shown_photos_are_read(tmp_path, run, monkeypatch):
@@ -377,8 +406,8 @@ def test_only_shown_photos_are_read(tmp_path, run, monkeypatch):
     monkeypatch.setattr(images, "load", lambda path, *rest: paths.append(path) or load(path, *rest))
     monkeypatch.setattr(archived, "read_bytes", lambda archive, name: names.append(name) or read_bytes(archive, name))
     project.render(run)
-    assert len(paths) == 2 + 2  # steps, detections
-    assert len(names) == 2 * 2 + 2 * 2 * 2  # steps: crop, padded; masks: tinted and masked, of crop and mask each
+    assert len(paths) == 2 + 2 + 1  # steps, detections, strip
+    assert len(names) == 2 * 2 + 2 * 2 * 2 + 4  # preprocessing, masks (crop and mask, twice), strip
 
 
 def test_boxes_lie_over_the_thumbnail(tmp_path, run):
@@ -388,48 +417,52 @@ def test_boxes_lie_over_the_thumbnail(tmp_path, run):
     chosen = [attributes for attributes in page.of("rect") if attributes.get("class") == "chosen"]
     # 40 x 30 pixels at 32 x 24.
     assert chosen == [{"class": "chosen", "x": "3.2", "y": "2.4", "width": "25.6", "height": "19.2"}] * 4
-    picture = base64.b64decode(page.of("img")[0]["src"].split(",")[1])
-    assert cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR).shape == (24, 32, 3)
+    image = base64.b64decode(page.of("img")[0]["src"].split(",")[1])
+    assert cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR).shape == (24, 32, 3)
 
 
-def test_figures_of_other_photos_are_refused(project, run):
+def test_scores_of_other_photos_are_an_error(project, run):
     project.write()
-    path = project.folder / "metrics" / "ensemble.json"
-    atomic.write_json(path, BLEND | {"test": {"n": 3}, "equal_weights": {"n": 3}})
-    with pytest.raises(tables.TableError, match=r"ensemble\.json: expected figures of 4 test photos, found 3"):
+    path = project.folder / "metrics" / "ensemble" / "details.json"
+    atomic.write_json(path, ENSEMBLE | {"test": {"n": 3}, "equal_weights": {"n": 3}})
+    with pytest.raises(tables.TableError, match=r"ensemble/details\.json: expected scores of 4 test photos, found 3"):
         project.render(run)
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"test": {"n": 4}}'])
 def test_missing_or_broken_metrics_are_named(project, run, content):
     project.write()
-    path = project.folder / "metrics" / "ensemble.json"
+    path = project.folder / "metrics" / "ensemble" / "details.json"
     path.unlink()
     if content:
         path.write_text(content)
-    with pytest.raises(tables.TableError, match=r"ensemble\.json: expected"):
+    with pytest.raises(tables.TableError, match=r"ensemble/details\.json: expected"):
         project.render(run)
 
 
-def test_shrunk_keeps_the_aspect_ratio_and_never_enlarges():
+def test_downscaling_keeps_the_aspect_ratio_and_never_enlarges():
     wide = np.arange(1 * 500 * 3, dtype=np.uint32).reshape(1, 500, 3).astype(np.uint8)
     before = wide.copy()
-    assert thumbnails.shrunk(wide, 100).shape == (1, 100, 3)
-    assert thumbnails.shrunk(photo_of(0), 20).shape == (15, 20, 3)
-    assert thumbnails.shrunk(photo_of(0), 40).shape == (30, 40, 3)
+    assert thumbnails.downscaled(wide, 100).shape == (1, 100, 3)
+    assert thumbnails.downscaled(photo_of(0), 20).shape == (15, 20, 3)
+    assert thumbnails.downscaled(photo_of(0), 40).shape == (30, 40, 3)
     assert np.array_equal(wide, before)
 
 
-def test_what_the_rule_refuses_is_counted_by_class_and_an_uneven_rule_is_told(project, run):
+def test_rejections_are_counted_by_class_and_overrejected_classes_are_named(project, run):
     project.write()
     page = project.render(run)
     assert page.says("1 of 4") and page.says("25.0 %") and page.says("too_small 1")
-    assert page.says("once in 1,000 cases")
-    for label in ("crop.min_score (score, 0 to 1)", "share of photos (0 to 1)", "mask (share of the crop, 0 to 1)"):
+    assert page.says("rejects more photos of a than of the other classes") and page.says("p = 0.001")
+    for label in (
+        "crop.min_score (score, 0 to 1)",
+        "share of photos (0 to 1)",
+        "area of the mask (share of the crop, 0 to 1)",
+    ):
         assert f">{label}</text>" in page.source
 
 
-def test_near_duplicates_stand_side_by_side_those_of_two_classes_first(tmp_path, run):
+def test_near_duplicates_are_side_by_side_and_those_of_two_classes_first(tmp_path, run):
     project = Project(tmp_path, ["train"] * 6)
     for group, members in (("g1", (0, 2)), ("g2", (1, 4))):  # labels alternate: g1 has one, g2 two
         for place in members:
@@ -441,7 +474,7 @@ def test_near_duplicates_stand_side_by_side_those_of_two_classes_first(tmp_path,
     assert section.index("different labels</span>") < section.index("2 photos</p>") and section.count("<img") == 4
 
 
-def test_the_script_allowed_is_the_script_there(project, run):
+def test_the_policy_allows_the_script_of_the_page(project, run):
     project.write()
     page = project.render(run)
     script = re.search(r"<script>(.*?)</script>", page.source, re.DOTALL).group(1)
@@ -457,5 +490,5 @@ def test_all_groups_are_counted_and_those_of_two_classes_shown_before_others(tmp
             project.rows[place]["group"] = group
     project.write()  # of g1 one photo is left, g4 has two classes
     page = project.render(run)
-    assert page.says("Near-duplicates 3") and page.says("1 of 3 are shown, drawn by lot with seed 1.")
+    assert page.says("Near-duplicates 3") and page.says("Shown: 1 of 3, a random sample with seed 1.")
     assert page.says("3 photos different labels")

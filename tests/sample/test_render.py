@@ -34,7 +34,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_every_file_is_there_and_has_its_row(rendered: Path) -> None:
+def test_every_file_is_written_and_has_its_row(rendered: Path) -> None:
     table = pd.read_csv(rendered / "truth.csv")
     paths = {str(path.relative_to(rendered / "photos")) for path in (rendered / "photos").rglob("*.*")}
     assert paths == set(table["path"]) == {str(task.path) for task in tasks(1)}
@@ -48,14 +48,14 @@ def test_two_processes_write_the_same_bytes_as_one(rendered: Path, tmp_path: Pat
     assert contents(tmp_path) == contents(rendered)
 
 
-def test_running_again_writes_over_its_own_files(rendered: Path, tmp_path: Path) -> None:
+def test_a_second_run_overwrites_its_own_files(rendered: Path, tmp_path: Path) -> None:
     (tmp_path / "photos/sedan").mkdir(parents=True)
     (tmp_path / "photos/sedan/sedan_001.jpg").write_bytes(b"old")
     render.main(arguments(tmp_path))
     assert contents(tmp_path) == contents(rendered)
 
 
-def test_a_folder_with_other_photos_is_refused(tmp_path: Path) -> None:
+def test_a_folder_with_other_photos_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos/holiday.jpg").write_bytes(b"mine")
     with pytest.raises(ValueError, match=r"photos: expected only files of the sample, found .*holiday\.jpg"):
@@ -63,7 +63,7 @@ def test_a_folder_with_other_photos_is_refused(tmp_path: Path) -> None:
     assert contents(tmp_path / "photos") == {"holiday.jpg": b"mine"}
 
 
-def test_a_bad_parameter_is_named(tmp_path: Path) -> None:
+def test_an_invalid_parameter_is_named(tmp_path: Path) -> None:
     command = arguments(tmp_path)
     (tmp_path / "params.yaml").write_text(PARAMS.replace("photos_per_class: 1", "photos_per_class: 0"))
     with pytest.raises(SettingsError, match=r"sample\.photos_per_class"):

@@ -1,7 +1,7 @@
 """Export a GluonCV checkpoint to ONNX, with the inputs and outputs that the stages expect of any network.
 
-Runs in the environment of `requirements-gluoncv.lock`, started by `stages.pretrained.export`. mxnet needs an older NumPy
-than the rest of the project, so this module imports nothing of the project outside this folder.
+Runs in the environment of `requirements-gluoncv.lock`, started by `stages.pretrained.export`. mxnet needs an older
+NumPy than the rest of the project, so this module imports nothing of the project outside this folder.
 """
 
 import argparse

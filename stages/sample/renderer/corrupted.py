@@ -1,4 +1,4 @@
-"""The special files of the sample: corrupted, duplicate or hard photos, at least one for every check of the pipeline."""
+"""The special files of the sample: corrupted, duplicate or hard photos, for every check of the pipeline."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -26,7 +26,7 @@ _TWIN_GAP = 1.15
 
 @dataclass(frozen=True)
 class Conditions:
-    """The difficulty of a photo: `share` is the car's part of the frame's width, `cut` the part of the car beyond it."""
+    """How hard a photo is: `share` is the car's part of the frame's width, `cut` the part of the car beyond it."""
 
     weather: Weather
     share: float

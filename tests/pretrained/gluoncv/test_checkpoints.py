@@ -14,7 +14,7 @@ FILE = f"net_voc-{SHA1[:8]}.params"
 
 @pytest.fixture
 def folders(tmp_path):
-    """An empty folder for weights, one for downloads, and a function that fills a mirror and gives its address."""
+    """An empty folder for weights, one for downloads, and a function that creates a mirror and returns its address."""
 
     def mirror(files):
         (tmp_path / "mirror/gluon/models").mkdir(parents=True)
@@ -28,7 +28,7 @@ def folders(tmp_path):
     return tmp_path / "weights", tmp_path / "into", mirror
 
 
-def test_a_file_of_ones_own_is_taken_before_any_other_whatever_its_hash(folders):
+def test_the_users_own_file_is_used_first_with_any_hash(folders):
     weights, into, mirror = folders
     (weights / FILE).write_bytes(CONTENT)
     (weights / "net_voc.params").write_bytes(b"mine")
@@ -46,13 +46,13 @@ def test_the_published_file_in_the_folder_needs_no_server(folders):
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
-def test_a_mirror_is_asked_for_the_published_name(folders, slash):
+def test_the_published_file_is_downloaded_from_a_mirror(folders, slash):
     weights, into, mirror = folders
     path = checkpoints.obtain(NET, weights, mirror({"readme": b"x", FILE: CONTENT}) + slash, into)
     assert path == into / FILE and path.read_bytes() == CONTENT and not list(weights.iterdir())
 
 
-def test_a_mirror_with_other_weights_is_refused(folders):
+def test_other_weights_on_a_mirror_are_rejected(folders):
     weights, into, mirror = folders
     with pytest.raises(CheckpointError, match=SHA1):
         checkpoints.obtain(NET, weights, mirror({FILE: b"other"}), into)
@@ -60,7 +60,7 @@ def test_a_mirror_with_other_weights_is_refused(folders):
 
 
 @pytest.mark.parametrize("name", [f"../{FILE}", f"/{FILE}", f"weights/{FILE}", "net_voc.params"])
-def test_a_member_under_another_name_is_neither_read_nor_unpacked(folders, name):
+def test_a_member_with_another_name_is_neither_read_nor_extracted(folders, name):
     weights, into, mirror = folders
     address = mirror({name: CONTENT})
     with pytest.raises(CheckpointError, match=f"expected a file {FILE} inside, found {name}"):
@@ -68,7 +68,7 @@ def test_a_member_under_another_name_is_neither_read_nor_unpacked(folders, name)
     assert not list(into.parent.rglob("*.params"))
 
 
-def test_what_is_no_archive_is_refused(folders):
+def test_a_download_that_is_no_archive_is_rejected(folders):
     weights, into, mirror = folders
     address = mirror({})
     (into.parent / f"mirror/gluon/models/net_voc-{SHA1[:8]}.zip").write_bytes(b"<html>")
@@ -76,7 +76,7 @@ def test_what_is_no_archive_is_refused(folders):
         checkpoints.obtain(NET, weights, address, into)
 
 
-def test_without_any_source_the_error_says_what_to_get_and_where_to_put_it(folders):
+def test_without_any_source_the_error_states_what_to_download_and_where_to_put_it(folders):
     weights, into, _ = folders
     with pytest.raises(CheckpointError) as caught:
         checkpoints.obtain(NET, weights, into.as_uri(), into)
@@ -84,7 +84,7 @@ def test_without_any_source_the_error_says_what_to_get_and_where_to_put_it(folde
         assert part in str(caught.value)
 
 
-def test_weights_that_were_never_published_can_only_be_ones_own(folders):
+def test_weights_that_were_never_published_must_be_the_users_own(folders):
     weights, into, mirror = folders
-    with pytest.raises(CheckpointError, match=r"weights/net_voc\.params: expected weights of yours.*published none"):
+    with pytest.raises(CheckpointError, match=r"weights/net_voc\.params: expected weights here.*published none"):
         checkpoints.obtain(Published("net_voc", None), weights, mirror({FILE: CONTENT}), into)

@@ -10,14 +10,14 @@ from stages.sample.renderer.side import paint_side
 from stages.sample.renderer.top import paint_top
 
 PAINT = (30, 60, 200)
-LOOK = CarAppearance(PAINT, 0, 0.14, 0.36, False, False, False, 6, (170, 170, 174))
+APPEARANCE = CarAppearance(PAINT, 0, 0.14, 0.36, False, False, False, 6, (170, 170, 174))
 
 
 def painted(name: str) -> Painter:
     body = BODIES[name]
     curve = profile.trace(body)
     atlas = mesh.layout(body, curve, 120.0)
-    painter = Painter(body, curve, atlas, LOOK, blank(atlas, PAINT))
+    painter = Painter(body, curve, atlas, APPEARANCE, blank(atlas, PAINT))
     for paint in (paint_side, paint_top, paint_wheel):
         paint(painter)
     return painter
@@ -34,8 +34,8 @@ def texel(painter: Painter, x: float, z: float) -> tuple[int, int]:
 def test_side_glass_has_as_many_panes_as_the_body_has_windows(name: str, count: int) -> None:
     painter = painted(name)
     glass = painter.texture.material[: painter.atlas.side_height] == Material.GLASS
-    found, _, stats, _ = cv2.connectedComponentsWithStats(glass.astype(np.uint8))
-    assert sum(stats[1:found, cv2.CC_STAT_AREA] > 30) == count
+    n_components, _, stats, _ = cv2.connectedComponentsWithStats(glass.astype(np.uint8))
+    assert sum(stats[1:n_components, cv2.CC_STAT_AREA] > 30) == count
 
 
 def test_the_door_is_painted_and_the_arch_is_dark() -> None:
@@ -46,7 +46,7 @@ def test_the_door_is_painted_and_the_arch_is_dark() -> None:
     assert painter.texture.rgb[row, column].max() < 10
 
 
-def test_head_lamps_lie_at_the_front_and_tail_lamps_at_the_rear() -> None:
+def test_head_lamps_are_at_the_front_and_tail_lamps_at_the_rear() -> None:
     painter = painted("hatchback")
     side = np.s_[: painter.atlas.side_height]
     lamps = painter.texture.material[side] == Material.LAMP

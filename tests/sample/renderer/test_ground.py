@@ -11,7 +11,7 @@ from stages.sample.renderer.light import sample_light
 SIZE = (160, 120)
 EYE = np.array([-10.0, 0.0, 2.0])
 CAMERA = Camera(EYE, look_at(EYE, np.array([0.0, 0.0, 0.7]), 0.0), 160.0, (80.0, 60.0))
-LOOK = CarAppearance((150, 20, 20), 1, 0.14, 0.36, True, False, False, 5, (170, 170, 174))
+APPEARANCE = CarAppearance((150, 20, 20), 1, 0.14, 0.36, True, False, False, 5, (170, 170, 174))
 
 
 def test_noise_has_mean_0_and_deviation_1_and_continues_across_its_edges() -> None:
@@ -41,9 +41,9 @@ def test_markings_are_brighter_than_asphalt() -> None:
     assert ground.draw_ground(marked, CAMERA, SIZE)[0][y, x].min() > 0.4
 
 
-def test_a_car_shades_the_ground_below_it_and_the_cast_shadow_lies_away_from_the_sun() -> None:
+def test_a_car_darkens_the_ground_below_and_casts_a_shadow_away_from_the_sun() -> None:
     light = sample_light("sunny", np.random.default_rng(4))
-    car = place(build_car(BODIES["suv"], LOOK, 40.0, 30), (0.0, 0.0), 0.7)
+    car = place(build_car(BODIES["suv"], APPEARANCE, 40.0, 30), (0.0, 0.0), 0.7)
     sun, sky = ground.draw_shadows([car], light, CAMERA, SIZE)
     below = CAMERA.project(np.zeros(3)).astype(int)
     assert sky[below[1], below[0]] > 0.8
@@ -53,12 +53,12 @@ def test_a_car_shades_the_ground_below_it_and_the_cast_shadow_lies_away_from_the
     assert sun[row, column] > 0.9
 
 
-def test_no_cars_leave_all_the_light() -> None:
+def test_without_cars_there_is_no_shadow() -> None:
     sun, sky = ground.draw_shadows([], sample_light("dusk", np.random.default_rng(0)), CAMERA, SIZE)
     assert not sun.any() and not sky.any()
 
 
-def test_props_stand_where_they_are_put_with_their_size() -> None:
+def test_props_have_their_position_and_size() -> None:
     stand = props.stand_at(CAMERA, 8.0, 1.0)
     np.testing.assert_allclose(stand.position, [-2.0, -1.0, 0.0], atol=1e-9)
     foot, head = stand.points([0.0, 0.0], [0.0, 1.0])
@@ -67,7 +67,7 @@ def test_props_stand_where_they_are_put_with_their_size() -> None:
 
 
 @pytest.mark.parametrize("draw", [props.draw_person, props.draw_pole, props.draw_tree, props.draw_building])
-def test_every_prop_covers_something_and_not_everything(draw) -> None:  # type: ignore[no-untyped-def]
+def test_every_prop_covers_a_part_of_the_image(draw) -> None:  # type: ignore[no-untyped-def]
     sheet = props.blank_sheet(SIZE)
     draw(sheet, props.stand_at(CAMERA, 25.0, 0.0), np.random.default_rng(6))
     assert 0 < (sheet.alpha > 0).mean() < 0.9

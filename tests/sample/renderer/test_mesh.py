@@ -16,7 +16,7 @@ def build(name: str) -> mesh.Mesh:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_car_has_its_length_height_and_stands_on_the_ground(name: str) -> None:
+def test_a_car_has_its_length_and_height_and_stands_on_the_ground(name: str) -> None:
     body, vertices = BODIES[name], build(name).vertices
     assert np.ptp(vertices[:, 0]) == pytest.approx(body.length, abs=0.03)
     assert vertices[:, 2].max() == pytest.approx(body.height, abs=0.06)
@@ -61,7 +61,7 @@ def test_the_body_is_open_at_the_bottom_only(name: str) -> None:
     assert max(heights) < body.clearance + 0.15
 
 
-def test_types_differ_where_an_expert_would_look() -> None:
+def test_body_types_differ_in_their_proportions() -> None:
     length = {name: BODIES[name].length for name in NAMES}
     assert length["compact"] < length["hatchback"] < length["sedan"] < length["limousine"]
     roof = {name: BODIES[name].rear_header[0] - BODIES[name].header[0] for name in NAMES}
@@ -70,7 +70,7 @@ def test_types_differ_where_an_expert_would_look() -> None:
     assert len(BODIES["van"].windows) < len(BODIES["compact"].windows) < len(BODIES["limousine"].windows)
 
 
-def test_a_varied_body_stays_close_and_repeats_with_its_seed() -> None:
+def test_a_varied_body_is_similar_and_depends_on_the_seed_only() -> None:
     body = BODIES["sedan"]
     first, second = (bodies.vary(body, np.random.default_rng(5)) for _ in range(2))
     assert first == second != body
@@ -78,7 +78,7 @@ def test_a_varied_body_stays_close_and_repeats_with_its_seed() -> None:
     assert body is BODIES["sedan"]
 
 
-def test_profile_is_found_by_height_and_by_length() -> None:
+def test_the_profile_is_queried_by_height_and_by_length() -> None:
     body = BODIES["wagon"]
     curve = profile.trace(body)
     _, z, _ = curve.at(np.array([curve.front_s(0.6), curve.rear_s(0.8)]))

@@ -29,7 +29,7 @@ def test_a_photo_has_the_size_and_its_box_fits_the_mask_tightly() -> None:
     assert not outside.any()
 
 
-def test_a_plain_car_is_wholly_visible_and_fills_its_share() -> None:
+def test_a_plain_car_is_fully_visible_and_has_its_share_of_the_frame() -> None:
     photo = render(scene(), SIZE)
     assert photo.visible > 0.97
     assert photo.box is not None
@@ -37,7 +37,7 @@ def test_a_plain_car_is_wholly_visible_and_fills_its_share() -> None:
     assert photo.box[2] - photo.box[0] == pytest.approx(0.6 * SIZE[0], abs=2) or photo.box[3] - photo.box[1] > 80
 
 
-def test_box_of_a_mask_worked_out_by_hand() -> None:
+def test_the_box_of_a_mask_computed_by_hand() -> None:
     mask = np.zeros((5, 7), np.uint8)
     mask[1, 2] = mask[3, 5] = 255
     assert RenderedPhoto(np.zeros((5, 7, 3), np.uint8), mask, 1.0).box == (2, 1, 6, 4)
@@ -48,7 +48,7 @@ def test_without_a_car_there_is_no_box() -> None:
     assert photo.box is None and photo.visible == 0.0 and not photo.mask.any()
 
 
-def test_the_same_scene_gives_the_same_photo_and_stays_unchanged() -> None:
+def test_the_same_scene_gives_the_same_photo_and_is_unchanged() -> None:
     drawn = scene(replace(PLAIN, n_others=1))
     assert drawn.car is not None
     before = drawn.car.mesh.vertices.copy()
@@ -58,7 +58,7 @@ def test_the_same_scene_gives_the_same_photo_and_stays_unchanged() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_cut_car_reaches_beyond_the_frame(seed: int) -> None:
+def test_a_cut_car_extends_beyond_the_frame(seed: int) -> None:
     photo = render(scene(replace(PLAIN, cut=0.2), seed=seed), SIZE)
     assert photo.visible < 0.99
     assert photo.box is not None
@@ -76,7 +76,7 @@ def test_dusk_is_darker_than_day() -> None:
     assert dusk < day
 
 
-def test_a_layer_over_the_edge_is_cut_and_blended_with_its_alpha() -> None:
+def test_a_layer_over_the_edge_is_clipped_and_blended_with_its_alpha() -> None:
     canvas = np.full((3, 4, 3), 0.5, np.float32)
     layer = Layer(np.full((2, 2, 3), 0.2, np.float32), np.full((2, 2), 0.4, np.float32), -1, 2, 4.0)
     alpha = blend(canvas, layer)

@@ -27,38 +27,38 @@ def test_a_triangle_that_reaches_behind_the_camera_is_not_drawn() -> None:
 
 
 @pytest.mark.parametrize("order", [[0, 1], [1, 0]])
-def test_the_nearer_triangle_is_seen_in_any_order(order: list[int]) -> None:
+def test_the_nearer_triangle_is_visible_in_any_order(order: list[int]) -> None:
     near = SCREEN - [0.0, 0.0, 1.0]
     triangles = np.array([[0, 1, 2], [3, 4, 5]])[order]
     ids = raster.triangle_ids(np.concatenate([SCREEN, near]), triangles, np.zeros(2), (8, 8))
     assert ids[1, 1] == order.index(1)
 
 
-def test_bias_brings_a_triangle_forward() -> None:
+def test_a_negative_bias_draws_a_triangle_in_front() -> None:
     near = SCREEN - [0.0, 0.0, 1.0]
     triangles = np.array([[0, 1, 2], [3, 4, 5]])
     ids = raster.triangle_ids(np.concatenate([SCREEN, near]), triangles, np.array([-1.5, 0.0]), (8, 8))
     assert ids[1, 1] == 0
 
 
-def test_no_triangles_leave_an_empty_buffer() -> None:
+def test_without_triangles_the_buffer_is_empty() -> None:
     ids = raster.triangle_ids(np.zeros((0, 3)), np.zeros((0, 3), int), np.zeros(0), (3, 2))
     assert ids.tolist() == [[-1, -1, -1], [-1, -1, -1]]
 
 
-def test_weights_at_equal_depth_are_those_of_the_plane() -> None:
+def test_weights_at_equal_depth_are_linear() -> None:
     weights = raster.barycentrics(raster.planes(SCREEN, TRIANGLE), np.array([0]), np.array([[2.0, 4.0]]))
     np.testing.assert_allclose(weights, [[0.25, 0.5, 0.25]], atol=1e-6)
 
 
-def test_weights_follow_the_perspective() -> None:
-    # Half way between depths 1 and 3 on the screen, 3/4 of the near corner are seen: (1/1) / (1/1 + 1/3).
+def test_weights_are_perspective_correct() -> None:
+    # Half way between depths 1 and 3 on the screen, the weight of the near corner is 3/4: (1/1) / (1/1 + 1/3).
     slanted = np.array([[0.0, 0.0, 1.0], [0.0, 8.0, 5.0], [8.0, 0.0, 3.0]])
     weights = raster.barycentrics(raster.planes(slanted, TRIANGLE), np.array([0]), np.array([[4.0, 0.0]]))
     np.testing.assert_allclose(weights, [[0.75, 0.0, 0.25]], atol=1e-6)
 
 
-def test_nothing_is_extrapolated_beyond_the_edge() -> None:
+def test_weights_are_not_extrapolated_beyond_the_edge() -> None:
     weights = raster.barycentrics(raster.planes(SCREEN, TRIANGLE), np.array([0]), np.array([[-1.0, 4.0]]))
     assert weights.min() >= 0
     np.testing.assert_allclose(weights.sum(), 1, atol=1e-6)
