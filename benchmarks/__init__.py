@@ -1,3 +1,3 @@
-"""Each module prints a table of what something costs."""
+"""Each module measures something and prints a table; docs/benchmarks.md lists them."""
 
 import stages  # noqa: F401 - before NumPy, whose kernels it restricts

@@ -1,7 +1,7 @@
-"""Chosen boxes and masks on real photographs against known ones, through the stages' own functions.
+"""Evaluate boxes and masks on real photographs with ground truth, by the functions of the stages.
 
-The folder holds `images/`, `masks/` (8-bit PNG by the photos' names, 255 = car) and `boxes.csv` (file, x_min, y_min,
-x_max, y_max; pixels, right and bottom exclusive): one main car a photo.
+The folder contains `images/`, `masks/` (8-bit PNG by the photos' names, 255 = car) and `boxes.csv` (file, x_min, y_min,
+x_max, y_max; pixels, right and bottom exclusive), with one main car per photo.
 """
 
 import argparse
@@ -37,15 +37,15 @@ from stages.segment.settings import SegmenterSettings, SegmentSettings
 
 
 def read_photos(folder: Path) -> pd.DataFrame:
-    """The photos as a manifest knows them (path relative to `folder`), with their true boxes as `true_x_min` ..."""
-    known = tables.read(folder / "boxes.csv", {"file": "str", **dict.fromkeys(CORNERS, "float")})
+    """The photos as rows of a manifest (path relative to `folder`), with their true boxes as `true_x_min` ..."""
+    truth = tables.read(folder / "boxes.csv", {"file": "str", **dict.fromkeys(CORNERS, "float")})
     rows = []
-    for name in known["file"]:
+    for name in truth["file"]:
         content = (folder / "images" / name).read_bytes()
         height, width = images.decode(content).shape[:2]
         rows.append((images.image_id(content), f"images/{name}", "ok", "", width, height))
     photos = pd.DataFrame(rows, columns=["image_id", "path", "status", "reason", "width", "height"])
-    return photos.join(known[CORNERS].add_prefix("true_"))
+    return photos.join(truth[CORNERS].add_prefix("true_"))
 
 
 def choose_boxes(photos: pd.DataFrame, folder: Path, networks: Path, settings: Path) -> pd.DataFrame:
@@ -54,39 +54,39 @@ def choose_boxes(photos: pd.DataFrame, folder: Path, networks: Path, settings: P
     spec = DETECTORS[detect.network]
     network = runtime.load(networks / spec.file, list(spec.outputs), detect.inference)
     rows = list(zip(photos["image_id"], photos["path"]))
-    found = [to_rows(name, boxes, spec.classes) for name, boxes in detect_all(rows, folder, network, spec, detect)]
-    return select_boxes(photos, pd.concat(found, ignore_index=True), read_settings(settings, "crop", CropSettings))
+    detected = [to_rows(name, boxes, spec.classes) for name, boxes in detect_all(rows, folder, network, spec, detect)]
+    return select_boxes(photos, pd.concat(detected, ignore_index=True), read_settings(settings, "crop", CropSettings))
 
 
-def draw_masks(chosen: pd.DataFrame, folder: Path, out: Path, networks: Path, settings: Path) -> dict[str, float]:
-    """Write crops, maps and masks into `out`, by the crop, segment and mask stages; seconds per crop by segmenter."""
+def write_all_masks(chosen: pd.DataFrame, folder: Path, out: Path, networks: Path, settings: Path) -> dict[str, float]:
+    """Write crops, maps and masks to `out`, by the functions of the stages; return seconds per crop by segmenter."""
     crop_rule, mask_rule = read_settings(settings, "crop", CropSettings), read_settings(settings, "mask", MaskSettings)
     segment = read_settings(settings, "segment", SegmentSettings)
     wanted = chosen[chosen["status"] == "ok"]
     write_crops(out / "crops.zip", folder, crop_rule, wanted)
-    names, pictures, maps, seconds = wanted["image_id"].tolist(), Archive(out / "crops.zip"), {}, {}
+    image_ids, crops, maps, seconds = wanted["image_id"].tolist(), Archive(out / "crops.zip"), {}, {}
     for name in mask_rule.weights:
         view = read_settings(settings, f"segmenters.{name}", SegmenterSettings)
         network, started = load_network(networks, view, segment), time.perf_counter()
         with archive.writing(out / f"{name}.zip") as add:
-            for image_id, plane in segment_all(names, pictures, network, view, segment.inference.batch_size):
-                add(masks.picture_of(image_id), images.encode(plane, ".png"))
-        seconds[name] = (time.perf_counter() - started) / len(names)
+            for image_id, saliency_map in segment_all(image_ids, crops, network, view, segment.inference.batch_size):
+                add(masks.picture_of(image_id), images.encode(saliency_map, ".png"))
+        seconds[name] = (time.perf_counter() - started) / len(image_ids)
         maps[name] = Archive(out / f"{name}.zip")
-    write_masks(out / "masks.zip", names, pictures, maps, mask_rule)
+    write_masks(out / "masks.zip", image_ids, crops, maps, mask_rule)
     return seconds
 
 
-def mask_overlaps(chosen: pd.DataFrame, folder: Path, out: Path, settings: Path) -> pd.DataFrame:
-    """The overlap of each photo's mask with the true one: "" the averaged mask, then each segmenter's alone."""
+def mask_ious(chosen: pd.DataFrame, folder: Path, out: Path, settings: Path) -> pd.DataFrame:
+    """The IoU of each photo's true mask with the averaged mask, in column "", and with that of each segmenter."""
     margin, weights = (
         read_settings(settings, "crop", CropSettings).margin,
         read_settings(settings, "mask", MaskSettings).weights,
     )
     maps = {name: Archive(out / f"{name}.zip") for name in weights}
-    drawn = MaskSources(Archive(out / "masks.zip"), folder / "masks", maps)
+    sources = MaskSources(Archive(out / "masks.zip"), folder / "masks", maps)
     rows = [row | {"path": Path(str(row["path"])).name} for row in chosen.to_dict("records")]
-    return pd.DataFrame([score.mask_overlaps(margin, drawn, row) for row in rows], columns=["", *weights])
+    return pd.DataFrame([score.mask_ious(margin, sources, row) for row in rows], columns=["", *weights])
 
 
 def share(hits: np.ndarray) -> dict[str, float]:
@@ -95,48 +95,48 @@ def share(hits: np.ndarray) -> dict[str, float]:
     return {"n": len(hits), "value": float(hits.mean()), "low": low, "high": high}
 
 
-def centre(values: np.ndarray, statistic: Callable[..., np.ndarray]) -> dict[str, float]:
+def interval(values: np.ndarray, statistic: Callable[..., np.ndarray]) -> dict[str, float]:
     """`statistic` of `(N,)` values with the 95 % percentile interval of 9999 bootstrap samples (Efron 1979)."""
-    drawn = bootstrap((values,), statistic, vectorized=True, method="percentile", rng=np.random.default_rng(0))
-    low, high = drawn.confidence_interval
+    samples = bootstrap((values,), statistic, vectorized=True, method="percentile", rng=np.random.default_rng(0))
+    low, high = samples.confidence_interval
     return {"n": len(values), "value": float(statistic(values)), "low": float(low), "high": float(high)}
 
 
-def summarise(box_overlaps: np.ndarray, mask_overlaps: np.ndarray) -> pd.DataFrame:
-    """A row per figure: n, value and its 95 % interval. Photos without a mask are left out of the masks' rows."""
-    drawn = mask_overlaps[~np.isnan(mask_overlaps)]
+def summarise(box_ious: np.ndarray, mask_ious: np.ndarray) -> pd.DataFrame:
+    """A row per figure: n, value and its 95 % interval. Rows on masks leave out photos without one."""
+    masked = mask_ious[~np.isnan(mask_ious)]
     figures = {
-        "boxes at IoU 0.5": share(box_overlaps >= 0.5),
-        "boxes at IoU 0.75": share(box_overlaps >= 0.75),
-        "boxes, mean IoU": centre(box_overlaps, np.mean),
-        "masks, mean IoU": centre(drawn, np.mean),
-        "masks, median IoU": centre(drawn, np.median),
-        "masks below IoU 0.5": share(drawn < 0.5),
+        "boxes at IoU 0.5": share(box_ious >= 0.5),
+        "boxes at IoU 0.75": share(box_ious >= 0.75),
+        "boxes, mean IoU": interval(box_ious, np.mean),
+        "masks, mean IoU": interval(masked, np.mean),
+        "masks, median IoU": interval(masked, np.median),
+        "masks below IoU 0.5": share(masked < 0.5),
     }
     return pd.DataFrame(figures).T
 
 
 def main() -> None:
-    """Print the table of figures and the photos that went worst."""
+    """Print the figures and the photos with the lowest mask IoU."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, help="the photographs and their ground truth")
     parser.add_argument("--networks", type=Path, default=Path("models/pretrained"))
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     arguments = parser.parse_args()
     photos = read_photos(arguments.folder)
     chosen = choose_boxes(photos, arguments.folder, arguments.networks, arguments.params)
-    found = detection_metrics.box_ious(
+    box_ious = detection_metrics.box_ious(
         chosen[CORNERS].to_numpy(float), photos[[f"true_{side}" for side in CORNERS]].to_numpy()
     )
     with tempfile.TemporaryDirectory() as out:
-        seconds = draw_masks(chosen, arguments.folder, Path(out), arguments.networks, arguments.params)
-        overlaps = mask_overlaps(chosen, arguments.folder, Path(out), arguments.params)
-    averaged = overlaps[""].to_numpy(dtype=np.float64)
-    timing.show(summarise(found, averaged), f"{arguments.folder}: {len(photos)} photos")
-    alone = {name: overlaps[name].to_numpy(dtype=np.float64) for name in seconds}
+        seconds = write_all_masks(chosen, arguments.folder, Path(out), arguments.networks, arguments.params)
+        ious = mask_ious(chosen, arguments.folder, Path(out), arguments.params)
+    averaged = ious[""].to_numpy(dtype=np.float64)
+    timing.show(summarise(box_ious, averaged), f"{arguments.folder}: {len(photos)} photos")
+    alone = {name: ious[name].to_numpy(dtype=np.float64) for name in seconds}
     gains = pd.DataFrame(detection_metrics.paired_gains(averaged, alone)).T.assign(**{"s per crop": pd.Series(seconds)})
-    timing.show(gains, "each segmenter alone; what the averaged mask gains over it, with its 95 % interval")
-    worst = pd.DataFrame({"path": photos["path"], "box IoU": found, "mask IoU": averaged})
+    timing.show(gains, "each segmenter alone, and the gain of the averaged mask over it, with its 95 % interval")
+    worst = pd.DataFrame({"path": photos["path"], "box IoU": box_ious, "mask IoU": averaged})
     timing.show(worst.sort_values(["mask IoU", "path"]).head(5), "lowest masks")
 
 

@@ -1,4 +1,4 @@
-"""Seconds from a 640x480 photo's file to its boxes: this pipeline, plain ONNX Runtime, and GluonCV on mxnet."""
+"""Seconds from the file of a 640x480 photo to its boxes: this pipeline, plain ONNX Runtime, and GluonCV on mxnet."""
 
 import argparse
 import os
@@ -22,25 +22,25 @@ from stages.networks.catalogue import DETECTORS
 from stages.networks.settings import InferenceSettings
 
 _SIZE_WH = (640, 480)
-_WORKER = Path(__file__).with_name("gluoncv_worker.py")
+_WORKER = Path(__file__).parent / "gluoncv" / "detection_worker.py"
 
 
 def find_photos(folder: Path, limit: int) -> list[Path]:
-    """The first `limit` JPEG files below `folder` of 640x480 pixels. Raises FileNotFoundError when there is none."""
-    found: list[Path] = []
+    """The first `limit` JPEG files below `folder` of 640x480 pixels. Raises FileNotFoundError if there is none."""
+    paths: list[Path] = []
     for path in sorted(folder.rglob("*.jpg")):
-        with Image.open(path) as picture:
-            if picture.size == _SIZE_WH:
-                found.append(path)
-        if len(found) == limit:
+        with Image.open(path) as image:
+            if image.size == _SIZE_WH:
+                paths.append(path)
+        if len(paths) == limit:
             break
-    if not found:
+    if not paths:
         raise FileNotFoundError(f"{folder}: expected JPEG photos of {_SIZE_WH[0]}x{_SIZE_WH[1]} pixels, found none")
-    return found
+    return paths
 
 
 def pipeline(photos: list[Path], networks: Path, settings: DetectSettings) -> Callable[[], object]:
-    """The detect stage's own loop: decoding in threads, batches through the engine that the settings name."""
+    """The loop of the detect stage: decoding in threads, batches, the engine of the settings."""
     spec = DETECTORS[settings.network]
     network = runtime.load(networks / spec.file, list(spec.outputs), settings.inference)
     rows = [(images.image_id(path.read_bytes()), str(path.resolve())) for path in photos]
@@ -48,24 +48,24 @@ def pipeline(photos: list[Path], networks: Path, settings: DetectSettings) -> Ca
 
 
 def one_by_one(photos: list[Path], networks: Path, settings: DetectSettings) -> Callable[[], object]:
-    """The same network and decoder through ONNX Runtime with its default options, one photo after the other."""
+    """The same network and decoder in ONNX Runtime with default options, one photo after the other."""
     spec = DETECTORS[settings.network]
     plain = InferenceSettings(batch_size=1, engine="onnxruntime", precision="f32")
     network = runtime.load(networks / spec.file, list(spec.outputs), plain)
 
     def work() -> None:
         for path in photos:
-            picture, size_wh = prepare(path.read_bytes(), spec)
-            detect(picture[None], [size_wh], network, spec, settings)
+            image, size_wh = prepare(path.read_bytes(), spec)
+            detect(image[None], [size_wh], network, spec, settings)
 
     return work
 
 
 @contextmanager
 def gluoncv(python: Path, photos: list[Path], is_tuned: bool) -> Iterator[Callable[[], float]]:
-    """Start a worker in GluonCV's environment; a call is one pass over the photos, timed by the worker itself.
+    """Start a worker in GluonCV's environment; a call is one pass over the photos, timed by the worker.
 
-    As a user has it, or `is_tuned`: with a thread per core and memory kept from call to call.
+    With default settings, or `is_tuned`: one thread per core, and memory kept between calls.
     """
     command = [str(python), str(_WORKER), *(["--static"] if is_tuned else []), *map(str, photos)]
     variables = os.environ | ({"OMP_NUM_THREADS": str(os.cpu_count())} if is_tuned else {})
@@ -75,12 +75,12 @@ def gluoncv(python: Path, photos: list[Path], is_tuned: bool) -> Iterator[Callab
         def run() -> float:
             if process.stdin is None or process.stdout is None:
                 raise RuntimeError("the worker has no pipes")
-            process.stdin.write("again\n")
+            process.stdin.write("run\n")
             process.stdin.flush()
-            answer = process.stdout.readline()
-            if not answer:
-                raise RuntimeError(f"{python}: expected the worker to go on, found that it ended; why stands above")
-            return float(answer)
+            line = process.stdout.readline()
+            if not line:
+                raise RuntimeError(f"{python}: expected the worker to reply, found that it ended; its message is above")
+            return float(line)
 
         yield run
         process.communicate()
@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, default=Path("data/sample/photos"))
     parser.add_argument("--networks", type=Path, default=Path("models/pretrained"))
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    parser.add_argument("--environment", type=Path, default=Path(".venv-gluoncv"), help="made on demand")
+    parser.add_argument("--environment", type=Path, default=Path(".venv-gluoncv"), help="created if missing")
     parser.add_argument("--requirements", type=Path, default=Path("requirements-gluoncv.lock"))
     parser.add_argument("--limit", type=int, default=32, help="photos in each round")
     parser.add_argument("--rounds", type=int, default=7)
@@ -109,7 +109,7 @@ def main() -> None:
 def contenders(
     stack: ExitStack, photos: list[Path], arguments: argparse.Namespace, settings: DetectSettings
 ) -> dict[str, Callable[[], float]]:
-    """All that are compared, by name; the workers live as long as `stack`."""
+    """The contenders by name; the workers run until `stack` is closed."""
     python = environment.ensure(arguments.environment, arguments.requirements)
     networks = arguments.networks
     return {

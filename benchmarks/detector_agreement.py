@@ -1,6 +1,6 @@
-"""Boxes of the ONNX heads and this project's decoder against the original TensorFlow.js graph, decoding and all.
+"""Compare the boxes of the ONNX heads and this project's decoder with those of the original TensorFlow.js graph.
 
-Both get the same 512x512 pictures, one at a time. TensorFlow runs without oneDNN, which moves its sizes by pixels.
+Both get the same 512x512 images, one at a time. TensorFlow runs without oneDNN, which changes its sizes by pixels.
 """
 
 import argparse
@@ -32,29 +32,29 @@ from stages.pretrained import tfjs
 
 Precision = Literal["f32", "bf16"]
 Engine = Literal["openvino", "onnxruntime"]
-# A picture `(size, size, 3)` uint8 RGB in, its objects in pixels of that picture out.
-Detect = Callable[[np.ndarray], Detections]
+# An image `(size, size, 3)` uint8 RGB to its objects in pixels of the image.
+DetectFn = Callable[[np.ndarray], Detections]
 _SAME_IOU = 0.5
 
 
-class Pairing(NamedTuple):
-    """Boxes of two detectors that are the same object, `(N, 4)` each, and the scores of those left over."""
+class Matches(NamedTuple):
+    """Matched boxes of two detectors, `(N, 4)` each, and the scores of the unmatched ones."""
 
     first: np.ndarray
     second: np.ndarray
-    first_alone: np.ndarray
-    second_alone: np.ndarray
+    first_unmatched: np.ndarray
+    second_unmatched: np.ndarray
 
 
-def original(graph_json: Path, min_score: float) -> Detect:
-    """The whole TensorFlow.js graph in TensorFlow; it keeps the best 100 boxes of all 80 classes."""
+def tensorflow_detector(graph_json: Path, min_score: float) -> DetectFn:
+    """The complete TensorFlow.js graph in TensorFlow; it returns the best 100 boxes of all 80 classes."""
     graph = tf.Graph()
     with graph.as_default():
         tf.import_graph_def(read_graph(graph_json), name="")
     session = tf.compat.v1.Session(graph=graph)
 
-    def detect(picture: np.ndarray) -> Detections:
-        feed = {"tower_0/images:0": picture[None].astype(np.float32)}
+    def detect(image: np.ndarray) -> Detections:
+        feed = {"tower_0/images:0": image[None].astype(np.float32)}
         rows = session.run("tower_0/detections:0", feed)[0]
         kept = rows[rows[:, 4] >= min_score]
         return Detections(kept[:, :4], kept[:, 4], kept[:, 5].astype(np.int64))
@@ -63,68 +63,70 @@ def original(graph_json: Path, min_score: float) -> Detect:
 
 
 def read_graph(graph_json: Path) -> tf.compat.v1.GraphDef:
-    """The graph with its weights. Fused convolutions stay, but for depthwise ones, which TensorFlow does not have."""
+    """The graph with its weights. Fused convolutions are kept, except depthwise ones, which TensorFlow lacks."""
     model = json.loads(graph_json.read_text(encoding="utf-8"))
     stored = json_format.ParseDict(model["modelTopology"], tf.compat.v1.GraphDef(), ignore_unknown_fields=True)
     weights = tfjs.read_weights(model["weightsManifest"], graph_json.parent)
     graph = tf.compat.v1.GraphDef(versions=stored.versions)
     for node in stored.node:
-        alone = tf.compat.v1.GraphDef(node=[node])
+        part = tf.compat.v1.GraphDef(node=[node])
         if node.op == "Const":
-            alone.node[0].attr["value"].tensor.CopyFrom(tf.make_tensor_proto(weights[node.name]))
+            part.node[0].attr["value"].tensor.CopyFrom(tf.make_tensor_proto(weights[node.name]))
         elif node.op == "_FusedConv2D":
-            # TensorFlow asks for the types of what is fused in, which TensorFlow.js leaves out.
-            alone.node[0].attr["TArgs"].list.type.extend([tf.float32.as_datatype_enum] * node.attr["num_args"].i)
+            # TensorFlow requires the types of the fused arguments, which TensorFlow.js omits.
+            part.node[0].attr["TArgs"].list.type.extend([tf.float32.as_datatype_enum] * node.attr["num_args"].i)
         elif node.op == "FusedDepthwiseConv2dNative":
-            alone = tfjs.split_fused(alone)
-        graph.node.extend(alone.node)
+            part = tfjs.split_fused(part)
+        graph.node.extend(part.node)
     return graph
 
 
-def ours(networks: Path, spec: Detector, settings: DetectSettings, engine: Engine, precision: Precision) -> Detect:
-    """This project's route at batch 1: the ONNX file up to the heads, then its own decoder."""
-    alone = InferenceSettings(batch_size=1, engine=engine, precision=precision)
-    network = runtime.load(networks / spec.file, list(spec.outputs), alone)
+def onnx_detector(
+    networks: Path, spec: Detector, settings: DetectSettings, engine: Engine, precision: Precision
+) -> DetectFn:
+    """The detector of this project at batch size 1: the ONNX file with the heads, then the decoder."""
+    single = InferenceSettings(batch_size=1, engine=engine, precision=precision)
+    network = runtime.load(networks / spec.file, list(spec.outputs), single)
 
-    def detect(picture: np.ndarray) -> Detections:
-        heatmaps, extents = network(picture[None])
+    def detect(image: np.ndarray) -> Detections:
+        heatmaps, extents = network(image[None])
         return centernet.decode(heatmaps[0], extents[0], spec.stride, settings.max_boxes, settings.min_score)
 
     return detect
 
 
-def pair(a: Detections, b: Detections) -> Pairing:
-    """Pair boxes of one class that overlap each other best, by at least IoU 0.5."""
+def match(a: Detections, b: Detections) -> Matches:
+    """Match boxes of one class that are each other's best, with an IoU of at least 0.5."""
     overlaps = box_iou(a.boxes[:, None], b.boxes[None]) * (a.classes[:, None] == b.classes[None])
     if not overlaps.size:
-        return Pairing(a.boxes[:0], b.boxes[:0], a.scores, b.scores)
+        return Matches(a.boxes[:0], b.boxes[:0], a.scores, b.scores)
     best_b, best_a = overlaps.argmax(axis=1), overlaps.argmax(axis=0)
     rows = np.arange(len(a.boxes))
-    is_paired = (best_a[best_b] == rows) & (overlaps[rows, best_b] >= _SAME_IOU)
-    columns = best_b[is_paired]
-    return Pairing(a.boxes[is_paired], b.boxes[columns], a.scores[~is_paired], np.delete(b.scores, columns))
+    is_matched = (best_a[best_b] == rows) & (overlaps[rows, best_b] >= _SAME_IOU)
+    columns = best_b[is_matched]
+    return Matches(a.boxes[is_matched], b.boxes[columns], a.scores[~is_matched], np.delete(b.scores, columns))
 
 
-def compare(pictures: list[np.ndarray], first: Detect, second: Detect, title: str) -> pd.Series:
-    """How the boxes of two detectors differ over all pictures; differences of corners in pixels of the input."""
-    tracked = progress.track(pictures, len(pictures), "photo", title)
-    pairings = [pair(first(picture), second(picture)) for picture in tracked]
-    merged = Pairing(*(np.concatenate(parts) for parts in zip(*pairings)))
+def compare(images: list[np.ndarray], first: DetectFn, second: DetectFn, title: str) -> pd.Series:
+    """The differences of the boxes of two detectors on all images; of corners in pixels of the input."""
+    tracked = progress.track(images, len(images), "photo", title)
+    matches = [match(first(image), second(image)) for image in tracked]
+    merged = Matches(*(np.concatenate(parts) for parts in zip(*matches)))
     difference = np.abs(merged.first - merged.second).max(axis=1)
     overlaps = box_iou(merged.first, merged.second)
     figures = {
-        "photos": len(pictures),
-        "paired boxes": len(difference),
+        "photos": len(images),
+        "matched boxes": len(difference),
         "corner difference, median px": np.median(difference),
         "corner difference, 99 % px": np.quantile(difference, 0.99),
         "corner difference, largest px": difference.max(),
         "share within 1 px": (difference <= 1).mean(),
         "mean IoU": overlaps.mean(),
         "lowest IoU": overlaps.min(),
-        "boxes of the first alone": len(merged.first_alone),
-        "highest score of the first's": merged.first_alone.max(initial=0),
-        "boxes of the second alone": len(merged.second_alone),
-        "highest score of the second's": merged.second_alone.max(initial=0),
+        "unmatched boxes of the first": len(merged.first_unmatched),
+        "highest score of these, first": merged.first_unmatched.max(initial=0),
+        "unmatched boxes of the second": len(merged.second_unmatched),
+        "highest score of these, second": merged.second_unmatched.max(initial=0),
     }
     return pd.Series(figures, name=title)
 
@@ -132,7 +134,7 @@ def compare(pictures: list[np.ndarray], first: Detect, second: Detect, title: st
 def main() -> None:
     """Print the table of differences."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, help="JPEG photos")
     parser.add_argument("--networks", type=Path, default=Path("models/pretrained"))
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--limit", type=int, default=120)
@@ -141,15 +143,15 @@ def main() -> None:
     spec = DETECTORS[settings.network]
     graph = arguments.networks / "downloads" / settings.network / "centernet.json"
     paths = sorted(arguments.folder.rglob("*.jpg"))[: arguments.limit]
-    pictures = [prepare(path.read_bytes(), spec)[0] for path in paths]
-    theirs = original(graph, settings.min_score)
-    exact = ours(arguments.networks, spec, settings, "openvino", "f32")
-    other = ours(arguments.networks, spec, settings, "onnxruntime", "f32")
-    fast = ours(arguments.networks, spec, settings, "openvino", "bf16")
+    images = [prepare(path.read_bytes(), spec)[0] for path in paths]
+    reference = tensorflow_detector(graph, settings.min_score)
+    exact = onnx_detector(arguments.networks, spec, settings, "openvino", "f32")
+    other = onnx_detector(arguments.networks, spec, settings, "onnxruntime", "f32")
+    fast = onnx_detector(arguments.networks, spec, settings, "openvino", "bf16")
     columns = [
-        compare(pictures, exact, theirs, "OpenVINO f32 with TensorFlow"),
-        compare(pictures, other, theirs, "ONNX Runtime with TensorFlow"),
-        compare(pictures, fast, exact, "OpenVINO bf16 with f32"),
+        compare(images, exact, reference, "OpenVINO f32 with TensorFlow"),
+        compare(images, other, reference, "ONNX Runtime with TensorFlow"),
+        compare(images, fast, exact, "OpenVINO bf16 with f32"),
     ]
     table = pd.DataFrame(columns)
     timing.show(table.T, f"{arguments.folder}")

@@ -1,4 +1,4 @@
-"""GluonCV's segmentation networks, exported, beside mxnet on the same random weights: maps and seconds."""
+"""Compare exported GluonCV segmentation networks with mxnet on the same random weights: maps and seconds."""
 
 import argparse
 import subprocess
@@ -22,38 +22,43 @@ _ONNXRUNTIME = InferenceSettings(batch_size=1, engine="onnxruntime", precision="
 
 
 def compare(name: str, photos: list[Path], python: Path, out: Path) -> dict[str, float]:
-    """The largest difference of the maps of one network from mxnet's, and the seconds of both; files go into `out`."""
+    """The largest differences between the maps of one network and those of mxnet, and the seconds of both."""
     view = SegmenterSettings(network=f"gluoncv/{name}")
-    pictures = np.stack([prepare(images.decode(images.load(path)), view) for path in photos])
-    np.save(out / "pictures.npy", pictures)
-    options = ["--network", name, "--pictures", str(out / "pictures.npy"), "--out", str(out)]
-    subprocess.run([str(python), "-m", "benchmarks.gluoncv_random", *options], check=True)
+    inputs = np.stack([prepare(images.decode(images.load(path)), view) for path in photos])
+    np.save(out / "inputs.npy", inputs)
+    options = ["--network", name, "--inputs", str(out / "inputs.npy"), "--out", str(out)]
+    subprocess.run([str(python), "-m", "benchmarks.gluoncv.random_segmenter", *options], check=True)
     export.export(view.network, view.side, out, python, out / "network.onnx")
     network = runtime.load(out / "network.onnx", [view.spec.output], _OPENVINO)
-    network(pictures[:1])
+    network(inputs[:1])
     started = time.perf_counter()
-    maps = np.stack(network(pictures)[0])[:, 0]
-    seconds = (time.perf_counter() - started) / len(pictures)
-    again = np.stack(runtime.load(out / "network.onnx", [view.spec.output], _ONNXRUNTIME)(pictures)[0])[:, 0]
-    with np.load(out / "found.npz") as theirs:
+    maps = np.stack(network(inputs)[0])[:, 0]
+    seconds = (time.perf_counter() - started) / len(inputs)
+    other = np.stack(runtime.load(out / "network.onnx", [view.spec.output], _ONNXRUNTIME)(inputs)[0])[:, 0]
+    with np.load(out / "expected.npz") as expected:
         return {
             "lowest": float(maps.min()),
             "highest": float(maps.max()),
-            "largest difference, OpenVINO and mxnet": float(np.abs(maps - theirs["maps"]).max()),
-            "largest difference, ONNX Runtime and mxnet": float(np.abs(again - theirs["maps"]).max()),
-            "largest difference, OpenVINO and ONNX Runtime": float(np.abs(maps - again).max()),
+            "largest difference, OpenVINO and mxnet": float(np.abs(maps - expected["maps"]).max()),
+            "largest difference, ONNX Runtime and mxnet": float(np.abs(other - expected["maps"]).max()),
+            "largest difference, OpenVINO and ONNX Runtime": float(np.abs(maps - other).max()),
             "s, OpenVINO f32": seconds,
-            "s, mxnet": float(theirs["seconds"]),
+            "s, mxnet": float(expected["seconds"]),
         }
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("networks", nargs="*", default=["fcn_resnet101_voc", "deeplab_resnet101_coco"])
+    parser.add_argument(
+        "networks",
+        nargs="*",
+        default=["fcn_resnet101_voc", "deeplab_resnet101_coco"],
+        help="names in GluonCV's model zoo",
+    )
     parser.add_argument("--photos", type=Path, default=Path("data/sample/photos"))
-    parser.add_argument("--limit", type=int, default=4, help="pictures")
-    parser.add_argument("--environment", type=Path, default=Path(".venv-gluoncv"), help="made on demand")
+    parser.add_argument("--limit", type=int, default=4, help="number of photos")
+    parser.add_argument("--environment", type=Path, default=Path(".venv-gluoncv"), help="created if missing")
     parser.add_argument("--requirements", type=Path, default=Path("requirements-gluoncv.lock"))
     parser.add_argument("--out", type=Path, default=Path("logs/gluoncv"), help="folder for weights and maps")
     arguments = parser.parse_args()
@@ -61,7 +66,7 @@ def main() -> None:
     photos = sorted(arguments.photos.rglob("*.jpg"))[: arguments.limit]
     python = environment.ensure(arguments.environment, arguments.requirements)
     table = pd.DataFrame({name: compare(name, photos, python, arguments.out) for name in arguments.networks})
-    timing.show(table, f"{len(photos)} pictures; OpenVINO works on one a core, mxnet on one after the other")
+    timing.show(table, f"{len(photos)} photos; OpenVINO runs one per core, mxnet one after the other")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""A GluonCV CenterNet trained from nothing for some minutes, exported, and compared with what mxnet itself finds.
+"""Train a GluonCV CenterNet from scratch for some minutes, export it, and compare its boxes with those of mxnet.
 
-Its published weights need a server that may not answer; this shows without them that training, checkpoint, export,
-input, heads and boxes fit together. Four of five of the sample's photos train, the fifth is looked at.
+The server of the published weights may be unavailable. This tests without them that training, checkpoint, export,
+input, heads and boxes fit together. Four of five photos of the sample are for training, the fifth for the test.
 """
 
 import argparse
@@ -28,29 +28,29 @@ from stages.pretrained import export
 from stages.selection import main_car
 from stages.selection.main_car import Candidates
 
-# Below it a list of a hundred boxes may end elsewhere, or one box rise above the limit in one list alone.
-_SURE = 0.1
+# Below this score, a box may be in only one of two lists of a hundred boxes.
+_MIN_SCORE = 0.1
 
 
 def split(truth: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The regular photos of the sample's truth: four of five to train on, the fifth to look at."""
+    """The regular photos of the sample's ground truth: four of five for training, the fifth for the test."""
     table = pd.read_csv(truth).query("kind == 'car'").sort_values("path", ignore_index=True)
     is_test = table.index % 5 == 4
     return table[~is_test], table[is_test].copy()
 
 
-def ours(photos: list[Path], network_file: Path, size: int, settings: DetectSettings) -> list[Detections]:
-    """What the detect stage's own loop finds in each photo."""
+def detect_onnx(photos: list[Path], network_file: Path, size: int, settings: DetectSettings) -> list[Detections]:
+    """The detections in each photo, by the loop of the detect stage."""
     spec = replace(DETECTORS[settings.network], size=size)
     network = runtime.load(network_file, list(spec.outputs), settings.inference)
     rows = [(images.image_id(path.read_bytes()), str(path.resolve())) for path in photos]
-    return [found for _, found in detect_all(rows, Path("/"), network, spec, settings)]
+    return [objects for _, objects in detect_all(rows, Path("/"), network, spec, settings)]
 
 
-def theirs(found: Path, sizes_wh: np.ndarray, min_score: float) -> list[Detections]:
-    """What mxnet found, `(N, 6)` class, score and corners a photo, cut at the photo's edges as ours is."""
+def read_mxnet(path: Path, sizes_wh: np.ndarray, min_score: float) -> list[Detections]:
+    """The detections of mxnet, `(N, 6)` class, score and corners for each photo, clipped to the photo."""
     results = []
-    with np.load(found) as arrays:
+    with np.load(path) as arrays:
         for size_wh, name in zip(sizes_wh, arrays.files):
             rows = arrays[name][arrays[name][:, 1] >= min_score]
             corners = boxes.clip(rows[:, 2:], *size_wh)
@@ -59,32 +59,46 @@ def theirs(found: Path, sizes_wh: np.ndarray, min_score: float) -> list[Detectio
 
 
 def differences(first: Detections, second: Detections) -> np.ndarray:
-    """For each sure box of `first`, the largest difference of its corners, px, from the nearest of its class."""
-    is_sure = first.scores >= _SURE
-    apart = np.abs(first.boxes[is_sure, None] - second.boxes[None]).max(axis=2)
-    apart[first.classes[is_sure, None] != second.classes[None]] = np.inf
-    return apart.min(axis=1, initial=np.inf)
+    """The largest corner difference, px, of each box of `first` above `_MIN_SCORE` from the nearest of its class."""
+    is_compared = first.scores >= _MIN_SCORE
+    distances = np.abs(first.boxes[is_compared, None] - second.boxes[None]).max(axis=2)
+    distances[first.classes[is_compared, None] != second.classes[None]] = np.inf
+    return distances.min(axis=1, initial=np.inf)
 
 
-def overlaps(found: list[Detections], names: tuple[str, ...], truth: pd.DataFrame, rule: CropSettings) -> np.ndarray:
-    """The overlap of each photo's main car, by the crop stage's rule, with its true box; 0 where none is chosen.
+def main_car_ious(
+    detected: list[Detections], names: tuple[str, ...], truth: pd.DataFrame, rule: CropSettings
+) -> np.ndarray:
+    """The IoU of each photo's main car, by the rule of the crop stage, with its true box; 0 if none is chosen.
 
     `truth` has a row per photo: corners, `width` and `height`.
     """
-    scores = []
-    for detections, box, size_wh in zip(found, truth[CORNERS].to_numpy(float), truth[["width", "height"]].to_numpy()):
-        named = np.array([names[number] for number in detections.classes], dtype=str)
-        choice = main_car.select_box(Candidates(detections.boxes, detections.scores, named), tuple(size_wh), rule)
-        scores.append(0.0 if choice.index is None else float(box_iou(detections.boxes[choice.index], box)))
-    return np.array(scores)
+    ious = []
+    for detections, box, size_wh in zip(
+        detected, truth[CORNERS].to_numpy(float), truth[["width", "height"]].to_numpy()
+    ):
+        class_names = np.array([names[number] for number in detections.classes], dtype=str)
+        selection = main_car.select_box(
+            Candidates(detections.boxes, detections.scores, class_names), tuple(size_wh), rule
+        )
+        ious.append(0.0 if selection.index is None else float(box_iou(detections.boxes[selection.index], box)))
+    return np.array(ious)
 
 
 def train(arguments: argparse.Namespace, python: Path, folder: Path) -> pd.DataFrame:
-    """Let GluonCV train and find, its weights and findings in `folder`; the rows of the photos looked at."""
+    """Train and detect with GluonCV, with weights and detections in `folder`; return the rows of the test photos."""
     tables = dict(zip(("train", "test"), split(arguments.truth)))
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=False)
-    command = [str(python), "-m", "benchmarks.gluoncv_student", "--network", arguments.network, "--out", str(folder)]
+    command = [
+        str(python),
+        "-m",
+        "benchmarks.gluoncv.train_centernet",
+        "--network",
+        arguments.network,
+        "--out",
+        str(folder),
+    ]
     for name in ("photos", "size", "epochs", "batch_size"):
         command += [f"--{name.replace('_', '-')}", str(vars(arguments)[name])]
     command += ["--train", str(folder / "train.csv"), "--test", str(folder / "test.csv")]
@@ -93,42 +107,42 @@ def train(arguments: argparse.Namespace, python: Path, folder: Path) -> pd.DataF
 
 
 def compare(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
-    """Train, export, find, and the figures of both."""
+    """Train, export, detect, and return the figures of both."""
     python = environment.ensure(arguments.environment, arguments.requirements)
     truth = train(arguments, python, folder)
     name = f"gluoncv/{arguments.network}"
     export.export(name, arguments.size, folder, python, folder / "network.onnx")
     settings = read_settings(arguments.params, "detect", DetectSettings).replace(network=name)
     photos = [arguments.photos / path for path in truth["path"]]
-    mine = ours(photos, folder / "network.onnx", arguments.size, settings)
+    detected = detect_onnx(photos, folder / "network.onnx", arguments.size, settings)
     truth[["height", "width"]] = [images.decode(images.load(path)).shape[:2] for path in photos]
-    reference = theirs(folder / "found.npz", truth[["width", "height"]].to_numpy(), settings.min_score)
-    apart = np.concatenate([differences(a, b) for a, b in zip(mine, reference)])
-    back = np.concatenate([differences(b, a) for a, b in zip(mine, reference)])
+    reference = read_mxnet(folder / "detections.npz", truth[["width", "height"]].to_numpy(), settings.min_score)
+    forward = np.concatenate([differences(a, b) for a, b in zip(detected, reference)])
+    backward = np.concatenate([differences(b, a) for a, b in zip(detected, reference)])
     rule = read_settings(arguments.params, "crop", CropSettings)
     figures: dict[str, object] = {
         "photos": len(photos),
-        f"boxes of score {_SURE} or more": len(apart),
-        "largest difference from mxnet's, px": apart.max(initial=0),
-        "largest difference of mxnet's from them, px": back.max(initial=0),
-        "share within 1 px": (np.concatenate([apart, back]) <= 1).mean(),
+        f"boxes of score {_MIN_SCORE} or more": len(forward),
+        "largest difference, ONNX to mxnet, px": forward.max(initial=0),
+        "largest difference, mxnet to ONNX, px": backward.max(initial=0),
+        "share within 1 px": (np.concatenate([forward, backward]) <= 1).mean(),
     }
-    for label, found in (("ours", mine), ("mxnet", reference)):
-        scores = overlaps(found, DETECTORS[name].classes, truth, rule)
-        figures |= {f"main car at IoU 0.5, {label}": (scores >= 0.5).mean(), f"mean IoU, {label}": scores.mean()}
+    for label, objects in (("ONNX", detected), ("mxnet", reference)):
+        ious = main_car_ious(objects, DETECTORS[name].classes, truth, rule)
+        figures |= {f"main car at IoU 0.5, {label}": (ious >= 0.5).mean(), f"mean IoU, {label}": ious.mean()}
     return figures
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--network", default="center_net_resnet18_v1b_voc", help="its name in GluonCV's zoo")
+    parser.add_argument("--network", default="center_net_resnet18_v1b_voc", help="its name in GluonCV's model zoo")
     parser.add_argument("--photos", type=Path, default=Path("data/sample/photos"))
     parser.add_argument("--truth", type=Path, default=Path("data/sample/truth.csv"))
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    parser.add_argument("--environment", type=Path, default=Path(".venv-gluoncv"), help="made on demand")
+    parser.add_argument("--environment", type=Path, default=Path(".venv-gluoncv"), help="created if missing")
     parser.add_argument("--requirements", type=Path, default=Path("requirements-gluoncv.lock"))
-    parser.add_argument("--out", type=Path, default=Path("logs/gluoncv"), help="folder for weights and findings")
+    parser.add_argument("--out", type=Path, default=Path("logs/gluoncv"), help="folder for weights and detections")
     parser.add_argument("--size", type=int, default=128, help="side of the input in pixels, a multiple of 32")
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--batch-size", type=int, default=16)

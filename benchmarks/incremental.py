@@ -1,6 +1,4 @@
-"""What adding 1 % of photos costs: seconds of detect and segment for the new ones alone and for all, and whether the
-bytes are those of a run from nothing.
-"""
+"""The cost of adding 1 % of photos: seconds of detect and segment; the bytes must be those of a run from scratch."""
 
 import argparse
 import json
@@ -16,7 +14,7 @@ import pandas as pd
 import yaml
 
 from benchmarks import timing
-from benchmarks.large_photos import options_of
+from benchmarks.large_photos import stage_options
 from stages.schemas import manifest
 
 _ROOT = Path(__file__).parent.parent
@@ -25,67 +23,67 @@ _STAGES = ("ingest", "detect", "crop", "segment")
 _OUTPUTS = ("data/detections.csv", "data/maps/one.zip")
 
 
-def prepare(place: Path) -> None:
-    """Make a folder in which the picture stages can run, as `options_of` names its parts."""
+def prepare(folder: Path) -> None:
+    """Write settings and networks to `folder`, where the stages run with the options of `stage_options`."""
     content = yaml.safe_load((_ROOT / "params.yaml").read_text(encoding="utf-8"))
     content["ingest"]["source"] = "photos"
     content["segmenters"], content["mask"]["weights"] = {"one": {"network": "u2netp"}}, {"one": 1.0}
-    (place / "params.yaml").write_text(json.dumps(content), encoding="utf-8")
-    (place / "networks").symlink_to(_ROOT / "models" / "pretrained")
+    (folder / "params.yaml").write_text(json.dumps(content), encoding="utf-8")
+    (folder / "networks").symlink_to(_ROOT / "models" / "pretrained")
 
 
-def seconds(place: Path, stage: str) -> float:
-    """Run a stage in `place` as DVC does, from the start of its process to the end."""
+def seconds(folder: Path, stage: str) -> float:
+    """The seconds of a stage run in `folder` as by DVC, from the start of its process to the end."""
     environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
     started = time.perf_counter()
-    command = [sys.executable, "-m", f"stages.{stage}", *options_of(stage)]
-    subprocess.run(command, check=True, cwd=place, env=environment, stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-m", f"stages.{stage}", *stage_options(stage)]
+    subprocess.run(command, check=True, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
     return time.perf_counter() - started
 
 
-def run(place: Path) -> dict[str, float]:
-    """Seconds of the measured stages of a run over the photos of `place`."""
-    return {stage: taken for stage in _STAGES if (taken := seconds(place, stage)) and stage in _MEASURED}
+def run(folder: Path) -> dict[str, float]:
+    """The seconds of the measured stages of a run on the photos of `folder`."""
+    return {stage: taken for stage in _STAGES if (taken := seconds(folder, stage)) and stage in _MEASURED}
 
 
-def written(place: Path) -> dict[str, bytes]:
-    """The boxes and maps of the last run by path."""
-    return {name: (place / name).read_bytes() for name in _OUTPUTS}
+def outputs(folder: Path) -> dict[str, bytes]:
+    """The boxes and maps of the last run, by path."""
+    return {name: (folder / name).read_bytes() for name in _OUTPUTS}
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", type=Path, default=_ROOT / "data/sample/photos")
-    parser.add_argument("--manifest", type=Path, default=_ROOT / "data/manifest.csv", help="what ingest made of them")
-    parser.add_argument("--count", type=int, default=600, help="photos before some are added")
+    parser.add_argument("--manifest", type=Path, default=_ROOT / "data/manifest.csv", help="their manifest")
+    parser.add_argument("--count", type=int, default=600, help="photos of the first run")
     parser.add_argument("--added", type=int, default=6)
     arguments = parser.parse_args()
     photos = manifest.read(arguments.manifest).query("status == 'ok'")["path"].tolist()
     usable = photos[: arguments.count + arguments.added]
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        prepare(place)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        prepare(folder)
 
-        def put(paths: list[str]) -> None:
+        def add_photos(paths: list[str]) -> None:
             for path in paths:
-                (place / "photos" / path).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(arguments.source / path, place / "photos" / path)
+                (folder / "photos" / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(arguments.source / path, folder / "photos" / path)
 
         rows = {}
-        put(usable[: -arguments.added])
-        rows[f"{len(usable) - arguments.added} photos, from nothing"] = run(place)
-        put(usable[-arguments.added :])
-        rows[f"{arguments.added} more"] = run(place)
-        kept = written(place)
-        rows["again, none new"] = run(place)
-        shutil.rmtree(place / "logs")
-        rows[f"{len(usable)} photos, from nothing"] = run(place)
-        is_same = written(place) == kept
+        add_photos(usable[: -arguments.added])
+        rows[f"{len(usable) - arguments.added} photos, from scratch"] = run(folder)
+        add_photos(usable[-arguments.added :])
+        rows[f"{arguments.added} more"] = run(folder)
+        before = outputs(folder)
+        rows["again, none new"] = run(folder)
+        shutil.rmtree(folder / "logs")
+        rows[f"{len(usable)} photos, from scratch"] = run(folder)
+        is_same = outputs(folder) == before
     table = pd.DataFrame(rows).T
     table["both"] = table.sum(axis=1)
     table["share of all"] = table["both"] / table["both"].iloc[-1]
-    timing.show(table, f"seconds; bytes those of a run from nothing: {is_same}")
+    timing.show(table, f"seconds; same bytes as from scratch: {is_same}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""How many wrong labels the audit finds, and how many right ones it doubts: labels of train swapped on purpose.
+"""Recall and precision of the label issues in the audit, with labels of train swapped on purpose.
 
-Swaps go to another class by lot, or to the class that the probes take for it most; probes are fitted to the swapped
-labels and asked about photos that they did not see, as the stages do. Labels that are wrong already count as right.
+Labels are swapped to a random class, or to the class with which the probes confuse them most. Probes are fitted to the
+swapped labels and predict out of fold, as in the stages. Labels that were wrong before count as correct.
 """
 
 import argparse
@@ -23,46 +23,46 @@ from stages.probe.settings import ProbeSettings
 from stages.schemas import class_list, split_data
 from stages.train.settings import TrainSettings, resolve
 
-_SHARE, _DRAWS = 0.05, 4
+_SHARE, _REPEATS = 0.05, 4
 
 
 def read(files: argparse.Namespace, classes: list[str]) -> list[Features]:
-    """What each model's untrained network makes of the photos of train."""
+    """The features of the photos of train by the untrained network of each model."""
     recipe = settings.read(files.params, "train", TrainSettings)
     runtime.configure(recipe.seed, settings.read(files.params, "runtime", RuntimeSettings).n_threads)
     chosen = split_data.read(files.data / "model_inputs.csv", classes)["train"]
     pictures = Archive(files.data / "model_inputs.zip")
     size_hw = dataset.image_size_hw(pictures, chosen)
-    found = []
+    features = []
     for name in sorted(settings.load(files.params)["models"]):
         model = settings.read(files.params, f"models.{name}", ModelSettings)
         own = resolve(recipe, model, name)
         shape = pretrained.shape(model, size_hw, len(classes))
         network = pretrained.network(model, shape, pretrained.read(files.pretrained, model))
-        found.append(probing.extract_features(network, chosen, pictures, own))
-    return found
+        features.append(probing.extract_features(network, chosen, pictures, own))
+    return features
 
 
-def ask(seen: list[Features], labels: np.ndarray, n_classes: int, rule: ProbeSettings) -> np.ndarray:
-    """The mean probabilities (N, C) of probes fitted to `labels`, each photo's out of fold."""
-    relabelled = [features._replace(labels=labels) for features in seen]
+def predict(features: list[Features], labels: np.ndarray, n_classes: int, rule: ProbeSettings) -> np.ndarray:
+    """The mean probabilities (N, C) of probes fitted to `labels`, out of fold."""
+    relabelled = [one._replace(labels=labels) for one in features]
     return np.mean(
         [linear_probe.fit_probe(one, n_classes, rule.l2, rule.folds).out_of_fold for one in relabelled], axis=0
     )
 
 
-def swapped(labels: np.ndarray, mistaken_for: np.ndarray | None, n_classes: int, seed: int) -> np.ndarray:
-    """`labels` with a share of them changed, each to the class it is mistaken for, or by lot."""
+def swap_labels(labels: np.ndarray, confused_with: np.ndarray | None, n_classes: int, seed: int) -> np.ndarray:
+    """`labels` with a share of them changed, to the class that each is confused with, or to a random one."""
     rng = np.random.default_rng(seed)
     chosen = rng.choice(len(labels), int(_SHARE * len(labels)), replace=False)
-    by_lot = (labels[chosen] + rng.integers(1, n_classes, len(chosen))) % n_classes
-    found = labels.copy()
-    found[chosen] = by_lot if mistaken_for is None else mistaken_for[labels[chosen]]
-    return found
+    random = (labels[chosen] + rng.integers(1, n_classes, len(chosen))) % n_classes
+    swapped = labels.copy()
+    swapped[chosen] = random if confused_with is None else confused_with[labels[chosen]]
+    return swapped
 
 
 def main() -> None:
-    """Print recall and precision for both kinds of swaps, and the doubts without any."""
+    """Print recall and precision for both kinds of swaps, and the number of label issues without any."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name, default in (("params", "params.yaml"), ("data", "data"), ("pretrained", "models/pretrained")):
         parser.add_argument(f"--{name}", type=Path, default=Path(default))
@@ -72,24 +72,24 @@ def main() -> None:
         settings.read(files.params, "probe", ProbeSettings),
         settings.read(files.params, "audit", AuditSettings),
     )
-    seen, n_classes = read(files, classes), len(classes)
-    truth = seen[0].labels
-    rows = ask(seen, truth, n_classes, rule)
-    wrong = pd.DataFrame(rows).groupby(truth).mean().reindex(range(n_classes), fill_value=0).to_numpy(copy=True)
-    np.fill_diagonal(wrong, 0)
-    right = (rows.argmax(axis=1) == truth).mean()
+    features, n_classes = read(files, classes), len(classes)
+    truth = features[0].labels
+    rows = predict(features, truth, n_classes, rule)
+    confusion = pd.DataFrame(rows).groupby(truth).mean().reindex(range(n_classes), fill_value=0).to_numpy(copy=True)
+    np.fill_diagonal(confusion, 0)
+    accuracy = (rows.argmax(axis=1) == truth).mean()
     for limit in (audit.max_probability, 1.0):
-        n_doubts = int(label_issues.find_label_issues(truth, rows, limit).sum())
+        n_issues = int(label_issues.find_label_issues(truth, rows, limit).sum())
         print(
-            f"limit {limit}: {n_doubts} doubts of {len(truth)} labels as they are; the probes are right on {right:.3f}"
+            f"limit {limit}: {n_issues} issues of {len(truth)} unchanged labels; accuracy of the probes {accuracy:.3f}"
         )
-    for kind, mistaken_for in {"by lot": None, "to the likeliest": wrong.argmax(axis=1)}.items():
-        draws = [swapped(truth, mistaken_for, n_classes, seed) for seed in range(_DRAWS)]
-        answers = [(labels, ask(seen, labels, n_classes, rule)) for labels in draws]
+    for kind, confused_with in {"to a random class": None, "to the likeliest": confusion.argmax(axis=1)}.items():
+        repeats = [swap_labels(truth, confused_with, n_classes, seed) for seed in range(_REPEATS)]
+        predicted = [(labels, predict(features, labels, n_classes, rule)) for labels in repeats]
         for limit in (audit.max_probability, 1.0):
-            found = np.concatenate([label_issues.find_label_issues(labels, given, limit) for labels, given in answers])
-            is_swap = np.concatenate([labels != truth for labels, _ in answers])
-            recall, precision = found[is_swap].mean(), is_swap[found].mean()
+            is_issue = np.concatenate([label_issues.find_label_issues(*pair, limit) for pair in predicted])
+            is_swap = np.concatenate([labels != truth for labels, _ in predicted])
+            recall, precision = is_issue[is_swap].mean(), is_swap[is_issue].mean()
             print(f"limit {limit}: {is_swap.sum()} swaps {kind}: recall {recall:.2f}, precision {precision:.2f}")
 
 

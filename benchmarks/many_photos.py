@@ -1,8 +1,7 @@
-"""What DVC itself costs with many photos: seconds of `dvc repro` with nothing to do, on the project's own dvc.yaml.
+"""The cost of DVC with many photos: seconds of `dvc repro` with nothing to do, on the project's own dvc.yaml.
 
-Outputs are played by files of a few bytes, each different. What part of the cost is whose, variants show: photos named
-by a CSV, of which DVC sees the CSV alone, and (which the stages do not write) a folder of one file a photo in place of
-each archive of pictures.
+Outputs are small files, each different. Variants: photos listed in a CSV, of which DVC tracks only the CSV; and, which
+the stages do not write, a folder with one file per photo instead of each archive.
 """
 
 import argparse
@@ -22,8 +21,8 @@ from stages.core import command
 _ROOT = Path(__file__).parent.parent
 
 
-def play(path: Path, count: int | None = None) -> None:
-    """Make what stands for an output: a file, or a folder of `count` files."""
+def write_placeholder(path: Path, count: int | None = None) -> None:
+    """Write a placeholder for an output: a file, or a folder of `count` files."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if count is None:
         path.write_text(f"{path.name}\n", encoding="utf-8")
@@ -35,46 +34,46 @@ def play(path: Path, count: int | None = None) -> None:
 
 def outputs(definition: dict[str, object], models: list[str], segmenters: list[str]) -> list[str]:
     """The paths of the outputs of a dvc.yaml."""
-    found = []
+    paths = []
     for name, stage in definition["stages"].items():
         body = stage.get("do", stage)
         keys = {"segment": segmenters}.get(name, models) if "foreach" in stage else [""]
         for item in (*body.get("outs", []), *body.get("metrics", []), *body.get("plots", [])):
             path = next(iter(item)) if isinstance(item, dict) else item
-            found += [path.replace("${key}", key) for key in keys]
-    return found
+            paths += [path.replace("${key}", key) for key in keys]
+    return paths
 
 
-def project(place: Path, count: int, has_csv: bool = False, has_folders: bool = False) -> None:
-    """The pipeline in `place` with all its outputs played and committed."""
-    shutil.copytree(_ROOT / "stages", place / "stages", ignore=shutil.ignore_patterns("__pycache__"))
+def make_project(folder: Path, count: int, has_csv: bool = False, has_folders: bool = False) -> None:
+    """Create the pipeline in `folder`, with placeholders for all outputs, committed to DVC."""
+    shutil.copytree(_ROOT / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
     settings = yaml.safe_load((_ROOT / "params.yaml").read_text(encoding="utf-8"))
     settings["ingest"]["source"] = "photos.csv" if has_csv else "photos"
-    (place / "params.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    (folder / "params.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     for name in ("dvc.yaml", ".dvcignore"):
-        shutil.copy(_ROOT / name, place)
+        shutil.copy(_ROOT / name, folder)
     for network in ("centernet_mobilenetv3.onnx", "u2netp.onnx", *(m["weights"] for m in settings["models"].values())):
-        play(place / "models" / "pretrained" / network)
-    play(place / settings["ingest"]["source"], None if has_csv else count)
+        write_placeholder(folder / "models" / "pretrained" / network)
+    write_placeholder(folder / settings["ingest"]["source"], None if has_csv else count)
     definition = yaml.safe_load((_ROOT / "dvc.yaml").read_text(encoding="utf-8"))
     for path in outputs(definition, list(settings["models"]), list(settings["segmenters"])):
-        play(place / path, count if has_folders and path.endswith(".zip") else None)
+        write_placeholder(folder / path, count if has_folders and path.endswith(".zip") else None)
     for words in (["git", "init", "-q"], ["dvc", "init", "-q"], ["dvc", "commit", "-q", "-f"]):
-        subprocess.run(words, cwd=place, env=command.environment(), check=True)
+        subprocess.run(words, cwd=folder, env=command.environment(), check=True)
 
 
-def idle_seconds(place: Path, rounds: int) -> float:
-    """The median time of `dvc repro` in `place`, which must find nothing to do."""
-    taken = []
+def idle_seconds(folder: Path, rounds: int) -> float:
+    """The median seconds of `dvc repro` in `folder`, which must have nothing to do."""
+    seconds = []
     for _ in range(rounds):
         started = time.perf_counter()
         done = subprocess.run(
-            ["dvc", "repro"], cwd=place, env=command.environment(), check=True, capture_output=True, text=True
+            ["dvc", "repro"], cwd=folder, env=command.environment(), check=True, capture_output=True, text=True
         )
-        taken.append(time.perf_counter() - started)
+        seconds.append(time.perf_counter() - started)
         if "Running stage" in done.stdout:
-            raise RuntimeError(f"{place}: expected nothing to do, found:\n{done.stdout[-1000:]}")
-    return float(np.median(taken))
+            raise RuntimeError(f"{folder}: expected nothing to do, found:\n{done.stdout[-1000:]}")
+    return float(np.median(seconds))
 
 
 def main() -> None:
@@ -82,18 +81,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--counts", type=int, nargs="+", default=[600, 15_000])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--csv", action="store_true", help="photos named by a CSV")
-    parser.add_argument("--folders", action="store_true", help="a folder in place of each archive of pictures")
+    parser.add_argument("--csv", action="store_true", help="photos listed in a CSV")
+    parser.add_argument("--folders", action="store_true", help="a folder instead of each archive")
     arguments = parser.parse_args()
     rows = {}
     for count in arguments.counts:
-        with tempfile.TemporaryDirectory() as place:
+        with tempfile.TemporaryDirectory() as temporary:
             started = time.perf_counter()
-            project(Path(place), count, arguments.csv, arguments.folders)
-            made = time.perf_counter() - started
+            make_project(Path(temporary), count, arguments.csv, arguments.folders)
+            setup = time.perf_counter() - started
             rows[f"{count} photos"] = {
-                "made and hashed, s": made,
-                "nothing to do, s": idle_seconds(Path(place), arguments.rounds),
+                "setup and hashing, s": setup,
+                "nothing to do, s": idle_seconds(Path(temporary), arguments.rounds),
             }
     timing.show(pd.DataFrame(rows).T, "dvc repro with nothing to do")
 

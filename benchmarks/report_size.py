@@ -1,7 +1,7 @@
-"""The report of many photos: the seconds it takes and the size of its page.
+"""The report of many photos: its seconds and the size of its page.
 
-`python -m benchmarks.report_size [PHOTOS]` repeats the tables of this project, as `dvc repro` left them, until they
-tell of 100,000 photos. The pictures are this project's own, so that thumbnails have the size of true ones.
+`python -m benchmarks.report_size [PHOTOS]` repeats the tables of this project, after `dvc repro`, up to 100,000 photos.
+The images are those of this project, so thumbnails have a realistic size.
 """
 
 import argparse
@@ -27,36 +27,36 @@ from stages.report.settings import ReportSettings
 from stages.schemas import class_list, crops, detections, issues, manifest, masks, model_inputs, predictions
 from stages.schemas.predictions import Predictions
 
-# Between the name of a photo and the number of its copy.
+# Separates the name of a photo from the number of its copy.
 _COPY = "~"
 _TABLES = {"manifest": manifest, "detections": detections, "boxes": crops, "masks": masks, "model_inputs": model_inputs}
 
 
 @dataclass(frozen=True)
 class Copies:
-    """An album in which a copy looks like its original."""
+    """Thumbnails in which a copy has those of its original."""
 
-    album: ThumbnailStore
+    store: ThumbnailStore
 
     def photo(self, path: str, image_id: str) -> Thumbnail:
         """The whole photo."""
-        return self.album.photo(_original(path), _original(image_id))
+        return self.store.photo(_original(path), _original(image_id))
 
     def crop(self, image_id: str) -> Thumbnail:
         """The crop."""
-        return self.album.crop(_original(image_id))
+        return self.store.crop(_original(image_id))
 
     def tinted(self, image_id: str) -> Thumbnail:
         """The crop with its background tinted."""
-        return self.album.tinted(_original(image_id))
+        return self.store.tinted(_original(image_id))
 
     def masked(self, image_id: str) -> Thumbnail:
         """The crop without its background."""
-        return self.album.masked(_original(image_id))
+        return self.store.masked(_original(image_id))
 
     def model_input(self, file: str) -> Thumbnail:
         """The input of the models."""
-        return self.album.model_input(_original(file))
+        return self.store.model_input(_original(file))
 
 
 def _original(name: str) -> str:
@@ -64,7 +64,7 @@ def _original(name: str) -> str:
 
 
 def repeated(table: pd.DataFrame, times: int) -> pd.DataFrame:
-    """The table `times` over, each time with other ids, paths, groups and files."""
+    """The table repeated `times` times, each with other ids, paths, groups and files."""
     names = [name for name in ("image_id", "path", "group", "file") if name in table]
     copies = []
     for number in range(times):
@@ -74,7 +74,7 @@ def repeated(table: pd.DataFrame, times: int) -> pd.DataFrame:
 
 
 def write(folder: Path, classes: list[str], times: int) -> Files:
-    """Write all tables, repeated, and the metrics that go with them, to `folder`."""
+    """Write all tables, repeated, and the metrics to `folder`."""
     for name, module in _TABLES.items():
         tables.write(folder / f"{name}.csv", repeated(module.read(Path(f"data/{name}.csv")), times))
     one = predictions.read(Path("data/ensemble_predictions.csv"), classes)
@@ -97,24 +97,24 @@ def write(folder: Path, classes: list[str], times: int) -> Files:
 
 
 def main() -> None:
-    """Print photos, rows of boxes, seconds to read and to draw, and the size of the page."""
+    """Print the numbers of photos and boxes, the seconds to read and to render, and the size of the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("photos", type=int, nargs="?", default=100_000)
-    wanted = parser.parse_args().photos
+    parser.add_argument("photos", type=int, nargs="?", default=100_000, help="number of photos; default: 100000")
+    n_photos = parser.parse_args().photos
     classes = class_list.read_classes(Path("data/classes.txt"))
     settings = read_settings(Path("params.yaml"), "report", ReportSettings)
     source = Path(yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))["ingest"]["source"])
     stored = (Archive(Path(f"data/{name}.zip")) for name in ("crops", "masks", "model_inputs"))
-    album = thumbnails.ArchiveThumbnails(manifest.photo_root(source), *stored, settings.thumbnail)
+    store = thumbnails.ArchiveThumbnails(manifest.photo_root(source), *stored, settings.thumbnail)
     with tempfile.TemporaryDirectory() as folder:
-        files = write(Path(folder), classes, -(-wanted // len(manifest.read(Path("data/manifest.csv")))))
+        files = write(Path(folder), classes, -(-n_photos // len(manifest.read(Path("data/manifest.csv")))))
         start = time.perf_counter()
-        found = report_data.read(files, classes)
+        data = report_data.read(files, classes)
         read = time.perf_counter()
-        html = page.render(found, GalleryBuilder(found.detections, Copies(album), settings))
-        drawn = time.perf_counter()
-    print(f"{len(found.rows)} photos, {len(found.detections)} boxes: read in {read - start:.1f} s, ", end="")
-    print(f"drawn in {drawn - read:.1f} s, a page of {len(html.encode()) / 2**20:.1f} MiB")
+        html = page.render(data, GalleryBuilder(data.detections, Copies(store), settings))
+        rendered = time.perf_counter()
+    print(f"{len(data.rows)} photos, {len(data.detections)} boxes: read in {read - start:.1f} s, ", end="")
+    print(f"rendered in {rendered - read:.1f} s, a page of {len(html.encode()) / 2**20:.1f} MiB")
 
 
 if __name__ == "__main__":

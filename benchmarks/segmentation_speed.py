@@ -1,4 +1,4 @@
-"""Seconds from a crop's file to its mask: this pipeline and plain ONNX Runtime."""
+"""Seconds from the file of a crop to its map: this pipeline and plain ONNX Runtime."""
 
 import argparse
 import os
@@ -17,25 +17,22 @@ from stages.segment.settings import SegmenterSettings, SegmentSettings
 
 
 def pipeline(
-    names: list[str], pictures: Archive, networks: Path, view: SegmenterSettings, settings: SegmentSettings
+    names: list[str], crops: Archive, networks: Path, view: SegmenterSettings, settings: SegmentSettings
 ) -> Callable[[], object]:
-    """The segment stage's own loop over crops, through the engine that the settings name."""
+    """The loop of the segment stage over crops, in the engine of the settings."""
     network = load_network(networks, view, settings)
     image_ids = [Path(name).stem for name in names]
-    return lambda: list(segment_all(image_ids, pictures, network, view, settings.inference.batch_size))
+    return lambda: list(segment_all(image_ids, crops, network, view, settings.inference.batch_size))
 
 
-def one_by_one(names: list[str], pictures: Archive, networks: Path, view: SegmenterSettings) -> Callable[[], object]:
-    """The same network in float32 through ONNX Runtime with its default options, one crop after the other."""
-    network = load_network(
-        networks,
-        view,
-        SegmentSettings(inference=InferenceSettings(batch_size=1, engine="onnxruntime", precision="f32")),
-    )
+def one_by_one(names: list[str], crops: Archive, networks: Path, view: SegmenterSettings) -> Callable[[], object]:
+    """The same network in ONNX Runtime with default options, one crop after the other."""
+    plain = InferenceSettings(batch_size=1, engine="onnxruntime", precision="f32")
+    network = load_network(networks, view, SegmentSettings(inference=plain))
 
     def work() -> None:
         for name in names:
-            crop = images.decode(pictures.read(name))
+            crop = images.decode(crops.read(name))
             segmenter.segment(segmenter.prepare(crop, view)[None], network, view)
 
     return work
@@ -52,14 +49,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
     settings = read_settings(arguments.params, "segment", SegmentSettings)
-    pictures = Archive(arguments.crops)
-    names = pictures.names[: arguments.limit]
+    crops = Archive(arguments.crops)
+    names = crops.names[: arguments.limit]
     if not names:
         raise ValueError(f"{arguments.crops}: expected crops, found none; run `dvc repro crop`")
     view = SegmenterSettings(network=arguments.network)
     contenders = {
-        "ONNX Runtime, batch 1": timing.stopwatch(one_by_one(names, pictures, arguments.networks, view)),
-        "pipeline": timing.stopwatch(pipeline(names, pictures, arguments.networks, view, settings)),
+        "ONNX Runtime, batch 1": timing.stopwatch(one_by_one(names, crops, arguments.networks, view)),
+        "pipeline": timing.stopwatch(pipeline(names, crops, arguments.networks, view, settings)),
     }
     seconds = timing.interleaved(contenders, arguments.rounds)
     precision = runtime.resolve_precision(settings.inference.precision)

@@ -1,16 +1,16 @@
-"""Contenders timed side by side: every round runs each of them once, so that a busy moment slows all alike."""
+"""Time several contenders: every round runs each of them once, so that a busy machine slows all equally."""
 
 import time
 from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-# Long enough for the idle threads of one contender to fall asleep before the next one begins.
+# Long enough for the idle threads of one contender to sleep before the next one starts.
 _PAUSE = 0.5
 
 
 def stopwatch(work: Callable[[], object]) -> Callable[[], float]:
-    """Make `work` a contender: a call runs it once and returns the seconds that took."""
+    """Make a contender of `work`: a call runs it once and returns the seconds."""
 
     def run() -> float:
         started = time.perf_counter()
@@ -21,7 +21,7 @@ def stopwatch(work: Callable[[], object]) -> Callable[[], float]:
 
 
 def interleaved(contenders: Mapping[str, Callable[[], float]], rounds: int) -> pd.DataFrame:
-    """Seconds of each contender (columns) in each of `rounds` rounds (rows), after one round that does not count."""
+    """Seconds of each contender (columns) in each of `rounds` rounds (rows), after one warm-up round."""
     seconds = []
     for _ in range(rounds + 1):
         row = {}
@@ -35,7 +35,7 @@ def interleaved(contenders: Mapping[str, Callable[[], float]], rounds: int) -> p
 def compare(seconds: pd.DataFrame, n_items: int, reference: str) -> pd.DataFrame:
     """A row per contender: seconds per item in the median, best and worst round; times as fast as `reference`.
 
-    The ratios are taken within each round, then their median, lowest and highest are given.
+    The ratios are taken within each round; their median, lowest and highest are returned.
     """
     each = seconds / n_items
     ratios = seconds.rdiv(seconds[reference], axis=0)

@@ -1,6 +1,6 @@
-"""Seconds a photo: a training step in each arithmetic, with and without XLA, and the input pipeline alone.
+"""Seconds per photo of a training step, by precision and with or without XLA, and of the input pipeline alone.
 
-Repeatable kernels are not asked for here, as training does: Keras has no XLA beside them.
+Unlike training, it does not restrict TensorFlow to deterministic operations: Keras has no XLA with these.
 """
 
 import argparse
@@ -25,11 +25,11 @@ from stages.train.schedule import ScheduledPhase
 from stages.train.settings import TrainSettings
 
 
-def steps(
-    model: ModelSettings, source: ImageSource, recipe: TrainSettings, way: tuple[str, bool]
+def train_step(
+    model: ModelSettings, source: ImageSource, recipe: TrainSettings, variant: tuple[str, bool]
 ) -> Callable[[Any], float]:
-    """A training step of `model` on a batch, compiled as training compiles it; `way` is arithmetic and use of XLA."""
-    precision, is_compiled = way
+    """A training step of `model` on a batch, compiled as in training; `variant` is the precision and the use of XLA."""
+    precision, is_compiled = variant
     n_classes = int(source.labels.max()) + 1
     shape = pretrained.shape(model, source.size_hw, n_classes, recipe.dropout, recipe.seed)
     network = backbones.build(backbones.find(model.backbone), shape, runtime.policy(precision))
@@ -41,7 +41,7 @@ def steps(
 
 
 def main() -> None:
-    """Print the table of seconds per photo; the pipeline alone comes last."""
+    """Print the table of seconds per photo; the last row is the input pipeline alone."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="lite0")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
@@ -50,8 +50,8 @@ def main() -> None:
     parser.add_argument("--classes", type=Path, default=Path("data/classes.txt"))
     parser.add_argument("--steps", type=int, default=4, help="in each round")
     parser.add_argument("--rounds", type=int, default=5)
-    known = ["float32", "bfloat16"] if stages.reproducibility() == stages.METRICS else ["float32"]
-    parser.add_argument("--arithmetic", nargs="+", default=known, choices=list(runtime.POLICIES))
+    default = ["float32", "bfloat16"] if stages.reproducibility() == stages.METRICS else ["float32"]
+    parser.add_argument("--precision", nargs="+", default=default, choices=list(runtime.POLICIES))
     arguments = parser.parse_args()
     recipe = settings.read(arguments.params, "train", TrainSettings).replace(unfreeze="all", epochs=1000)
     model = settings.read(arguments.params, f"models.{arguments.model}", ModelSettings)
@@ -59,14 +59,17 @@ def main() -> None:
     source = trainer.read_splits(arguments.table, arguments.photos, class_list.read_classes(arguments.classes)).train
     n_classes = int(source.labels.max()) + 1
     batches = iter(training_data.training_batches(source, recipe, n_classes))
-    kept = list(itertools.islice(batches, arguments.steps))
+    fixed = list(itertools.islice(batches, arguments.steps))
 
-    def train_steps(step: Callable[[Any], float]) -> Callable[[], object]:
-        return lambda: [step(batch) for batch in kept]
+    def run_steps(step: Callable[[Any], float]) -> Callable[[], object]:
+        return lambda: [step(batch) for batch in fixed]
 
-    ways = {f"{name}{', XLA' if xla else ''}": (name, xla) for name in arguments.arithmetic for xla in (False, True)}
-    contenders = {name: timing.stopwatch(train_steps(steps(model, source, recipe, way))) for name, way in ways.items()}
-    # Long enough for what was prepared while the others ran not to count.
+    variants = {f"{name}{', XLA' if xla else ''}": (name, xla) for name in arguments.precision for xla in (False, True)}
+    contenders = {
+        name: timing.stopwatch(run_steps(train_step(model, source, recipe, variant)))
+        for name, variant in variants.items()
+    }
+    # So many that batches prepared while the others ran do not matter.
     n_alone = 50 * arguments.steps
     alone = timing.stopwatch(lambda: collections.deque(itertools.islice(batches, n_alone), maxlen=0))
     contenders["input pipeline alone"] = lambda: alone() * arguments.steps / n_alone
@@ -76,7 +79,7 @@ def main() -> None:
         f"{arguments.model} at {width}x{height} px, batches of {recipe.batch_size}, {len(seconds)} rounds, "
         f"{os.cpu_count()} cores; s per photo"
     )
-    timing.show(timing.compare(seconds, arguments.steps * recipe.batch_size, next(iter(ways))), title)
+    timing.show(timing.compare(seconds, arguments.steps * recipe.batch_size, next(iter(variants))), title)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Read every section of params.yaml before any stage works for hours on half of them.
+"""Check every section of params.yaml before the long stages run.
 
 The file that it writes never changes, so that stages which wait for it do not run again when a parameter of
 another stage changes.

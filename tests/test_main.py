@@ -34,7 +34,7 @@ def test_without_a_name_there_is_a_line_for_each(words):
     done = stages(*words)
     lines = [line.split(maxsplit=1) for line in done.stdout.splitlines() if line.startswith("  ")]
     assert done.returncode == 0 and [words[0] for words in lines] == list(NAMES)
-    assert all(len(words) == 2 for words in lines) and max(map(len, done.stdout.splitlines())) <= 140
+    assert all(len(words) == 2 for words in lines) and max(map(len, done.stdout.splitlines())) <= 100
 
 
 def test_the_list_imports_no_heavy_library():

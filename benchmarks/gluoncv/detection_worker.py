@@ -1,7 +1,7 @@
-"""GluonCV's CenterNet-ResNet50 as one uses it: files in, boxes out. Runs in the environment of `.venv-gluoncv`.
+"""Time GluonCV's CenterNet-ResNet50, from files to boxes, for `benchmarks.detection_speed`.
 
-`detection_speed.py` starts it: each line on standard input asks for one pass over the photos, each line on
-standard output is the seconds that the pass took. The weights are random, on which the time does not depend.
+For each line on standard input it runs once over the photos and prints the seconds. The weights are random: the time
+does not depend on them.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 
-# mxnet still uses these names for the built-in types, which NumPy dropped in 1.24.
+# mxnet still uses these names of the built-in types, which NumPy removed in 1.24.
 for _builtin in (bool, int, float, object):
     setattr(np, _builtin.__name__, _builtin)
 
@@ -22,7 +22,7 @@ _SIZE = 512
 
 
 def build(is_static: bool) -> mx.gluon.HybridBlock:
-    """The network, hybridized; `is_static` lets mxnet keep its memory from call to call."""
+    """The network, hybridized; with `is_static`, mxnet keeps its memory between calls."""
     mx.random.seed(0)
     net = model_zoo.get_model("center_net_resnet50_v1b_coco", pretrained=False, pretrained_base=False)
     net.initialize(force_reinit=True)
@@ -31,7 +31,7 @@ def build(is_static: bool) -> mx.gluon.HybridBlock:
 
 
 def detect(path: str, net: mx.gluon.HybridBlock, transform: CenterNetDefaultValTransform) -> np.ndarray:
-    """Boxes `(100, 4)` of one photo in its own pixels."""
+    """Boxes `(100, 4)` of one photo in pixels of the photo."""
     photo = mx.image.imread(path)
     inputs, _ = transform(photo, np.zeros((0, 4), np.float32))
     _, _, corners = net(inputs.expand_dims(0))
@@ -41,7 +41,7 @@ def detect(path: str, net: mx.gluon.HybridBlock, transform: CenterNetDefaultValT
 
 
 def main() -> None:
-    """Answer each line on standard input by one timed pass."""
+    """Run and time one pass for each line on standard input."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--static", action="store_true")
     parser.add_argument("photos", nargs="+")

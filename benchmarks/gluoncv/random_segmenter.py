@@ -1,36 +1,36 @@
-"""A GluonCV segmentation network of random weights, for `gluoncv_masks.py`, in GluonCV's environment."""
+"""Write the weights and maps of a random GluonCV segmentation network, for `benchmarks.gluoncv_masks`."""
 
 import argparse
 import time
 from pathlib import Path
 
-# Brings back what mxnet needs of NumPy, so it comes before mxnet.
+# Before mxnet: it restores the names of NumPy that mxnet needs.
 from stages.pretrained.gluoncv import gluoncv_to_onnx
 
 import mxnet as mx  # isort: skip
 import numpy as np
 
 _VEHICLES = ("car", "bus", "truck")
-_CONTRAST = 30  # makes the classes' probabilities differ from place to place
+_CONTRAST = 30  # makes the class probabilities differ between pixels
 
 
-def forget(block: mx.gluon.Block) -> None:
-    """Let batch normalisation take more of its averages from the next pass, so that one pass settles them.
+def raise_update_rate(block: mx.gluon.Block) -> None:
+    """Make batch normalisation update its averages faster, so that one pass is enough.
 
-    Not all: averages of two pictures alone blow up channels that hardly differ, and rounding with them.
+    Not entirely: averages of only two images amplify channels with little variance, and rounding with them.
     """
     if isinstance(block, mx.gluon.nn.BatchNorm):
         block._kwargs["momentum"] = 0.6
 
 
-def build(name: str, size: int, pictures: mx.nd.NDArray) -> mx.gluon.HybridBlock:
-    """The network, its activations kept in bounds by one pass over `pictures` `(N, 3, size, size)`."""
+def build(name: str, size: int, inputs: mx.nd.NDArray) -> mx.gluon.HybridBlock:
+    """The network, with batch normalisation adapted to `inputs` `(N, 3, size, size)`, which bounds its activations."""
     net = gluoncv_to_onnx.build(name, size)
     net.initialize(mx.init.Xavier(), force_reinit=True)
-    net.apply(forget)
+    net.apply(raise_update_rate)
     with mx.autograd.record():
-        outputs = net(pictures)
-    mx.autograd.backward(outputs)  # Only this brings the averages up to date.
+        outputs = net(inputs)
+    mx.autograd.backward(outputs)  # Only this updates the averages.
     mx.nd.waitall()
     last = net.head.block[-1].weight
     last.set_data(_CONTRAST * last.data())
@@ -38,22 +38,22 @@ def build(name: str, size: int, pictures: mx.nd.NDArray) -> mx.gluon.HybridBlock
 
 
 def main() -> None:
-    """Write OUT/NAME.params, and what mxnet makes of the pictures IN.npy as OUT/found.npz."""
+    """Write OUT/NAME.params, and the maps of mxnet and its seconds as OUT/expected.npz."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--network", required=True, help="its name in GluonCV's zoo")
-    parser.add_argument("--pictures", type=Path, required=True, help="(N, 3, size, size) float32, normalised")
+    parser.add_argument("--network", required=True, help="its name in GluonCV's model zoo")
+    parser.add_argument("--inputs", type=Path, required=True, help="(N, 3, size, size) float32, normalised")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     mx.random.seed(0)
-    pictures = mx.nd.array(np.load(arguments.pictures))
-    net = build(arguments.network, pictures.shape[2], pictures[:2])
+    inputs = mx.nd.array(np.load(arguments.inputs))
+    net = build(arguments.network, inputs.shape[2], inputs[:2])
     net.save_parameters(str(arguments.out / f"{arguments.network}.params"))
     started = time.perf_counter()
-    probabilities = [net.predict(picture.expand_dims(0)).softmax(axis=1).asnumpy()[0] for picture in pictures]
-    seconds = (time.perf_counter() - started) / len(pictures)
+    probabilities = [net.predict(image.expand_dims(0)).softmax(axis=1).asnumpy()[0] for image in inputs]
+    seconds = (time.perf_counter() - started) / len(inputs)
     numbers = [number for number, name in enumerate(net.classes) if name.split(",")[0] in _VEHICLES]
-    found = np.stack(probabilities)[:, numbers].sum(axis=1)
-    np.savez(arguments.out / "found.npz", maps=found, seconds=seconds)
+    maps = np.stack(probabilities)[:, numbers].sum(axis=1)
+    np.savez(arguments.out / "expected.npz", maps=maps, seconds=seconds)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""GluonCV's own tools for `gluoncv_roundtrip.py`, in GluonCV's environment: train a CenterNet, and find cars with it.
+"""Train a CenterNet with GluonCV and detect cars with it, for `benchmarks.gluoncv_roundtrip`.
 
-Nothing of this project takes part: GluonCV's network, targets and losses, its evaluation transform and its decoder. The
-weights start at random, since the published ones may not be had.
+Only GluonCV's code is used: network, targets and losses, evaluation transform and decoder. The initial weights are
+random, since the published ones may be unavailable.
 """
 
 import argparse
@@ -9,7 +9,7 @@ import csv
 import time
 from pathlib import Path
 
-# Brings back what mxnet needs of NumPy, so it comes before mxnet.
+# Before mxnet: it restores the names of NumPy that mxnet needs.
 from stages.pretrained.gluoncv import gluoncv_to_onnx
 
 import mxnet as mx  # isort: skip
@@ -23,17 +23,17 @@ _STRIDE = 4
 
 
 def targets(row: dict[str, str], folder: Path, size: int, classes: list[str]) -> list[np.ndarray]:
-    """Input, heat map, sizes and their mask, offsets and their mask of one photo with its one known box."""
+    """Input, heat map, sizes and their mask, offsets and their mask of one photo with one true box."""
     corners = [float(row[name]) for name in ("x_min", "y_min", "x_max", "y_max")]
     photo = mx.image.imread(str(folder / row["path"]))
     inputs, boxes = CenterNetDefaultValTransform(size, size)(photo, np.array([corners], np.float32))
-    draw = CenterNetTargetGenerator(len(classes), size // _STRIDE, size // _STRIDE)
-    maps = draw(boxes / _STRIDE, [classes.index("car")])
-    return [inputs.asnumpy(), *(plane.asnumpy() for plane in maps)]
+    generate = CenterNetTargetGenerator(len(classes), size // _STRIDE, size // _STRIDE)
+    maps = generate(boxes / _STRIDE, [classes.index("car")])
+    return [inputs.asnumpy(), *(target.asnumpy() for target in maps)]
 
 
 def train(net: gluon.HybridBlock, cars: list[np.ndarray], epochs: int, batch_size: int) -> None:
-    """Fit `net` to inputs and targets `(N, ...)` with GluonCV's losses and their usual weights; Adam on a cosine."""
+    """Fit `net` to inputs and targets `(N, ...)` with GluonCV's losses and weights; Adam, cosine schedule."""
     steps = len(cars[0]) // batch_size
     schedule = mx.lr_scheduler.CosineScheduler(epochs * steps, base_lr=1e-3, final_lr=1e-5, warmup_steps=steps // 2)
     trainer = gluon.Trainer(net.collect_params(), "adam", {"lr_scheduler": schedule})
@@ -45,11 +45,11 @@ def train(net: gluon.HybridBlock, cars: list[np.ndarray], epochs: int, batch_siz
         for rows in random.permutation(len(cars[0]))[: steps * batch_size].reshape(steps, batch_size):
             inputs, heat, size, size_mask, offset, offset_mask = (mx.nd.array(values[rows]) for values in cars)
             with autograd.record():
-                heat_found, size_found, offset_found = net(inputs)
+                heat_out, size_out, offset_out = net(inputs)
                 parts = (
-                    heat_loss(heat_found, heat),
-                    0.1 * masked_loss(size_found, size, size_mask),
-                    masked_loss(offset_found, offset, offset_mask),
+                    heat_loss(heat_out, heat),
+                    0.1 * masked_loss(size_out, size, size_mask),
+                    masked_loss(offset_out, offset, offset_mask),
                 )
                 loss = sum(parts)
             loss.backward()
@@ -59,8 +59,8 @@ def train(net: gluon.HybridBlock, cars: list[np.ndarray], epochs: int, batch_siz
         print(f"epoch {epoch + 1}/{epochs}: {means}; {time.perf_counter() - started:.0f} s", flush=True)
 
 
-def find(net: gluon.HybridBlock, path: Path, size: int) -> np.ndarray:
-    """What GluonCV finds in one photo: `(N, 6)` class, score, x_min, y_min, x_max, y_max in the photo's pixels."""
+def detect(net: gluon.HybridBlock, path: Path, size: int) -> np.ndarray:
+    """The detections in one photo: `(N, 6)` class, score, x_min, y_min, x_max, y_max in pixels of the photo."""
     photo = mx.image.imread(str(path))
     inputs, _ = CenterNetDefaultValTransform(size, size)(photo, np.zeros((0, 4), np.float32))
     classes, scores, corners = (values[0].asnumpy() for values in net(inputs.expand_dims(0)))
@@ -76,9 +76,9 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 def main() -> None:
-    """Train on one table of photos, write OUT/NAME.params; find cars in another's, write OUT/found.npz."""
+    """Train on one table of photos, write OUT/NAME.params; detect in those of another, write OUT/detections.npz."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--network", required=True, help="its name in GluonCV's zoo")
+    parser.add_argument("--network", required=True, help="its name in GluonCV's model zoo")
     for name in ("photos", "train", "test", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     for name in ("size", "epochs", "batch-size"):
@@ -92,8 +92,8 @@ def main() -> None:
     train(net, [np.stack(values) for values in zip(*cars)], arguments.epochs, arguments.batch_size)
     net.save_parameters(str(weights))
     net = gluoncv_to_onnx.load(arguments.network, arguments.size, weights)
-    found = [find(net, arguments.photos / row["path"], arguments.size) for row in read(arguments.test)]
-    np.savez(arguments.out / "found.npz", *found)
+    detections = [detect(net, arguments.photos / row["path"], arguments.size) for row in read(arguments.test)]
+    np.savez(arguments.out / "detections.npz", *detections)
 
 
 if __name__ == "__main__":

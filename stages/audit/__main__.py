@@ -1,4 +1,4 @@
-"""Flag weak models, label issues and outliers, for people to act on. Nothing is removed or changed."""
+"""Flag weak models, label issues and outliers; nothing is changed."""
 
 import argparse
 import sys

@@ -1,4 +1,7 @@
-"""Write the trained ensemble into one folder, all that `python -m stages predict --model FOLDER` needs."""
+"""Write the trained ensemble into one folder, for prediction elsewhere.
+
+The folder holds all that `python -m stages predict --model FOLDER` needs.
+"""
 
 import argparse
 import shutil

@@ -1,4 +1,4 @@
-"""Compare two experiments photo by photo: the difference in accuracy, with a 95 % interval.
+"""Compare two experiments photo by photo, with a 95 % interval.
 
 Both must have been run on the same photos. `dvc metrics diff` shows the figures of each, but not whether their
 difference could be chance.

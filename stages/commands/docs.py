@@ -1,4 +1,4 @@
-"""Generate params.schema.json, docs/configuration.md and docs/reasons.md from the code."""
+"""Generate params.schema.json, docs/configuration.md and docs/reasons.md."""
 
 import argparse
 import json

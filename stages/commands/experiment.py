@@ -1,4 +1,4 @@
-"""Run grids of experiments: every arm with every seed, and a table of the results.
+"""Run grids of experiments: every arm with every seed, and a table.
 
 Each run is a DVC experiment on the last commit, made in a clone that shares the cache, so the working tree does not
 change. Existing runs are not repeated, so an interrupted session continues.

@@ -1,4 +1,7 @@
-"""Classify new photos with the trained ensemble, of this project or of a bundle."""
+"""Classify new photos with the trained ensemble.
+
+The ensemble is that of this project, or of a bundle.
+"""
 
 import argparse
 import sys

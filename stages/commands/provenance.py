@@ -1,4 +1,4 @@
-"""Record the commit, networks, packages, CPU and precision that the results in dvc.lock come from."""
+"""Record the commit, networks, packages and CPU behind dvc.lock."""
 
 import argparse
 import json

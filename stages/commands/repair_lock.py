@@ -1,4 +1,4 @@
-"""Restore lock files of DVC that a kill left truncated, so that `dvc repro` can continue.
+"""Restore lock files of DVC that a kill left truncated.
 
 DVC 3.67 overwrites dvc.lock and .dvc/tmp/rwlock in place. A kill during the write leaves a truncated file, with which
 no DVC command starts. Nothing is lost: DVC's run cache holds the stages that had finished.

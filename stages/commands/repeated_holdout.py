@@ -1,4 +1,6 @@
-"""Run the whole pipeline on several random splits: how much of a result depends on the split?
+"""Run the whole pipeline on several random splits.
+
+The spread over the splits shows how much of a result depends on one split.
 
 Each split is a DVC experiment `<name>-<seed>` with its own `ingest.seed`, made as by `python -m stages experiment`:
 existing runs are not repeated. The test predictions of all splits, each by models that were not trained on the photo,

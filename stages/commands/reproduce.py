@@ -1,6 +1,7 @@
-"""Run the last commit again from scratch and compare: every output's bytes with dvc.lock, every figure with metrics/.
+"""Run the last commit again from nothing, and compare bytes and figures.
 
-The run is `make repro` in a clone with its own environment and cache.
+Every output's bytes are compared with dvc.lock, every figure with metrics/. The run is `make repro` in a clone with
+its own environment and cache.
 """
 
 import argparse

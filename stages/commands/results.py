@@ -1,4 +1,7 @@
-"""Print the results of the last run: scores of the models and the ensemble, audit findings, path of the report."""
+"""Print the results of the last run.
+
+These are the scores of the models and the ensemble, the findings of the audit, and the path of the report.
+"""
 
 import argparse
 import json

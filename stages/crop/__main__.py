@@ -1,4 +1,4 @@
-"""Choose the main car of each photo by the rule in `params.yaml`, cut it out, and say why where there is none."""
+"""Select and crop the main car of each photo, or record why there is none."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""Detect every object in every usable photo, down to a low score, so that no later rule needs inference again."""
+"""Detect every object in every usable photo, down to a low score.
+
+Later rules select from these boxes, so changing a rule does not rerun inference.
+"""
 
 import argparse
 from pathlib import Path

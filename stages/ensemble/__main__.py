@@ -1,4 +1,4 @@
-"""Fit the weights and the temperature of the ensemble on val, and score it on test beside simpler choices."""
+"""Fit weights and temperature of the ensemble on val, and score it on test."""
 
 import argparse
 from pathlib import Path

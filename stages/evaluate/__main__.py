@@ -1,4 +1,7 @@
-"""Score one trained model on val and test, with test-time augmentation by params.yaml, and fit its temperature."""
+"""Score one trained model on val and test, and fit its temperature.
+
+Test-time augmentation follows section `tta` of params.yaml.
+"""
 
 import argparse
 from pathlib import Path

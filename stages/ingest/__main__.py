@@ -1,4 +1,4 @@
-"""Inspect every input file once: readable or not, duplicates and near-duplicates, class, split."""
+"""Inspect every input file once: readable, duplicate, near-duplicate; split."""
 
 import argparse
 import sys

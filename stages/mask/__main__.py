@@ -1,4 +1,4 @@
-"""Combine the maps of all segmenters into one mask per crop, and decide which masks to use."""
+"""Combine the maps of all segmenters into one mask per crop."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Convert one downloaded network to the format of the stages: ONNX, or arrays for a Keras backbone."""
+"""Convert one downloaded network to ONNX, or to arrays for a backbone."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""Download the ImageNet weights of a network of `keras.applications` into an array file for `models.*.weights`."""
+"""Download ImageNet weights of a network of keras.applications.
+
+They become an array file for `models.<name>.weights`.
+"""
 
 import argparse
 from pathlib import Path

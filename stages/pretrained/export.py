@@ -1,4 +1,7 @@
-"""Export a network of GluonCV's model zoo to ONNX, in a separate environment with mxnet."""
+"""Export a network of GluonCV's model zoo to ONNX.
+
+The export runs in a separate environment with mxnet.
+"""
 
 import argparse
 import subprocess

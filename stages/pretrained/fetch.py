@@ -1,4 +1,4 @@
-"""Download the package of one network with the registry's own client, verify its hash, extract its files."""
+"""Download the package of one network, check its hash, extract its files."""
 
 import argparse
 import hashlib

@@ -1,6 +1,7 @@
-"""Fit a linear classifier to the features of an untrained network, and measure how far photos are from those of train.
+"""Fit a linear classifier to the features of an untrained network.
 
-The classifier is the baseline that the trained model must beat (Kornblith et al. 2019, arXiv:1805.08974).
+The stage also measures how far photos are from those of train. The classifier is the baseline that the trained model
+must beat (Kornblith et al. 2019, arXiv:1805.08974).
 """
 
 import argparse

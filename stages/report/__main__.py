@@ -1,4 +1,4 @@
-"""Write the report: one HTML page with scores, charts, rejected photos, errors, label issues and outliers."""
+"""Write the report: one HTML page, and a strip of one photo's way."""
 
 import argparse
 from pathlib import Path

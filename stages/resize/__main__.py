@@ -1,4 +1,4 @@
-"""Remove, blur or keep the background of every crop, and fit the crop into one frame, by default padded."""
+"""Remove, blur or keep the background, and fit every crop into one frame."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Render the embedded sample: photos of ten body types, with true boxes and masks."""
+"""Render the embedded sample: photos, true boxes and true masks."""
 
 import argparse
 import multiprocessing

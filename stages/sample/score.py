@@ -1,4 +1,4 @@
-"""Score the boxes and masks of the embedded sample against the rendered ground truth."""
+"""Score boxes and masks of the sample against the rendered truth."""
 
 import argparse
 from collections.abc import Hashable

@@ -1,4 +1,4 @@
-"""Run one segmenter on every crop; the mask stage combines the maps of all segmenters."""
+"""Run one segmenter on every crop; `mask` combines the maps of all."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Train one model of params.yaml on the model inputs and keep its best state."""
+"""Train one model of params.yaml and keep its best state."""
 
 import argparse
 from pathlib import Path
