@@ -25,9 +25,9 @@ def test_weights_are_those_that_calculus_gives():
     # -2 ln(0.2 + 0.6 w) - ln(0.8 - 0.6 w), whose derivative is zero at w = 7/9.
     truth = np.array([[0.8, 0.8, 0.2], [0.2, 0.2, 0.8]])
     tables = np.stack([truth, 1 - truth], axis=-1)
-    found = fit_weights(tables, np.zeros(3, dtype=int), 3)
-    assert found.reason == ""
-    np.testing.assert_allclose(found.values, [7 / 9, 2 / 9], atol=1e-4)
+    fitted = fit_weights(tables, np.zeros(3, dtype=int), 3)
+    assert fitted.reason == ""
+    np.testing.assert_allclose(fitted.values, [7 / 9, 2 / 9], atol=1e-4)
 
 
 def test_a_harmful_model_gets_weight_zero_and_none_is_negative():
@@ -35,9 +35,9 @@ def test_a_harmful_model_gets_weight_zero_and_none_is_negative():
     labels = rng.integers(0, 3, 200)
     good = normalised(rng.random((200, 3)) * 0.3 + np.eye(3)[labels])
     bad = normalised(rng.random((200, 3)) * 0.3 + np.eye(3)[(labels + 1) % 3])
-    found = fit_weights(np.stack([bad, good, bad]), labels, 1).values
-    np.testing.assert_array_equal(found, [0, 1, 0])
-    assert (found >= 0).all() and found.sum() == pytest.approx(1, abs=1e-12)
+    fitted = fit_weights(np.stack([bad, good, bad]), labels, 1).values
+    np.testing.assert_array_equal(fitted, [0, 1, 0])
+    assert (fitted >= 0).all() and fitted.sum() == pytest.approx(1, abs=1e-12)
 
 
 def test_weights_do_not_depend_on_the_order_of_photos_or_models():
@@ -45,9 +45,9 @@ def test_weights_do_not_depend_on_the_order_of_photos_or_models():
     labels = rng.integers(0, 4, 60)
     tables = normalised((rng.random((3, 60, 4)) + np.eye(4)[labels] * [[[0.2]], [[0.5]], [[0.9]]]).reshape(-1, 4))
     tables = tables.reshape(3, 60, 4)
-    found = fit_weights(tables, labels, 1).values
+    fitted = fit_weights(tables, labels, 1).values
     order = rng.permutation(60)
-    np.testing.assert_allclose(fit_weights(tables[::-1, order], labels[order], 1).values[::-1], found, atol=1e-3)
+    np.testing.assert_allclose(fit_weights(tables[::-1, order], labels[order], 1).values[::-1], fitted, atol=1e-3)
 
 
 def test_zero_probability_of_the_true_class_keeps_the_loss_finite():
@@ -57,14 +57,14 @@ def test_zero_probability_of_the_true_class_keeps_the_loss_finite():
 
 @pytest.mark.parametrize("n_photos", [0, 1, 29])
 def test_too_few_photos_give_equal_weights_and_the_reason(n_photos):
-    found = fit_weights(np.full((4, n_photos, 2), 0.5), np.zeros(n_photos, dtype=int), 30)
-    np.testing.assert_array_equal(found.values, [0.25] * 4)
-    assert found.reason == f"equal weights: {n_photos} val photos, 30 needed to fit any"
+    fitted = fit_weights(np.full((4, n_photos, 2), 0.5), np.zeros(n_photos, dtype=int), 30)
+    np.testing.assert_array_equal(fitted.values, [0.25] * 4)
+    assert fitted.reason == f"equal weights: {n_photos} val photos, 30 needed to fit any"
 
 
 def test_one_model_has_all_the_weight():
-    found = fit_weights(np.full((1, 50, 2), 0.5), np.zeros(50, dtype=int), 30)
-    assert found.values.tolist() == [1.0] and found.reason == ""
+    fitted = fit_weights(np.full((1, 50, 2), 0.5), np.zeros(50, dtype=int), 30)
+    assert fitted.values.tolist() == [1.0] and fitted.reason == ""
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -97,11 +97,11 @@ def log_loss(tables, labels, weights):
 @pytest.mark.parametrize("seed", range(3))
 def test_no_point_of_a_fine_grid_is_better_and_the_gap_bounds_it(seed):
     tables, labels = tables_of(seed)
-    found = fit_weights(tables, labels, 1)
+    fitted = fit_weights(tables, labels, 1)
     steps = np.arange(0, 1.001, 0.02)
     grid = [(a, b, 1 - a - b) for a in steps for b in steps if a + b <= 1]
     best = min(log_loss(tables, labels, weights) for weights in grid)
-    assert log_loss(tables, labels, found.values) <= best and 0 <= found.gap < 1e-4
+    assert log_loss(tables, labels, fitted.values) <= best and 0 <= fitted.gap < 1e-4
     equal = np.full(3, 1 / 3)
     true_probabilities = tables[:, np.arange(60), labels]
     assert weighting._optimality_gap(equal, true_probabilities) >= log_loss(tables, labels, equal) - best
@@ -111,19 +111,19 @@ def test_no_point_of_a_fine_grid_is_better_and_the_gap_bounds_it(seed):
 @settings(max_examples=40, deadline=None)
 def test_fitted_weights_sum_to_one_and_beat_simple_choices_on_their_own_data(seed, method):
     tables, labels = tables_of(seed, n_photos=20)
-    found = fit_weights(tables, labels, 1, method).values
-    assert (found >= 0).all() and found.sum() == pytest.approx(1)
+    fitted = fit_weights(tables, labels, 1, method).values
+    assert (fitted >= 0).all() and fitted.sum() == pytest.approx(1)
     simple = np.eye(3) if method == "greedy" else np.vstack([np.eye(3), np.full(3, 1 / 3)])
     # Greedy weights are multiples of 0.01, so they can miss the optimum slightly.
     slack = 1e-9 if method == "log_loss" else 1e-3
-    assert log_loss(tables, labels, found) <= min(log_loss(tables, labels, one) for one in simple) + slack
+    assert log_loss(tables, labels, fitted) <= min(log_loss(tables, labels, one) for one in simple) + slack
 
 
 def test_greedy_weights_by_hand():
     # Model A gives the true class 0.8, 0.8, 0.2 and B the rest: 7/9 for A is optimal, as above.
     truth = np.array([[0.8, 0.8, 0.2], [0.2, 0.2, 0.8]])
-    found = fit_weights(np.stack([truth, 1 - truth], axis=-1), np.zeros(3, dtype=int), 1, "greedy")
-    np.testing.assert_allclose(found.values, [7 / 9, 2 / 9], atol=0.011)
+    fitted = fit_weights(np.stack([truth, 1 - truth], axis=-1), np.zeros(3, dtype=int), 1, "greedy")
+    np.testing.assert_allclose(fitted.values, [7 / 9, 2 / 9], atol=0.011)
     assert fit_weights(np.stack([truth, 1 - truth], axis=-1), np.zeros(3, int), 1, "equal").values.tolist() == [
         0.5,
         0.5,
@@ -146,8 +146,8 @@ def test_weights_for_a_photo_are_fitted_without_its_group(monkeypatch):
 
     real = weighting.fit
     monkeypatch.setattr(weighting, "fit", spy)
-    found = weighting.cross_fitted(tables, labels, groups, EnsembleSettings(min_val=1), 0.0)
-    assert len(fitted_on) == 5 and (found.sum(axis=1) > 0.999).all()
+    predicted = weighting.cross_fitted(tables, labels, groups, EnsembleSettings(min_val=1), 0.0)
+    assert len(fitted_on) == 5 and (predicted.sum(axis=1) > 0.999).all()
     for known in fitted_on:
         left_out = {group for group, row in zip(groups, tables[0]) if tuple(row) not in known}
         assert all(tuple(row) not in known for group, row in zip(groups, tables[0]) if group in left_out)

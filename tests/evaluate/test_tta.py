@@ -60,10 +60,10 @@ ROWS = np.array([[[0.8, 0.2] if name == 0 else [0.3, 0.7] for name in names] for
     ],
 )
 def test_photos_get_more_views_while_their_views_disagree(params, views):
-    found = tta.predict_tta(tta.from_precomputed(ROWS), 3, params)
-    assert found.views.tolist() == views
+    result = tta.predict_tta(tta.from_precomputed(ROWS), 3, params)
+    assert result.views.tolist() == views
     for photo, count in enumerate(views):
-        np.testing.assert_allclose(found.probabilities[photo], ROWS[:count, photo].mean(axis=0))
+        np.testing.assert_allclose(result.probabilities[photo], ROWS[:count, photo].mean(axis=0))
 
 
 def test_only_photos_in_disagreement_are_predicted_again_and_each_independently():
@@ -81,5 +81,5 @@ def test_only_photos_in_disagreement_are_predicted_again_and_each_independently(
 
 
 def test_no_photos_give_empty_arrays():
-    found = tta.predict_tta(tta.from_precomputed(np.zeros((6, 0, 4))), 0, TtaSettings())
-    assert found.probabilities.shape == (0, 4) and found.views.shape == (0,)
+    result = tta.predict_tta(tta.from_precomputed(np.zeros((6, 0, 4))), 0, TtaSettings())
+    assert result.probabilities.shape == (0, 4) and result.views.shape == (0,)

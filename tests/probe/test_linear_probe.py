@@ -45,17 +45,17 @@ def test_the_penalty_has_the_least_out_of_fold_loss():
 
 @pytest.mark.parametrize("groups", [["a"] * 90, ["a"] * 45 + ["b"] * 45])
 def test_few_groups(groups):
-    found = linear_probe.out_of_fold(blobs()._replace(groups=groups), 4, 0.01, 5)
+    predicted = linear_probe.out_of_fold(blobs()._replace(groups=groups), 4, 0.01, 5)
     if len(set(groups)) == 1:
-        np.testing.assert_array_equal(found, 0.25)
+        np.testing.assert_array_equal(predicted, 0.25)
     else:
-        assert (found.argmax(axis=1) == blobs().labels).mean() > 0.9
+        assert (predicted.argmax(axis=1) == blobs().labels).mean() > 0.9
 
 
 def test_every_fold_has_every_class_whatever_the_order():
     """Classes alternate with period three: unstratified folds of every third photo would hold one class each."""
-    found = linear_probe.out_of_fold(blobs(), 3, 0.01, 3)
-    assert (found.argmax(axis=1) == blobs().labels).mean() > 0.9
+    predicted = linear_probe.out_of_fold(blobs(), 3, 0.01, 3)
+    assert (predicted.argmax(axis=1) == blobs().labels).mean() > 0.9
 
 
 def test_classes_with_fewer_photos_than_folds():

@@ -77,27 +77,27 @@ def cards(page):
 
 
 def test_it_loads_without_console_messages(page, tmp_path):
-    found, console = visit((page / "index.html").as_uri(), tmp_path / "profile")
+    loaded, console = visit((page / "index.html").as_uri(), tmp_path / "profile")
     assert console == []
-    assert "hidden" not in next(attributes for attributes in found.of("form"))
-    assert not any("hidden" in attributes for attributes in cards(found))
+    assert "hidden" not in next(attributes for attributes in loaded.of("form"))
+    assert not any("hidden" in attributes for attributes in cards(loaded))
 
 
 def test_console_messages_are_captured_and_no_other_script_runs(page, tmp_path):
     path = page / "index.html"
     path.write_text(path.read_text(encoding="utf-8").replace("<script>", "<script>//"), encoding="utf-8")
-    found, console = visit(path.as_uri(), tmp_path / "profile")
+    loaded, console = visit(path.as_uri(), tmp_path / "profile")
     assert "Content Security Policy" in console[0]
-    assert "hidden" in next(attributes for attributes in found.of("form"))
+    assert "hidden" in next(attributes for attributes in loaded.of("form"))
 
 
 def test_the_address_sets_the_filters(page, tmp_path):
-    found, console = visit((page / "index.html").as_uri() + "#split=val&class=a", tmp_path / "profile")
-    shown = [attributes for attributes in cards(found) if "hidden" not in attributes]
+    loaded, console = visit((page / "index.html").as_uri() + "#split=val&class=a", tmp_path / "profile")
+    shown = [attributes for attributes in cards(loaded) if "hidden" not in attributes]
     # The one photo of val and `a`: detections, masks, preprocessing, and a group with another class.
     assert sorted(attributes["data-class"] for attributes in shown) == sorted(["a"] * 3 + [f"{HOSTILE}\na"])
     assert console == []
-    assert found.says("1 of the 6 shown here match the filter.")
+    assert loaded.says("1 of the 6 shown here match the filter.")
 
 
 def test_folds_open_for_what_matches(run, tmp_path):
@@ -108,20 +108,20 @@ def test_folds_open_for_what_matches(run, tmp_path):
     plain, _ = visit(address, tmp_path / "profile")
     filtered, console = visit(f"{address}#class=a", tmp_path / "profile")
     # Boxes, masks and steps hold 14 cards each, two of them folded; the other folds are the lists of boxes.
-    assert [len([a for a in found.of("details") if "open" in a]) for found in (plain, filtered)] == [0, 3]
+    assert [len([a for a in loaded.of("details") if "open" in a]) for loaded in (plain, filtered)] == [0, 3]
     assert console == []
 
 
 def test_an_address_of_no_known_class_filters_nothing(page, tmp_path):
-    found, console = visit((page / "index.html").as_uri() + "#class=%3Cb%3E", tmp_path / "profile")
+    loaded, console = visit((page / "index.html").as_uri() + "#class=%3Cb%3E", tmp_path / "profile")
     assert console == []
-    assert not any("hidden" in attributes for attributes in cards(found))
+    assert not any("hidden" in attributes for attributes in cards(loaded))
 
 
 def test_a_phone_needs_no_scrolling_sideways_and_a_choice_is_kept_in_the_address(page, address, tmp_path):
     (page / "frame.html").write_text(FRAME, encoding="utf-8")
-    found, console = visit(f"{address}/frame.html", tmp_path / "profile")
-    body = found.of("body")[0]
+    loaded, console = visit(f"{address}/frame.html", tmp_path / "profile")
+    body = loaded.of("body")[0]
     assert console == []
     assert 370 <= int(body["data-width"]) <= 390
     assert int(body["data-needed"]) == int(body["data-width"])

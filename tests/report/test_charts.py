@@ -14,13 +14,13 @@ def texts(svg):
 
 
 def test_the_funnel_shows_names_and_counts():
-    found = texts(charts.funnel([Stage("files", 7, ""), Stage("usable", 0, "")]))
-    assert {"files", "usable", "7", "files (count)", "stage"} <= set(found)
+    labels = texts(charts.funnel([Stage("files", 7, ""), Stage("usable", 0, "")]))
+    assert {"files", "usable", "7", "files (count)", "stage"} <= set(labels)
 
 
 def test_labels_are_neither_formulas_nor_markup():
-    found = texts(charts.confusion(np.eye(3, dtype=int), ["$x_{$", "--><b>&", "名車"]))
-    assert {"$x_{$", "--><b>&", "名車"} <= set(found)
+    labels = texts(charts.confusion(np.eye(3, dtype=int), ["$x_{$", "--><b>&", "名車"]))
+    assert {"$x_{$", "--><b>&", "名車"} <= set(labels)
 
 
 def test_long_labels_are_cut():
@@ -29,9 +29,9 @@ def test_long_labels_are_cut():
 
 
 def test_many_classes_are_numbered():
-    found = texts(charts.confusion(np.eye(60, dtype=int), [f"class {n}" for n in range(60)]))
-    assert "true class (number in the list)" in found
-    assert "class 7" not in found
+    labels = texts(charts.confusion(np.eye(60, dtype=int), [f"class {n}" for n in range(60)]))
+    assert "true class (number in the list)" in labels
+    assert "class 7" not in labels
 
 
 def test_empty_matrix_and_no_photos():
@@ -50,14 +50,14 @@ def test_a_chart_has_the_text_colour_and_ignores_the_user_s_settings():
 
 def test_curves_of_one_epoch():
     tables = {"val/accuracy": pd.DataFrame({"step": [0], "accuracy": [0.5]})}
-    found = charts.curves('a"<b>', tables)
-    assert "accuracy on val" in texts(found)
-    assert 'a"<b>' not in found
+    svg = charts.curves('a"<b>', tables)
+    assert "accuracy on val" in texts(svg)
+    assert 'a"<b>' not in svg
 
 
 def test_nearly_equal_values_have_a_wider_axis():
-    found = texts(charts.histogram("s", pd.Series([1.0, 1.0001]), "shape", "width / height"))
-    ticks = found[: found.index("shape (width / height)")]
+    labels = texts(charts.histogram("s", pd.Series([1.0, 1.0001]), "shape", "width / height"))
+    ticks = labels[: labels.index("shape (width / height)")]
     assert len(ticks) >= 3
     assert sum(0.99 < float(tick) < 1.01 for tick in ticks) <= 2
 

@@ -22,8 +22,8 @@ def rows():
 
 def test_funnel_counts_files_and_copies_once(rows):
     stages = counts.funnel(rows, pd.DataFrame({"image_id": ["1", "1", "2", "4"]}))
-    found = {stage.name: stage.files for stage in stages}
-    assert found == {"files": 5, "usable": 4, "with boxes": 3, "cropped": 2, "masked": 1, "model inputs": 3}
+    counted = {stage.name: stage.files for stage in stages}
+    assert counted == {"files": 5, "usable": 4, "with boxes": 3, "cropped": 2, "masked": 1, "model inputs": 3}
 
 
 def test_funnel_of_nothing(rows):
@@ -31,25 +31,25 @@ def test_funnel_of_nothing(rows):
 
 
 def test_per_class_keeps_order_and_empty_classes(rows):
-    found = counts.per_class(rows, ["c", "b", "a"])
-    assert found.index.tolist() == ["c", "b", "a"]
-    assert found.columns.tolist() == ["train", "val", "test"]
-    assert found.to_numpy().tolist() == [[0, 0, 0], [0, 0, 2], [1, 0, 0]]
+    counted = counts.per_class(rows, ["c", "b", "a"])
+    assert counted.index.tolist() == ["c", "b", "a"]
+    assert counted.columns.tolist() == ["train", "val", "test"]
+    assert counted.to_numpy().tolist() == [[0, 0, 0], [0, 0, 2], [1, 0, 0]]
 
 
 def test_predictions_are_matched_by_id(rows):
     predicted = Predictions(["3", "2"], np.array([[0.75, 0.25], [0.5, 0.5]]), ["a", "b"])
-    found = counts.predicted_test_rows(rows, predicted)
-    assert found["image_id"].tolist() == ["2", "3"]
-    assert found["predicted"].tolist() == ["a", "a"]  # the first class where both are as likely
-    assert found["probability"].tolist() == [0.5, 0.75]
-    assert found["true_probability"].tolist() == [0.5, 0.25]
+    counted = counts.predicted_test_rows(rows, predicted)
+    assert counted["image_id"].tolist() == ["2", "3"]
+    assert counted["predicted"].tolist() == ["a", "a"]  # the first class where both are as likely
+    assert counted["probability"].tolist() == [0.5, 0.75]
+    assert counted["true_probability"].tolist() == [0.5, 0.25]
 
 
 def test_predictions_without_test_photos(rows):
-    found = counts.predicted_test_rows(rows[:1], Predictions([], np.empty((0, 2)), ["a", "b"]))
-    assert len(found) == 0
-    assert counts.confusion(found, ["a", "b"]).tolist() == [[0, 0], [0, 0]]
+    counted = counts.predicted_test_rows(rows[:1], Predictions([], np.empty((0, 2)), ["a", "b"]))
+    assert len(counted) == 0
+    assert counts.confusion(counted, ["a", "b"]).tolist() == [[0, 0], [0, 0]]
 
 
 def test_confusion_and_recall():

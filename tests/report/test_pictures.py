@@ -17,9 +17,9 @@ def photo(**changes):
 
 
 def test_boxes_are_scaled_and_the_chosen_one_comes_last():
-    found = pd.DataFrame([("car", 0.5, 20, 10, 180, 100), ("truck", 0.75, 100, 60, 200, 120)], columns=COLUMNS)
-    before = found.copy()
-    other, chosen = pictures.thumbnail_boxes(found, photo(), BLANK)
+    detections = pd.DataFrame([("car", 0.5, 20, 10, 180, 100), ("truck", 0.75, 100, 60, 200, 120)], columns=COLUMNS)
+    before = detections.copy()
+    other, chosen = pictures.thumbnail_boxes(detections, photo(), BLANK)
     assert (other.x, other.y, other.width, other.height, other.is_chosen, other.label) == (
         50,
         30,
@@ -29,27 +29,27 @@ def test_boxes_are_scaled_and_the_chosen_one_comes_last():
         "0.75",
     )
     assert (chosen.x, chosen.y, chosen.width, chosen.height, chosen.is_chosen) == (10, 5, 80, 45, True)
-    pd.testing.assert_frame_equal(found, before)
+    pd.testing.assert_frame_equal(detections, before)
 
 
 def test_a_box_of_another_class_with_the_same_corners_is_not_chosen():
-    found = pd.DataFrame([("truck", 0.5, 20, 10, 180, 100), ("car", 0.5, 20, 10, 180, 100)], columns=COLUMNS)
-    assert pictures.is_chosen_box(found, photo()).tolist() == [False, True]
-    assert pictures.is_chosen_box(found, photo(is_cropped=False)).tolist() == [False, False]
+    detections = pd.DataFrame([("truck", 0.5, 20, 10, 180, 100), ("car", 0.5, 20, 10, 180, 100)], columns=COLUMNS)
+    assert pictures.is_chosen_box(detections, photo()).tolist() == [False, True]
+    assert pictures.is_chosen_box(detections, photo(is_cropped=False)).tolist() == [False, False]
 
 
 def test_labels_do_not_overlap_and_stay_inside():
-    found = pd.DataFrame([("car", 0.9 - n / 100, 190, 110 - n, 200, 120) for n in range(5)], columns=COLUMNS)
-    boxes = pictures.thumbnail_boxes(found, photo(is_cropped=False), BLANK)
+    detections = pd.DataFrame([("car", 0.9 - n / 100, 190, 110 - n, 200, 120) for n in range(5)], columns=COLUMNS)
+    boxes = pictures.thumbnail_boxes(detections, photo(is_cropped=False), BLANK)
     labelled = [box for box in boxes if box.label]
     assert [box.label for box in labelled] == ["0.90"]
     assert labelled[0].label_x + 24 <= 100 and labelled[0].label_y <= 60
 
 
 def test_no_boxes_and_no_image():
-    found = pd.DataFrame([("car", 0.5, 20, 10, 180, 100)], columns=COLUMNS)
-    assert pictures.thumbnail_boxes(found[:0], photo(), BLANK) == ()
-    assert pictures.thumbnail_boxes(found, photo(), Thumbnail(None, "missing")) == ()
+    detections = pd.DataFrame([("car", 0.5, 20, 10, 180, 100)], columns=COLUMNS)
+    assert pictures.thumbnail_boxes(detections[:0], photo(), BLANK) == ()
+    assert pictures.thumbnail_boxes(detections, photo(), Thumbnail(None, "missing")) == ()
     missing = pictures.gallery_image(Thumbnail(None, "missing"), "a photo")
     assert (missing.uri, missing.reason, missing.alt) == ("", "missing", "a photo")
 

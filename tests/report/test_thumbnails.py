@@ -254,8 +254,8 @@ def test_full_page(project, run):
         and "Scatter chart: accuracy of one on test" in page.source
     )
     assert page.says("Test accuracy of the ensemble: 50.0 %") and page.says("4 photos, 2 classes")
-    found = re.findall(r'<th scope="row">([a-z ]+)</th><td data-name="files">(\d+)</td>', page.source)
-    assert dict(found) == {
+    files = re.findall(r'<th scope="row">([a-z ]+)</th><td data-name="files">(\d+)</td>', page.source)
+    assert dict(files) == {
         "files": "8",
         "usable": "7",
         "with boxes": "7",
