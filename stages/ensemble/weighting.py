@@ -134,8 +134,8 @@ def cross_fitted(
     """
     predicted = np.zeros(probabilities.shape[1:])
     settings = settings.replace(min_val=1)
-    for fold, held_out in GroupKFold(min(_N_FOLDS, len(set(groups)))).split(labels, groups=groups):
-        ensemble, _ = fit(probabilities[:, fold], labels[fold], settings, shrinkage)
+    for fit_rows, held_out in GroupKFold(min(_N_FOLDS, len(set(groups)))).split(labels, groups=groups):
+        ensemble, _ = fit(probabilities[:, fit_rows], labels[fit_rows], settings, shrinkage)
         predicted[held_out] = ensemble(probabilities[:, held_out])
     return predicted
 

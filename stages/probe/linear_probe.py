@@ -29,8 +29,8 @@ def head_probabilities(head: tuple[np.ndarray, np.ndarray], values: np.ndarray) 
 def out_of_fold(train: Features, n_classes: int, l2: float, n_folds: int) -> np.ndarray:
     """Return probabilities (N, C), each fold's from a probe fitted on the other folds; uniform for a single group."""
     predicted = np.full((len(train.labels), n_classes), 1 / n_classes)
-    for fold, held_out in _folds(train, n_folds):
-        head = linear_head.fit_linear_head(train.values[fold], train.labels[fold], n_classes, l2)
+    for fit_rows, held_out in _folds(train, n_folds):
+        head = linear_head.fit_linear_head(train.values[fit_rows], train.labels[fit_rows], n_classes, l2)
         predicted[held_out] = head_probabilities(head, train.values[held_out])
     return predicted
 
@@ -44,7 +44,7 @@ def _folds(train: Features, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         pairs = list(splitter.split(train.values, train.labels, train.groups))
-    return [(fold, held_out) for fold, held_out in pairs if len(fold) and len(held_out)]
+    return [(fit_rows, held_out) for fit_rows, held_out in pairs if len(fit_rows) and len(held_out)]
 
 
 class LinearProbe(NamedTuple):
