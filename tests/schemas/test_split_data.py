@@ -12,7 +12,7 @@ CLASSES = ["NA", "pickup"]
 
 
 def table(tmp_path, *rows):
-    path = tmp_path / "letterbox.csv"
+    path = tmp_path / "model_inputs.csv"
     lines = [f"{row},keep,{row.split(',')[0]}.jpg,1,0,0\n" for row in rows]
     path.write_text(HEADER + "".join(lines))
     return path

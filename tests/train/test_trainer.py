@@ -66,7 +66,7 @@ def prepare(folder, splits=SPLITS):
         rows.append(f"i{number},i{number}.jpg,{'ab'[number % 2]},,{split},ok,,keep,i{number}.png,1,0,0\n")
         image = np.random.default_rng(number).integers(0, 256, (40, 60, 3)).astype(np.uint8)
         archives.put(folder / "photos.zip", {f"i{number}.png": image})
-    (folder / "letterbox.csv").write_text("".join(rows))
+    (folder / "model_inputs.csv").write_text("".join(rows))
     (folder / "classes.txt").write_text("a\nb\nnever_seen\n")
     (folder / "params.yaml").write_text(PARAMS)
     kernel = np.random.default_rng(0).normal(size=(3, 3, 3, 4)).astype(np.float32)
@@ -75,7 +75,7 @@ def prepare(folder, splits=SPLITS):
 
 
 def start(folder, out, dies_after=None):
-    given = {"params": "params.yaml", "table": "letterbox.csv", "photos": "photos.zip", "classes": "classes.txt"}
+    given = {"params": "params.yaml", "table": "model_inputs.csv", "photos": "photos.zip", "classes": "classes.txt"}
     given |= {"pretrained": ".", "out": f"{out}/model", "curves": f"{out}/curves", "logs": f"logs_{out}"}
     arguments = [part for name, path in given.items() for part in (f"--{name}", str(folder / path))]
     program = PROGRAM if dies_after is None else PROGRAM.replace('KILL = ""', DIES.format(left=dies_after))
@@ -127,8 +127,8 @@ def test_one_photo_and_no_val_is_enough(tmp_path):
 
 def test_no_training_photos_are_refused(tmp_path):
     folder = prepare(tmp_path / "data", ["val", "test"])
-    with pytest.raises(TableError, match=r"letterbox\.csv: expected photos with the split `train`, found none"):
-        trainer.read_splits(folder / "letterbox.csv", folder / "photos.zip", ["a", "b"])
+    with pytest.raises(TableError, match=r"model_inputs\.csv: expected photos with the split `train`, found none"):
+        trainer.read_splits(folder / "model_inputs.csv", folder / "photos.zip", ["a", "b"])
 
 
 def test_pretrained_tensors_are_read_by_name(tmp_path):

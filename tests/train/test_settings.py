@@ -33,7 +33,7 @@ def test_the_sections_are_read_with_their_nested_one(tmp_path):
     [
         ("train: {batch_size: 0}", r"train\.batch_size"),
         ("train: {precision: fp16}", r"train\.precision"),
-        ("train: {learning_rate: 1e-4}", "1.0e-5"),
+        ("train: {learning_rate: '1e-4'}", "write 0.0001 without quotes"),
         ("train: {augment: {flop: 1}}", r"train\.augment\.flop.*flip"),
         ("train: {seed: 2147483648}", r"train\.seed"),
     ],
@@ -43,3 +43,10 @@ def test_wrong_values_are_named(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(settings.SettingsError, match=message):
         settings.read(path, "train", TrainSettings)
+
+
+@pytest.mark.parametrize(("text", "value"), [("1e-5", 1e-5), ("1E-5", 1e-5), ("5.0e-4", 5e-4), (".001", 1e-3)])
+def test_powers_of_ten_are_numbers(tmp_path, text, value):
+    path = tmp_path / "params.yaml"
+    path.write_text(f"train: {{learning_rate: {text}}}\n")
+    assert settings.read(path, "train", TrainSettings).learning_rate == value
