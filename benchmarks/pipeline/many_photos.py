@@ -18,7 +18,7 @@ import yaml
 from benchmarks import timing
 from stages.core import command
 
-_ROOT = Path(__file__).parent.parent
+_ROOT = Path(__file__).parents[2]
 
 
 def write_placeholder(path: Path, count: int | None = None) -> None:

@@ -22,7 +22,7 @@ from stages.networks.catalogue import DETECTORS
 from stages.networks.settings import InferenceSettings
 
 _SIZE_WH = (640, 480)
-_WORKER = Path(__file__).parent / "gluoncv" / "detection_worker.py"
+_WORKER = Path(__file__).parents[1] / "pretrained" / "gluoncv" / "detection_worker.py"
 
 
 def find_photos(folder: Path, limit: int) -> list[Path]:

@@ -27,7 +27,7 @@ def compare(name: str, photos: list[Path], python: Path, out: Path) -> dict[str,
     inputs = np.stack([prepare(images.decode(images.load(path)), view) for path in photos])
     np.save(out / "inputs.npy", inputs)
     options = ["--network", name, "--inputs", str(out / "inputs.npy"), "--out", str(out)]
-    subprocess.run([str(python), "-m", "benchmarks.gluoncv.random_segmenter", *options], check=True)
+    subprocess.run([str(python), "-m", "benchmarks.pretrained.gluoncv.random_segmenter", *options], check=True)
     export.export(view.network, view.side, out, python, out / "network.onnx")
     network = runtime.load(out / "network.onnx", [view.spec.output], _OPENVINO)
     network(inputs[:1])

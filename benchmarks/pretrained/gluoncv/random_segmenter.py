@@ -1,4 +1,4 @@
-"""Write the weights and maps of a random GluonCV segmentation network, for `benchmarks.gluoncv_masks`."""
+"""Write the weights and maps of a random GluonCV segmentation network, for `benchmarks.pretrained.gluoncv.masks`."""
 
 import argparse
 import time

@@ -37,7 +37,7 @@ from stages.networks.catalogue import DETECTORS
 _SIZES_WH = {"12 MP": (4000, 3000), "50 MP": (8160, 6120)}
 _STEPS = ("ingest", "detect", "crop")
 _STAGES = (*_STEPS, "segment", "mask", "resize")
-_ROOT = Path(__file__).parent.parent
+_ROOT = Path(__file__).parents[2]
 _SETTINGS = _ROOT / "params.yaml"
 
 
@@ -119,7 +119,7 @@ def measure_stage(stage: str, options: list[str]) -> dict[str, float]:
 def in_process(kind: str, folder: Path, **arguments: object) -> dict[str, float]:
     """The result of one of the two measurements above in a separate process, run in `folder`."""
     request = json.dumps([kind, arguments], default=str)
-    command = [sys.executable, "-m", "benchmarks.large_photos", "--child", request]
+    command = [sys.executable, "-m", "benchmarks.pipeline.large_photos", "--child", request]
     environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
     done = subprocess.run(command, check=True, cwd=folder, env=environment, capture_output=True, text=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))

@@ -93,7 +93,7 @@ def train(arguments: argparse.Namespace, python: Path, folder: Path) -> pd.DataF
     command = [
         str(python),
         "-m",
-        "benchmarks.gluoncv.train_centernet",
+        "benchmarks.pretrained.gluoncv.train_centernet",
         "--network",
         arguments.network,
         "--out",

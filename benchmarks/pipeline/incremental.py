@@ -14,10 +14,10 @@ import pandas as pd
 import yaml
 
 from benchmarks import timing
-from benchmarks.large_photos import stage_options
+from benchmarks.pipeline.large_photos import stage_options
 from stages.schemas import manifest
 
-_ROOT = Path(__file__).parent.parent
+_ROOT = Path(__file__).parents[2]
 _MEASURED = ("detect", "segment")
 _STAGES = ("ingest", "detect", "crop", "segment")
 _OUTPUTS = ("data/detections.csv", "data/maps/one.zip")

@@ -1,6 +1,7 @@
 """The report of many photos: its seconds and the size of its page.
 
-`python -m benchmarks.report_size [PHOTOS]` repeats the tables of this project, after `dvc repro`, up to 100,000 photos.
+`python -m benchmarks.report.report_size [PHOTOS]` repeats the tables of this project, after `dvc repro`, up to 100,000
+photos.
 The images are those of this project, so thumbnails have a realistic size.
 """
 

@@ -1,4 +1,4 @@
-"""Train a CenterNet with GluonCV and detect cars with it, for `benchmarks.gluoncv_roundtrip`.
+"""Train a CenterNet with GluonCV and detect cars with it, for `benchmarks.pretrained.gluoncv.roundtrip`.
 
 Only GluonCV's code is used: network, targets and losses, evaluation transform and decoder. The initial weights are
 random, since the published ones may be unavailable.
