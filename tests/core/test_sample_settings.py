@@ -39,7 +39,7 @@ def test_training_settings_of_the_sample_hold_together(tmp_path):
             ("[car]", "[]"),
             "crop.classes: expected a list of one or more, each entry text, found [] (list of 0)",
         ),
-        ("crop", ("[car]", "[car, cat]"), "crop.classes: expected names of person, bicycle, car"),
+        ("crop", ("[car]", "[car, lorry]"), "crop.classes: expected names of aeroplane, airplane, apple"),
         ("crop", ("mode: box", "mode: car"), "crop.mode: expected one of 'box', 'full_image', found 'car' (text)"),
         ("mask", ("min_coverage: 0", "min_coverage: 1"), "mask.min_coverage: expected at most max_coverage = 0.9"),
         ("mask", ("{a: 1}", "{a: 0}"), "mask.weights: expected one above 0 or more, found"),
