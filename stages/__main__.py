@@ -12,8 +12,8 @@ from stages.core import command
 _FOLDER = Path(__file__).parent
 # The order of dvc.yaml, in which they run.
 STAGES = (
-    *("check", "ingest", "detect", "crop", "segment", "mask", "resize", "train", "probe", "evaluate"),
-    *("ensemble", "audit", "report"),
+    *("check", "scan", "ingest", "detect", "crop", "segment", "mask", "resize", "train", "probe", "evaluate"),
+    *("ensemble", "submission", "audit", "report"),
 )
 _USAGE = "python -m stages NAME ARGUMENTS  runs one of these\npython -m stages NAME --help     explains its arguments"
 

@@ -26,6 +26,7 @@ from stages.report.settings import ReportSettings
 from stages.resize.settings import ResizeSettings
 from stages.sample.settings import SampleSettings
 from stages.segment.settings import SegmenterSettings, SegmentSettings
+from stages.submission.settings import SubmissionSettings
 from stages.train.settings import TrainSettings
 
 SECTIONS: dict[str, type[Settings]] = {
@@ -41,6 +42,7 @@ SECTIONS: dict[str, type[Settings]] = {
     "probe": ProbeSettings,
     "tta": TtaSettings,
     "ensemble": EnsembleSettings,
+    "submission": SubmissionSettings,
     "audit": AuditSettings,
     "report": ReportSettings,
 }

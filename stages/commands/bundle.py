@@ -54,7 +54,7 @@ def main() -> None:
     if args.out.exists():
         parser.error(f"{args.out}: expected a folder that does not exist, found one; remove it or name another")
     classes = class_list.read_classes(args.classes)
-    weights, _ = weighting.read(args.models / "ensemble.json", classes)
+    weights = weighting.read(args.models / "ensemble.json", classes).weights
     used = [name for name, weight in weights.items() if weight > 0]
     # Until it is complete, the folder has another name: an interrupted command leaves no partial bundle.
     unfinished = args.out.with_name(f".{args.out.name}.unfinished")

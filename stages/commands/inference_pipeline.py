@@ -202,29 +202,30 @@ def load_onnx(path: Path) -> ClassifyFn:
 
 
 class Ensemble(NamedTuple):
-    """All that classifies photos: preprocessing, models and class names."""
+    """All that classifies photos: preprocessing, models, class names and the shares (C,) of the classes in train."""
 
     preprocessor: Preprocessor
     classify: ClassifyFn
     classes: list[str]
+    prior: np.ndarray
 
 
 def from_project() -> Ensemble:
     """The ensemble of the last `dvc repro` in this folder."""
     settings, classes, models = Path("params.yaml"), class_list.read_classes(Path("data/classes.txt")), Path("models")
-    weights, temperature = weighting.read(models / "ensemble.json", classes)
+    weights, temperature, prior = weighting.read(models / "ensemble.json", classes)
     used = [name for name, weight in weights.items() if weight > 0]
     loaded = {name: load_keras(models / name / "model.keras", len(classes)) for name in used}
     classify = combine_models(loaded, weights, temperature, read_settings(settings, "tta", TtaSettings))
-    return Ensemble(Preprocessor(PreprocessingSettings.read(settings), models / "pretrained"), classify, classes)
+    return Ensemble(Preprocessor(PreprocessingSettings.read(settings), models / "pretrained"), classify, classes, prior)
 
 
 def from_bundle(folder: Path) -> Ensemble:
     """The ensemble of a bundle. Raises BundleError if a file has changed since the bundle was written."""
     bundle_manifest.verify(folder)
     settings, classes = folder / "params.yaml", class_list.read_classes(folder / "classes.txt")
-    weights, temperature = weighting.read(folder / "ensemble.json", classes)
+    weights, temperature, prior = weighting.read(folder / "ensemble.json", classes)
     used = [name for name, weight in weights.items() if weight > 0]
     loaded = {name: load_onnx(folder / "models" / f"{name}.onnx") for name in used}
     classify = combine_models(loaded, weights, temperature, read_settings(settings, "tta", TtaSettings))
-    return Ensemble(Preprocessor(PreprocessingSettings.read(settings), folder / "networks"), classify, classes)
+    return Ensemble(Preprocessor(PreprocessingSettings.read(settings), folder / "networks"), classify, classes, prior)

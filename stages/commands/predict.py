@@ -5,8 +5,8 @@ The ensemble is that of this project, or of a bundle.
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,66 +14,74 @@ import pandas as pd
 from stages.commands import inference_pipeline
 from stages.commands.inference_pipeline import Ensemble
 from stages.core import batches, command, progress, tables
-from stages.ingest.listing import list_files
-from stages.schemas import manifest
+from stages.sources.store import open_store
+from stages.submission import submitting
+from stages.submission.settings import SubmissionSettings
+from stages.submission.submitting import PhotoPredictions
 
 
-def list_photos(sources: list[Path]) -> list[Path]:
+class ListedPhoto(NamedTuple):
+    """The path of a photo, and whether it was named by the user or a table, not found in a folder."""
+
+    path: Path
+    is_named: bool
+
+
+def list_photos(sources: list[Path]) -> list[ListedPhoto]:
     """The photos of files, of folders with all below them, and of CSV files with a column `path`, in order.
 
-    Raises IngestError or TableError, which name a folder without files or a CSV file without that column.
+    Raises SourceError or TableError, which name a folder without files or a CSV file without that column.
     """
     photos = []
     for source in sources:
         if source.is_dir():
-            photos += [source / path for path in list_files(source)["path"]]
+            found = open_store(str(source)).list_files()
+            if not found:
+                raise submitting.SubmissionError(f"{source}: expected photos, found no file")
+            photos += [ListedPhoto(source / file.path, False) for file in found]
         elif source.suffix == ".csv":
-            root = manifest.photo_root(source)
-            photos += [root / path for path in tables.read(source, {"path": "str"})["path"]]
+            paths = tables.read(source, {"path": "str"})["path"]
+            photos += [ListedPhoto(source.parent / path, True) for path in paths]
         else:
-            photos.append(source)
+            photos.append(ListedPhoto(source, True))
     return photos
 
 
 COLUMNS = ("path", "label", "probability", "second_label", "second_probability", "note")
 
 
-def predict(paths: list[Path], ensemble: Ensemble) -> pd.DataFrame:
-    """One row per photo, with COLUMNS; for a photo that cannot be read only path and note are filled in."""
-    rows: list[tuple[object, ...]] = []
-    tracked = progress.track(ensemble.preprocessor.run(paths), len(paths), "photo", "predict")
-    for batch in batches.batched(tracked, ensemble.preprocessor.settings.detect.inference.batch_size):
-        inputs = [model_input.image for _, model_input in batch if model_input.image is not None]
-        probabilities = iter(ensemble.classify(np.stack(inputs)) if inputs else ())
-        for path, (image, note) in batch:
-            best = ("", np.nan, "", np.nan) if image is None else best_two(next(probabilities), ensemble.classes)
-            rows.append((str(path), *best, note))
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+def predict(photos: list[ListedPhoto], ensemble: Ensemble) -> PhotoPredictions:
+    """The predictions of photos; `note` is a further column of their rows. A file that is no photo is left out.
 
-
-def best_two(probabilities: np.ndarray, classes: list[str]) -> tuple[str, float, str, float]:
-    """The likeliest class and its probability (four digits) of a row (C,), then the runner-up's."""
-    first, second = np.argsort(-probabilities, kind="stable")[:2].tolist()
-    return (
-        classes[first],
-        round(float(probabilities[first]), 4),
-        classes[second],
-        round(float(probabilities[second]), 4),
-    )
-
-
-_IDS: dict[str, Callable[[Path], str]] = {"stem": lambda path: path.stem, "name": lambda path: path.name, "path": str}
-
-
-def submission(predictions: pd.DataFrame, id_kind: str, columns: tuple[str, str]) -> pd.DataFrame:
-    """The file for a contest: an id, derived from the path, and a label for each photo, under the names `columns`.
-
-    Contests expect a label for every photo: one that cannot be read gets the most frequent label of the others.
+    A photo that cannot be read has a `reason`, and the prior for its probabilities.
     """
-    most_frequent = predictions.loc[predictions["label"] != "", "label"].mode()
-    labels = predictions["label"].replace("", most_frequent.iloc[0] if len(most_frequent) else "")
-    ids = [_IDS[id_kind](Path(path)) for path in predictions["path"]]
-    return pd.DataFrame({columns[0]: ids, columns[1]: labels})
+    rows: list[tuple[str, str, str]] = []
+    probabilities: list[np.ndarray] = []
+    inputs = ensemble.preprocessor.run([photo.path for photo in photos])
+    tracked = progress.track(zip(photos, inputs), len(photos), "photo", "predict")
+    for batch in batches.batched(tracked, ensemble.preprocessor.settings.detect.inference.batch_size):
+        readable = [model_input.image for _, (_, model_input) in batch if model_input.image is not None]
+        predicted = iter(ensemble.classify(np.stack(readable)) if readable else ())
+        for photo, (path, (image, note)) in batch:
+            reason = note.partition(":")[0] if image is None else ""
+            if photo.is_named or submitting.is_photo(str(path), reason):
+                rows.append((str(path), reason, note))
+                probabilities.append(ensemble.prior if image is None else next(predicted))
+            elif image is not None:
+                next(predicted)
+    shape = (len(rows), len(ensemble.classes))
+    table = pd.DataFrame(rows, columns=["path", "reason", "note"], dtype=str).assign(image_id="")
+    return PhotoPredictions(table, np.array(probabilities, dtype=np.float64).reshape(shape), ensemble.classes)
+
+
+def to_table(predicted: PhotoPredictions) -> pd.DataFrame:
+    """One row per photo, with COLUMNS, probabilities of four digits; only path and note of one that cannot be read."""
+    table = submitting.to_table(predicted).assign(note=predicted.rows["note"]).round(4)
+    is_unread = table["reason"] != ""
+    for name in COLUMNS[1:5]:
+        empty = np.nan if name.endswith("probability") else ""
+        table[name] = table[name].mask(is_unread, empty)
+    return table[list(COLUMNS)]
 
 
 def arguments() -> argparse.Namespace:
@@ -91,7 +99,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--id",
-        choices=list(_IDS),
+        choices=["stem", "name", "path"],
         default="stem",
         help="the photo's id in that file: its name without the ending (stem, the default), its name, or its path",
     )
@@ -108,17 +116,21 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Load the ensemble, classify the photos, write or print the predictions."""
     args = arguments()
-    paths = list_photos(args.sources)
+    rule = SubmissionSettings(id=args.id, id_column=args.columns[0], label_column=args.columns[1])
+    photos = list_photos(args.sources)
     ensemble = inference_pipeline.from_bundle(args.model) if args.model else inference_pipeline.from_project()
-    predictions = predict(paths, ensemble)
+    predicted = predict(photos, ensemble)
+    # Ids that repeat are found before anything is written.
+    contest_file = submitting.submission(predicted, rule) if args.submission else None
     if args.out:
-        tables.write(args.out, predictions)
+        tables.write(args.out, to_table(predicted))
     else:
-        print(predictions.to_csv(index=False), end="")
-    if args.submission:
-        tables.write(args.submission, submission(predictions, args.id, tuple(args.columns)))
-    n_classified = int((predictions["label"] != "").sum())
-    print(f"predict: {n_classified} photos classified, {len(predictions) - n_classified} not readable", file=sys.stderr)
+        print(to_table(predicted).to_csv(index=False), end="")
+    if contest_file is not None:
+        tables.write(args.submission, contest_file)
+    unread = int((predicted.rows["reason"] != "").sum())
+    counts = f"{len(predicted.rows) - unread} photos classified, {unread} not readable"
+    print(f"predict: {counts}, {len(photos) - len(predicted.rows)} files are no photos", file=sys.stderr)
 
 
 if __name__ == "__main__":

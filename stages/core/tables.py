@@ -34,16 +34,24 @@ def read(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
     Columns come back in the given order; others are left out. Empty cells are "" in text columns and NaN in
     float columns. Raises TableError naming the file, the column and the first bad value.
     """
-    try:
-        text = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    except FileNotFoundError:
-        raise TableError(f"{path}: expected a table here, found none; run `dvc repro`") from None
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise TableError(f"{path}: expected a CSV table, found: {error}") from None
+    text = read_text(path)
     missing = [name for name in columns if name not in text.columns]
     if missing:
         raise TableError(f"{path}: expected a column `{missing[0]}`, found {', '.join(text.columns)}")
     return pd.DataFrame({name: _parse(path, text[name], kind) for name, kind in columns.items()})
+
+
+def read_text(path: Path) -> pd.DataFrame:
+    """Read a CSV table, UTF-8 with or without byte order mark, all cells as text; empty cells are "".
+
+    Raises TableError naming the file.
+    """
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise TableError(f"{path}: expected a table here, found none; run `dvc repro`") from None
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise TableError(f"{path}: expected a CSV table, found: {error}") from None
 
 
 def require(path: Path, good: "pd.Series[bool]", values: "pd.Series", rule: str) -> None:
@@ -52,6 +60,15 @@ def require(path: Path, good: "pd.Series[bool]", values: "pd.Series", rule: str)
         row = int((~good).to_numpy().argmax())
         value = values.iloc[row]
         raise TableError(f"{path}: column `{values.name}`, row {row + 2}: expected {rule}, found {value!r}")
+
+
+def require_usable(path: Path, frame: pd.DataFrame) -> None:
+    """Raise TableError if no row of the table at `path` has the status `ok`; the text counts the reasons."""
+    if (frame["status"] == "ok").any():
+        return
+    reasons = frame.loc[frame["reason"] != "", "reason"].value_counts()
+    counts = ", ".join(f"{count} {reason}" for reason, count in reasons.items()) or "no rows"
+    raise TableError(f"{path}: expected usable photos, found none in {len(frame)} rows ({counts})")
 
 
 def require_same_rows(path: Path, frame: pd.DataFrame, other_path: Path, other: pd.DataFrame) -> None:

@@ -7,19 +7,22 @@ from stages.core import atomic, command, progress, settings, tables
 from stages.crop.cropping import count, select_boxes, threshold_tables, with_failures, write_crops
 from stages.crop.settings import CropSettings
 from stages.schemas import detections, manifest
+from stages.sources.photos import Photos
+from stages.sources.settings import SourceSettings
 
 
 def main() -> None:
     """Write data/boxes.csv, data/crops.zip, the counts, and how they move with the thresholds."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("params", "manifest", "detections", "source", "boxes", "crops", "metrics", "details", "thresholds"):
+    for name in ("params", "manifest", "detections", "boxes", "crops", "metrics", "details", "thresholds"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
     rule = settings.read(arguments.params, "crop", CropSettings)
     photos, found = manifest.read(arguments.manifest), detections.read(arguments.detections)
+    sources = Photos(settings.read(arguments.params, "ingest", SourceSettings, subset=True))
     table = select_boxes(photos, found, rule)
-    wanted = table[table["status"] == "ok"]
-    failures = write_crops(arguments.crops, manifest.photo_root(arguments.source), rule, wanted)
+    wanted = table[table["status"] == "ok"].join(photos["split"])
+    failures = write_crops(arguments.crops, sources, rule, wanted)
     table = with_failures(table, failures)
     tables.write(arguments.boxes, table)
     n_cropped = int(table["is_cropped"].sum())
@@ -27,6 +30,7 @@ def main() -> None:
     atomic.write_json(arguments.details, count(table, photos))
     for name, moved in threshold_tables(photos, found, rule).items():
         tables.write(arguments.thresholds / f"{name}.csv", moved)
+    tables.require_usable(arguments.boxes, table)
     progress.summary("crop", photos=len(wanted), cropped=n_cropped, failed=int((failures != "").sum()))
 
 

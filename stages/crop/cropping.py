@@ -23,6 +23,7 @@ from stages.selection.main_car import (
     select_box,
 )
 from stages.selection.sweep import SweepInput
+from stages.sources.photos import Photos
 
 Row = dict[Hashable, object]
 # More photos would not change what a table of thresholds shows.
@@ -46,6 +47,9 @@ def select_row(photo: Row, found: Candidates, rule: CropSettings) -> Row:
     row |= {"is_cropped": False, "class_name": "", "n_vehicles": 0, "runner_up_ratio": 0.0}
     if photo["status"] != "ok" or rule.mode == "full_image":
         return row
+    if pd.notna(float(str(photo["x_min"]))):
+        corners = {name: photo[name] for name in boxes.COLUMNS}
+        return row | {"is_cropped": True, "score": 1.0, "class_name": crops.ANNOTATED, "n_vehicles": 1} | corners
     choice = select_box(found, (int(str(photo["width"])), int(str(photo["height"]))), rule)
     row |= {"n_vehicles": choice.n_vehicles, "runner_up_ratio": choice.runner_up_ratio}
     if choice.index is None:
@@ -59,24 +63,27 @@ def _rejected(choice: Selection, rule: CropSettings) -> Row:
     return {"reason": choice.reason, "status": "ok" if rule.on_no_box == "full_image" else "dropped"}
 
 
-def make_crop(root: Path, rule: CropSettings, row: Row) -> tuple[bytes, str]:
+def make_crop(photos: Photos, rule: CropSettings, row: Row) -> tuple[bytes, str]:
     """Cut the photo of one row of data/boxes.csv: the bytes of a JPEG and an empty text, or none and the reason."""
     box = np.array([row[name] for name in boxes.COLUMNS], dtype=np.float64) if row["is_cropped"] else None
     try:
-        picture = crop_image(images.load(root / str(row["path"]), str(row["image_id"])), box, rule)
+        picture = crop_image(photos.load(str(row["path"]), str(row["image_id"]), str(row["split"])), box, rule)
     except images.ImageError as error:
         return b"", error.reason
     return images.encode(picture, ".jpg"), ""
 
 
-def write_crops(path: Path, root: Path, rule: CropSettings, wanted: pd.DataFrame) -> pd.Series:
-    """Write the crops of rows of data/boxes.csv into one archive; the reason of each row that failed, else nothing."""
-    made = batches.ordered_thread_map(partial(make_crop, root, rule), wanted.to_dict("records"), ahead=32)
+def write_crops(path: Path, photos: Photos, rule: CropSettings, wanted: pd.DataFrame) -> pd.Series:
+    """Write the crops of rows of data/boxes.csv, joined with `split`, into one archive.
+
+    Returns the reason of each row that failed, else nothing.
+    """
+    made = batches.ordered_thread_map(partial(make_crop, photos, rule), wanted.to_dict("records"), ahead=32)
     failures = []
     with archive.writing(path) as add:
         for row, (content, reason) in progress.track(made, len(wanted), "photo", "crop"):
             if not reason:
-                add(crops.picture_of(str(row["image_id"])), content)
+                add(crops.file_name(str(row["image_id"])), content)
             failures.append(reason)
     return pd.Series(failures, wanted.index, dtype=str)
 
@@ -96,10 +103,12 @@ def threshold_tables(photos: pd.DataFrame, found: pd.DataFrame, rule: CropSettin
 
     The manifest is sorted by image id, a hash, so these are as good as drawn by lot.
     """
-    usable, by_photo = photos[photos["status"] == "ok"].iloc[:_N_SWEPT], candidates_by_photo(found)
+    is_detected = (photos["status"] == "ok") & photos["x_min"].isna()
+    usable, by_photo = photos[is_detected].iloc[:_N_SWEPT], candidates_by_photo(found)
     sizes = zip(usable["width"].tolist(), usable["height"].tolist())
-    seen = [SweepInput(size_wh, by_photo.get(name, NO_CANDIDATES)) for name, size_wh in zip(usable["image_id"], sizes)]
-    return sweep.sweep_thresholds(seen, rule)
+    ids = usable["image_id"].tolist()
+    inputs = [SweepInput(size_wh, by_photo.get(name, NO_CANDIDATES)) for name, size_wh in zip(ids, sizes)]
+    return sweep.sweep_thresholds(inputs, rule)
 
 
 def count(table: pd.DataFrame, photos: pd.DataFrame) -> dict[str, object]:

@@ -20,6 +20,7 @@ from stages.networks.catalogue import DETECTORS, Detector
 from stages.networks.inference_cache import code_digest, digest_of
 from stages.networks.runtime import InferenceFn
 from stages.schemas import detections
+from stages.sources.photos import Photos
 
 
 class DetectorInput(NamedTuple):
@@ -29,24 +30,31 @@ class DetectorInput(NamedTuple):
     size_wh: tuple[int, int]
 
 
-def read_input(root: Path, spec: Detector, row: tuple[str, str]) -> DetectorInput:
-    """Decode the photo of a manifest row (image id, path) and prepare it for the network."""
-    image_id, path = row
+class PhotoRow(NamedTuple):
+    """What a row of the manifest says about where its photo is."""
+
+    image_id: str
+    path: str
+    split: str
+
+
+def read_input(photos: Photos, spec: Detector, row: PhotoRow) -> DetectorInput:
+    """Decode the photo of a row and prepare it for the network."""
     try:
-        return DetectorInput(*prepare(images.load(root / path, image_id), spec))
+        return DetectorInput(*prepare(photos.load(row.path, row.image_id, row.split), spec))
     except images.ImageError:
         return DetectorInput(None, (0, 0))
 
 
 def detect_all(
-    rows: list[tuple[str, str]], root: Path, network: InferenceFn, spec: Detector, settings: DetectSettings
+    rows: list[PhotoRow], photos: Photos, network: InferenceFn, spec: Detector, settings: DetectSettings
 ) -> Iterator[tuple[str, Detections]]:
-    """Yield the image id and the objects of each (image id, path) that can be read, in order."""
+    """Yield the image id and the objects of each photo that can be read, in order."""
     batch_size = settings.inference.batch_size
-    ready = batches.ordered_thread_map(partial(read_input, root, spec), rows, ahead=2 * batch_size)
+    ready = batches.ordered_thread_map(partial(read_input, photos, spec), rows, ahead=2 * batch_size)
     tracked = progress.track(ready, len(rows), "photo", "detect")
     for group in batches.batched(tracked, batch_size):
-        readable = [(row[0], photo.image, photo.size_wh) for row, photo in group if photo.image is not None]
+        readable = [(row.image_id, photo.image, photo.size_wh) for row, photo in group if photo.image is not None]
         if readable:
             image_ids, inputs, sizes_wh = zip(*readable)
             yield from zip(image_ids, detect(np.stack(inputs), list(sizes_wh), network, spec, settings))
@@ -75,16 +83,16 @@ def to_rows(image_id: str, objects: Detections, names: tuple[str, ...]) -> pd.Da
 
 
 def run_inference(
-    new: list[tuple[str, str]], root: Path, networks: Path, settings: DetectSettings
+    new: list[PhotoRow], photos: Photos, networks: Path, settings: DetectSettings
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield image id and packed objects of each (image id, path) that can be read.
+    """Yield image id and packed objects of each photo that can be read.
 
     The network is loaded only if there is a photo.
     """
     if new:
         spec = DETECTORS[settings.network]
         network = runtime.load(networks / spec.file, list(spec.outputs), settings.inference)
-        for image_id, objects in detect_all(new, root, network, spec, settings):
+        for image_id, objects in detect_all(new, photos, network, spec, settings):
             yield image_id, pack(objects)
 
 

@@ -14,18 +14,21 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--predictions", type=Path, required=True, help="folder of the models' predictions")
+    parser.add_argument("--unlabelled-probabilities", type=Path, required=True, help="those of the ensemble")
     parser.add_argument("--ensemble", type=Path, required=True, help="the fitted ensemble, in the folder of the models")
-    for name in ("params", "table", "classes", "ensemble-predictions", "submission", "details"):
+    parser.add_argument("--unlabelled", type=Path, required=True, help="folder of their predictions without labels")
+    for name in ("params", "table", "classes", "ensemble-predictions", "test-predictions", "details"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     for name in ("metrics", "best-single", "gain", "weights"):
         parser.add_argument(f"--{name}", type=Path, required=True, help="figures that DVC compares between experiments")
     return parser.parse_args()
 
 
-def remove_stale(params_path: Path, folder: Path, models: Path) -> None:
+def remove_stale(params_path: Path, folders: list[Path], models: Path) -> None:
     """Remove predictions and trained models of models that params.yaml no longer names."""
     names = fitting.model_names(params_path)
-    removed = stale_files.remove(folder, names, "{}.csv") + stale_files.remove(models, names, "{}/model.json")
+    removed = [path for folder in folders for path in stale_files.remove(folder, names, "{}.csv")]
+    removed += stale_files.remove(models, names, "{}/model.json")
     stale_files.print_removed("ensemble", removed, "model")
 
 
@@ -36,14 +39,17 @@ def main() -> None:
     classes = class_list.read_classes(args.classes)
     splits = split_data.read(args.table, classes)
     val, test = splits["val"], splits["test"]
-    remove_stale(args.params, args.predictions, args.ensemble.parent)
+    remove_stale(args.params, [args.predictions, args.unlabelled], args.ensemble.parent)
     stacked = fitting.stack(fitting.read_models(args.params, args.predictions, classes), val.image_ids + test.image_ids)
     fitting.warn_of_manual_weights(rule)
     fitted = fitting.fit(stacked, val, rule)
     predicted = Predictions(stacked.image_ids, fitted.ensemble(stacked.probabilities), classes)
     predictions.write(args.ensemble_predictions, predicted)
-    tables.write(args.submission, fitting.submission(predicted, test))
-    atomic.write_json(args.ensemble, fitting.describe(stacked, fitted))
+    tables.write(args.test_predictions, fitting.test_predictions(predicted, test))
+    unlabelled = fitting.read_models(args.params, args.unlabelled, classes)
+    predictions.write(args.unlabelled_probabilities, fitting.predict(unlabelled, fitted.ensemble))
+    prior = split_data.class_shares(splits["train"], len(classes)).tolist()
+    atomic.write_json(args.ensemble, fitting.describe(stacked, fitted) | {"prior": dict(zip(classes, prior))})
     details = fitting.compare(stacked, splits, fitted, rule) | fitting.fit_details(stacked, fitted)
     atomic.write_json(args.details, details)
     paths = {"ensemble": args.metrics, "best_single": args.best_single, "gain": args.gain, "weights": args.weights}

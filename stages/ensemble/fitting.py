@@ -164,7 +164,13 @@ def _select(figures: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
     return {name: figures[name] for name in names if figures.get(name) is not None}
 
 
-def submission(predicted: Predictions, test: SplitData) -> pd.DataFrame:
+def predict(by_model: dict[str, Predictions], ensemble: WeightedEnsemble) -> Predictions:
+    """The ensemble's predictions of photos that every model has predicted. Raises TableError if their ids differ."""
+    stacked = stack(by_model, next(iter(by_model.values())).image_ids)
+    return Predictions(stacked.image_ids, ensemble(stacked.probabilities), stacked.classes)
+
+
+def test_predictions(predicted: Predictions, test: SplitData) -> pd.DataFrame:
     """Return a row per test photo: image_id, path, label and probability of the likeliest class and the runner-up."""
     rows = {image_id: row for row, image_id in enumerate(predicted.image_ids)}
     probabilities = predicted.probabilities[[rows[image_id] for image_id in test.image_ids]]

@@ -170,8 +170,16 @@ def manual_weights(given: Mapping[str, float], names: Sequence[str]) -> np.ndarr
     return values / values.sum()
 
 
-def read(path: Path, classes: list[str]) -> tuple[dict[str, float], float]:
-    """Read models/ensemble.json: the weight of each model by name, and the temperature of their weighted average.
+class SavedEnsemble(NamedTuple):
+    """The content of models/ensemble.json: weights by model, the temperature, the shares (C,) of classes in train."""
+
+    weights: dict[str, float]
+    temperature: float
+    prior: np.ndarray
+
+
+def read(path: Path, classes: list[str]) -> SavedEnsemble:
+    """Read models/ensemble.json.
 
     Raises FileNotFoundError if it does not exist, ValueError if its classes are not `classes`.
     """
@@ -180,4 +188,5 @@ def read(path: Path, classes: list[str]) -> tuple[dict[str, float], float]:
     record = json.loads(path.read_text(encoding="utf-8"))
     if record["classes"] != classes:
         raise ValueError(f"{path}: expected the classes {classes}, found {record['classes']}; run `dvc repro`")
-    return dict(record["weights"]), float(record["temperature"])
+    prior = np.array([record["prior"][name] for name in classes], dtype=np.float64)
+    return SavedEnsemble(dict(record["weights"]), float(record["temperature"]), prior)

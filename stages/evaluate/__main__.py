@@ -12,9 +12,17 @@ from stages.core import atomic, command, progress, settings, tables
 from stages.core.archive import Archive
 from stages.core.runtime_settings import RuntimeSettings
 from stages.evaluate import tta
-from stages.evaluate.evaluation import SCORED_SPLITS, compare_tta_modes, predict_views, score, to_table
+from stages.evaluate.evaluation import (
+    SCORED_SPLITS,
+    compare_tta_modes,
+    predict_adaptively,
+    predict_views,
+    score,
+    to_table,
+)
 from stages.evaluate.settings import TtaSettings
 from stages.schemas import class_list, predictions, split_data
+from stages.schemas.predictions import Predictions
 
 
 def arguments() -> argparse.Namespace:
@@ -25,7 +33,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--metrics", type=Path, required=True, help="figures that DVC compares between experiments")
     parser.add_argument("--details", type=Path, required=True, help="all other figures")
     parser.add_argument("--tables", type=Path, required=True, help="folder of the tables for plots")
-    for name in ("params", "table", "photos", "classes", "predictions"):
+    for name in ("params", "table", "photos", "classes", "predictions", "unlabelled"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     return parser.parse_args()
 
@@ -39,7 +47,8 @@ def main() -> None:
     classes = class_list.read_classes(args.classes)
     splits = split_data.read(args.table, classes)
     model = inference.load(args.models / args.model / "model.keras", len(classes))
-    by_view = predict_views(model, splits, Archive(args.photos), loader, tta.max_views(rule))
+    images, unlabelled = Archive(args.photos), split_data.read_unlabelled(args.table)
+    by_view = predict_views(model, splits, images, loader, tta.max_views(rule))
     predicted = {
         name: tta.predict_tta(tta.from_precomputed(rows), rows.shape[1], rule).probabilities
         for name, rows in by_view.items()
@@ -47,12 +56,14 @@ def main() -> None:
     evaluation = score(splits, predicted, classes)
     modes = {name: compare_tta_modes(splits[name].labels, rows, rule) for name, rows in by_view.items()}
     predictions.write(args.predictions, to_table(splits, predicted, classes))
+    rows = predict_adaptively(model, unlabelled, images, loader, rule)
+    predictions.write(args.unlabelled, Predictions(unlabelled.image_ids, rows, classes))
     atomic.write_json(args.metrics, evaluation.compared)
     atomic.write_json(args.details, evaluation.details | {"tta": modes})
     tables.write(args.tables / "confusion.csv", evaluation.confusion)
     tables.write(args.tables / "classes.csv", evaluation.per_class)
     tables.write(args.tables / "reliability.csv", evaluation.reliability)
-    counts = {name: len(splits[name].labels) for name in SCORED_SPLITS}
+    counts = {name: len(splits[name].labels) for name in SCORED_SPLITS} | {"unlabelled": len(unlabelled.image_ids)}
     progress.summary(f"evaluate {args.model}", **counts, device=system)
 
 

@@ -6,12 +6,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from stages.classifiers import dataset
+from stages.classifiers import dataset, inference
 from stages.classifiers.dataset import ImageSource
 from stages.classifiers.engine import keras
 from stages.classifiers.settings import LoaderSettings
 from stages.core import progress
 from stages.core.archive import Archive
+from stages.core.batches import batched
 from stages.evaluate import tta, tta_views
 from stages.evaluate.settings import TtaSettings
 from stages.evaluate.tta_views import View
@@ -22,6 +23,8 @@ from stages.scoring.probabilities import log_loss, normalised
 
 SCORED_SPLITS = ("val", "test")
 _COMPARED = ("accuracy", "log_loss", "ece")
+# Views beyond the first ones are predicted for the few photos that need them: of several batches, to fill one.
+_BATCHES_AT_ONCE = 16
 
 
 class Evaluation(NamedTuple):
@@ -76,6 +79,25 @@ def predict_views(
         track = progress.track(batches, -(-len(source.names) // loader.batch_size), "batch", name)
         predicted[name] = apply_views(model, track, len(source.names), tta_views.VIEWS[:n_views])
     return predicted
+
+
+def predict_adaptively(
+    model: keras.Model, photos: SplitData, images: Archive, loader: LoaderSettings, rule: TtaSettings
+) -> np.ndarray:
+    """Return the probabilities (N, C) of photos, each with as few views as `rule` allows."""
+    source = ImageSource.of(images, photos, model.input_shape[1:3])
+    n_batches = -(-len(source.names) // loader.batch_size)
+    tracked = progress.track(dataset.in_order(source, loader.batch_size), n_batches, "batch", "unlabelled")
+    rows = [np.zeros((0, model.output_shape[-1]))]
+    for group in batched(tracked, _BATCHES_AT_ONCE):
+        inputs = np.concatenate(group)
+
+        def predict_view(number: int, chosen: np.ndarray, inputs: np.ndarray = inputs) -> np.ndarray:
+            view = tta_views.apply_transform(inputs[chosen], tta_views.VIEWS[number])
+            return inference.predict(model, view, loader.batch_size)
+
+        rows.append(tta.predict_tta(predict_view, len(inputs), rule).probabilities)
+    return np.concatenate(rows)[: len(source.names)]
 
 
 def apply_views(model: keras.Model, batches: Iterable[np.ndarray], n_photos: int, views: Sequence[View]) -> np.ndarray:

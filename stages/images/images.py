@@ -75,6 +75,14 @@ class DecodedPhoto(NamedTuple):
 
     image: np.ndarray
     size_wh: tuple[int, int]
+    note: str = ""
+
+
+def exif_orientation(content: bytes) -> int:
+    """The EXIF orientation of a file, 1..8; 1, upright, where it has none or none that can be read."""
+    with _open(content) as file:
+        value = _orientation(file)
+    return int(str(value)) if value in range(1, 9) else 1
 
 
 def image_id(content: bytes) -> str:

@@ -18,16 +18,20 @@ def perceptual_hash(image_rgb: np.ndarray) -> str:
     return str(imagehash.phash(Image.fromarray(image_rgb)))
 
 
-def groups(hashes: list[str], max_distance: int) -> np.ndarray:
+def groups(hashes: list[str], max_distance: int, given: list[str] | None = None) -> np.ndarray:
     """Number the groups of photos: the connected components of hashes at most `max_distance` bits apart.
 
-    Returns `(N,)` int64, the same number for photos of one group. If a is near b, and b near c, all three are one
-    group.
+    Photos with the same name in `given`, unless it is empty, are one group, too. Returns `(N,)` int64, the same number
+    for photos of one group. If a is near b, and b near c, all three are one group.
     """
     # Each hash once: thousands of blank images would make millions of pairs.
     unique, inverse = np.unique(np.array(hashes, dtype=str), return_inverse=True)
     left, right = near_pairs(unique.tolist(), max_distance)
-    size = len(unique)
+    # A given group is one more node, joined to the hashes of its photos.
+    names, node = np.unique(np.array(given or [""] * len(hashes), dtype=str), return_inverse=True)
+    is_given = names[node] != "" if len(names) else np.zeros(0, dtype=bool)
+    left, right = np.append(left, inverse[is_given]), np.append(right, len(unique) + node[is_given])
+    size = len(unique) + len(names)
     edges = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(size, size))
     return connected_components(edges, directed=False)[1][inverse].astype(np.int64)
 

@@ -1,37 +1,45 @@
 """Inspect one file: id, size and perceptual hash of its image, or the reason why it cannot be read."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 from stages.images import images
 from stages.ingest import duplicates
+from stages.sources.photos import Photos
+from stages.sources.store import Store
 
 
 class FileInfo(NamedTuple):
-    """The id, full size in pixels and perceptual hash of one file; `reason` is empty for a readable image."""
+    """The id, upright size in pixels and perceptual hash of one file; `reason` is empty for a readable image.
+
+    `note` says what was repaired. `orientation` is that of its EXIF data, 1..8.
+    """
 
     image_id: str
     reason: str
-    width: int
-    height: int
-    phash: str
+    note: str = ""
+    width: int = 0
+    height: int = 0
+    phash: str = ""
+    orientation: int = 1
 
 
-def inspect_unless_rejected(root: Path, row: tuple[str, str]) -> FileInfo:
-    """Inspect the file of a row (path, reason) below `root`, unless the row has a reason already."""
-    path, reason = row
-    return FileInfo("", reason, 0, 0, "") if reason else inspect_file(root, path)
-
-
-def inspect_file(root: Path, path: str) -> FileInfo:
-    """Read and decode the file at `root / path`."""
+def inspect_file(store: Store, path: str, version: str) -> FileInfo:
+    """Read and decode a file of `store`; its bytes must be those of `version` (see data/files.csv)."""
+    kind, _, digest = version.partition(":")
     try:
-        content = images.load(root / path)
+        content = store.load(path, digest[:16] if kind == "sha256" else None)
     except images.ImageError as error:
-        return FileInfo("", error.reason, 0, 0, "")
+        return FileInfo("", error.reason)
     name = images.image_id(content)
     try:
         photo = images.decode_photo(content, images.at_least(duplicates.MIN_SIDE))
     except images.ImageError as error:
-        return FileInfo(name, error.reason, 0, 0, "")
-    return FileInfo(name, "", *photo.size_wh, duplicates.perceptual_hash(photo.image))
+        return FileInfo(name, error.reason)
+    phash = duplicates.perceptual_hash(photo.image)
+    return FileInfo(name, "", photo.note, *photo.size_wh, phash, images.exif_orientation(content))
+
+
+def inspect_row(photos: Photos, row: tuple[str, str, str]) -> FileInfo:
+    """Inspect the file of a row (path, split, version) of data/files.csv."""
+    path, split, version = row
+    return inspect_file(photos.store(split), path, version)

@@ -1,87 +1,196 @@
 """The rows of data/manifest.csv: status and reason of every file, groups and splits of the usable photos."""
 
-import unicodedata
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
-from stages.ingest import duplicates, splits
-from stages.ingest.listing import IngestError
+from stages.core.errors import UserError
+from stages.ingest import annotated_boxes, duplicates, splits
 from stages.ingest.settings import IngestSettings
 from stages.schemas import manifest
+from stages.schemas.manifest import SPLITS, UNLABELLED
+
+_CORNERS = ["x_min", "y_min", "x_max", "y_max"]
+# Of equal files in several given splits, the one of the first of these is kept: test stays as it was given.
+_KEPT_FIRST = {"test": 0, "val": 1, "train": 2, "": 3, UNLABELLED: 4}
 
 
-def similar_labels(labels: "pd.Series[str]") -> list[list[str]]:
-    """Labels that differ only in case, Unicode form or spaces: perhaps one class under several names."""
-    names = pd.Series(sorted(set(labels) - {""}), dtype=str)
-    plain = names.map(lambda name: "".join(unicodedata.normalize("NFKC", name).casefold().split()))
-    return [group.tolist() for _, group in names.groupby(plain) if len(group) > 1]
+class IngestError(UserError):
+    """The source as a whole cannot be used."""
+
+
+class Manifest(NamedTuple):
+    """The `rows` of data/manifest.csv, and the `leaks`: photos of groups that straddle given splits."""
+
+    rows: pd.DataFrame
+    leaks: pd.DataFrame
+
+
+def with_upright_boxes(inspected: pd.DataFrame) -> pd.DataFrame:
+    """Replace annotated boxes by those in pixels of the upright photo; rows whose box cannot be used get a reason."""
+    frame = inspected.copy()
+    has_box = frame["x_min"].notna() & (frame["reason"] == "")
+    checked = [annotated_boxes.upright_box(row) for row in frame[has_box].to_dict("records")]
+    frame.loc[has_box, _CORNERS] = np.array([box for box, _ in checked], dtype=np.float64).reshape(-1, 4)
+    frame.loc[has_box, "reason"] = [reason for _, reason in checked]
+    return frame
+
+
+def with_object_ids(frame: pd.DataFrame) -> pd.DataFrame:
+    """Number the labelled objects of one photo: `-2`, `-3` follow the image id of the second and third box."""
+    boxed = frame[frame["x_min"].notna() & (frame["image_id"] != "")]
+    numbers = boxed.groupby("image_id", group_keys=False)[_CORNERS].apply(_number_boxes)
+    if boxed.empty:
+        return frame
+    suffix = numbers.iloc[:, 0].map(lambda number: f"-{number}" if number > 1 else "")
+    return frame.assign(image_id=frame["image_id"] + suffix.reindex(frame.index, fill_value=""))
+
+
+def _number_boxes(corners: pd.DataFrame) -> pd.DataFrame:
+    """Number the different boxes of one photo from 1, in the order of their corners."""
+    numbers = corners.sort_values(_CORNERS).groupby(_CORNERS, sort=True).ngroup() + 1
+    return numbers.reindex(corners.index).to_frame()
 
 
 def assign_status(frame: pd.DataFrame) -> pd.DataFrame:
     """Add `status` and complete `reason`: without a label, duplicate, or conflicting labels.
 
-    Of files with equal bytes the first path with a label is kept. If their labels differ, none is.
+    Of files with equal bytes the first path with a label is kept, of given splits that of test, then val. If their
+    labels differ, none is. Photos to predict need no label; one that equals another photo is a duplicate, too.
     """
-    rows = frame.sort_values("path")
+    rows = frame.sort_values("path", kind="stable")
+    rows = rows.sort_values("split", key=lambda names: names.map(_KEPT_FIRST), kind="stable")
     readable = rows["reason"] == ""
-    labelled = rows[readable & (rows["label"] != "")]
+    is_unlabelled = rows["split"] == UNLABELLED
+    labelled = rows[readable & (rows["label"] != "") & ~is_unlabelled]
     n_labels = labelled.groupby("image_id")["label"].transform("nunique")
-    rows.loc[readable, "reason"] = "no_label"
+    rows.loc[readable & ~is_unlabelled, "reason"] = "no_label"
     rows.loc[labelled.index, "reason"] = ""
     rows.loc[labelled.index[labelled["image_id"].duplicated()], "reason"] = "duplicate"
     rows.loc[labelled.index[n_labels > 1], "reason"] = "conflicting_labels"
-    rows["status"] = "rejected"
+    used = rows[(rows["reason"] == "")]
+    rows.loc[used.index[used["image_id"].duplicated()], "reason"] = "duplicate"
+    rows["status"] = "failed"
+    rows.loc[rows["reason"].isin(manifest.REJECTED), "status"] = "rejected"
     rows.loc[rows["reason"] == "", "status"] = "ok"
-    rows.loc[~readable, "status"] = "failed"
     return rows
 
 
-def check_classes(usable: pd.DataFrame, labels: pd.Series, settings: IngestSettings) -> bool:
-    """Whether every class has enough photos for val and test. Raises IngestError if only some classes have."""
+def complete(inspected: pd.DataFrame, settings: IngestSettings) -> Manifest:
+    """The manifest from the inspected files: with groups and splits, sorted by image id and path."""
+    rows = assign_status(with_object_ids(with_upright_boxes(inspected)))
+    rows = rows.sort_values(["image_id", "path"], ignore_index=True)
+    # Copies count as leaks, too, though only one of them is used.
+    known = rows[(rows["status"] == "ok") | (rows["reason"] == "duplicate")].copy()
+    numbers = duplicates.groups(known["phash"].tolist(), settings.near_duplicate_bits, known["group"].tolist())
+    known["group"] = known.groupby(numbers)["image_id"].transform("min")
+    usable = known[(known["status"] == "ok") & (known["split"] != UNLABELLED)].copy()
+    few = classes_with_few(usable, rows["label"], settings)
+    can_hold_out = len(few) < usable["label"].nunique()
+    shares = settings if can_hold_out else settings.replace(val_share=0.0, test_share=0.0, folds=None, fold=0)
+    usable["split"] = splits.assign(usable, shares)
+    leaks = splits.leaks(known[known["split"].isin(SPLITS)])
+    rows["group"] = known["group"].where(known["status"] == "ok", "").reindex(rows.index, fill_value="")
+    rows["split"] = rows["split"].where(rows["split"] == UNLABELLED, "")
+    rows.loc[usable.index, "split"] = usable["split"]
+    return Manifest(rows[list(manifest.COLUMNS)], leaks)
+
+
+def classes_with_few(usable: pd.DataFrame, labels: pd.Series, settings: IngestSettings) -> "pd.Series[int]":
+    """The number of usable photos of each class that has fewer than `settings.min_photos_per_class`."""
     counts = usable["label"].value_counts().reindex(sorted(set(labels) - {""}), fill_value=0)
-    few = counts[counts < settings.min_photos_per_class]
-    if len(counts) < 2 or counts.max() == 0:
-        raise IngestError(
-            f"{settings.source}: expected usable photos of two classes or more, found {counts.to_dict()} in "
-            f"{len(labels)} files; ingest.source is the folder that holds the class folders"
-        )
-    if 0 < len(few) < len(counts) or (few == 0).any():
+    return counts[counts < settings.min_photos_per_class]
+
+
+def check(made: Manifest, settings: IngestSettings) -> list[str]:
+    """Check that the splits can train and score every class; return warnings.
+
+    Raises IngestError if there are not two classes with photos, if some classes but not all have too few, if a class
+    has no photo in train, or for leaks where `settings.leaks` is `error`.
+    """
+    rows = made.rows
+    labelled = rows[rows["split"] != UNLABELLED]
+    usable = labelled[labelled["status"] == "ok"]
+    few = classes_with_few(usable, labelled["label"], settings)
+    if usable["label"].nunique() < 2:
+        raise IngestError(_no_classes(labelled, usable, settings.source))
+    if 0 < len(few) and (len(few) < usable["label"].nunique() or (few == 0).any()):
         raise IngestError(
             f"{settings.source}: expected at least {settings.min_photos_per_class} usable photos of each class, found "
             + ", ".join(f"{count} of `{name}`" for name, count in few.items())
-            + "; add photos, remove the class, or lower ingest.min_photos_per_class"
+            + "; data/manifest.csv has the reason of each file; add photos, drop the class by ingest.class_map, or "
+            "lower ingest.min_photos_per_class"
         )
-    return few.empty
+    return [*_check_train(usable, settings), *_check_leaks(made.leaks, settings)]
 
 
-def complete(inspected: pd.DataFrame, settings: IngestSettings) -> pd.DataFrame:
-    """The manifest from the inspected files: with groups and splits, sorted by image id and path."""
-    rows = assign_status(inspected).sort_values(["image_id", "path"], ignore_index=True)
-    usable = rows[rows["status"] == "ok"].copy()
-    numbers = duplicates.groups(usable["phash"].tolist(), settings.near_duplicate_bits)
-    usable["group"] = usable.groupby(numbers)["image_id"].transform("min")
-    can_hold_out = check_classes(usable, rows["label"], settings)
-    shares = (settings.val_share, settings.test_share) if can_hold_out else (0.0, 0.0)
-    usable["split"] = splits.assign(usable, *shares, settings.seed)
-    rows = rows.join(usable[["group", "split"]])
-    return rows.fillna({"group": "", "split": ""})[list(manifest.COLUMNS)]
+def _no_classes(labelled: pd.DataFrame, usable: pd.DataFrame, source: str) -> str:
+    reasons = labelled.loc[labelled["reason"] != "", "reason"].value_counts()
+    found = f"found {len(usable)} usable photos of {usable['label'].nunique()} classes in {len(labelled)} files"
+    why = "; ".join(f"{count} {name}" for name, count in reasons.items())
+    return (
+        f"{source}: expected usable photos of two classes or more, {found}{f' ({why})' if why else ''}; "
+        "data/manifest.csv has the reason of each file; ingest.source is the folder that holds the class folders"
+    )
 
 
-def count(rows: pd.DataFrame) -> dict[str, object]:
-    """Counts for metrics: files by status, reason and split, groups of near-duplicates."""
-    usable = rows[rows["status"] == "ok"]
+def _check_train(usable: pd.DataFrame, settings: IngestSettings) -> list[str]:
+    counts = usable.groupby(["label", "split"]).size().unstack(fill_value=0).reindex(columns=list(SPLITS), fill_value=0)
+    lost = counts.index[counts["train"] == 0].tolist()
+    if lost:
+        raise IngestError(
+            f"{settings.source}: expected photos of each class in train, found none of {', '.join(lost)}; "
+            "near-duplicates and equal groups share a split: lower ingest.near_duplicate_bits or add photos"
+        )
+    texts = []
+    for name in ("val", "test"):
+        without = counts.index[counts[name] == 0].tolist()
+        if without and len(without) == len(counts):
+            texts.append(f"no photo is in {name}: {_CONSEQUENCE[name]}")
+        elif without:
+            texts.append(f"{len(without)} classes have no photo in {name}: {', '.join(without[:5])}")
+    return texts
+
+
+_CONSEQUENCE = {
+    "val": "training runs all epochs, and weights and temperature are not fitted",
+    "test": "nothing is evaluated",
+}
+
+
+def _check_leaks(leaks: pd.DataFrame, settings: IngestSettings) -> list[str]:
+    if leaks.empty:
+        return []
+    first = leaks[leaks["group"] == leaks["group"].iloc[0]]
+    example = " and ".join(f"{path} ({split})" for path, split in zip(first["path"][:2], first["split"][:2]))
+    text = (
+        f"leaks: {leaks['group'].nunique()} groups of near-duplicates or of one given group straddle the given splits, "
+        f"{len(leaks)} photos, such as {example}"
+    )
+    if settings.leaks == "error":
+        raise IngestError(f"{settings.source}: {text}; metrics/ingest/leaks.csv lists them; ingest.leaks: warn goes on")
+    return [text]
+
+
+def count(made: Manifest) -> dict[str, object]:
+    """Counts for metrics: files by status, reason, note and split, groups of near-duplicates, leaks."""
+    rows = made.rows
+    usable = rows[(rows["status"] == "ok") & (rows["split"] != UNLABELLED)]
     sizes = usable.groupby("group")["label"].agg(["size", "nunique"])
+    leaks = {"leaks": splits.count_leaks(made.leaks)} if len(made.leaks) else {}
     return {
         "files": len(rows),
         "status": rows["status"].value_counts().to_dict(),
         "reason": rows.loc[rows["reason"] != "", "reason"].value_counts().to_dict(),
-        "split": usable["split"].value_counts().to_dict(),
+        "note": rows.loc[rows["note"] != "", "note"].value_counts().to_dict(),
+        "split": rows.loc[rows["status"] == "ok", "split"].value_counts().to_dict(),
         "near_duplicate_groups": int((sizes["size"] > 1).sum()),
         "near_duplicate_groups_across_classes": int((sizes["nunique"] > 1).sum()),
-    }
+    } | leaks
 
 
 def class_counts(rows: pd.DataFrame) -> pd.DataFrame:
     """One row per class and split with the number of usable `photos`, for a bar chart."""
-    usable = rows[rows["status"] == "ok"]
+    usable = rows[(rows["status"] == "ok") & (rows["split"] != UNLABELLED)]
     return usable.groupby(["label", "split"]).size().rename("photos").reset_index()

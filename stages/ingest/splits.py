@@ -1,30 +1,59 @@
-"""Assign photos to train, val and test: seeded, stratified by class, groups kept together."""
+"""Assign photos to train, val and test: seeded, stratified by class, groups kept together, given splits kept."""
 
 import hashlib
 
 import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
+
+from stages.ingest.settings import IngestSettings
+from stages.schemas.manifest import SPLITS
 
 
-def assign(frame: pd.DataFrame, val_share: float, test_share: float, seed: int) -> pd.Series:
-    """Assign `train`, `val` or `test` to photos with the columns `label` and `group`.
+def assign(frame: pd.DataFrame, settings: IngestSettings) -> pd.Series:
+    """The split of photos with the columns `label`, `group` and `split`, the given split or empty.
+
+    Given splits are kept. Without given val or test photos, these are taken from the others; without any given split,
+    all are assigned, test by fold where `settings.folds` is a number.
+    """
+    given = frame["split"]
+    pool = frame[(given == "") | (given == "train")]
+    shares = {name: share for name, share in _shares(settings).items() if not (given == name).any()}
+    if settings.folds is not None and "test" in shares:
+        in_fold = _in_fold(pool, settings.folds, settings.fold, settings.seed)
+        rest = pool[~in_fold]
+        others = {"val": settings.val_share / (1 - 1 / settings.folds)} if "val" in shares else {}
+        assigned = pd.concat([pool["group"][in_fold].map(lambda _: "test"), by_share(rest, others, settings.seed)])
+    else:
+        assigned = by_share(pool, shares, settings.seed)
+    return given.mask(frame.index.isin(pool.index), assigned.reindex(frame.index)).rename("split")
+
+
+def _shares(settings: IngestSettings) -> dict[str, float]:
+    """The shares of the splits in the order in which they are filled."""
+    return {"test": settings.test_share, "val": settings.val_share}
+
+
+def by_share(frame: pd.DataFrame, shares: dict[str, float], seed: int) -> pd.Series:
+    """Assign `train`, or one of the splits in `shares`, to photos with the columns `label` and `group`.
 
     Groups are ordered by a hash of the seed and their names, so that added photos change the split of few others.
-    Within each class (the most frequent one of a group) test is filled first, then val, each up to its share of the
-    class's photos, rounded. A group is never divided. The last group of a class is always in train.
+    Within each class (the most frequent one of a group) the splits are filled in order, each up to its share of the
+    class's photos, rounded, and at least one. A group is never divided. The last group of a class is always in train.
     """
     by_label = frame.groupby("group")["label"]
     by_group = pd.DataFrame({"label": by_label.agg(lambda labels: labels.mode().iloc[0]), "size": by_label.size()})
     by_group["order"] = [hashlib.sha256(f"{seed}/{group}".encode()).hexdigest() for group in by_group.index]
     splits: dict[str, str] = {}
     for _, members in by_group.sort_values("order").groupby("label"):
-        splits |= _fill(members["size"], test_share, val_share)
+        splits |= _fill(members["size"], shares)
     return frame["group"].map(splits).rename("split")
 
 
-def _fill(sizes: pd.Series, test_share: float, val_share: float) -> dict[str, str]:
+def _fill(sizes: pd.Series, shares: dict[str, float]) -> dict[str, str]:
     """The split of each group (index of `sizes`, in order); the groups that remain are in train."""
     total = int(sizes.sum())
-    quotas = {"test": round(test_share * total), "val": round(val_share * total)}
+    # A share of few photos would round to none, and the split would lack the class.
+    quotas = {name: max(1, round(share * total)) if share else 0 for name, share in shares.items()}
     splits = dict.fromkeys(sizes.index, "train")
     for group, size in list(sizes.items())[:-1]:
         for split, quota in quotas.items():
@@ -33,3 +62,27 @@ def _fill(sizes: pd.Series, test_share: float, val_share: float) -> dict[str, st
                 splits[group] = split
                 break
     return splits
+
+
+def _in_fold(frame: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.Series:
+    """Whether a photo is in fold number `fold`; folds are stratified by class and keep groups together."""
+    ordered = frame.sort_index()
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    held_out = [test for _, test in splitter.split(ordered, ordered["label"], ordered["group"])][fold]
+    return frame.index.to_series().isin(ordered.index[held_out])
+
+
+def leaks(frame: pd.DataFrame) -> pd.DataFrame:
+    """The photos of groups whose members are in different splits, with the columns of `frame`, sorted by group."""
+    n_splits = frame.groupby("group")["split"].transform("nunique")
+    return frame[n_splits > 1].sort_values(["group", "split"])
+
+
+def count_leaks(frame: pd.DataFrame) -> dict[str, object]:
+    """Groups across splits, their photos by split, and by what joins them: near-duplicates or given groups."""
+    leaking = leaks(frame)
+    return {
+        "groups": int(leaking["group"].nunique()),
+        "photos": len(leaking),
+        "by_split": {name: int((leaking["split"] == name).sum()) for name in SPLITS},
+    }

@@ -19,8 +19,8 @@ Row = dict[str, object]
 def make_mask(crop_archive: Archive, maps: dict[str, Archive], rule: MaskSettings, image_id: str) -> tuple[bytes, Row]:
     """Make the mask of one crop from the maps by segmenter: a PNG (or nothing), and its columns of data/masks.csv."""
     try:
-        size_wh = archived.read_size_wh(crop_archive, crops.picture_of(image_id))
-        saliency_maps = {name: archived.read_mask(maps[name], masks.picture_of(image_id)) for name in rule.weights}
+        size_wh = archived.read_size_wh(crop_archive, crops.file_name(image_id))
+        saliency_maps = {name: archived.read_mask(maps[name], masks.file_name(image_id)) for name in rule.weights}
     except images.ImageError as error:
         return b"", {"status": "failed", "reason": error.reason}
     mask = combine(saliency_maps, size_wh, rule)
@@ -36,7 +36,7 @@ def write_masks(
     with archive.writing(path) as add:
         for image_id, (content, row) in progress.track(made, len(image_ids), "crop", "mask"):
             if content:
-                add(masks.picture_of(image_id), content)
+                add(masks.file_name(image_id), content)
             rows[image_id] = row
     return rows
 

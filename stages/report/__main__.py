@@ -15,7 +15,9 @@ from stages.report.galleries import GalleryBuilder
 from stages.report.report_data import Files, ReportData
 from stages.report.settings import ReportSettings
 from stages.report.thumbnails import ArchiveThumbnails
-from stages.schemas import class_list, manifest
+from stages.schemas import class_list
+from stages.sources.photos import Photos
+from stages.sources.settings import SourceSettings
 
 
 def arguments() -> argparse.Namespace:
@@ -24,7 +26,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--predictions", type=Path, required=True, help="the predictions of the ensemble")
     for name in ("params", "manifest", "detections", "boxes", "masks", "model-inputs", "issues", "metrics", "classes"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    for name in ("source", "crops", "mask-images", "input-images", "out", "strip"):
+    for name in ("crops", "mask-images", "input-images", "out", "strip"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     return parser.parse_args()
 
@@ -46,7 +48,7 @@ def draw_strip(data: ReportData, thumbnails: ArchiveThumbnails, seed: int) -> np
     if photo is None:
         return blank
     image_id = photo["image_id"]
-    thumbnail = thumbnails.photo(photo["path"], image_id).image
+    thumbnail = thumbnails.photo(photo["path"], image_id, photo["split"]).image
     detections = data.detections[data.detections["image_id"] == image_id]
     images_by_caption = {
         "photo": thumbnail,
@@ -65,9 +67,9 @@ def main() -> None:
     remove_stale(args.params, args.metrics)
     files = Files(**{name: getattr(args, name) for name in Files._fields})
     data = report_data.read(files, class_list.read_classes(args.classes))
-    root = manifest.photo_root(args.source)
+    photos = Photos(read_settings(args.params, "ingest", SourceSettings, subset=True))
     thumbnails = ArchiveThumbnails(
-        root, Archive(args.crops), Archive(args.mask_images), Archive(args.input_images), settings.thumbnail
+        photos, Archive(args.crops), Archive(args.mask_images), Archive(args.input_images), settings.thumbnail
     )
     html = page.render(data, GalleryBuilder(data.detections, thumbnails, settings))
     atomic.write_text(args.out, html)

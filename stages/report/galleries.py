@@ -84,7 +84,7 @@ class GalleryBuilder:
 
     def _photo_card(self, row: pd.Series) -> Card:
         detections = self._detections.iloc[self._places.get(row["image_id"], []) if row["is_usable"] else []]
-        thumbnail = self._store.photo(row["path"], row["image_id"])
+        thumbnail = self._store.photo(row["path"], row["image_id"], row["split"])
         alt = f"Photo {row['path']} with {len(detections)} boxes"
         lines = [_label_and_split(row)]
         if row["is_cropped"]:
@@ -147,7 +147,7 @@ class GalleryBuilder:
 
     def _group_card(self, group: pd.DataFrame) -> Card:
         first = group.head(_PER_GROUP)
-        thumbnails = [self._store.photo(row["path"], row["image_id"]) for _, row in first.iterrows()]
+        thumbnails = [self._store.photo(row["path"], row["image_id"], row["split"]) for _, row in first.iterrows()]
         images = tuple(gallery_image(thumbnail, f"Photo {path}") for thumbnail, path in zip(thumbnails, first["path"]))
         badge = "different labels" if group["label"].nunique() > 1 else ""
         lines = tuple(f"{row.path}: {row.label}" for row in first.itertuples())

@@ -25,8 +25,8 @@ class Thumbnail(NamedTuple):
 class ThumbnailStore(Protocol):
     """The source of thumbnails; a missing file gives a Thumbnail without an image, never an error."""
 
-    def photo(self, path: str, image_id: str) -> Thumbnail:
-        """The photo at `path` of the source, if its hash is `image_id` or `image_id` is empty."""
+    def photo(self, path: str, image_id: str, split: str) -> Thumbnail:
+        """The photo at `path` of the source of its split, if its hash is `image_id` or `image_id` is empty."""
 
     def crop(self, image_id: str) -> Thumbnail:
         """The crop of the photo."""

@@ -94,7 +94,9 @@ def _read_rows(files: Files) -> pd.DataFrame:
     mask_rows, inputs = masks.read(files.masks), model_inputs.read(files.model_inputs)
     for path, table in ((files.boxes, boxes), (files.masks, mask_rows), (files.model_inputs, inputs)):
         tables.require_same_rows(path, table, files.manifest, photos)
-    rows = photos.assign(is_usable=photos["status"] == "ok", status=inputs["status"], reason=inputs["reason"])
+    rows = photos.drop(columns=CORNERS).assign(
+        is_usable=photos["status"] == "ok", status=inputs["status"], reason=inputs["reason"]
+    )
     rows = rows.join(boxes[["is_cropped", *CORNERS, "score", "class_name"]])
     rows["is_cropped"] &= boxes["status"] == "ok"
     rows = rows.join(mask_rows[["coverage", "agreement", "is_masked", "mask_reason"]]).join(inputs["file"])

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,6 +10,7 @@ from stages.core.archive import Archive
 from stages.images import archived, background, images, letterbox
 from stages.report.pictures import Thumbnail
 from stages.schemas import crops, masks
+from stages.sources.photos import Photos
 
 # The background of a masked car: a colour that is rare in paint, road and sky.
 _BACKGROUND = (158, 120, 190)
@@ -18,17 +18,17 @@ _BACKGROUND = (158, 120, 190)
 
 @dataclass(frozen=True)
 class ArchiveThumbnails:
-    """A pictures.ThumbnailStore: thumbnails of at most `side` pixels, from the folder `photos` and the archives."""
+    """A pictures.ThumbnailStore: thumbnails of at most `side` pixels, from the source `photos` and the archives."""
 
-    photos: Path
+    photos: Photos
     crops: Archive
     masks: Archive
     model_inputs: Archive
     side: int
 
-    def photo(self, path: str, image_id: str) -> Thumbnail:
+    def photo(self, path: str, image_id: str, split: str) -> Thumbnail:
         """The photo, if its bytes have not changed since ingest."""
-        return self._thumbnail(lambda: self._photo(path, image_id))
+        return self._thumbnail(lambda: self._photo(path, image_id, split))
 
     def crop(self, image_id: str) -> Thumbnail:
         """The crop of the photo."""
@@ -46,16 +46,16 @@ class ArchiveThumbnails:
         """The input of the models."""
         return self._thumbnail(lambda: archived.read_image(self.model_inputs, file))
 
-    def _photo(self, path: str, image_id: str) -> np.ndarray:
-        content = images.load(self.photos / path, image_id or None)
+    def _photo(self, path: str, image_id: str, split: str) -> np.ndarray:
+        content = self.photos.load(path, image_id, split)
         return images.decode_photo(content, images.at_least(4 * self.side)).image
 
     def _crop(self, image_id: str) -> np.ndarray:
-        return archived.read_image(self.crops, crops.picture_of(image_id))
+        return archived.read_image(self.crops, crops.file_name(image_id))
 
     def _masked(self, image_id: str, strength: float) -> np.ndarray:
         crop = self._crop(image_id)
-        mask = archived.read_mask(self.masks, masks.picture_of(image_id))
+        mask = archived.read_mask(self.masks, masks.file_name(image_id))
         masked = background.remove(crop, mask, _BACKGROUND)
         return cv2.addWeighted(masked, strength, crop, 1 - strength, 0)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from stages.core import atomic, command, progress, tables
 from stages.core.archive import Archive
 from stages.core.settings import read as read_settings
-from stages.resize.framing import complete, count, write_model_inputs
+from stages.resize.framing import complete, count, require_every_class, write_model_inputs
 from stages.resize.settings import ResizeSettings
 from stages.schemas import manifest, masks
 
@@ -25,6 +25,8 @@ def main() -> None:
     table = complete(photos, masked, made)
     tables.write(arguments.table, table)
     atomic.write_json(arguments.details, count(table))
+    tables.require_usable(arguments.table, table)
+    require_every_class(arguments.table, table, photos)
     progress.summary("resize", crops=len(wanted), padded=int((table["status"] == "ok").sum()))
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from stages.core import archive, batches, progress
 from stages.core.archive import Archive
+from stages.core.tables import TableError
 from stages.images import archived, background, images
 from stages.resize import frame
 from stages.resize.settings import ResizeSettings
@@ -50,8 +51,8 @@ def make_model_input(
     """The encoded model input (or nothing) of one row of data/masks.csv, and its columns of data/model_inputs.csv."""
     image_id = str(row["image_id"])
     try:
-        crop = archived.read_image(crop_archive, crops.picture_of(image_id))
-        mask = archived.read_mask(mask_archive, masks.picture_of(image_id)) if row["is_masked"] else None
+        crop = archived.read_image(crop_archive, crops.file_name(image_id))
+        mask = archived.read_mask(mask_archive, masks.file_name(image_id)) if row["is_masked"] else None
     except images.ImageError as error:
         return b"", {"status": "failed", "reason": error.reason}
     if mask is not None and mask.shape != crop.shape[:2]:
@@ -86,12 +87,28 @@ def complete(photos: pd.DataFrame, masked: pd.DataFrame, written: dict[str, Row]
     return pd.DataFrame(rows, columns=list(model_inputs.COLUMNS))
 
 
+def require_every_class(path: Path, table: pd.DataFrame, photos: pd.DataFrame) -> None:
+    """Raise TableError naming a class of the manifest `photos` none of whose train photos has a model input."""
+    in_train = photos[(photos["status"] == "ok") & (photos["split"] == "train")]
+    rows = table.loc[in_train.index]
+    used = set(rows.loc[rows["status"] == "ok", "label"])
+    lost = rows[~rows["label"].isin(used)]
+    if len(lost):
+        label = lost["label"].iloc[0]
+        reasons = lost.loc[lost["label"] == label, "reason"].value_counts()
+        counts = ", ".join(f"{number} {reason}" for reason, number in reasons.items())
+        raise TableError(
+            f"{path}: expected a train photo of each class, found none of `{label}` ({counts}); relax the rule in "
+            "section crop, set crop.on_no_box to full_image, or drop the class by ingest.class_map"
+        )
+
+
 def count(table: pd.DataFrame) -> dict[str, object]:
     """Counts for metrics: model inputs by background and by split, rows without one."""
     usable = table[table["status"] == "ok"]
     return {
         "photos": len(usable),
-        "without_picture": len(table) - len(usable),
+        "without_model_input": len(table) - len(usable),
         "background": usable["background"].value_counts().to_dict(),
         "split": usable["split"].value_counts().to_dict(),
     }

@@ -64,7 +64,7 @@ def mask_ious(margin: float, sources: MaskSources, row: dict[Hashable, object]) 
 
     Empty if the photo has no mask.
     """
-    name = masks.picture_of(str(row["image_id"]))
+    name = masks.file_name(str(row["image_id"]))
     if row["status"] != "ok" or name not in sources.averaged:
         return {}
     true = images.read_mask(sources.true / Path(str(row["path"])).with_suffix(".png"))

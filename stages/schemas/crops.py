@@ -8,6 +8,8 @@ from stages.core import tables
 
 # Why a photo has no main car, in the order in which the rule looks.
 REJECTION_REASONS = ("no_vehicle", "other_class", "low_score", "too_small", "cut_by_frame", "several_cars")
+# The class of a box that the source's annotations give.
+ANNOTATED = "annotated"
 COLUMNS = {
     "image_id": "str",
     "path": "str",
@@ -18,14 +20,14 @@ COLUMNS = {
     "y_min": "float",
     "x_max": "float",
     "y_max": "float",
-    "score": "float",  # 0..1
+    "score": "float",  # 0..1; 1 for an annotated box
     "class_name": "str",
     "n_vehicles": "int",  # different vehicles above the threshold
     "runner_up_ratio": "float",  # rank (score x sqrt(area)) of the next best vehicle as a share of the best one's, 0..1
 }
 
 
-def picture_of(image_id: str) -> str:
+def file_name(image_id: str) -> str:
     """The name of a photo's crop in data/crops.zip."""
     return f"{image_id}.jpg"
 

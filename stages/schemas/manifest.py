@@ -1,4 +1,4 @@
-"""data/manifest.csv: one row per input file, sorted by image id and path."""
+"""data/manifest.csv: one row per labelled object or file of data/files.csv, sorted by image id and path."""
 
 from pathlib import Path
 
@@ -7,20 +7,33 @@ import pandas as pd
 from stages.core import tables
 
 COLUMNS = {
-    "image_id": "str",  # first 16 hex digits of the file's SHA-256; empty where the file could not be read
-    "path": "str",  # relative to the source folder, with forward slashes
+    # First 16 hex digits of the file's SHA-256, empty where the file could not be read; `-2`, `-3` follow for the second
+    # and third labelled object of one photo.
+    "image_id": "str",
+    "path": "str",  # relative to the source, with forward slashes
     "label": "str",
     "status": "str",  # ok | failed (cannot be read) | rejected (readable, not to be used)
     "reason": "str",
+    "note": "str",  # what was repaired in a photo that is used
     "width": "int",  # of the upright picture in pixels; 0 where there is none
     "height": "int",
     "phash": "str",  # 64-bit perceptual hash in hex
     "group": "str",  # near-duplicates share it; the smallest image id among them
-    "split": "str",  # train | val | test, empty where the status is not ok
+    "split": "str",  # train | val | test, empty where the status is not ok; unlabelled, whatever the status
+    "x_min": "float",  # the annotated box in pixels of the upright photo; empty where there is none
+    "y_min": "float",
+    "x_max": "float",
+    "y_max": "float",
 }
 
-
+# Reasons of files that are, or may be, readable; with any other reason a file cannot be read.
+REJECTED = (
+    *("no_label", "duplicate", "conflicting_labels", "dropped_class", "not_listed", "duplicate_box", "crowd"),
+    *("bad_box", "annotation_size", "ambiguous_box", "bad_annotation"),
+)
 SPLITS = ("train", "val", "test")
+# Photos to predict: a set of their own, without labels.
+UNLABELLED = "unlabelled"
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -28,11 +41,6 @@ def read(path: Path) -> pd.DataFrame:
     frame = tables.read(path, COLUMNS)
     usable = frame["status"] == "ok"
     tables.require(path, frame["status"].isin(["ok", "failed", "rejected"]), frame["status"], "ok, failed or rejected")
-    tables.require(path, frame["split"].isin(SPLITS) | ~usable, frame["split"], "train, val or test")
+    tables.require(path, frame["split"].isin([*SPLITS, UNLABELLED]) | ~usable, frame["split"], "a split")
     tables.require(path, ~(frame["image_id"].duplicated() & usable), frame["image_id"], "each usable photo once")
     return frame
-
-
-def photo_root(source: Path) -> Path:
-    """The folder that the manifest's paths are relative to: the source folder, or the one its CSV lies in."""
-    return source.parent if source.suffix == ".csv" else source

@@ -19,7 +19,7 @@ COLUMNS = {
 }
 
 
-def picture_of(image_id: str) -> str:
+def file_name(image_id: str) -> str:
     """The name of a photo's mask in data/masks.zip, and of its map in the archive of each segmenter."""
     return f"{image_id}.png"
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from stages.core import tables
 from stages.schemas import model_inputs
-from stages.schemas.manifest import SPLITS
+from stages.schemas.manifest import SPLITS, UNLABELLED
 
 
 class SplitData(NamedTuple):
@@ -31,15 +31,32 @@ def read(path: Path, classes: list[str]) -> dict[str, SplitData]:
     Raises TableError if a label is no class, a split has another name, or an id occurs twice.
     """
     frame = model_inputs.read(path)
-    usable = frame["status"] == "ok"
+    usable = (frame["status"] == "ok") & (frame["split"] != UNLABELLED)
     tables.require(path, frame["label"].isin(classes) | ~usable, frame["label"], f"one of {len(classes)} classes")
     frame = frame[usable].sort_values("image_id")
     return {split: _of_split(frame[frame["split"] == split], classes) for split in SPLITS}
 
 
+def class_shares(photos: SplitData, n_classes: int) -> np.ndarray:
+    """The shares (C,) of the classes among photos, their prior; equal ones without photos."""
+    counts = np.bincount(photos.labels, minlength=n_classes).astype(np.float64)
+    return np.asarray(counts / counts.sum()) if counts.sum() else np.full(n_classes, 1 / n_classes)
+
+
+def read_unlabelled(path: Path) -> SplitData:
+    """Read the photos to predict: those without labels, and labelled ones of which they are copies; labels are -1."""
+    frame = model_inputs.read(path)
+    wanted = set(frame.loc[frame["split"] == UNLABELLED, "image_id"]) - {""}
+    usable = frame[(frame["status"] == "ok") & frame["image_id"].isin(wanted)].sort_values("image_id")
+    return _with_labels(usable, np.full(len(usable), -1, dtype=np.int64))
+
+
 def _of_split(frame: pd.DataFrame, classes: list[str]) -> SplitData:
     index = {name: number for number, name in enumerate(classes)}
-    labels = np.array([index[label] for label in frame["label"]], dtype=np.int64)
+    return _with_labels(frame, np.array([index[label] for label in frame["label"]], dtype=np.int64))
+
+
+def _with_labels(frame: pd.DataFrame, labels: np.ndarray) -> SplitData:
     ids, sources, names = (frame[column].tolist() for column in ("image_id", "path", "file"))
     groups = frame["group"].where(frame["group"] != "", frame["image_id"])
     return SplitData(ids, sources, names, labels, groups.tolist())

@@ -30,7 +30,7 @@ class SegmenterInput(NamedTuple):
 def read_input(crop_archive: Archive, view: SegmenterSettings, image_id: str) -> SegmenterInput:
     """Decode the crop of one photo and prepare it for the network."""
     try:
-        crop = archived.read_image(crop_archive, crops.picture_of(image_id))
+        crop = archived.read_image(crop_archive, crops.file_name(image_id))
         return SegmenterInput(image_id, segmenter.prepare(crop, view))
     except images.ImageError:
         return SegmenterInput(image_id, None)
@@ -72,7 +72,7 @@ def digests(image_ids: list[str], crop_archive: Archive) -> dict[str, str]:
 
     def digest(image_id: str) -> str:
         try:
-            return hashlib.sha256(archived.read_bytes(crop_archive, crops.picture_of(image_id))).hexdigest()
+            return hashlib.sha256(archived.read_bytes(crop_archive, crops.file_name(image_id))).hexdigest()
         except images.ImageError:
             return ""
 
@@ -98,6 +98,6 @@ def write_maps(keys: dict[str, str], cache: InferenceCache, path: Path) -> int:
     with archive.writing(path) as add:
         for image_id, key in keys.items():
             for _, content in cache.get_many([key]):
-                add(masks.picture_of(image_id), content)
+                add(masks.file_name(image_id), content)
                 count += 1
     return count

@@ -1,0 +1,6 @@
+def metadata_files(paths):
+    return []
+
+
+def annotation_files(paths, read_bytes=None):
+    return []

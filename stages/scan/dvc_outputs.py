@@ -1,0 +1,32 @@
+"""A source that another DVC stage writes, such as the rendered sample, is made before it is listed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from dvc.exceptions import NotDvcRepoError, OutputNotFoundError
+from dvc.repo import Repo
+
+
+def stages_that_write(path: Path) -> list[str]:
+    """The DVC stages with a command whose output is `path` or a folder above it; none outside a DVC repository."""
+    try:
+        with Repo() as repo:
+            whole = path.absolute()
+            found = repo.find_outs_by_path(str(whole), strict=False)
+            above = [out for out in found if Path(out.fs_path) in (whole, *whole.parents)]
+            return [out.stage.addressing for out in above if out.stage.cmd]
+    except (NotDvcRepoError, OutputNotFoundError):
+        return []
+
+
+def reproduce(source: str) -> None:
+    """Run `dvc repro` for the stages that write a local source.
+
+    The source is no `dep` in dvc.yaml: it can be what DVC refuses to hash, such as a folder with a dangling link, or
+    cannot know, such as `memory://`. A stage may call DVC: it releases its lock while a command runs.
+    """
+    if "://" in source:
+        return
+    for stage in stages_that_write(Path(source)):
+        subprocess.run([sys.executable, "-m", "dvc", "repro", "--quiet", stage], check=True)

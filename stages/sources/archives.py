@@ -1,0 +1,2 @@
+def open_archive(*a):
+    raise NotImplementedError

@@ -1,0 +1,36 @@
+"""The photos of the manifest, read from the labelled or the unlabelled source."""
+
+from functools import cached_property
+
+from stages.schemas.manifest import UNLABELLED
+from stages.sources.file_names import is_annotation_name
+from stages.sources.settings import SourceSettings
+from stages.sources.store import Store, open_store, resolve
+
+
+class Photos:
+    """The files of a source and of its photos to predict; each is opened when it is first read, by any thread."""
+
+    def __init__(self, settings: SourceSettings) -> None:
+        self._settings = settings
+
+    def store(self, split: str) -> Store:
+        """The store of a row of data/files.csv or data/manifest.csv with this `split`."""
+        return self._unlabelled if split == UNLABELLED else self._labelled
+
+    def load(self, path: str, image_id: str, split: str) -> bytes:
+        """The bytes of a row of the manifest. Raises images.ImageError, as Store.load does."""
+        return self.store(split).load(path, image_id or None)
+
+    @cached_property
+    def _labelled(self) -> Store:
+        return self._open(self._settings.source)
+
+    @cached_property
+    def _unlabelled(self) -> Store:
+        return self._open(self._settings.unlabelled or self._settings.source)
+
+    def _open(self, source: str) -> Store:
+        root = self._settings.root
+        is_named = is_annotation_name(source)
+        return open_store(resolve(root if is_named and root is not None else source))

@@ -1,0 +1,67 @@
+"""Where photos are and how their labels are read: part of section `ingest` of params.yaml."""
+
+import re
+
+from pydantic import Field, field_validator
+
+from stages.core.settings import Settings
+
+# Layouts that are no pattern of folders.
+NAMED_LAYOUTS = ("auto", "table", "imagefolder", "coco", "voc")
+PLACEHOLDERS = ("label", "split", "group")
+
+
+class ColumnSettings(Settings):
+    """The names of a table's columns. A split or group column that the table lacks is not used."""
+
+    path: str = Field("path", description="path of the photo, relative to `ingest.root`")
+    label: str = Field("label", description="label; of imagefolder metadata too")
+    split: str | None = Field("split", description="train, val or test, kept as given; null ignores such a column")
+    group: str | None = Field("group", description="photos of one group never straddle two splits; null ignores it")
+
+
+class SourceSettings(Settings):
+    """Where the photos are, and how a photo's label, split and group are read."""
+
+    source: str = Field(
+        description="a folder, a table (CSV, TSV, Parquet), a zip or tar archive, a COCO file, or a URL of any of "
+        "these, such as `s3://bucket/photos`"
+    )
+    layout: str = Field(
+        "auto",
+        description="`auto`, `table`, `imagefolder`, `coco`, `voc`, or a pattern of the paths: `{label}/**`, "
+        "`{split}/{label}/**`, `*/{label}/*`, `{label}_*`; two `{label}` are joined by `/`",
+    )
+    root: str | None = Field(None, description="folder that a table's paths are relative to; null: the table's own")
+    columns: ColumnSettings = Field(default_factory=ColumnSettings, description="names of a table's columns")
+    class_map: str | None = Field(
+        None, description="a CSV of `label,class` that renames and merges classes; an empty class drops the label"
+    )
+    unlabelled: str | None = Field(
+        None, description="photos to predict: a folder, a table with a path column, an archive or a URL"
+    )
+
+    @field_validator("layout")
+    @classmethod
+    def _has_a_label(cls, layout: str) -> str:
+        if layout in NAMED_LAYOUTS:
+            return layout
+        unknown = set(re.findall(r"\{(.*?)\}", layout)) - set(PLACEHOLDERS)
+        if unknown or "{label}" not in layout:
+            found = f"the placeholder {{{sorted(unknown)[0]}}}" if unknown else repr(layout)
+            raise ValueError(
+                f"expected one of {', '.join(NAMED_LAYOUTS)}, or a pattern with {{label}} and perhaps {{split}}, "
+                f"{{group}}, * and **, found {found}"
+            )
+        return layout
+
+    @field_validator("source", "unlabelled")
+    @classmethod
+    def _holds_no_secret(cls, source: str | None) -> str | None:
+        if source is not None and re.match(r"[a-z0-9+]+://[^/]*@", source):
+            raise ValueError(
+                "expected a URL without user and password, found one with them; put them into the environment"
+            )
+        if source == "":
+            raise ValueError("expected a folder, a file or a URL, found an empty text")
+        return source

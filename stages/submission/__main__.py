@@ -1,0 +1,62 @@
+"""Write the ensemble's predictions of the photos of ingest.unlabelled, and the file that a contest expects.
+
+A photo that cannot be read is answered by the shares of the classes in train, and is named.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from stages.core import command, progress, settings, tables
+from stages.schemas import class_list, model_inputs, predictions, split_data
+from stages.schemas.manifest import UNLABELLED
+from stages.sources.file_names import is_table_name
+from stages.sources.settings import SourceSettings
+from stages.sources.store import resolve
+from stages.submission import submitting
+from stages.submission.settings import SubmissionSettings
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("params", "table", "classes", "probabilities", "predictions", "submission"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    return parser.parse_args()
+
+
+def read_sample(path: str | None) -> pd.DataFrame | None:
+    """The sample file of the contest, all text. Raises TableError if it has no rows or repeats an id."""
+    if path is None:
+        return None
+    file = Path(resolve(path))
+    sample = tables.read_text(file)
+    tables.require(file, ~sample.iloc[:, 0].duplicated(), sample.iloc[:, 0], "each id once")
+    return sample
+
+
+def main() -> None:
+    """Read the predictions, write both files."""
+    args = arguments()
+    rule = settings.read(args.params, "submission", SubmissionSettings)
+    source = settings.read(args.params, "ingest", SourceSettings, subset=True)
+    classes, inputs = class_list.read_classes(args.classes), model_inputs.read(args.table)
+    rows = inputs[inputs["split"] == UNLABELLED].sort_values("path")
+    is_listed = source.unlabelled is not None and is_table_name(source.unlabelled)
+    prior = split_data.class_shares(split_data.read(args.table, classes)["train"], len(classes))
+    predicted = submitting.predict_rows(rows, predictions.read(args.probabilities, classes), prior, is_listed)
+    tables.write(args.predictions, submitting.to_table(predicted))
+    for path, reason in predicted.rows.loc[predicted.rows["reason"] != "", ["path", "reason"]].head(20).values:
+        print(f"submission: {path} ({reason}) is answered by the shares of the classes in train", file=sys.stderr)
+    sample = read_sample(rule.sample_file) if len(rows) else None
+    tables.write(args.submission, submitting.submission(predicted, rule, sample))
+    unread = int((predicted.rows["reason"] != "").sum())
+    progress.summary(
+        "submission", photos=len(predicted.rows), by_prior=unread, no_photos=len(rows) - len(predicted.rows)
+    )
+
+
+if __name__ == "__main__":
+    command.run(main)
