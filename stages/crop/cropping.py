@@ -13,6 +13,7 @@ from stages.core import archive, batches, progress
 from stages.crop.settings import CropSettings
 from stages.images import boxes, images, letterbox
 from stages.schemas import crops
+from stages.schemas.manifest import UNLABELLED
 from stages.selection import sweep
 from stages.selection.main_car import (
     NO_CANDIDATES,
@@ -118,7 +119,8 @@ def count(table: pd.DataFrame, photos: pd.DataFrame) -> dict[str, object]:
     probability of so many rejections by chance (Fisher's exact test, one-sided, times the number of classes).
     """
     tried = table[photos["status"].to_numpy() == "ok"].join(photos[["label", "split"]])
-    by_class = {str(name): _reasons(rows) for name, rows in tried.groupby("label")}
+    labelled = tried[tried["split"] != UNLABELLED]
+    by_class = {str(name): _reasons(rows) for name, rows in labelled.groupby("label")}
     return {
         **_reasons(tried),
         "cropped": int(tried["is_cropped"].sum()),

@@ -9,6 +9,7 @@ from stages.report import reasons
 from stages.report.pictures import GalleryImage, ThumbnailStore, gallery_image, is_chosen_box, thumbnail_boxes
 from stages.report.sampling import sample
 from stages.report.settings import ReportSettings
+from stages.schemas.manifest import UNLABELLED
 
 # Photos shown of a group of near-duplicates.
 _PER_GROUP = 4
@@ -134,23 +135,28 @@ class GalleryBuilder:
         return Card(_marks(row), row["path"], (*photo.images, crop, model_input), photo.lines)
 
     def duplicates(self, rows: pd.DataFrame) -> Gallery:
-        """Groups of near-duplicates, side by side, those with different labels first."""
-        usable = rows[rows["is_usable"]]
+        """Groups of near-duplicates, side by side, those with different splits or labels first."""
+        usable = rows[rows["is_usable"] & (rows["split"] != UNLABELLED)]
         by_group = usable.groupby("group")
         members, firsts = by_group.indices, usable[by_group["image_id"].transform("size") > 1].drop_duplicates("group")
-        is_mixed = firsts["group"].map(by_group["label"].nunique()) > 1
+        n_different = by_group[["label", "split"]].nunique().max(axis=1)
+        is_mixed = firsts["group"].map(n_different) > 1
         mixed = self._sample(firsts[is_mixed])
         rest = self._sample(firsts[~is_mixed]).head(self._settings.photos_per_gallery - len(mixed))
         cards = tuple(self._group_card(usable.iloc[members[group]]) for group in (*mixed["group"], *rest["group"]))
-        sentence = "Near-duplicates are in the same split. Groups with different labels come first: one may be wrong."
+        sentence = (
+            "Near-duplicates are in the same split, unless splits are given. Groups in different splits, and groups with "
+            "different labels, of which one may be wrong, come first."
+        )
         return Gallery("Near-duplicates", sentence, len(firsts), cards)
 
     def _group_card(self, group: pd.DataFrame) -> Card:
         first = group.head(_PER_GROUP)
         thumbnails = [self._store.photo(row["path"], row["image_id"], row["split"]) for _, row in first.iterrows()]
         images = tuple(gallery_image(thumbnail, f"Photo {path}") for thumbnail, path in zip(thumbnails, first["path"]))
-        badge = "different labels" if group["label"].nunique() > 1 else ""
-        lines = tuple(f"{row.path}: {row.label}" for row in first.itertuples())
+        different = [f"different {name}s" for name in ("label", "split") if group[name].nunique() > 1]
+        badge = ", ".join(different)
+        lines = tuple(f"{row.path}: {row.label}, {row.split}" for row in first.itertuples())
         marks = Marks(*("\n".join(sorted(set(group[name]))) for name in ("label", "split", "outcome")))
         return Card(marks, f"{len(group)} photos", images, lines, badge)
 

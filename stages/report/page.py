@@ -12,6 +12,8 @@ from stages.report.galleries import GalleryBuilder
 from stages.report.report_data import ReportData, select_split
 from stages.schemas import flags
 
+_LEAKS_SHOWN = 50
+
 
 def render(data: ReportData, builder: GalleryBuilder) -> str:
     """Return the page. It has no external resources, and equal data give equal text.
@@ -52,6 +54,9 @@ def _tables(data: ReportData) -> dict[str, Any]:
         "ensemble": data.ensemble,
         "tta_rows": results.tta_rows(data.models),
         "reliability_charts": {n: charts.reliability(n, t) for n, t in data.reliability.items() if len(t)},
+        "leaks": data.leaks.head(_LEAKS_SHOWN).to_dict("records"),
+        "n_leaks": len(data.leaks),
+        "n_leak_groups": data.leaks["group"].nunique(),
         "n_val": n_val,
         "n_test": n_test,
         "stages": stages,

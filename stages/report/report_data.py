@@ -15,6 +15,7 @@ CORNERS = ["x_min", "y_min", "x_max", "y_max"]
 # The outcome of a photo whose crop and mask are used.
 NOT_REJECTED = "not rejected"
 _THRESHOLDS = "crop/thresholds"
+_LEAKS = dict.fromkeys(("group", "split", "path", "label"), "str")
 _RELIABILITY = {"confidence": "float", "accuracy": "float", "photos": "int", "model": "str"}
 
 
@@ -42,7 +43,7 @@ class ReportData:
 
     By model: `models` holds the scores, `probes` those of its linear probe, `curves` its training curves (a table with
     `step` and a value for each of curves.FIGURES that was logged), `reliability` its bins of confidence on test.
-    `issues` are label issues and outliers, `audit` the flags, `crop` the rejections by class, `thresholds` a table for
+    `leaks` are the photos of groups that straddle given splits. `issues` are label issues and outliers, `audit` the flags, `crop` the rejections by class, `thresholds` a table for
     each threshold of the rule for the main car.
     """
 
@@ -52,6 +53,7 @@ class ReportData:
     ensemble: dict[str, Any]
     models: dict[str, dict[str, Any]]
     probes: dict[str, dict[str, Any]]
+    leaks: pd.DataFrame
     issues: pd.DataFrame
     audit: dict[str, Any]
     curves: dict[str, dict[str, pd.DataFrame]]
@@ -75,6 +77,7 @@ def read(files: Files, classes: list[str]) -> ReportData:
         ensemble=ensemble,
         models={n: _read_json(files.metrics / "evaluate" / n / "details.json", ("val", "test")) for n in names},
         probes={n: _read_json(files.metrics / "probe" / f"{n}.json", ("val", "test")) for n in names},
+        leaks=tables.read(files.metrics / "ingest" / "leaks.csv", _LEAKS),
         issues=issues.read(files.issues),
         audit=_read_json(files.metrics / "audit" / "details.json", ("flags",)),
         crop=_read_json(files.metrics / "crop" / "details.json", ("by_class", "overrejected_classes")),
