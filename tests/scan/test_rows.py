@@ -51,7 +51,7 @@ def test_the_first_folder_gives_the_split(path, split):
 
 
 def test_a_file_that_cannot_be_read_is_named():
-    def read_bytes(path):
+    def read_bytes(_):
         raise ImageError("unreadable", "permission denied")
 
     with pytest.raises(LayoutError, match=r"^a/b\.json: expected a readable file .*unreadable: permission denied$"):
