@@ -3,6 +3,8 @@
 import posixpath
 import unicodedata
 from collections.abc import Iterable
+from functools import cached_property
+from pathlib import PurePosixPath
 
 from stages.scan.rows import LayoutError
 
@@ -36,6 +38,14 @@ class PathLookup:
         self._by_key: dict[str, list[str]] = {}
         for path in sorted(self._paths):
             self._by_key.setdefault(_key(path), []).append(path)
+
+    @cached_property
+    def folders(self) -> list[str]:
+        """All folders that hold files, sorted, with those around them; not the root, which is an empty text."""
+        folders = {posixpath.dirname(path) for path in self._paths}
+        return sorted(
+            {str(around) for folder in folders for around in (folder, *PurePosixPath(folder).parents)} - {"", "."}
+        )
 
     def find(self, path: str) -> str | None:
         """Return the listed path equal to `path`; else the one that differs only in slashes or Unicode form, or None.

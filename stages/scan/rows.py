@@ -27,6 +27,7 @@ _DEFAULTS: dict[str, str | float | int] = {
 }
 COLUMNS = {name: type(default).__name__ for name, default in _DEFAULTS.items()}
 _DTYPES: dict[str, Any] = {"str": TEXT, "float": "float64", "int": "int64"}
+_MAX_SIZE = 1e9
 SPLIT_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
@@ -99,6 +100,15 @@ def _number(value: object) -> float:
     if isinstance(value, bool):
         raise TypeError
     return float(value)  # type: ignore[arg-type]
+
+
+def declared_size(value: object) -> int:
+    """Return the width or height in pixels that an annotation declares; 0 for what is no size."""
+    try:
+        number = _number(value)
+    except (TypeError, ValueError, OverflowError):
+        return 0
+    return int(number) if 0 < number < _MAX_SIZE else 0
 
 
 def finish(frame: pd.DataFrame, unlisted: Iterable[str] = (), labelled: bool = True) -> pd.DataFrame:
