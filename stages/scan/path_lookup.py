@@ -1,0 +1,74 @@
+"""Find the listed file that an annotation names."""
+
+import posixpath
+import unicodedata
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import PurePosixPath
+
+from stages.scan.rows import LayoutError
+
+PHOTO_SUFFIXES = {
+    *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".avif", ".heic", ".heif", ".tif", ".tiff", ".gif", ".bmp"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k"),
+}
+
+
+def is_photo(name: str) -> bool:
+    """Return whether a name ends as the names of photos do."""
+    return posixpath.splitext(name)[1].lower() in PHOTO_SUFFIXES
+
+
+def photo_stem(name: str) -> str:
+    """Return a name without the ending of a photo; other endings stay, as in `car.v2`."""
+    return posixpath.splitext(name)[0] if is_photo(name) else name
+
+
+def leaves_root(path: str) -> bool:
+    """Return whether a path is absolute or leads out of the folder that it is relative to."""
+    return path.startswith("/") or path == ".." or path.startswith("../")
+
+
+class PathLookup:
+    """The files of a source by path."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        """`paths` are relative to the source's root, with forward slashes."""
+        self._paths = frozenset(paths)
+        self._by_key: dict[str, list[str]] = {}
+        for path in sorted(self._paths):
+            self._by_key.setdefault(_key(path), []).append(path)
+
+    @cached_property
+    def folders(self) -> list[str]:
+        """All folders that hold files, sorted, with those around them; not the root, which is an empty text."""
+        folders = {posixpath.dirname(path) for path in self._paths}
+        return sorted(
+            {str(around) for folder in folders for around in (folder, *PurePosixPath(folder).parents)} - {"", "."}
+        )
+
+    def find(self, path: str) -> str | None:
+        """Return the listed path equal to `path`; else the one that differs only in slashes or Unicode form, or None.
+
+        Raises LayoutError if two listed paths differ only in that.
+        """
+        if path in self._paths:
+            return path
+        close = self._by_key.get(_key(path), [])
+        if len(close) > 1:
+            raise LayoutError(f"{path}: expected one file of this name, found {' and '.join(map(ascii, close))}")
+        return close[0] if close else None
+
+    def find_below(self, folders: Iterable[str], name: str) -> list[str]:
+        """Return the listed files that `name` is in any of `folders` ("" is the root), in the order of `folders`."""
+        found = (self.find(join(folder, name)) for folder in folders)
+        return list(dict.fromkeys(path for path in found if path is not None))
+
+
+def join(folder: str, name: str) -> str:
+    """Return the path of `name` in `folder`, without `.` and with `..` resolved as far as it goes."""
+    return posixpath.normpath(posixpath.join(folder, name))
+
+
+def _key(path: str) -> str:
+    return unicodedata.normalize("NFC", path).replace("\\", "/")
