@@ -12,14 +12,15 @@ Value = TypeVar("Value")
 
 
 def ordered_thread_map(
-    function: Callable[[Key], Value], keys: Iterable[Key], ahead: int
+    function: Callable[[Key], Value], keys: Iterable[Key], ahead: int, threads: int | None = None
 ) -> Iterator[tuple[Key, Value]]:
     """Yield `(key, function(key))` in the order of `keys`, computed in threads for at most `ahead` keys at once.
 
-    OpenCV, Pillow and the networks release Python's global lock, so threads are enough.
+    OpenCV, Pillow and the networks release Python's global lock, so threads are enough. There are as many threads as
+    processors, or `threads` for a function that mostly waits, such as for a server.
     """
     remaining = iter(keys)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         waiting: deque[tuple[Key, Future[Value]]] = deque()
         for key in islice(remaining, ahead):
             waiting.append((key, pool.submit(function, key)))
