@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from stages.images import images
 from stages.images.images import ImageError
-from stages.sources.hash_cache import HashCache
+from stages.sources.hash_cache import HashCache, sha256
 from stages.sources.store import ListedFile, SourceError, is_hidden, listing, photo_id, require_usable
 
 # Device and inode: what a folder is known by, through whatever link it is reached.
@@ -59,7 +59,7 @@ class FolderStore:
         require_usable(self.root, path)
         full = self._folder / path
         try:
-            return self._hashes.version(os.path.abspath(full), full.stat, lambda: images.load(full))
+            return self._hashes.version(str(full.absolute()), full.stat, lambda: sha256(images.load(full)))
         except OSError:
             # `load` has the reason; where it can read the file now, another program has just put it back.
             images.load(full)

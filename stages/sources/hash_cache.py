@@ -18,6 +18,11 @@ _CLOCK_NS = 2_000_000_000
 _ROWS_PER_TRANSACTION = 256
 
 
+def sha256(content: bytes) -> str:
+    """The SHA-256 of bytes, in hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
 class FileState(NamedTuple):
     """What changes when a file's bytes do. `ctime_ns` does even where a program sets the modification time back."""
 
@@ -56,18 +61,27 @@ class HashCache:
             )
         )
 
-    def version(self, name: str, stat: Callable[[], os.stat_result], load: Callable[[], bytes]) -> str:
-        """ "sha256:" and the hash in hex of a file whose state and bytes `stat` and `load` give."""
+    def version(self, name: str, stat: Callable[[], os.stat_result], digest: Callable[[], str]) -> str:
+        """ "sha256:" and the hash in hex of a file whose state and SHA-256 `stat` and `digest` give."""
         before = state_of(stat())
         known = self._get(name, before)
         if known is not None:
             return f"sha256:{known}"
         started = time.time_ns()
-        found = hashlib.sha256(load()).hexdigest()
+        found = digest()
         is_settled = max(before.mtime_ns, before.ctime_ns) + _CLOCK_NS < started
         if self._path is not None and is_settled and state_of(stat()) == before:
             self._put((os.fsencode(name), repr(tuple(before)), found))
         return f"sha256:{found}"
+
+    def file_version(self, path: Path) -> str:
+        """ "sha256:" and the hash in hex of a file of any size. Raises OSError."""
+
+        def digest() -> str:
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+
+        return self.version(str(path.absolute()), path.stat, digest)
 
     def _get(self, name: str, state: FileState) -> str | None:
         if self._path is None:

@@ -191,6 +191,6 @@ def open_store(source: str, hash_cache: Path | None = None) -> Store:
 def missing_text(source: str) -> str:
     """The line for a local source that does not exist."""
     return (
-        f"{source}: expected a folder of photos, an archive or a table, found nothing; photos that are not under version "
-        f"control are not in a clone (`dvc add {PurePosixPath(source)}`)"
+        f"{source}: expected a folder of photos, an archive or a table, found nothing; photos that are not under "
+        f"version control are not in a clone (`dvc add {PurePosixPath(source)}`)"
     )
