@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import Any, NamedTuple
 
 from stages.core import atomic, progress
 from stages.images.images import MAX_BYTES, ImageError
@@ -36,7 +36,7 @@ BROKEN = (
     *(zipfile.BadZipFile, tarfile.TarError),
 )
 # By the first bytes of a file: what unpacks it.
-_UNPACK: dict[bytes, Callable[..., IO[bytes]]] = {
+_UNPACK: dict[bytes, Callable[..., Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
     b"\xfd7zXZ\0": lzma.open,
@@ -181,7 +181,7 @@ def _zip_reason(info: zipfile.ZipInfo) -> str:
     return "" if is_readable else "unreadable"
 
 
-def _unpacked(path: Path, unpack: Callable[..., IO[bytes]], hash_cache: Path | None) -> Path:
+def _unpacked(path: Path, unpack: Callable[..., Any], hash_cache: Path | None) -> Path:
     """The plain tar of a compressed one, in a file named by the hash of the compressed one."""
     version = HashCache(hash_cache).file_version(path)
     target = CACHE / f"{version.removeprefix('sha256:')}.tar"
