@@ -27,7 +27,8 @@ LEVELS = {
     "core": 0,
     "schemas": 1,
     **dict.fromkeys(("images", "networks", "scoring"), 2),
-    **dict.fromkeys(("selection", "classifiers", "sources"), 3),
+    **dict.fromkeys(("selection", "classifiers"), 3),
+    "sources": 3,
     **dict.fromkeys(STAGES, 4),
     "commands": 5,
 }

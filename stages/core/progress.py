@@ -2,8 +2,9 @@
 
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, Any, TypeVar
 
 from tqdm import tqdm
 
@@ -16,6 +17,16 @@ _LOCK = Path("requirements.lock")
 def track(iterable: Iterable[Item], total: int, unit: str, desc: str) -> Iterator[Item]:
     """Yield the items of `iterable` behind a progress bar on standard error that shows a rate in `unit`/s."""
     return iter(tqdm(iterable, total=total, unit=unit, desc=desc, file=sys.stderr, mininterval=0.5))
+
+
+@contextmanager
+def reading(stream: IO[bytes], total: int, desc: str) -> Iterator[Any]:
+    """Yield `stream`, of `total` bytes, behind a progress bar on standard error that grows as it is read."""
+    bar = tqdm.wrapattr(
+        stream, "read", total=total, unit="B", unit_scale=True, desc=desc, file=sys.stderr, mininterval=0.5
+    )
+    with bar as wrapped:
+        yield wrapped
 
 
 def summary(verb: str, **counts: object) -> None:

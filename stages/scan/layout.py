@@ -42,7 +42,7 @@ def read_labelled(paths: list[str], read_bytes: ReadBytes, settings: SourceSetti
         return LabelledFiles(table.rows, layout, _unused(table.unused))
     readers: dict[str, Callable[[], pd.DataFrame]] = {
         "imagefolder": lambda: imagefolder.read_imagefolder(paths, read_bytes, settings.columns),
-        "coco": lambda: coco.read_coco([name] if name else paths, read_bytes, paths),
+        "coco": lambda: coco.read_coco(_with_annotations(paths, name), read_bytes),
         "voc": lambda: voc.read_voc(paths, read_bytes),
     }
     read = readers.get(layout, lambda: patterns.read_pattern(paths, layout))
@@ -74,6 +74,11 @@ def guess_layout(paths: list[str], read_bytes: ReadBytes) -> str:
         readings = " and ".join(f"{file} (`{layout}`)" for layout, file in shown.items())
         raise LayoutError(f"found {readings}: set ingest.layout to the one that holds the labels")
     return next(iter(shown)) if shown else patterns.guess_pattern(paths)
+
+
+def _with_annotations(paths: list[str], name: str) -> list[str]:
+    """The paths of a source; where it is one annotation file, `name`, without the other ones."""
+    return [path for path in paths if not path.lower().endswith(".json")] + [name] if name else paths
 
 
 def _layout_of_file(name: str) -> str:

@@ -2,7 +2,7 @@
 
 import re
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from stages.core.settings import Settings
 
@@ -12,12 +12,19 @@ PLACEHOLDERS = ("label", "split", "group")
 
 
 class ColumnSettings(Settings):
-    """The names of a table's columns. A split or group column that the table lacks is not used."""
+    """The names of a table's columns, no two the same. A split or group column that the table lacks is not used."""
 
-    path: str = Field("path", description="path of the photo, relative to `ingest.root`")
-    label: str = Field("label", description="label; of imagefolder metadata too")
+    path: str = Field("path", min_length=1, description="path of the photo, relative to `ingest.root`")
+    label: str = Field("label", min_length=1, description="label; of imagefolder metadata too")
     split: str | None = Field("split", description="train, val or test, kept as given; null ignores such a column")
     group: str | None = Field("group", description="photos of one group never straddle two splits; null ignores it")
+
+    @model_validator(mode="after")
+    def _name_each_column_once(self) -> "ColumnSettings":
+        names = [name for name in (self.path, self.label, self.split, self.group) if name is not None]
+        if len(set(names)) < len(names):
+            raise ValueError(f"expected another column for each purpose, found {', '.join(names)}")
+        return self
 
 
 class SourceSettings(Settings):

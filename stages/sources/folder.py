@@ -1,0 +1,98 @@
+"""Photos in a local folder."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from stages.images import images
+from stages.images.images import ImageError
+from stages.sources.hash_cache import HashCache, sha256
+from stages.sources.store import ListedFile, SourceError, is_hidden, listing, photo_id, require_usable
+
+# Device and inode: what a folder is known by, through whatever link it is reached.
+_Identity = tuple[int, int]
+
+
+class _Folder(NamedTuple):
+    """A folder to be read: its path below the root, with a slash at the end, and the folders that hold it."""
+
+    path: str
+    holders: frozenset[_Identity]
+
+
+class FolderStore:
+    """The files below a local folder; links to files and folders are followed. Implements `store.Store`."""
+
+    def __init__(self, folder: Path, hash_cache: Path | None = None) -> None:
+        self.root = str(folder)
+        self._folder, self._hashes = folder, HashCache(hash_cache)
+
+    def list_files(self) -> list[ListedFile]:
+        """As `Store.list_files`."""
+        reasons: dict[str, str] = {}
+        folders: list[str] = []
+        waiting = [_Folder("", _identities(self._folder))]
+        while waiting:
+            folder = waiting.pop()
+            try:
+                entries = [entry for entry in _entries(self._folder / folder.path) if not is_hidden(entry.name)]
+            except OSError as error:
+                if not folder.path:
+                    raise SourceError(f"{self.root}: expected a folder that can be read: {error.strerror}") from None
+                reasons[folder.path] = "unreadable"
+                continue
+            folders += [folder.path.removesuffix("/")] if folder.path else []
+            for entry in entries:
+                path = folder.path + entry.name
+                reason, identity = _inspect(entry, folder.holders)
+                if identity is None:
+                    reasons[path] = reason
+                else:
+                    waiting.append(_Folder(f"{path}/", folder.holders | {identity}))
+        return listing(reasons, folders)
+
+    def version(self, path: str) -> str:
+        """As `Store.version`; a file that the cache knows, unchanged by its `stat`, is not read."""
+        require_usable(self.root, path)
+        full = self._folder / path
+        try:
+            return self._hashes.version(str(full.absolute()), full.stat, lambda: sha256(images.load(full)))
+        except OSError:
+            # `load` has the reason; where it can read the file now, another program has just put it back.
+            images.load(full)
+            raise ImageError("unreadable", f"{full}: changed while it was read") from None
+
+    def load(self, path: str, expected_id: str | None = None) -> bytes:
+        """As `Store.load`."""
+        require_usable(self.root, path)
+        return images.load(self._folder / path, None if expected_id is None else photo_id(expected_id))
+
+
+def _identities(folder: Path) -> frozenset[_Identity]:
+    """Those of a folder and of all that hold it: a link to one of these would lead back here."""
+    infos = [holder.stat() for holder in (folder.resolve(), *folder.resolve().parents)]
+    return frozenset((info.st_dev, info.st_ino) for info in infos)
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        yield from entries
+
+
+def _inspect(entry: os.DirEntry[str], holders: frozenset[_Identity]) -> tuple[str, _Identity | None]:
+    """The reason why an entry cannot be read, if any, and the identity of a folder to go into."""
+    try:
+        info = entry.stat()
+    except FileNotFoundError:
+        return "missing", None
+    except OSError as error:
+        return ("link_loop" if error.errno == errno.ELOOP else "unreadable"), None
+    if stat.S_ISDIR(info.st_mode):
+        identity = (info.st_dev, info.st_ino)
+        return ("link_loop", None) if identity in holders else ("", identity)
+    if not stat.S_ISREG(info.st_mode):
+        return "not_a_file", None
+    return ("" if os.access(entry.path, os.R_OK) else "unreadable"), None
