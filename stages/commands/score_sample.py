@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from stages.core import command, progress, settings
+from stages.core import command, programs, progress, settings
 from stages.sources.settings import SourceSettings
 
 _PIPELINE = "data/sample/dvc.yaml"
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     source = settings.read(parser.parse_args().params, "ingest", SourceSettings, subset=True).source
     if is_sample(source):
-        command.run_program([sys.executable, "-m", "dvc", "repro", _PIPELINE])
+        programs.run(sys.executable, "-m", "dvc", "repro", _PIPELINE)
     elif removed := remove(_FIGURES):
         progress.summary("score_sample", files_of_the_sample_removed=len(removed))
 

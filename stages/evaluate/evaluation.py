@@ -85,10 +85,12 @@ def predict_adaptively(
     model: keras.Model, photos: SplitData, images: Archive, loader: LoaderSettings, rule: TtaSettings
 ) -> np.ndarray:
     """Return the probabilities (N, C) of photos, each with as few views as `rule` allows."""
+    rows = [np.zeros((0, model.output_shape[-1]))]
+    if not photos.names:
+        return rows[0]
     source = ImageSource.of(images, photos, model.input_shape[1:3])
     n_batches = -(-len(source.names) // loader.batch_size)
     tracked = progress.track(dataset.in_order(source, loader.batch_size), n_batches, "batch", "unlabelled")
-    rows = [np.zeros((0, model.output_shape[-1]))]
     for group in batched(tracked, _BATCHES_AT_ONCE):
         inputs = np.concatenate(group)
 
