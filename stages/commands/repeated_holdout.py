@@ -1,10 +1,10 @@
-"""Run the whole pipeline on several random splits.
+"""Run the whole pipeline on several random splits, or on the folds of a cross-validation.
 
 The spread over the splits shows how much of a result depends on one split.
 
-Each split is a DVC experiment `<name>-<seed>` with its own `ingest.seed`, made as by `python -m stages experiment`:
-existing runs are not repeated. The test predictions of all splits, each by models that were not trained on the photo,
-are then evaluated together.
+Each split is a DVC experiment `<name>-<seed>` with its own `ingest.seed`, or `<name>-<fold>` with its own
+`ingest.fold`, made as by `python -m stages experiment`: existing runs are not repeated. The test predictions of all
+splits, each by models that were not trained on the photo, are then evaluated together.
 """
 
 import argparse
@@ -88,30 +88,31 @@ def table_row(name: str, split: SplitPredictions) -> dict[str, str | float | int
 
 
 def table(splits: dict[int, SplitPredictions]) -> pd.DataFrame:
-    """A row per seed, and a last one, `all`, for the predictions of all of them."""
+    """A row per seed or fold, and a last one, `all`, for the predictions of all of them."""
     rows = [table_row(str(seed), split) for seed, split in splits.items()]
     return pd.DataFrame([*rows, table_row("all", pool(list(splits.values())))])
 
 
-def markdown(table: pd.DataFrame, name: str, overrides: list[str]) -> str:
-    """The table as a Markdown page."""
+def markdown(table: pd.DataFrame, name: str, overrides: list[str], folds: int | None = None) -> str:
+    """The table as a Markdown page; `folds` is the number of folds, None for random splits."""
     accuracies = table["accuracy"].iloc[:-1]
+    key = "ingest.fold" if folds else "ingest.seed"
     spread = f" (standard deviation {accuracies.std():.3f})" if len(accuracies) > 1 else ""
     also = "".join(f", `{override}`" for override in overrides)
     lines = [
-        f"# {name}: the ensemble on {len(accuracies)} random splits",
+        f"# {name}: the ensemble on {len(accuracies)} {f'of {folds} folds' if folds else 'random splits'}",
         "",
         f"Mean test accuracy {accuracies.mean():.3f}{spread}. For every split all models are trained anew, with its "
-        f"`ingest.seed`{also}. Gain is the ensemble minus the best single model on val (calibrated), photo by photo, "
+        f"`{key}`{also}. Gain is the ensemble minus the best single model on val (calibrated), photo by photo, "
         "with 95 % intervals from a bootstrap over groups of near-duplicates; in the last row all predictions of one "
         "photo are one group. The splits share training photos, so for other photographs the interval of the last row "
         "is too narrow (Nadeau & Bengio 2003, Inference for the Generalization Error).",
         "",
-        "| ingest.seed | predictions | accuracy | log loss | calibration error (if calibrated) | gain in log loss |",
+        f"| {key} | predictions | accuracy | log loss | calibration error (if calibrated) | gain in log loss |",
         "| --- | --- | --- | --- | --- | --- |",
         *[_line(row) for row in table.to_dict("records")],
         "",
-        f"Experiments are named `{name}-<seed>`: `dvc exp show`, `dvc metrics diff A B`.",
+        f"Experiments are named `{name}-<{key.removeprefix('ingest.')}>`: `dvc exp show`, `dvc metrics diff A B`.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -124,43 +125,49 @@ def _line(row: Mapping[Hashable, Any]) -> str:
     )
 
 
-def write_table(name: str, seeds: list[int], overrides: list[str], out: Path) -> int:
+def split_overrides(number: int, folds: int | None) -> tuple[str, ...]:
+    """The parameters of a split: its seed, or its number among the folds."""
+    return (f"ingest.seed={number}",) if folds is None else (f"ingest.folds={folds}", f"ingest.fold={number}")
+
+
+def write_table(name: str, numbers: list[int], overrides: list[str], out: Path, folds: int | None = None) -> int:
     """Write `<name>.csv` and `<name>.md` of the existing runs; return their number."""
     existing, splits = experiment.existing_runs(), {}
-    for seed in seeds:
-        if f"{name}-{seed}" in existing:
-            with tempfile.TemporaryDirectory(prefix=f"{name}-{seed}-") as folder:
-                splits[seed] = predict_split(fetch(f"{name}-{seed}", Path(folder)))
+    for number in numbers:
+        if f"{name}-{number}" in existing:
+            with tempfile.TemporaryDirectory(prefix=f"{name}-{number}-") as folder:
+                splits[number] = predict_split(fetch(f"{name}-{number}", Path(folder)))
     if splits:
         results = table(splits)
         tables.write(out / f"{name}.csv", results)
-        atomic.write_text(out / f"{name}.md", markdown(results, name, overrides))
+        atomic.write_text(out / f"{name}.md", markdown(results, name, overrides, folds))
     return len(splits)
 
 
 def main() -> None:
     """Make the missing runs and write the table; exit with 1 if a run failed."""
     parser = argparse.ArgumentParser(prog="python -m stages repeated_holdout", description=__doc__)
-    parser.add_argument(
-        "--name", default="splits", help="name of the table and prefix of the experiments; default: splits"
+    parser.add_argument("--name", help="name of the table and prefix of the experiments; default: splits, or folds")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument(
+        "--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5], help="a random split each; default: 1 to 5"
     )
-    parser.add_argument(
-        "--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5], help="one split each; default: 1 2 3 4 5"
-    )
+    kind.add_argument("--folds", type=int, metavar="K", help="instead, each fold of a cross-validation with K folds")
     parser.add_argument(
         "-S", "--set", action="append", default=[], metavar="KEY=VALUE", help="another parameter, as for `dvc exp run`"
     )
     parser.add_argument("--jobs", type=int, default=1, help="splits at a time, each with `runtime.threads`; default: 1")
     parser.add_argument("--out", type=Path, default=Path("metrics/experiments"), help="folder of the table")
     arguments = parser.parse_args()
+    if arguments.folds is not None and arguments.folds < 2:
+        parser.error(f"--folds: expected 2 or more, found {arguments.folds}")
     experiment.require_commit()
-    runs = [
-        Run(f"{arguments.name}-{seed}", arguments.name, seed, (*arguments.set, f"ingest.seed={seed}"))
-        for seed in arguments.seeds
-    ]
-    errors = experiment.run_missing(runs, _TARGET, arguments.jobs, arguments.name)
-    n_runs = write_table(arguments.name, arguments.seeds, arguments.set, arguments.out)
-    progress.summary(f"repeated_holdout {arguments.name}", runs=n_runs, failed=len(errors))
+    folds, numbers = arguments.folds, arguments.seeds if arguments.folds is None else list(range(arguments.folds))
+    name = arguments.name or ("splits" if folds is None else "folds")
+    runs = [Run(f"{name}-{n}", name, n, (*arguments.set, *split_overrides(n, folds))) for n in numbers]
+    errors = experiment.run_missing(runs, _TARGET, arguments.jobs, name)
+    n_runs = write_table(name, numbers, arguments.set, arguments.out, folds)
+    progress.summary(f"repeated_holdout {name}", runs=n_runs, failed=len(errors))
     sys.exit(1 if errors else 0)
 
 
