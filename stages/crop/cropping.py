@@ -79,7 +79,7 @@ def write_crops(path: Path, photos: Photos, rule: CropSettings, wanted: pd.DataF
 
     Returns the reason of each row that failed, else nothing.
     """
-    made = batches.ordered_thread_map(partial(make_crop, photos, rule), wanted.to_dict("records"), ahead=32)
+    made = batches.ordered_thread_map(partial(make_crop, photos, rule), wanted.to_dict("records"), 32, photos.threads)
     failures = []
     with archive.writing(path) as add:
         for row, (content, reason) in progress.track(made, len(wanted), "photo", "crop"):

@@ -51,7 +51,9 @@ def detect_all(
 ) -> Iterator[tuple[str, Detections]]:
     """Yield the image id and the objects of each photo that can be read, in order."""
     batch_size = settings.inference.batch_size
-    ready = batches.ordered_thread_map(partial(read_input, photos, spec), rows, ahead=2 * batch_size)
+    ready = batches.ordered_thread_map(
+        partial(read_input, photos, spec), rows, ahead=2 * batch_size, threads=photos.threads
+    )
     tracked = progress.track(ready, len(rows), "photo", "detect")
     for group in batches.batched(tracked, batch_size):
         readable = [(row.image_id, photo.image, photo.size_wh) for row, photo in group if photo.image is not None]

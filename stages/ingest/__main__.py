@@ -21,7 +21,7 @@ def inspect(listed: pd.DataFrame, photos: Photos) -> pd.DataFrame:
     """Add the columns of FileInfo to the rows of data/files.csv; each file is decoded once."""
     to_read = listed[listed["reason"] == ""].drop_duplicates(["split", "path"])
     keys = list(zip(to_read["path"], to_read["split"], to_read["version"]))
-    made = batches.ordered_thread_map(partial(inspect_row, photos), keys, ahead=32)
+    made = batches.ordered_thread_map(partial(inspect_row, photos), keys, ahead=32, threads=photos.threads)
     infos = {key[:2]: info for key, info in progress.track(made, len(keys), "photo", "ingest")}
     rejected = [FileInfo("", reason) for reason in listed["reason"]]
     rows = zip(listed["path"], listed["split"], rejected)
