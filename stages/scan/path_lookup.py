@@ -37,7 +37,7 @@ class PathLookup:
         self._paths = frozenset(paths)
         self._by_key: dict[str, list[str]] = {}
         for path in sorted(self._paths):
-            self._by_key.setdefault(_key(path), []).append(path)
+            self._by_key.setdefault(plain(path), []).append(path)
 
     @cached_property
     def folders(self) -> list[str]:
@@ -54,7 +54,7 @@ class PathLookup:
         """
         if path in self._paths:
             return path
-        close = self._by_key.get(_key(path), [])
+        close = self._by_key.get(plain(path), [])
         if len(close) > 1:
             raise LayoutError(f"{path}: expected one file of this name, found {' and '.join(map(ascii, close))}")
         return close[0] if close else None
@@ -64,11 +64,24 @@ class PathLookup:
         found = (self.find(join(folder, name)) for folder in folders)
         return list(dict.fromkeys(path for path in found if path is not None))
 
+    @cached_property
+    def _photos_by_stem(self) -> dict[str, list[str]]:
+        photos: dict[str, list[str]] = {}
+        for path in filter(is_photo, sorted(self._paths)):
+            photos.setdefault(plain(photo_stem(path)), []).append(path)
+        return photos
+
+    def find_photos(self, folders: Iterable[str], stem: str) -> list[str]:
+        """Return the listed photos in any of `folders` whose name without ending is `stem`."""
+        found = (self._photos_by_stem.get(plain(join(folder, stem)), []) for folder in folders)
+        return list(dict.fromkeys(path for photos in found for path in photos))
+
 
 def join(folder: str, name: str) -> str:
     """Return the path of `name` in `folder`, without `.` and with `..` resolved as far as it goes."""
     return posixpath.normpath(posixpath.join(folder, name))
 
 
-def _key(path: str) -> str:
+def plain(path: str) -> str:
+    """Return a path in one Unicode form, with forward slashes."""
     return unicodedata.normalize("NFC", path).replace("\\", "/")
