@@ -22,7 +22,7 @@ from stages.core import atomic, progress
 from stages.images.images import MAX_BYTES, ImageError
 from stages.sources.hash_cache import HashCache, sha256
 from stages.sources.store import ListedFile, SourceError, listing, require_id, require_usable
-from stages.sources.tar_members import TarMembers
+from stages.sources.tar_members import TarMembers, twice_text
 
 # Unpacked and downloaded archives, by hash or ETag; the most recent ones stay.
 CACHE = Path("logs/archives")
@@ -89,7 +89,7 @@ class ArchiveStore:
         require_usable(self.root, path)
         name, member = f"{self.root}/{path}", self._prefix + path
         if member not in self._members.reasons:
-            if member in self._members.folders:
+            if any(other.startswith(f"{member}/") for other in (*self._members.reasons, *self._members.folders)):
                 raise ImageError("not_a_file", f"{name}: a folder")
             raise ImageError("missing", f"{name}: no such file in the archive")
         if reason := self._members.reasons[member]:
@@ -125,11 +125,13 @@ def open_archive(path: Path, inner: str, hash_cache: Path | None, name: str | No
     name = name or str(path)
     try:
         if path.suffix.lower() == ".zip":
-            return ArchiveStore(name, _zip_members(path), inner, hash_cache)
+            return ArchiveStore(name, _zip_members(path, name), inner, hash_cache)
         with path.open("rb") as file:
             magic = file.read(6)
         unpack = next((unpack for start, unpack in _UNPACK.items() if magic.startswith(start)), None)
-        tar = TarMembers(path if unpack is None else _unpacked(path, unpack, hash_cache))
+        tar = TarMembers(_unpacked(path, name, unpack, hash_cache) if unpack else path, name)
+    except SourceError:
+        raise
     except BROKEN as error:
         text = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or "an early end"
         raise SourceError(f"{name}: expected a zip or tar archive, found: {text}; get the file again") from None
@@ -137,30 +139,28 @@ def open_archive(path: Path, inner: str, hash_cache: Path | None, name: str | No
     return ArchiveStore(name, members, inner, hash_cache)
 
 
-def _zip_members(path: Path) -> Members:
+def _zip_members(path: Path, name: str) -> Members:
     file = zipfile.ZipFile(path)
     reasons: dict[str, str] = {}
     infos: dict[str, zipfile.ZipInfo] = {}
     folders: set[str] = set()
     for info in file.infolist():
-        name = _zip_name(info)
+        member = _zip_name(info)
         if info.is_dir():
-            folders.add(name.rstrip("/"))
-        elif name in infos:
-            raise SourceError(
-                f"{path}: expected each name once, found {name!r} twice, with one photo or two; pack it again"
-            )
+            folders.add(member.rstrip("/"))
+        elif member in infos:
+            raise SourceError(twice_text(name, member))
         else:
-            infos[name], reasons[name] = info, _zip_reason(info)
+            infos[member], reasons[member] = info, _zip_reason(info)
     if infos and all(info.flag_bits & 1 for info in infos.values()):
-        raise SourceError(f"{path}: expected an archive without a password; unpack it")
+        raise SourceError(f"{name}: expected an archive without a password; unpack it")
 
-    def read(name: str) -> bytes:
+    def read(member: str) -> bytes:
         # Not more than the size that was checked: what the file unpacks to could be a thousand times as much.
-        with file.open(infos[name]) as stream:
-            return stream.read(infos[name].file_size)
+        with file.open(infos[member]) as stream:
+            return stream.read(infos[member].file_size)
 
-    sizes = {name: info.file_size for name, info in infos.items()}
+    sizes = {member: info.file_size for member, info in infos.items()}
     return Members(reasons, folders, sizes, read, lambda: os.fstat(file.fp.fileno()))  # type: ignore[union-attr]
 
 
@@ -181,21 +181,21 @@ def _zip_reason(info: zipfile.ZipInfo) -> str:
     return "" if is_readable else "unreadable"
 
 
-def _unpacked(path: Path, unpack: Callable[..., Any], hash_cache: Path | None) -> Path:
+def _unpacked(path: Path, name: str, unpack: Callable[..., Any], hash_cache: Path | None) -> Path:
     """The plain tar of a compressed one, in a file named by the hash of the compressed one."""
     version = HashCache(hash_cache).file_version(path)
     target = CACHE / f"{version.removeprefix('sha256:')}.tar"
     if target.exists():
         return target
     with caching(target) as unfinished, path.open("rb") as file, unfinished.open("wb") as output:
-        bar = progress.reading(file, path.stat().st_size, f"unpack {path.name}")
+        bar = progress.reading(file, path.stat().st_size, f"unpack {name}")
         written = 0
         with bar as packed, unpack(packed) as stream:
             while chunk := stream.read(_CHUNK_BYTES):
                 written += len(chunk)
                 if written > MAX_UNPACKED_BYTES:
                     raise SourceError(
-                        f"{path}: expected at most {MAX_UNPACKED_BYTES} bytes unpacked; unpack it yourself"
+                        f"{name}: expected at most {MAX_UNPACKED_BYTES} bytes unpacked; unpack it yourself"
                     )
                 output.write(chunk)
     return target

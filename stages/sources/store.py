@@ -178,11 +178,14 @@ def open_store(source: str, hash_cache: Path | None = None) -> Store:
 
         return open_url(source, hash_cache)
     found = resolve(source)
-    if archive := split_archive(found):
-        return open_archive(Path(archive[0]), archive[1], hash_cache)
-    path = Path(found)
+    archive = split_archive(found)
+    path = Path(archive[0] if archive else found)
     if not path.exists():
         raise SourceError(missing_text(source))
+    if not (path.is_dir() or path.is_file()):
+        raise SourceError(f"{source}: expected a folder or a file, found a pipe or a device")
+    if archive:
+        return open_archive(path, archive[1], hash_cache)
     if path.is_file() and path.name.lower().endswith(_OTHER_ARCHIVES):
         raise SourceError(f"{source}: expected a folder or a zip or tar archive; unpack this file")
     return FolderStore(path if path.is_dir() else path.parent, hash_cache)

@@ -15,16 +15,16 @@ _END_BYTES = 2**20
 class TarMembers:
     """Reasons and sizes in bytes by the name of a file, names of folders. A hard link is its file once more.
 
-    Raises SourceError on a name that occurs twice and on an archive that is cut off or damaged between files, and
-    what `tarfile` raises on one that is damaged elsewhere.
+    `name` is what messages call the archive. Raises SourceError on a name that occurs twice and on an archive that is
+    cut off or damaged between files, and what `tarfile` raises on one that is damaged elsewhere.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: str) -> None:
         self.reasons: dict[str, str] = {}
         self.folders: set[str] = set()
         self.sizes: dict[str, int] = {}
         self._offsets: dict[str, int] = {}
-        self._path, self._file = path, path.open("rb")
+        self._name, self._file = name, path.open("rb")
         weakref.finalize(self, self._file.close)
         self._scan(self._file)
 
@@ -45,7 +45,7 @@ class TarMembers:
             for member in tar:
                 # A negative size would lead `tarfile` back and round for ever.
                 if member.size < 0 or member.offset_data + (member.size if member.isreg() else 0) > n_bytes:
-                    raise SourceError(f"{self._path}: cut off or damaged at {member.name!r}; get the file again")
+                    raise SourceError(f"{self._name}: cut off or damaged at {member.name!r}; get the file again")
                 self._add(member)
             # `tarfile` takes a damaged header for the end.
             end = os.pread(file.fileno(), _END_BYTES, tar.offset)
@@ -53,7 +53,7 @@ class TarMembers:
             what = (
                 "an early end" if len(end) < tarfile.BLOCKSIZE else "other bytes (damaged, or a second archive behind)"
             )
-            raise SourceError(f"{self._path}: expected zeros at the end of a tar archive, found {what}")
+            raise SourceError(f"{self._name}: expected zeros at the end of a tar archive, found {what}")
 
     def _add(self, member: tarfile.TarInfo) -> None:
         name = _normal(member.name)
@@ -61,10 +61,7 @@ class TarMembers:
             self.folders.update({name} - {""})
             return
         if name in self.reasons:
-            raise SourceError(
-                f"{self._path}: expected each name once, found {name!r} twice: the first or the last could be meant; "
-                "pack it again"
-            )
+            raise SourceError(twice_text(self._name, name))
         target = _normal(member.linkname)
         if member.islnk() and target in self.reasons:
             self.reasons[name] = self.reasons[target]
@@ -73,6 +70,13 @@ class TarMembers:
         kind = "missing" if member.islnk() else "unreadable" if member.issparse() else "not_a_file"
         self.reasons[name] = "" if member.isreg() and not member.issparse() else kind
         self.sizes[name], self._offsets[name] = member.size, member.offset_data
+
+
+def twice_text(archive: str, name: str) -> str:
+    """The line for a name that occurs twice: programs differ in which of the two they unpack."""
+    return (
+        f"{archive}: expected each name once, found {name!r} twice: the first or the last could be meant; pack it again"
+    )
 
 
 def _normal(name: str) -> str:
