@@ -30,7 +30,7 @@ class Manifest(NamedTuple):
 def with_upright_boxes(inspected: pd.DataFrame) -> pd.DataFrame:
     """Replace annotated boxes by those in pixels of the upright photo; rows whose box cannot be used get a reason."""
     frame = inspected.copy()
-    has_box = frame["x_min"].notna() & (frame["reason"] == "")
+    has_box = frame[_CORNERS].notna().any(axis=1) & (frame["reason"] == "")
     checked = [annotated_boxes.upright_box(row) for row in frame[has_box].to_dict("records")]
     frame.loc[has_box, _CORNERS] = np.array([box for box, _ in checked], dtype=np.float64).reshape(-1, 4)
     frame.loc[has_box, "reason"] = [reason for _, reason in checked]
@@ -38,19 +38,17 @@ def with_upright_boxes(inspected: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_object_ids(frame: pd.DataFrame) -> pd.DataFrame:
-    """Number the labelled objects of one photo: `-2`, `-3` follow the image id of the second and third box."""
-    boxed = frame[frame["x_min"].notna() & (frame["image_id"] != "")]
-    numbers = boxed.groupby("image_id", group_keys=False)[_CORNERS].apply(_number_boxes)
-    if boxed.empty:
-        return frame
-    suffix = numbers.iloc[:, 0].map(lambda number: f"-{number}" if number > 1 else "")
+    """Number the labelled objects of one photo: `-2`, `-3` follow the image id of the second and third box.
+
+    The different boxes of a photo are numbered in the order of their corners.
+    """
+    keys = ["image_id", *_CORNERS]
+    boxed = frame.loc[frame["x_min"].notna() & (frame["image_id"] != ""), keys]
+    distinct = boxed.drop_duplicates().sort_values(keys)
+    distinct["number"] = distinct.groupby("image_id").cumcount() + 1
+    numbers = boxed.merge(distinct, on=keys, how="left", validate="m:1")["number"].set_axis(boxed.index)
+    suffix = numbers.map(lambda number: f"-{number}" if number > 1 else "")
     return frame.assign(image_id=frame["image_id"] + suffix.reindex(frame.index, fill_value=""))
-
-
-def _number_boxes(corners: pd.DataFrame) -> pd.DataFrame:
-    """Number the different boxes of one photo from 1, in the order of their corners."""
-    numbers = corners.sort_values(_CORNERS).groupby(_CORNERS, sort=True).ngroup() + 1
-    return numbers.reindex(corners.index).to_frame()
 
 
 def assign_status(frame: pd.DataFrame) -> pd.DataFrame:
@@ -69,7 +67,7 @@ def assign_status(frame: pd.DataFrame) -> pd.DataFrame:
     rows.loc[labelled.index, "reason"] = ""
     rows.loc[labelled.index[labelled["image_id"].duplicated()], "reason"] = "duplicate"
     rows.loc[labelled.index[n_labels > 1], "reason"] = "conflicting_labels"
-    used = rows[(rows["reason"] == "")]
+    used = rows[rows["reason"] == ""]
     rows.loc[used.index[used["image_id"].duplicated()], "reason"] = "duplicate"
     rows["status"] = "failed"
     rows.loc[rows["reason"].isin(manifest.REJECTED), "status"] = "rejected"
@@ -83,18 +81,32 @@ def complete(inspected: pd.DataFrame, settings: IngestSettings) -> Manifest:
     rows = rows.sort_values(["image_id", "path"], ignore_index=True)
     # Copies count as leaks, too, though only one of them is used.
     known = rows[(rows["status"] == "ok") | (rows["reason"] == "duplicate")].copy()
-    numbers = duplicates.groups(known["phash"].tolist(), settings.near_duplicate_bits, known["group"].tolist())
-    known["group"] = known.groupby(numbers)["image_id"].transform("min")
+    # Photos to predict have groups of their own: they must not change the splits of the others.
+    is_unlabelled = known["split"] == UNLABELLED
+    known["group"] = pd.concat([_groups(known[~is_unlabelled], settings), _groups(known[is_unlabelled], settings)])
     usable = known[(known["status"] == "ok") & (known["split"] != UNLABELLED)].copy()
     few = classes_with_few(usable, rows["label"], settings)
     can_hold_out = len(few) < usable["label"].nunique()
     shares = settings if can_hold_out else settings.replace(val_share=0.0, test_share=0.0, folds=None, fold=0)
     usable["split"] = splits.assign(usable, shares)
-    leaks = splits.leaks(known[known["split"].isin(SPLITS)])
+    leaks = splits.leaks(_in_splits(known, usable))
     rows["group"] = known["group"].where(known["status"] == "ok", "").reindex(rows.index, fill_value="")
     rows["split"] = rows["split"].where(rows["split"] == UNLABELLED, "")
     rows.loc[usable.index, "split"] = usable["split"]
     return Manifest(rows[list(manifest.COLUMNS)], leaks)
+
+
+def _groups(known: pd.DataFrame, settings: IngestSettings) -> "pd.Series[str]":
+    """The group of each photo: the smallest image id among its near-duplicates and the photos of its given group."""
+    numbers = duplicates.groups(known["phash"].tolist(), settings.near_duplicate_bits, known["group"].tolist())
+    return known.groupby(numbers)["image_id"].transform("min")
+
+
+def _in_splits(known: pd.DataFrame, usable: pd.DataFrame) -> pd.DataFrame:
+    """The usable photos with their splits, and their copies that were given another split than they."""
+    copies = known[(known["reason"] == "duplicate") & known["split"].isin(SPLITS)]
+    kept = known.loc[usable.index].set_index("image_id")["split"]
+    return pd.concat([usable, copies[copies["split"] != copies["image_id"].map(kept)]])
 
 
 def classes_with_few(usable: pd.DataFrame, labels: pd.Series, settings: IngestSettings) -> "pd.Series[int]":
@@ -115,7 +127,7 @@ def check(made: Manifest, settings: IngestSettings) -> list[str]:
     few = classes_with_few(usable, labelled["label"], settings)
     if usable["label"].nunique() < 2:
         raise IngestError(_no_classes(labelled, usable, settings.source))
-    if 0 < len(few) and (len(few) < usable["label"].nunique() or (few == 0).any()):
+    if len(few) > 0 and (len(few) < usable["label"].nunique() or (few == 0).any()):
         raise IngestError(
             f"{settings.source}: expected at least {settings.min_photos_per_class} usable photos of each class, found "
             + ", ".join(f"{count} of `{name}`" for name, count in few.items())
@@ -140,8 +152,9 @@ def _check_train(usable: pd.DataFrame, settings: IngestSettings) -> list[str]:
     lost = counts.index[counts["train"] == 0].tolist()
     if lost:
         raise IngestError(
-            f"{settings.source}: expected photos of each class in train, found none of {', '.join(lost)}; "
-            "near-duplicates and equal groups share a split: lower ingest.near_duplicate_bits or add photos"
+            f"{settings.source}: expected photos of each class in train, found none of {', '.join(lost)}; add photos, "
+            "or drop the class by ingest.class_map; near-duplicates and equal groups share a split: lower "
+            "ingest.near_duplicate_bits"
         )
     texts = []
     for name in ("val", "test"):

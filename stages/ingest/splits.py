@@ -5,20 +5,31 @@ import hashlib
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
+from stages.core.errors import UserError
 from stages.ingest.settings import IngestSettings
 from stages.schemas.manifest import SPLITS
+
+
+class SplitError(UserError):
+    """The photos cannot be split as the parameters ask."""
 
 
 def assign(frame: pd.DataFrame, settings: IngestSettings) -> pd.Series:
     """The split of photos with the columns `label`, `group` and `split`, the given split or empty.
 
     Given splits are kept. Without given val or test photos, these are taken from the others; without any given split,
-    all are assigned, test by fold where `settings.folds` is a number.
+    all are assigned, test by fold where `settings.folds` is a number. Raises SplitError where a class has fewer groups
+    than folds, and for folds where test photos are given.
     """
     given = frame["split"]
+    if settings.folds is not None and (given == "test").any():
+        raise SplitError(
+            f"ingest.folds: expected null where test photos are given, found {settings.folds}; to ignore the given "
+            "splits of a table, set ingest.columns.split: null"
+        )
     pool = frame[(given == "") | (given == "train")]
     shares = {name: share for name, share in _shares(settings).items() if not (given == name).any()}
-    if settings.folds is not None and "test" in shares:
+    if settings.folds is not None:
         in_fold = _in_fold(pool, settings.folds, settings.fold, settings.seed)
         rest = pool[~in_fold]
         others = {"val": settings.val_share / (1 - 1 / settings.folds)} if "val" in shares else {}
@@ -66,6 +77,13 @@ def _fill(sizes: pd.Series, shares: dict[str, float]) -> dict[str, str]:
 
 def _in_fold(frame: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.Series:
     """Whether a photo is in fold number `fold`; folds are stratified by class and keep groups together."""
+    n_groups = frame.groupby("label")["group"].nunique().sort_values(kind="stable")
+    if frame.empty or n_groups.iloc[0] < folds:
+        fewest = f"{n_groups.iloc[0]} of `{n_groups.index[0]}`" if len(n_groups) else "no photos"
+        raise SplitError(
+            f"ingest.folds: expected at most as many folds as each class has groups of photos, found {folds} folds and "
+            f"{fewest}; lower ingest.folds"
+        )
     ordered = frame.sort_index()
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     held_out = [test for _, test in splitter.split(ordered, ordered["label"], ordered["group"])][fold]

@@ -21,7 +21,8 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
     settings = read_settings(arguments.params, "ingest", SourceSettings, subset=True)
-    dvc_outputs.reproduce(settings.source)
+    for source in filter(None, (settings.source, settings.root, settings.unlabelled)):
+        dvc_outputs.reproduce(source)
     scanned = scanning.scan(settings, arguments.cache)
     print(f"scan: layout {scanned.layout}", file=sys.stderr)
     for remark in scanned.remarks:

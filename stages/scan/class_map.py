@@ -10,6 +10,8 @@ import pandas as pd
 from stages.scan.rows import LayoutError
 
 DROPPED = "dropped_class"
+# Line ends, control characters and bytes that are no text: class lists and tables could not be parsed.
+UNPRINTABLE = "[\\x00-\\x1f\\x7f\\x85\\u2028\\u2029\\ud800-\\udfff]"
 
 
 class MappedLabels(NamedTuple):
@@ -25,7 +27,10 @@ def folded(label: str) -> str:
 
 
 def check_map(name: str, table: pd.DataFrame) -> None:
-    """Raise LayoutError unless the columns `label` and `class` of a class map give each label one class."""
+    """Raise LayoutError unless the columns `label` and `class` of a class map give each label one class.
+
+    The index of `table` is the row in the file.
+    """
     missing = [column for column in ("label", "class") if column not in table.columns]
     if missing:
         raise LayoutError(f"{name}: expected the columns label,class, found {', '.join(table.columns)}")
@@ -33,9 +38,11 @@ def check_map(name: str, table: pd.DataFrame) -> None:
     if len(repeated):
         raise LayoutError(f"{name}: expected each label once, found `{repeated.iloc[0]}` again")
     if (table["label"] == "").any():
-        raise LayoutError(
-            f"{name}: expected a label in every row, found none in row {table['label'].tolist().index('') + 2}"
-        )
+        raise LayoutError(f"{name}: row {table.index[table['label'] == ''][0]}: expected a label, found none")
+    unprintable = table["class"].str.contains(UNPRINTABLE)
+    if unprintable.any():
+        found = ascii(table.loc[unprintable, "class"].iloc[0])
+        raise LayoutError(f"{name}: expected classes on one line, without control characters, found {found}")
 
 
 def map_labels(labels: Iterable[str], table: pd.DataFrame) -> MappedLabels:

@@ -7,6 +7,9 @@ from pathlib import Path
 from dvc.exceptions import NotDvcRepoError, OutputNotFoundError
 from dvc.repo import Repo
 
+from stages.core import command
+from stages.sources.store import SourceError, is_url
+
 
 def stages_that_write(path: Path) -> list[str]:
     """The DVC stages with a command whose output is `path` or a folder above it; none outside a DVC repository."""
@@ -24,9 +27,13 @@ def reproduce(source: str) -> None:
     """Run `dvc repro` for the stages that write a local source.
 
     The source is no `dep` in dvc.yaml: it can be what DVC refuses to hash, such as a folder with a dangling link, or
-    cannot know, such as `memory://`. A stage may call DVC: it releases its lock while a command runs.
+    cannot know, such as `memory://`. A stage may call DVC: it releases its lock while a command runs. Raises
+    SourceError where `dvc repro` fails.
     """
-    if "://" in source:
+    path = source.removeprefix("file://")
+    if is_url(path):
         return
-    for stage in stages_that_write(Path(source)):
-        subprocess.run([sys.executable, "-m", "dvc", "repro", "--quiet", stage], check=True)
+    for stage in stages_that_write(Path(path)):
+        done = subprocess.run([sys.executable, "-m", "dvc", "repro", "--quiet", stage], env=command.environment())
+        if done.returncode:
+            raise SourceError(f"{source}: expected `dvc repro {stage}` to write it, but that failed; see above")

@@ -1,18 +1,18 @@
 """Choose how the labels of a source are read, and read them."""
 
 from collections.abc import Callable
-from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import pandas as pd
 
 from stages.scan import coco, imagefolder, patterns, photo_table, voc
-from stages.scan.rows import LayoutError
+from stages.scan.rows import LayoutError, load
 from stages.scan.rows import rows as records_to_rows
-from stages.sources.file_names import is_annotation_name, is_table_name
+from stages.sources.file_names import annotation_name, is_table_name
 from stages.sources.settings import SourceSettings
 
 ReadBytes = Callable[[str], bytes]
+UNLABELLED_FILES = "files"
 
 
 class LabelledFiles(NamedTuple):
@@ -23,22 +23,15 @@ class LabelledFiles(NamedTuple):
     remarks: list[str]
 
 
-def file_name(source: str) -> str:
-    """The name of the table or annotation file that a source is, or empty for a folder or an archive of photos."""
-    name = PurePosixPath(source.partition("?")[0]).name
-    return name if is_annotation_name(name) else ""
-
-
 def read_labelled(paths: list[str], read_bytes: ReadBytes, settings: SourceSettings) -> LabelledFiles:
     """Read labels, splits, groups and boxes of the files `paths` of the source. Raises LayoutError, one line."""
-    name = file_name(settings.source)
+    name = annotation_name(settings.source)
     layout = settings.layout
     if layout == "auto":
         layout = _layout_of_file(name) if name else guess_layout(paths, read_bytes)
-    if (layout == "table") != is_table_name(name):
-        raise LayoutError(_not_a_table(name, layout))
+    _check_file(name, layout)
     if layout == "table":
-        table = photo_table.read_table(name, read_bytes(name), settings.columns)
+        table = photo_table.read_table(name, load(read_bytes, name), settings.columns)
         return LabelledFiles(table.rows, layout, _unused(table.unused))
     readers: dict[str, Callable[[], pd.DataFrame]] = {
         "imagefolder": lambda: imagefolder.read_imagefolder(paths, read_bytes, settings.columns),
@@ -51,10 +44,10 @@ def read_labelled(paths: list[str], read_bytes: ReadBytes, settings: SourceSetti
 
 def read_unlabelled(paths: list[str], read_bytes: ReadBytes, settings: SourceSettings) -> LabelledFiles:
     """The rows of the photos to predict: all files of a folder, or those that a table names; labels are not read."""
-    name = file_name(settings.unlabelled or "")
+    name = annotation_name(settings.unlabelled or "")
     if not name:
-        return LabelledFiles(records_to_rows({"path": path} for path in paths), "files", [])
-    table = photo_table.read_table(name, read_bytes(name), settings.columns, labelled=False)
+        return LabelledFiles(records_to_rows({"path": path} for path in paths), UNLABELLED_FILES, [])
+    table = photo_table.read_table(name, load(read_bytes, name), settings.columns, labelled=False)
     rows = records_to_rows({"path": path} for path in table.rows["path"])
     return LabelledFiles(rows, "table", [])
 
@@ -85,12 +78,15 @@ def _layout_of_file(name: str) -> str:
     return "table" if is_table_name(name) else "coco"
 
 
-def _not_a_table(name: str, layout: str) -> str:
-    if layout == "table":
-        return (
-            "ingest.layout is `table`: expected a CSV, TSV or Parquet file as ingest.source, found a folder or archive"
+def _check_file(name: str, layout: str) -> None:
+    """Raise LayoutError where the source is a file `name`, or none, that the layout does not read."""
+    if layout == "table" and not is_table_name(name):
+        raise LayoutError(
+            "ingest.layout is `table`: expected a CSV, TSV or Parquet file as ingest.source, found "
+            + (name or "a folder or archive")
         )
-    return f"{name}: expected ingest.layout `table` or `auto` for a table, found `{layout}`"
+    if name and layout != _layout_of_file(name):
+        raise LayoutError(f"{name}: expected ingest.layout `{_layout_of_file(name)}` or `auto`, found `{layout}`")
 
 
 def _unused(columns: list[str]) -> list[str]:

@@ -41,28 +41,37 @@ def _segment(text: str) -> str:
 def read_pattern(paths: Iterable[str], pattern: str) -> pd.DataFrame:
     """The rows of files whose label, split and group are parts of their paths; see stages.scan.rows.
 
-    A path that does not match has no label. Raises LayoutError for a folder that should be a split and is none.
+    A path that does not match has no label, nor has a file that is no photo by its name in a folder that is no split.
+    Raises LayoutError where no path matches, and for a folder with photos that should be a split and is none.
     """
+    names = list(paths)
     expression = compile_pattern(pattern)
-    records = []
-    for path in paths:
-        match = expression.fullmatch(path)
-        found = match.groupdict() if match else {}
-        record = {name: "/".join(v for k, v in found.items() if k.startswith(name)) for name in ("label", "group")}
-        records.append({"path": path, **record, "split": _split(path, found.get("split1"), pattern)})
-    return records_to_rows(records)
-
-
-def _split(path: str, name: str | None, pattern: str) -> str:
-    if name is None:
-        return ""
-    split = split_of(name)
-    if split is None:
+    if names and not any(map(expression.fullmatch, names)):
         raise LayoutError(
-            f"{path}: expected train, val or test as the split of ingest.layout `{pattern}`, found `{name}`; rename the "
-            "folder, move it out of the source, or set ingest.layout"
+            f"expected paths that match ingest.layout `{pattern}`, found others, such as {names[0]!a}; "
+            "docs/data.md describes patterns"
         )
-    return split
+    return parse(names, pattern)
+
+
+def parse(paths: Iterable[str], pattern: str) -> pd.DataFrame:
+    """As `read_pattern`, of any number of paths that match."""
+    expression = compile_pattern(pattern)
+    return records_to_rows(_record(path, expression.fullmatch(path), pattern) for path in paths)
+
+
+def _record(path: str, match: re.Match[str] | None, pattern: str) -> dict[str, str]:
+    found = match.groupdict() if match else {}
+    split = split_of(found["split1"]) if "split1" in found else ""
+    if split is None and is_photo_name(path):
+        raise LayoutError(
+            f"{path}: expected train, val or test as the split of ingest.layout `{pattern}`, found "
+            f"`{found['split1']}`; rename the folder, move it out of the source, or set ingest.layout"
+        )
+    if split is None:
+        return {"path": path}
+    parts = {name: "/".join(v for k, v in found.items() if k.startswith(name)) for name in ("label", "group")}
+    return {"path": path, "split": split, **parts}
 
 
 def guess_pattern(paths: Iterable[str]) -> str:
@@ -76,56 +85,59 @@ def guess_pattern(paths: Iterable[str]) -> str:
     folders = [PurePosixPath(path).parts[:-1] for path in photos]
     if not any(folders):
         raise LayoutError(
-            f"expected one folder per class, found {len(photos)} photos without a folder; use a table of path,label, or "
-            "set ingest.layout to a pattern of the names, such as `{label}_*`"
+            f"expected one folder per class, found {len(photos)} photos without a folder; use a table of path,label, "
+            "or set ingest.layout to a pattern of the names, such as `{label}_*`"
         )
     return _pattern_of([parts for parts in folders if parts])
 
 
-def _pattern_of(folders: list[Folders]) -> str:
+def _pattern_of(folders: list[Folders], around: str = "") -> str:
+    """The pattern of folders inside folders of the pattern `around`."""
     tops = sorted({parts[0] for parts in folders})
     below = [parts[1:] for parts in folders]
     splits = [top for top in tops if split_of(top)]
     if len(splits) == len(tops):
-        return _split_pattern(folders)
+        return _split_pattern(folders, around)
     if splits and (len(splits) > 1 or all(below[i] for i, parts in enumerate(folders) if parts[0] in splits)):
         others = ", ".join(top for top in tops if top not in splits)
         raise _ambiguous(
             f"the folders {', '.join(splits)} beside {others}",
-            (CLASS_FOLDERS, f"{len(tops)} classes, {tops[0]} among them"),
-            ("{split}/{label}/**", f"given splits, once {others} is moved elsewhere"),
+            (around + CLASS_FOLDERS, f"{len(tops)} classes, {tops[0]} among them"),
+            (around + "{split}/{label}/**", f"given splits, once {others} is moved elsewhere"),
         )
-    if len(tops) == 1 and all(below):
-        return f"*/{_pattern_of(below)}"
-    return _class_pattern(folders)
+    if len(tops) == 1 and any(below):
+        return _pattern_of([parts for parts in below if parts], f"{around}*/")
+    return _class_pattern(folders, around)
 
 
-def _split_pattern(folders: list[Folders]) -> str:
+def _split_pattern(folders: list[Folders], around: str) -> str:
     """The pattern of folders all of which have the names of splits."""
     below = [parts[1:] for parts in folders if len(parts) > 1]
     names = sorted({parts[0] for parts in folders})
     if not below:
         raise _ambiguous(
             f"photos directly in {', '.join(names)}",
-            (CLASS_FOLDERS, f"classes of the names {', '.join(names)}"),
+            (around + CLASS_FOLDERS, f"classes of the names {', '.join(names)}"),
             ("table", "given splits, with the labels in a table as ingest.source"),
         )
-    return "{split}/" + _class_pattern(below)
+    return _class_pattern(below, f"{around}{{split}}/")
 
 
-def _class_pattern(folders: list[Folders]) -> str:
-    """The pattern of folders below the splits."""
+def _class_pattern(folders: list[Folders], around: str) -> str:
+    """The pattern of folders none of which is a split."""
     second = sorted({parts[1] for parts in folders if len(parts) > 1})
     tops = sorted({parts[0] for parts in folders})
     if len(second) < 2 or any(len(parts) < 2 for parts in folders):
-        return CLASS_FOLDERS
+        return around + CLASS_FOLDERS
     example = "/".join(next(parts for parts in folders if parts[1] == second[0])[:2])
-    if all(split_of(name) for name in second):
+    if "{split}" not in around and all(split_of(name) for name in second):
         other = ("{label}/{split}/**", f"given splits: {', '.join(second)}")
     else:
         other = ("*/{label}/**", f"{len(second)} classes, such as {second[0]}")
     raise _ambiguous(
-        f"folders in folders, such as {example}", (CLASS_FOLDERS, f"{len(tops)} classes, such as {tops[0]}"), other
+        f"folders in folders, such as {example}",
+        (around + CLASS_FOLDERS, f"{len(tops)} classes, such as {tops[0]}"),
+        (around + other[0], other[1]),
     )
 
 

@@ -1,25 +1,27 @@
 """The rows of data/files.csv: every file of the source with its label, and a version by which changes are noticed."""
 
+import posixpath
 from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
-from stages.core import batches, progress, tables
+from stages.core import batches, progress
 from stages.images.images import ImageError
-from stages.scan import class_map, layout
+from stages.scan import class_map, layout, patterns
+from stages.scan.cells import read_cells
+from stages.scan.class_map import UNPRINTABLE
 from stages.scan.layout import LabelledFiles
 from stages.scan.rows import LayoutError
 from stages.scan.rows import rows as records_to_rows
 from stages.schemas import files
 from stages.schemas.manifest import UNLABELLED
-from stages.sources.settings import SourceSettings
-from stages.sources.store import ListedFile, Store, open_store, resolve
+from stages.sources.file_names import annotation_name, is_table_name
+from stages.sources.settings import NAMED_LAYOUTS, SourceSettings
+from stages.sources.store import ListedFile, Store, is_url, open_store, resolve
 
-# Line ends, control characters and bytes that are no text: class lists and tables could not be parsed.
-_UNPRINTABLE = "[\\x00-\\x1f\\x7f\\x85\\u2028\\u2029\\ud800-\\udfff]"
 # Files whose versions are read ahead: enough to hide the latency of a bucket.
 _AHEAD = 64
 
@@ -53,46 +55,68 @@ ReadRows = Callable[[list[str], layout.ReadBytes], LabelledFiles]
 def _scan_source(source: str, root: str | None, read: ReadRows, hash_cache: Path) -> LabelledFiles:
     """The rows of one source, with `version` and `reason`, sorted by path."""
     own = open_store(resolve(source), hash_cache)
-    is_table = layout.file_name(source) != ""
-    photos = open_store(resolve(root), hash_cache) if is_table and root is not None else own
+    name = annotation_name(source)
+    photos = open_store(resolve(root), hash_cache) if name and root is not None else own
     # A table names its photos: the folder that it lies in may hold any number of other files.
-    listed = [] if is_table and not source.endswith(".json") else photos.list_files()
+    listed = [] if is_table_name(name) else photos.list_files()
+    readable = [file.path for file in listed if not file.reason]
+    if not readable and not is_table_name(name):
+        raise LayoutError(f"{source}: expected photos, found no file that can be read{_first_reason(listed)}")
     try:
-        labelled = read([file.path for file in listed if not file.reason], own.load)
+        labelled = read(readable, own.load)
+        rows = _with_unreadable(labelled, listed)
     except LayoutError as error:
         raise LayoutError(f"{source}: {error}") from None
-    rows = _with_unreadable(labelled.rows, listed)
-    if rows.empty:
-        raise LayoutError(f"{source}: expected photos, found no file; set ingest.source")
-    rows = _with_versions(_screen(_relative(rows, photos.root)), photos)
+    if is_table_name(name):
+        rows = rows.assign(path=_below(rows["path"], photos.root))
+    rows = _with_versions(_screen(rows), photos)
     return labelled._replace(rows=rows.sort_values("path", kind="stable", ignore_index=True))
 
 
-def _with_unreadable(rows: pd.DataFrame, listed: list[ListedFile]) -> pd.DataFrame:
-    """Add a row for each listed entry that cannot be read; the first folder of an empty one is its label."""
-    refused = [file for file in listed if file.reason]
-    labels = [PurePosixPath(file.path).parts[0] if "/" in file.path else "" for file in refused]
-    named = ({"path": file.path, "reason": file.reason, "label": label} for file, label in zip(refused, labels))
-    return pd.concat([rows, records_to_rows(named)], ignore_index=True) if refused else rows
+def _first_reason(listed: list[ListedFile]) -> str:
+    return f", {listed[0].path!a} is {listed[0].reason}" if listed else ""
 
 
-def _relative(rows: pd.DataFrame, root: str) -> pd.DataFrame:
-    """Make absolute paths below `root` relative to it."""
-    prefix = root.rstrip("/") + "/"
-    is_below = rows["path"].str.startswith(prefix)
-    return rows.assign(path=rows["path"].mask(is_below, rows["path"].str.removeprefix(prefix)))
+def _with_unreadable(labelled: LabelledFiles, listed: list[ListedFile]) -> pd.DataFrame:
+    """Add a row, or the reason to the rows, of each listed entry that cannot be read.
+
+    Where labels are parts of paths, the row has its label: else a class could be lost without notice.
+    """
+    reasons = {file.path: file.reason for file in listed if file.reason}
+    rows = labelled.rows.assign(reason=labelled.rows["path"].map(reasons).fillna(labelled.rows["reason"]))
+    others = [path for path in reasons if path not in set(rows["path"])]
+    if not others:
+        return rows
+    named = records_to_rows({"path": path} for path in others)
+    if labelled.layout not in (*NAMED_LAYOUTS, layout.UNLABELLED_FILES):
+        # A folder has the label of a file in it.
+        inside = [path + "file" if path.endswith("/") else path for path in others]
+        named = patterns.parse(inside, labelled.layout).assign(path=others)
+    return pd.concat([rows, named.assign(reason=[reasons[path] for path in others])], ignore_index=True)
+
+
+def _below(paths: "pd.Series[str]", root: str) -> "pd.Series[str]":
+    """The paths of a table without `.` and double slashes; absolute ones, and URLs, below `root` relative to it."""
+    roots = [root] if is_url(root) else [posixpath.normpath(Path(root).absolute()), str(Path(root).resolve())]
+
+    def relative(path: str) -> str:
+        plain = path if is_url(path) else posixpath.normpath(path)
+        prefixes = [f"{name.rstrip('/')}/" for name in roots]
+        return next((plain.removeprefix(prefix) for prefix in prefixes if plain.startswith(prefix)), plain)
+
+    return paths.map(relative)
 
 
 def _screen(rows: pd.DataFrame) -> pd.DataFrame:
     """Give paths that leave the source, and names that tables cannot hold, a reason; escape the latter."""
     leaves = rows["path"].map(lambda path: path.startswith("/") or ".." in path.split("/"))
-    is_bad = rows["path"].str.contains(_UNPRINTABLE) | rows["label"].str.contains(_UNPRINTABLE)
+    is_bad = rows["path"].str.contains(UNPRINTABLE) | rows["label"].str.contains(UNPRINTABLE)
     unset = rows["reason"] == ""
     return rows.assign(
         reason=rows["reason"].mask(unset & leaves, "outside").mask(unset & is_bad, "bad_name"),
-        path=rows["path"].str.replace(_UNPRINTABLE, lambda match: ascii(match.group())[1:-1], regex=True),
-        label=rows["label"].mask(rows["label"].str.contains(_UNPRINTABLE), ""),
-        group=rows["group"].str.replace(_UNPRINTABLE, " ", regex=True),
+        path=rows["path"].str.replace(UNPRINTABLE, lambda match: ascii(match.group())[1:-1], regex=True),
+        label=rows["label"].mask(rows["label"].str.contains(UNPRINTABLE), ""),
+        group=rows["group"].str.replace(UNPRINTABLE, " ", regex=True),
     )
 
 
@@ -104,20 +128,20 @@ class _Version(NamedTuple):
 
 def _version(store: Store, path: str) -> _Version:
     """The version of a file; a path with Windows' separators is also tried with slashes."""
-    spellings = [path, path.replace("\\", "/")] if "\\" in path else [path]
+    spellings = [path, posixpath.normpath(path.replace("\\", "/"))] if "\\" in path else [path]
     reason = ""
     for spelling in spellings:
         try:
             return _Version(spelling, store.version(spelling), "")
         except ImageError as error:
-            reason = reason or error.reason
+            reason = error.reason
     return _Version(path, "", reason)
 
 
 def _with_versions(rows: pd.DataFrame, store: Store) -> pd.DataFrame:
     paths = rows.loc[rows["reason"] == "", "path"].unique().tolist()
     made = batches.ordered_thread_map(partial(_version, store), paths, ahead=_AHEAD)
-    versions = {path: version for path, version in progress.track(made, len(paths), "file", "scan")}
+    versions = dict(progress.track(made, len(paths), "file", "scan"))
     wanted = [versions.get(path) if reason == "" else None for path, reason in zip(rows["path"], rows["reason"])]
     return rows.assign(
         version=[item.version if item else "" for item in wanted],
@@ -132,7 +156,8 @@ def _apply_class_map(labelled: LabelledFiles, path: str | None) -> LabelledFiles
     file = Path(resolve(path))
     if not file.is_file():
         raise LayoutError(f"ingest.class_map: expected a CSV of label,class, found no file {path}")
-    table = tables.read_text(file)
+    cells = read_cells(path, file.read_bytes())
+    table = pd.DataFrame({column: cells.text(column) for column in cells.columns}, index=cells.numbers)
     class_map.check_map(path, table)
     mapped = class_map.map_labels(labelled.rows["label"], table)
     rows = class_map.apply(labelled.rows, mapped.classes)

@@ -2,9 +2,13 @@
 
 from pathlib import PurePosixPath
 
+from stages.sources.store import is_url
+
 PHOTO_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif", ".ppm", ".pgm", ".pbm")
-    + (".pnm", ".jp2", ".j2k", ".avif", ".heic", ".heif", ".hif")
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif"),
+        *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".avif", ".heic", ".heif", ".hif"),
+    }
 )
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 
@@ -19,6 +23,10 @@ def is_table_name(path: str) -> bool:
     return PurePosixPath(path).suffix.lower() in TABLE_SUFFIXES
 
 
-def is_annotation_name(path: str) -> bool:
-    """Whether the ending of a path is that of a table or an annotation file, which names photos."""
-    return is_table_name(path) or path.lower().endswith(".json")
+def annotation_name(source: str) -> str:
+    """The name of the table or annotation file that a source is, or empty for a folder or an archive of photos.
+
+    A URL may end in a query, such as `?versionId=1`.
+    """
+    path = PurePosixPath(source.partition("?")[0] if is_url(source) else source)
+    return path.name if is_table_name(path.name) or path.suffix.lower() == ".json" else ""

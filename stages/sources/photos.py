@@ -3,7 +3,7 @@
 from functools import cached_property
 
 from stages.schemas.manifest import UNLABELLED
-from stages.sources.file_names import is_annotation_name
+from stages.sources.file_names import annotation_name
 from stages.sources.settings import SourceSettings
 from stages.sources.store import Store, is_url, open_store, resolve
 
@@ -40,5 +40,4 @@ class Photos:
 
     def _open(self, source: str) -> Store:
         root = self._settings.root
-        is_named = is_annotation_name(source)
-        return open_store(resolve(root if is_named and root is not None else source))
+        return open_store(resolve(root if root is not None and annotation_name(source) else source))

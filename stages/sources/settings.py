@@ -60,12 +60,18 @@ class SourceSettings(Settings):
                 f"expected one of {', '.join(NAMED_LAYOUTS)}, or a pattern with {{label}} and perhaps {{split}}, "
                 f"{{group}}, * and **, found {found}"
             )
+        if layout.count("{split}") > 1 or layout.count("{group}") > 1:
+            raise ValueError(f"expected {{split}} and {{group}} at most once, found {layout!r}")
+        if "" in layout.split("/"):
+            raise ValueError(
+                f"expected a pattern without a slash at its begin or end or two in a row, found {layout!r}"
+            )
         return layout
 
-    @field_validator("source", "unlabelled")
+    @field_validator("source", "unlabelled", "root", "class_map")
     @classmethod
     def _holds_no_secret(cls, source: str | None) -> str | None:
-        if source is not None and re.match(r"[a-z0-9+]+://[^/]*@", source):
+        if source is not None and re.search(r"://[^/]*@", source):
             raise ValueError(
                 "expected a URL without user and password, found one with them; put them into the environment"
             )
