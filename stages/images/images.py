@@ -82,7 +82,8 @@ def exif_orientation(content: bytes) -> int:
     """The EXIF orientation of a file, 1..8; 1, upright, where it has none or none that can be read."""
     with _open(content) as file:
         value = _orientation(file)
-    return int(str(value)) if value in range(1, 9) else 1
+    # A damaged tag may be a fraction that equals one of the numbers.
+    return next((number for number in range(1, 9) if number == value), 1)
 
 
 def image_id(content: bytes) -> str:

@@ -85,6 +85,14 @@ def test_an_orientation_that_does_not_exist_is_ignored(corners, orientation):
     np.testing.assert_array_equal(images.decode(saved(corners(6, 4), exif=exif)), corners(6, 4))
 
 
+@pytest.mark.parametrize(("numerator", "expected"), [(6, 6), (9, 1)])
+def test_an_orientation_that_is_a_fraction_is_that_of_the_upright_image(corners, numerator, expected):
+    entry = struct.pack("<HHHII", 1, 0x0112, 5, 1, 26) + struct.pack("<III", 0, numerator, 1)
+    content = saved(corners(6, 4), exif=b"Exif\0\0II*\0\x08\0\0\0" + entry)
+    assert images.exif_orientation(content) == expected
+    assert images.decode(content).shape == ((6, 4, 3) if expected == 6 else (4, 6, 3))
+
+
 @pytest.mark.parametrize("orientation", STORED)
 def test_a_jpeg_of_reduced_scale_comes_upright_with_its_full_size(corners, orientation):
     upright = corners(1001, 667)
