@@ -47,7 +47,7 @@ def with_object_ids(frame: pd.DataFrame) -> pd.DataFrame:
     distinct = boxed.drop_duplicates().sort_values(keys)
     distinct["number"] = distinct.groupby("image_id").cumcount() + 1
     numbers = boxed.merge(distinct, on=keys, how="left", validate="m:1")["number"].set_axis(boxed.index)
-    suffix = numbers.map(lambda number: f"-{number}" if number > 1 else "")
+    suffix = numbers.map(lambda number: f"-{number}" if number > 1 else "").astype(str)
     return frame.assign(image_id=frame["image_id"] + suffix.reindex(frame.index, fill_value=""))
 
 

@@ -83,7 +83,8 @@ def _with_unreadable(labelled: LabelledFiles, listed: list[ListedFile]) -> pd.Da
     Where labels are parts of paths, the row has its label: else a class could be lost without notice.
     """
     reasons = {file.path: file.reason for file in listed if file.reason}
-    rows = labelled.rows.assign(reason=labelled.rows["path"].map(reasons).fillna(labelled.rows["reason"]))
+    rows = labelled.rows
+    rows = rows.assign(reason=[reasons.get(path, reason) for path, reason in zip(rows["path"], rows["reason"])])
     others = [path for path in reasons if path not in set(rows["path"])]
     if not others:
         return rows
