@@ -51,8 +51,11 @@ def by_share(frame: pd.DataFrame, shares: dict[str, float], seed: int) -> pd.Ser
     Within each class (the most frequent one of a group) the splits are filled in order, each up to its share of the
     class's photos, rounded, and at least one. A group is never divided. The last group of a class is always in train.
     """
-    by_label = frame.groupby("group")["label"]
-    by_group = pd.DataFrame({"label": by_label.agg(lambda labels: labels.mode().iloc[0]), "size": by_label.size()})
+    counts = frame.groupby(["group", "label"]).size().rename("count").reset_index()
+    most_frequent = counts.sort_values(["count", "label"], ascending=[False, True]).drop_duplicates("group")
+    by_group = pd.DataFrame(
+        {"label": most_frequent.set_index("group")["label"], "size": counts.groupby("group")["count"].sum()}
+    )
     by_group["order"] = [hashlib.sha256(f"{seed}/{group}".encode()).hexdigest() for group in by_group.index]
     splits: dict[str, str] = {}
     for _, members in by_group.sort_values("order").groupby("label"):

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from pathlib import PurePosixPath
 
 import pandas as pd
 
@@ -82,13 +81,13 @@ def guess_pattern(paths: Iterable[str]) -> str:
     """
     names = list(paths)
     photos = [path for path in names if is_photo_name(path)] or names
-    folders = [PurePosixPath(path).parts[:-1] for path in photos]
-    if not any(folders):
+    folders = sorted({path.rpartition("/")[0] for path in photos} - {""})
+    if not folders:
         raise LayoutError(
             f"expected one folder per class, found {len(photos)} photos without a folder; use a table of path,label, "
             "or set ingest.layout to a pattern of the names, such as `{label}_*`"
         )
-    return _pattern_of([parts for parts in folders if parts])
+    return _pattern_of([tuple(folder.split("/")) for folder in folders])
 
 
 def _pattern_of(folders: list[Folders], around: str = "") -> str:

@@ -1,5 +1,6 @@
 """What the name of a file says about it."""
 
+import posixpath
 from pathlib import PurePosixPath
 
 from stages.sources.store import is_url
@@ -15,12 +16,12 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 
 def is_photo_name(path: str) -> bool:
     """Whether the ending of a path is that of an image format."""
-    return PurePosixPath(path).suffix.lower() in PHOTO_SUFFIXES
+    return posixpath.splitext(path)[1].lower() in PHOTO_SUFFIXES
 
 
 def is_table_name(path: str) -> bool:
     """Whether the ending of a path is that of a table."""
-    return PurePosixPath(path).suffix.lower() in TABLE_SUFFIXES
+    return posixpath.splitext(path)[1].lower() in TABLE_SUFFIXES
 
 
 def annotation_name(source: str) -> str:

@@ -407,21 +407,21 @@ def test_labels_that_differ_in_case_form_or_spaces_only_are_reported(run, capsys
 
 
 @pytest.mark.parametrize(
-    "make", [lambda root: None, lambda root: (root / "a").mkdir(), lambda root: (root / ".x").touch()]
+    "make", [lambda _: None, lambda root: (root / "a").mkdir(), lambda root: (root / ".x").touch()]
 )
 def test_a_source_without_files_is_an_error_that_names_it(make):
     Path("photos").mkdir()
     make(Path("photos"))
-    with pytest.raises(LayoutError, match="^photos: expected photos, found no file"):
+    with pytest.raises(LayoutError, match=r"^photos: expected photos, found no file"):
         scan()
     write("a/1.png", root="cars")
-    with pytest.raises(LayoutError, match="^photos: expected photos, found no file"):
+    with pytest.raises(LayoutError, match=r"^photos: expected photos, found no file"):
         scan("cars", unlabelled="photos")
 
 
 def test_a_missing_source_is_an_error_that_names_it():
     for source in ("nowhere", "nowhere/", "nowhere.csv", "nowhere.json", "nowhere.zip"):
-        with pytest.raises(SourceError, match="^nowhere"):
+        with pytest.raises(SourceError, match=r"^nowhere"):
             scan(source)
 
 
@@ -444,3 +444,29 @@ def test_the_counts_are_those_of_the_rows():
         "annotated_boxes": 0,
         "reason": {"missing": 1},
     }
+
+
+def test_an_annotated_photo_that_cannot_be_read_is_one_row_and_its_folder_is_no_class(run):
+    write(*(f"images/{label}{n}.png" for label in "ab" for n in range(4)), root="photos")
+    names = [f"{label}{n}.png" for label in "ab" for n in range(4)] + ["gone.png"]
+    entries = [{"id": i, "file_name": f"images/{name}", "width": 40, "height": 30} for i, name in enumerate(names)]
+    boxes = [
+        {"id": i, "image_id": i, "category_id": "ab".find(n[0]) % 2, "bbox": [1, 2, 20, 9]} for i, n in enumerate(names)
+    ]
+    categories = [{"id": i, "name": name} for i, name in enumerate("ab")]
+    Path("photos/all.json").write_text(json.dumps({"images": entries, "annotations": boxes, "categories": categories}))
+    Path("photos/images/gone.png").symlink_to("nowhere")
+    Path("photos/images/other.png").symlink_to("nowhere")
+    Path("photos/empty").mkdir()
+    rows = ingest(run, "photos", layout="coco")
+    unreadable = rows[rows["status"] == "failed"].sort_values("path")
+    assert unreadable[["path", "label", "reason"]].values.tolist() == [
+        ["empty/", "", "empty_folder"],
+        ["images/gone.png", "b", "missing"],
+        ["images/other.png", "", "missing"],
+    ]
+    assert (rows["status"] == "ok").sum() == 8
+    expected = scan("photos", layout="coco").rows
+    pd.testing.assert_frame_equal(scan("photos/all.json").rows, expected)
+    Path("photos/all.json").rename("photos/all.JSON")
+    assert len(scan("photos/all.JSON").rows) == len(expected)
