@@ -8,7 +8,7 @@ import pytest
 from stages.core import tables
 from stages.images import images, letterbox
 from stages.ingest import __main__ as ingest_stage
-from stages.ingest import manifest_rows, splits
+from stages.ingest import duplicates, manifest_rows, splits
 from stages.ingest.manifest_rows import IngestError
 from stages.ingest.settings import IngestSettings
 from stages.schemas import files
@@ -306,3 +306,23 @@ def test_the_table_of_leaks_is_written_before_the_error(project, capsys):
     with pytest.raises(IngestError, match="leaks: 1 groups"):
         project([*NAMES, "train/a/9.png"], leaks="error")
     assert pd.read_csv("leaks.csv").equals(leaks) and Path("manifest.csv").is_file()
+
+
+@pytest.mark.parametrize(
+    ("hashes", "given_groups", "expected"),
+    [
+        ("0f0", ["", "", ""], [{0, 2}, {1}]),
+        ("0f0", ["g", "g", ""], [{0, 1, 2}]),
+        ("0fa", ["g", "", "g"], [{0, 2}, {1}]),
+        ("0fa5", ["g", "h", "g", "h"], [{0, 2}, {1, 3}]),
+        ("0f0f", ["g", "", "", "g"], [{0, 1, 2, 3}]),
+        ("0fa", [" ", "", ""], [{0}, {1}, {2}]),
+        ("", [], []),
+    ],
+)
+def test_hashes_and_given_groups_join_photos(hashes, given_groups, expected):
+    numbers = duplicates.groups([digit * 16 for digit in hashes], 3, given_groups)
+    members = {}
+    for index, number in enumerate(numbers.tolist()):
+        members.setdefault(number, set()).add(index)
+    assert sorted(members.values(), key=min) == expected and numbers.dtype == np.int64
