@@ -78,7 +78,9 @@ class PathLookup:
 
 
 def join(folder: str, name: str) -> str:
-    """Return the path of `name` in `folder`, without `.` and with `..` resolved as far as it goes."""
+    """Return the path of `name` in `folder`, itself a normal path or empty, with `.` and `..` resolved."""
+    if name and "/" not in name and name[0] != ".":  # faster, and most names are plain
+        return f"{folder}/{name}" if folder else name
     return posixpath.normpath(posixpath.join(folder, name))
 
 

@@ -2,6 +2,7 @@
 
 import posixpath
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import NamedTuple
 from xml.etree import ElementTree
 
@@ -34,7 +35,7 @@ def annotation_files(paths: list[str]) -> list[str]:
     files = [path for path in sorted(paths) if path.lower().endswith(_ENDING)]
     photos = {name for path in paths if is_photo(path) for name in (path, photo_stem(path))}
     beside = {posixpath.dirname(path) for path in files if path[: -len(_ENDING)] in photos}
-    return [path for path in files if posixpath.dirname(path) in beside or _ANNOTATIONS in _folders_of(path)]
+    return [path for path in files if posixpath.dirname(path) in beside or _is_in_annotations(posixpath.dirname(path))]
 
 
 def read_voc(paths: list[str], read_bytes: ReadBytes) -> pd.DataFrame:
@@ -85,33 +86,41 @@ def _without_files(names: Iterable[ListedName], lookup: PathLookup) -> Iterator[
             yield {"path": join(folders[0], name.name), "split": name.split, "reason": "missing"}
 
 
-def _folders_of(path: str) -> list[str]:
-    return posixpath.dirname(path).lower().split("/")
+def _is_in_annotations(folder: str) -> bool:
+    return _ANNOTATIONS in folder.lower().split("/")
 
 
-def _parts(file: str) -> tuple[str, str]:
-    """Return the folder around `Annotations` and the folder inside of it; the file's own folder without one."""
-    folders = posixpath.dirname(file).split("/")
-    lower = _folders_of(file)
-    if _ANNOTATIONS not in lower:
-        return posixpath.dirname(file), ""
-    position = len(lower) - 1 - lower[::-1].index(_ANNOTATIONS)
-    return "/".join(folders[:position]), "/".join(folders[position + 1 :])
+@cache
+def _parts(folder: str) -> tuple[str, str]:
+    """Return the folder around `Annotations` and the folder inside of it; any other folder and an empty text."""
+    if not _is_in_annotations(folder):
+        return folder, ""
+    around, inside = folder.split("/"), []
+    while (last := around.pop()).lower() != _ANNOTATIONS:
+        inside.append(last)
+    return "/".join(around), "/".join(reversed(inside))
+
+
+@cache
+def _photo_folders(folder: str) -> tuple[str, ...]:
+    """Return where the photos of the XML files in a folder may lie, in the order of the search."""
+    if not _is_in_annotations(folder):
+        return (folder,)
+    root, inside = _parts(folder)
+    return *(join(posixpath.join(root, photos), inside) for photos in _PHOTO_FOLDERS), folder
 
 
 def _listed_key(file: str) -> tuple[str, str]:
     """Return folder and name under which lists of splits name a file."""
-    root, inside = _parts(file)
-    stem = photo_stem(posixpath.basename(file)[: -len(_ENDING)])
-    return root, plain(posixpath.join(inside, stem))
+    folder, name = posixpath.split(file)
+    root, inside = _parts(folder)
+    return root, plain(posixpath.join(inside, photo_stem(name[: -len(_ENDING)])))
 
 
 def _find(file: str, file_name: str, lookup: PathLookup) -> tuple[str, str]:
     """Return the path of the photo and an empty reason, or a path with the reason `missing`."""
-    (root, inside), stem = _parts(file), posixpath.basename(file)[: -len(_ENDING)]
-    folders = [posixpath.dirname(file)]
-    if _ANNOTATIONS in _folders_of(file):
-        folders = [*(join(posixpath.join(root, folder), inside) for folder in _PHOTO_FOLDERS), *folders]
+    folder, name = posixpath.split(file)
+    folders, stem = _photo_folders(folder), name[: -len(_ENDING)]
     own = lookup.find_below(folders, stem) or lookup.find_photos(folders, photo_stem(stem))
     exact = lookup.find_below(folders, file_name) if file_name else []
     named = exact or (lookup.find_photos(folders, photo_stem(file_name)) if file_name else [])
@@ -135,20 +144,20 @@ def _read(read_bytes: ReadBytes, file: str) -> VocAnnotation:
         return VocAnnotation("bad_annotation")
     if root.tag != "annotation":
         return VocAnnotation("bad_annotation")
-    width, height = (declared_size(root.findtext(f"size/{name}")) for name in ("width", "height"))
+    size = root.find("size")
+    width, height = (0, 0) if size is None else (declared_size(_text(size, name)) for name in ("width", "height"))
     return VocAnnotation("", _text(root, "filename"), width, height, tuple(map(_object, root.findall("object"))))
 
 
 def _object(element: ElementTree.Element) -> dict[str, object]:
     """Return label, box and reason of an object."""
+    label, box = _text(element, "name"), element.find("bndbox")
     try:
-        x_min, y_min, x_max, y_max = (
-            float(_text(element, f"bndbox/{name}")) for name in ("xmin", "ymin", "xmax", "ymax")
-        )
+        x_min, y_min, x_max, y_max = (float(_text(box, name)) for name in ("xmin", "ymin", "xmax", "ymax"))
     except ValueError:
-        return {"label": _text(element, "name"), "reason": "bad_box"}
-    return {"label": _text(element, "name"), **box_of_corners(x_min - 1, y_min - 1, x_max, y_max)}
+        return {"label": label, "reason": "bad_box"}
+    return {"label": label, **box_of_corners(x_min - 1, y_min - 1, x_max, y_max)}
 
 
-def _text(element: ElementTree.Element, path: str) -> str:
-    return (element.findtext(path) or "").strip()
+def _text(element: ElementTree.Element | None, tag: str) -> str:
+    return "" if element is None else (element.findtext(tag) or "").strip()
