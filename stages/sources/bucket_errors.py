@@ -12,7 +12,7 @@ _CAUSES = {
     "FSSPEC_S3_ANON=true",
     "PartialCredentialsError": "incomplete credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "PermissionError": "access denied",
-    "FileNotFoundError": "not found",
+    "FileNotFoundError": "no such bucket or file",
     "EndpointConnectionError": "the server cannot be reached",
     "ClientConnectorError": "the server cannot be reached",
     "ConnectTimeoutError": "no answer in time",
@@ -29,10 +29,19 @@ _MAX_LENGTH = 200
 
 def cause_of(error: BaseException) -> str:
     """The cause of an error of fsspec or of what lies below it, in one line; nothing of it is a secret."""
+    if isinstance(error, FileNotFoundError) and not is_missing(error):
+        return cause_of(error.__cause__ or OSError())
     names = [cls.__name__ for cls in type(error).__mro__]
     words = next((text for name, text in _CAUSES.items() if name in names), type(error).__name__)
     message = redacted(" ".join(str(error).split()))
     return f"{words} ({message})" if message else words
+
+
+def is_missing(error: BaseException) -> bool:
+    """Whether a server says that there is no such file; fsspec reports a web server that is not there so, too."""
+    cause = error.__cause__
+    is_answer = cause is None or hasattr(cause, "response") or getattr(cause, "status", None) == 404
+    return isinstance(error, FileNotFoundError) and is_answer
 
 
 def redacted(text: str) -> str:

@@ -15,7 +15,7 @@ from fsspec.callbacks import TqdmCallback
 from stages.core.batches import ordered_thread_map
 from stages.images.images import MAX_BYTES, ImageError
 from stages.sources import archives
-from stages.sources.bucket_errors import cause_of, require_no_secrets
+from stages.sources.bucket_errors import cause_of, is_missing, require_no_secrets
 from stages.sources.hash_cache import sha256
 from stages.sources.store import (
     ARCHIVE_SUFFIXES,
@@ -36,6 +36,8 @@ _CONNECTIONS = 64
 _MAX_DEPTH = 64
 # One request for a file; the size, which another request would ask for, is known from the listing.
 _S3_OPTIONS = {"max_concurrency": 1, "config_kwargs": {"max_pool_connections": _CONNECTIONS}}
+# s3fs tries again after botocore has given up; five times, its default, are six minutes where a server is silent.
+_RETRIES = 2
 _OPTIONS: dict[str, dict[str, Any]] = {"s3": _S3_OPTIONS, "s3a": _S3_OPTIONS}
 
 
@@ -47,7 +49,7 @@ class BucketStore:
     """
 
     def __init__(self, file_system: fsspec.AbstractFileSystem, folder: str, url: str) -> None:
-        self.root = url.rstrip("/")
+        self.root = url if url.endswith("://") else url.rstrip("/")
         self._files, self._folder = file_system, folder.rstrip("/")
         self._is_web = _is_web(file_system)
         self._infos: dict[str, dict[str, Any]] = {}
@@ -75,8 +77,8 @@ class BucketStore:
         info = self._infos.get(path, {})
         if not _etag(info):
             info = self._ask(path, lambda: self._files.info(self._name(path)))
-        if info["type"] == "directory":
-            raise ImageError("not_a_file", f"{self.root}/{path}: a folder")
+            if info["type"] == "directory":
+                raise ImageError("not_a_file", f"{self.root}/{path}: a folder")
         etag = _etag(info)
         return f"etag:{etag}" if etag else f"sha256:{sha256(self.load(path))}"
 
@@ -95,23 +97,27 @@ class BucketStore:
     def _read(self, name: str) -> bytes:
         try:
             return bytes(self._files.cat_file(name, start=0, end=MAX_BYTES + 1))
+        except FileNotFoundError:
+            if self._files.isdir(name):
+                raise IsADirectoryError from None
+            raise
         except OSError:
             # Servers refuse a range of an empty file.
-            if not isinstance(self._files, AsyncFileSystem) or self._files.info(name)["size"] != 0:
+            if self._files.info(name)["size"] != 0:
                 raise
             return b""
 
     def _ask(self, path: str, request: Callable[[], Value]) -> Value:
         name = f"{self.root}/{path}"
         try:
+            if path.endswith("/"):
+                raise IsADirectoryError
             return request()
-        except FileNotFoundError:
-            raise ImageError("missing", f"{name}: no such file") from None
         except IsADirectoryError:
             raise ImageError("not_a_file", f"{name}: a folder") from None
         # Each file system of fsspec has exceptions of its own; those of a photo must not end a run.
         except Exception as error:
-            raise ImageError("unreadable", f"{name}: {cause_of(error)}") from None
+            raise ImageError("missing" if is_missing(error) else "unreadable", f"{name}: {cause_of(error)}") from None
 
     def _find(self) -> dict[str, dict[str, Any]]:
         """Information by the name of each file and folder below the root; no error on the way is left out."""
@@ -149,9 +155,11 @@ class BucketStore:
 def open_url(url: str, hash_cache: Path | None) -> Store:
     """The store of a folder, a file or an archive at a URL, which must hold no secrets. Raises SourceError."""
     require_no_secrets(url)
+    scheme, _, rest = url.partition(":")
+    url = f"{scheme.lower()}:{rest}"
     if re.search(r"::\w", url) and "[" not in url:
         raise SourceError(f"{url}: expected one URL, found several joined by `::`; name the archive itself")
-    file_system, _ = _file_system(url)
+    file_system = _file_system(url)
     archive = split_archive(url)
     if archive and not (archive[1] and _is_folder(file_system, archive[0])):
         return archives.open_archive(_download(file_system, archive[0]), archive[1], hash_cache, archive[0])
@@ -161,12 +169,15 @@ def open_url(url: str, hash_cache: Path | None) -> Store:
     return BucketStore(file_system, str(file_system._strip_protocol(folder)), folder)
 
 
-def _file_system(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
-    scheme = url.partition(":")[0].lower()
+def _file_system(url: str) -> fsspec.AbstractFileSystem:
+    scheme = url.partition(":")[0]
     try:
         # A new instance: a cached one would answer with the listing and the credentials of an earlier one.
         options = {"skip_instance_cache": True, "use_listings_cache": False, **_OPTIONS.get(scheme, {})}
-        return fsspec.filesystem(scheme, **options), scheme
+        file_system = fsspec.filesystem(scheme, **options)
+        if hasattr(file_system, "retries"):
+            file_system.retries = _RETRIES
+        return file_system
     except ImportError as error:
         raise SourceError(f"{url}: expected the package for {scheme}://, found none: {error}") from None
     # An unknown scheme is a ValueError; a file system may raise anything on what it finds in the environment.

@@ -39,6 +39,11 @@ def test_work_runs_ahead_by_no_more_than_asked_even_of_endless_keys():
     results.close()
 
 
+def test_more_threads_than_processors_wait_at_once():
+    waiting = threading.Barrier(40, timeout=10)
+    assert len(list(batches.ordered_thread_map(lambda _: waiting.wait(), range(40), 40, threads=40))) == 40
+
+
 def test_an_error_passes_on_in_its_turn():
     def fail(key):
         if key == 2:

@@ -1,4 +1,7 @@
-"""An S3 server on this machine, one for all tests of a file."""
+"""Servers on this machine: an S3 server, one for all tests of a file, and web servers."""
+
+import http.server
+import threading
 
 import boto3
 import pytest
@@ -20,3 +23,20 @@ def s3():
         client.create_bucket(Bucket="cars")
         yield client
     server.stop()
+
+
+@pytest.fixture
+def serve():
+    """A function that starts a web server with a handler and returns its address."""
+    servers = []
+
+    def start(handler):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        threading.Thread(target=server.serve_forever).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
