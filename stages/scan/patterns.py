@@ -72,6 +72,8 @@ def guess_pattern(paths: Iterable[str]) -> str:
     class.
     """
     names = list(paths)
+    if not names:
+        raise LayoutError("expected photos in one folder per class, found no file that can be read; set ingest.source")
     photos = [path for path in names if is_photo_name(path)] or names
     folders = [PurePosixPath(path).parts[:-1] for path in photos]
     if not any(folders):
