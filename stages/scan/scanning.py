@@ -12,6 +12,7 @@ from stages.images.images import ImageError
 from stages.scan import class_map, layout
 from stages.scan.layout import LabelledFiles
 from stages.scan.rows import LayoutError
+from stages.scan.rows import rows as records_to_rows
 from stages.schemas import files
 from stages.schemas.manifest import UNLABELLED
 from stages.sources.settings import SourceSettings
@@ -69,12 +70,12 @@ def _scan_source(source: str, root: str | None, read: ReadRows, hash_cache: Path
 
 def _with_unreadable(rows: pd.DataFrame, listed: list[ListedFile]) -> pd.DataFrame:
     """Add a row for each listed entry that cannot be read; the first folder of an empty one is its label."""
-    refused = [file for file in listed if file.reason]
-    named = pd.DataFrame({"path": [f.path for f in refused], "reason": [f.reason for f in refused]}, dtype=str)
-    named["label"] = named["path"].map(lambda path: PurePosixPath(path).parts[0] if "/" in path else "")
-    text = {"split": "", "group": ""}
-    sizes = {"annotated_width": 0, "annotated_height": 0}
-    return pd.concat([rows, named.assign(**text, **sizes)], ignore_index=True) if refused else rows
+    refused = records_to_rows(
+        {"path": path, "label": PurePosixPath(path).parts[0] if "/" in path else "", "reason": reason}
+        for path, reason in listed
+        if reason
+    )
+    return pd.concat([rows, refused], ignore_index=True)
 
 
 def _relative(rows: pd.DataFrame, root: str) -> pd.DataFrame:

@@ -100,7 +100,9 @@ def rows(*states):
     for image_id, status, is_masked in states:
         split = "val" if status != "rejected" else ""
         manifest_status = status if status == "rejected" else "ok"
-        photos.append((image_id, f"{image_id}.jpg", "None", manifest_status, "", "", 5, 4, "0", image_id, split, *NO_BOX))
+        photos.append(
+            (image_id, f"{image_id}.jpg", "None", manifest_status, "", "", 5, 4, "0", image_id, split, *NO_BOX)
+        )
         why = "" if is_masked else "mask_too_small"
         masked.append((image_id, f"{image_id}.jpg", status, "", 0.5, 0.9, 1, is_masked, why))
     return photos, masked

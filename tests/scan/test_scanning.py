@@ -86,11 +86,13 @@ def test_a_table_without_photos_with_duplicates_or_other_columns_is_an_error(tmp
 @pytest.mark.parametrize("name", ["two\nlines", "carriage\rreturn", "line\u2028separator", "not\udcff text"])
 def test_names_with_control_characters_are_escaped_and_have_a_reason(tmp_path, stage, name):
     root = write(tmp_path / "photos", f"{name}/1.png", f"a/{name}.png", "a/è.png", "b/1.png")
+    (root / "b" / f"gone {name}.png").symlink_to("nowhere.jpg")
     rows, counts = stage(root)
     shown = ascii(name)[1:-1]
+    assert labels(rows[rows["reason"] == "missing"]) == [[f"b/gone {shown}.png", "b"]]
     bad = rows[rows["reason"] == "bad_name"]
     assert sorted(labels(bad)) == sorted([[f"{shown}/1.png", ""], [f"a/{shown}.png", "a"]])
-    assert (bad["version"] == "").all() and counts["reason"] == {"bad_name": 2}
+    assert (bad["version"] == "").all() and counts["reason"] == {"bad_name": 2, "missing": 1}
     assert labels(rows[rows["reason"] == ""]) == [["a/è.png", "a"], ["b/1.png", "b"]]
 
 

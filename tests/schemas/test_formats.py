@@ -37,7 +37,14 @@ PADDED = {"image_id": "00", "path": "a", "label": "None", "group": "00", "split"
           "background": "keep", "file": "00.png", "scale": 0.5, "pad_left": 0, "pad_top": 3}  # fmt: skip
 FILE = {"path": "a b/ü,'.jpg", "label": "None", "split": "", "group": "", "x_min": 1.0, "y_min": 2.0, "x_max": 3.5,
         "y_max": 4.0, "annotated_width": 5, "annotated_height": 0, "version": "etag:x", "reason": ""}  # fmt: skip
-FORMATS = [(files, FILE), (manifest, MANIFEST), (detections, DETECTION), (crops, CROP), (masks, MASK), (model_inputs, PADDED)]
+FORMATS = [
+    (files, FILE),
+    (manifest, MANIFEST),
+    (detections, DETECTION),
+    (crops, CROP),
+    (masks, MASK),
+    (model_inputs, PADDED),
+]
 
 
 @pytest.mark.parametrize(("module", "row"), FORMATS, ids=lambda value: getattr(value, "__name__", ""))

@@ -38,7 +38,11 @@ def test_the_bytes_are_those_of_the_image_id_or_an_error_with_a_reason(folder):
     assert photos.load("a/1.jpg", image_id(b"photos"), "train") == b"photos"
     # The second labelled object of a photo.
     assert photos.load("a/1.jpg", f"{image_id(b'photos')}-2", "train") == b"photos"
-    for path, name, reason in (("a/1.jpg", image_id(b"x"), "changed"), ("a/2.jpg", "", "missing"), ("..", "", "outside")):
+    for path, name, reason in (
+        ("a/1.jpg", image_id(b"x"), "changed"),
+        ("a/2.jpg", "", "missing"),
+        ("..", "", "outside"),
+    ):
         with pytest.raises(ImageError) as failed:
             photos.load(path, name, "train")
         assert failed.value.reason == reason
