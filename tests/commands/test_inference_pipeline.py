@@ -22,6 +22,7 @@ from stages.ingest import __main__ as ingest_stage
 from stages.mask import __main__ as mask_stage
 from stages.networks import runtime
 from stages.resize import __main__ as resize_stage
+from stages.scan import __main__ as scan_stage
 from stages.schemas import class_list, manifest, model_inputs
 from stages.segment import __main__ as segment_stage
 from tests import archives, hostile
@@ -84,14 +85,17 @@ def preprocess(tmp_path, run, monkeypatch):
         content["segmenters"], content["mask"]["weights"] = {"one": {"network": "u2netp"}}, {"one": 1.0}
         for section, keys in changes.items():
             content[section] |= keys
-        settings, out, source = tmp_path / "params.yaml", tmp_path / "out", tmp_path / "my photos"
+        settings, out = tmp_path / "params.yaml", tmp_path / "out"
         settings.write_text(json.dumps(content))
         common = {"params": settings, "details": out / "d.json"}
         compared = {"metrics": out / "m.json"}
+        run(scan_stage, **common, files=out / "files.csv", cache=out / "hashes")
         run(
             ingest_stage,
             **common,
             **compared,
+            files=out / "files.csv",
+            leaks=out / "leaks.csv",
             manifest=out / "manifest.csv",
             classes=out / "classes.txt",
             class_counts=out / "c.csv",
@@ -100,8 +104,8 @@ def preprocess(tmp_path, run, monkeypatch):
         for name in ("centernet_mobilenetv3.onnx", "u2netp.onnx"):
             (out / name).write_bytes(b"network")
         run(detect_stage, **common, manifest=out / "manifest.csv", networks=out, cache=out / "cache" / "d",
-            source=source, detections=out / "d.csv")  # fmt: skip
-        run(crop_stage, **common, **compared, manifest=out / "manifest.csv", detections=out / "d.csv", source=source,
+            detections=out / "d.csv")  # fmt: skip
+        run(crop_stage, **common, **compared, manifest=out / "manifest.csv", detections=out / "d.csv",
             boxes=out / "boxes.csv", crops=out / "crops.zip", thresholds=out / "thresholds")  # fmt: skip
         run(segment_stage, **common, segmenter="one", boxes=out / "boxes.csv", crops=out / "crops.zip", networks=out,
             cache=out / "cache" / "s", maps=out / "maps" / "one.zip")  # fmt: skip
