@@ -115,7 +115,7 @@ def check(made: Manifest, settings: IngestSettings) -> list[str]:
     few = classes_with_few(usable, labelled["label"], settings)
     if usable["label"].nunique() < 2:
         raise IngestError(_no_classes(labelled, usable, settings.source))
-    if 0 < len(few) and (len(few) < usable["label"].nunique() or (few == 0).any()):
+    if len(few) > 0 and (len(few) < usable["label"].nunique() or (few == 0).any()):
         raise IngestError(
             f"{settings.source}: expected at least {settings.min_photos_per_class} usable photos of each class, found "
             + ", ".join(f"{count} of `{name}`" for name, count in few.items())

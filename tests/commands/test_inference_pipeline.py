@@ -1,4 +1,4 @@
-"""The stages from ingest to resize, and the same for prediction, on file names and formats as users have them.
+"""The stages from scan to resize, and the same for prediction, on file names and formats as users have them.
 
 Functions replace the networks: the tests check that every file has its own row and its own image.
 """
@@ -76,7 +76,8 @@ def segmenter(batch):
 
 @pytest.fixture
 def preprocess(tmp_path, run, monkeypatch):
-    """A function that runs the stages from ingest to resize on the photos below `tmp_path`/"my photos"."""
+    """A function that runs the stages from scan to resize on the photos below `tmp_path`/"my photos"."""
+    monkeypatch.chdir(tmp_path)  # Outside this repository no DVC stage is looked for that writes the photos.
 
     def call(**changes):
         content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))

@@ -184,7 +184,7 @@ def test_the_stage_with_no_usable_photo_writes_its_tables_and_is_an_error(tmp_pa
     assert len(table) == 0 and metrics["photos"] == 0
 
 
-def test_an_annotated_box_is_the_crop_whatever_was_detected_and_whatever_the_rule_says(tmp_path, stage, corners):
+def test_an_annotated_box_is_the_crop_whatever_was_detected_and_whatever_the_rule_says(tmp_path, stage):
     boxed = photo("", path="a.png") | {"x_min": 20.0, "y_min": 0.0, "x_max": 40.0, "y_max": 15.0}
     table, metrics = stage([boxed, photo("", path="b.png")], [(0, "car", 0.9, 0.0, 0.0, 9.0, 9.0)], min_area=0.9)
     assert table["class_name"].tolist() == ["annotated", ""] and table["score"].tolist()[0] == 1.0

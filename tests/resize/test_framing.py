@@ -12,7 +12,6 @@ from stages.schemas import manifest, masks
 from stages.schemas import model_inputs as letterbox_table
 from tests import archives
 
-
 NO_BOX = (np.nan,) * 4
 
 
