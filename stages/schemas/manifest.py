@@ -43,5 +43,6 @@ def read(path: Path) -> pd.DataFrame:
     tables.require(path, frame["status"].isin(["ok", "failed", "rejected"]), frame["status"], "ok, failed or rejected")
     known = frame["split"].isin([*SPLITS, UNLABELLED])
     tables.require(path, known | ~usable, frame["split"], "train, val, test or unlabelled")
-    tables.require(path, ~(frame["image_id"].duplicated() & usable), frame["image_id"], "each usable photo once")
+    is_repeated = frame["image_id"].where(usable).duplicated() & usable
+    tables.require(path, ~is_repeated, frame["image_id"], "each usable photo once")
     return frame

@@ -29,5 +29,6 @@ def read(path: Path) -> pd.DataFrame:
     usable = frame["status"] == "ok"
     known = frame["split"].isin([*manifest.SPLITS, manifest.UNLABELLED])
     tables.require(path, known | ~usable, frame["split"], "train, val, test or unlabelled")
-    tables.require(path, ~(frame["image_id"].duplicated() & usable), frame["image_id"], "each usable photo once")
+    is_repeated = frame["image_id"].where(usable).duplicated() & usable
+    tables.require(path, ~is_repeated, frame["image_id"], "each usable photo once")
     return frame

@@ -90,6 +90,9 @@ def test_a_usable_photo_comes_once_and_an_unusable_one_may_come_twice(tmp_path, 
     twin = {**row, "path": "b", "status": "rejected", "split": "", "reason": "duplicate"}
     tables.write(tmp_path / "t.csv", pd.DataFrame([row, twin, {**twin, "path": "c"}]))
     assert len(module.read(tmp_path / "t.csv")) == 3
+    # A copy may come first: of given splits the photo of test is kept, and a photo to predict is never kept before it.
+    tables.write(tmp_path / "t.csv", pd.DataFrame([twin, row]))
+    assert len(module.read(tmp_path / "t.csv")) == 2
     tables.write(tmp_path / "t.csv", pd.DataFrame([row, {**row, "path": "b"}]))
     with pytest.raises(TableError, match="each usable photo once"):
         module.read(tmp_path / "t.csv")
