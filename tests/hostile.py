@@ -172,8 +172,10 @@ def make(folder: Path, outside: Path) -> dict[str, set[str]]:
     (folder / "link_gone.jpg").symlink_to(folder / "nothing.jpg")
     (folder / "link_device.jpg").symlink_to("/dev/zero")
     os.mkfifo(folder / "pipe.jpg")
-    allowed |= {"link_out.jpg": USABLE, "link_loop.jpg": {"unreadable"}, "link_gone.jpg": {"missing"}}
-    allowed |= {name: {"not_a_file"} for name in ("link_folder", "link_up", "link_device.jpg", "pipe.jpg")}
+    # Links are followed: the file behind both is used under the first path.
+    allowed |= {"link_folder/private.jpg": USABLE, "link_out.jpg": {"duplicate"}, "link_gone.jpg": {"missing"}}
+    allowed |= {"link_loop.jpg": {"link_loop"}, "link_up": {"link_loop"}}
+    allowed |= {name: {"not_a_file"} for name in ("link_device.jpg", "pipe.jpg")}
     for name in (".DS_Store", "._truncated_1.jpg"):
         (folder / name).write_bytes(b"\0\0\0\1Bud1")
     return allowed

@@ -6,7 +6,6 @@ The tests do this with a few kills; `python -m tests.killing --kills 50` does it
 import argparse
 import os
 import random
-import re
 import shutil
 import signal
 import subprocess
@@ -57,7 +56,7 @@ def attempt(folder: Path, moment: Moment | None) -> tuple[bool, str]:
             stderr=stream,
             start_new_session=True,
         )
-    while process.poll() is None and (moment is None or len(started_stages(log)) <= moment.stages):
+    while process.poll() is None and (moment is None or len(started(log)) <= moment.stages):
         time.sleep(0.02)
     try:
         code = process.wait(moment.seconds if moment else None)
@@ -67,12 +66,12 @@ def attempt(folder: Path, moment: Moment | None) -> tuple[bool, str]:
         code = None
     if code:
         raise RuntimeError(f"dvc repro: expected exit code 0, found {code}:\n{log.read_text(errors='replace')[-3000:]}")
-    return code == 0, (started_stages(log) or ["before any stage"])[-1]
+    return code == 0, (started(log) or ["before any stage"])[-1]
 
 
-def started_stages(log: Path) -> list[str]:
+def started(log: Path) -> list[str]:
     """The stages that a run started, from its log."""
-    return re.findall(r"Running stage '([^']+)'", log.read_text(errors="replace"))
+    return small_project.started_stages(log.read_text(errors="replace"))
 
 
 def hashes(folder: Path) -> dict[str, object]:

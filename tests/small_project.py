@@ -1,5 +1,6 @@
 """A small project with the whole pipeline and a few rendered photos, for tests that need all of it."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,6 +15,7 @@ from stages.sample.settings import SampleSettings
 ROOT = Path(__file__).parent.parent
 NETWORKS = ("centernet_mobilenetv3.onnx", "u2netp.onnx", "efficientnet_lite0.npz")
 PER_CLASS = 6
+UNLABELLED = "unlabelled"
 
 
 def render_photos(folder: Path) -> None:
@@ -31,10 +33,22 @@ def render_photos(folder: Path) -> None:
     (folder / "van" / "again.jpg").write_bytes(content)
 
 
+def render_unlabelled(folder: Path, photos: Path) -> None:
+    """Write photos to predict: a new one, a damaged one, a copy of a labelled one, and a file that is no photo."""
+    settings = SampleSettings(seed=3, photos_per_class=PER_CLASS, width=320, height=240, jpeg_quality=92)
+    (folder / "more").mkdir(parents=True)
+    content = sample.make(RenderTask("pickup", PER_CLASS + 1, None), settings).photo
+    (folder / "more" / "new.jpg").write_bytes(content)
+    (folder / "broken.jpg").write_bytes(content[: len(content) // 2])
+    shutil.copy(photos / "van" / "van_003.jpg", folder / "copy.jpg")
+    (folder / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(3000))
+
+
 def write_params(folder: Path, photos: str) -> None:
     """Write the project's own parameters with one small model, trained for one epoch."""
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
-    content["ingest"] |= {"source": photos, "near_duplicate_bits": 0, "val_share": 0.34, "test_share": 0.34}
+    content["ingest"] |= {"source": photos, "unlabelled": UNLABELLED, "near_duplicate_bits": 0}
+    content["ingest"] |= {"val_share": 0.34, "test_share": 0.34}
     content["models"] = {"tiny": {"backbone": "efficientnet_lite0", "weights": NETWORKS[-1], "input_px": 64}}
     content["train"]["epochs"] = 1
     content["ensemble"]["min_val"] = 1
@@ -67,12 +81,24 @@ def make(folder: Path, photos: str = "photos") -> None:
     for name in NETWORKS:
         shutil.copy(ROOT / "models" / "pretrained" / name, folder / "models" / "pretrained")
     render_photos(folder / photos)
+    render_unlabelled(folder / UNLABELLED, folder / photos)
     write_params(folder, photos)
     (folder / ".gitignore").write_text("/logs/\n__pycache__/\n")
     for words in (["git", "init", "-q"], ["dvc", "init", "-q"], ["dvc", "config", "core.analytics", "false"]):
         run(folder, *words)
-    run(folder, "dvc", "add", "-q", photos, *(f"models/pretrained/{name}" for name in NETWORKS))
+    run(folder, "dvc", "add", "-q", photos, UNLABELLED, *(f"models/pretrained/{name}" for name in NETWORKS))
     commit(folder, "start")
+
+
+def started_stages(output: str) -> list[str]:
+    """The stages that a run started, from what DVC printed."""
+    return re.findall(r"Running stage '([^']+)'", output)
+
+
+def always_run(folder: Path) -> list[str]:
+    """The stages that DVC runs every time, of the pipeline in `folder`."""
+    stages = yaml.safe_load((folder / "dvc.yaml").read_text())["stages"]
+    return [name for name, stage in stages.items() if stage.get("always_changed")]
 
 
 def commit(folder: Path, message: str) -> None:
@@ -90,7 +116,10 @@ def add_remote(folder: Path, url: str, endpoint: str | None = None) -> None:
 
 
 def check_on_another_machine(first: Path, second: Path) -> None:
-    """Push from the first folder, clone it, pull: the clone must have the same files, and `dvc repro` run nothing."""
+    """Push from the first folder, clone it, pull: the clone must have the same files, and nothing to do.
+
+    Of its stages `dvc repro` runs those that it always runs, and no other.
+    """
     run(first, "dvc", "push", "-q")
     run(first.parent, "git", "clone", "-q", str(first), str(second))
     assert not (second / "out").exists()
@@ -101,5 +130,5 @@ def check_on_another_machine(first: Path, second: Path) -> None:
     assert len(files) >= 3
     for file in files:
         assert (second / file.relative_to(first)).read_bytes() == file.read_bytes(), file
-    assert "Running stage" not in run(second, "dvc", "repro")
+    assert started_stages(run(second, "dvc", "repro")) == always_run(second)
     assert run(second, "git", "status", "--porcelain", "--untracked-files=no") == ""

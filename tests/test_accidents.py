@@ -53,8 +53,11 @@ def ingest(tmp_path, out):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(hostile.saved(hostile.picture(number), "jpg"))
     (tmp_path / "params.yaml").write_text(f"ingest: {{source: {tmp_path / 'photos'}, {INGEST}}}\n")
+    common = {"params": tmp_path / "params.yaml", "files": tmp_path / "files.csv"}
+    code, _, error = result_of(start("scan", **common, cache=tmp_path / "hashes", details=tmp_path / "scan.json"))
+    assert code == 0, error
     files = {"manifest": "m.csv", "classes": "c.txt", "metrics": "m.json", "details": "d.json", "class_counts": "n.csv"}
-    return start("ingest", params=tmp_path / "params.yaml", **{name: out / path for name, path in files.items()})
+    return start("ingest", **common, **{name: out / path for name, path in (files | {"leaks": "l.csv"}).items()})
 
 
 def test_a_full_disk_leaves_no_partial_file_and_the_same_command_continues(tmp_path, disk):

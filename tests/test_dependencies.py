@@ -19,16 +19,15 @@ PIPELINES = [
     "models/pretrained/keras/dvc.yaml",
 ]
 STAGES = (
-    *("check", "ingest", "detect", "crop", "segment", "mask", "resize", "train", "probe", "evaluate", "ensemble"),
-    *("audit", "report", "pretrained", "sample", "scan"),
+    *("check", "scan", "ingest", "detect", "crop", "segment", "mask", "resize", "train", "probe", "evaluate"),
+    *("ensemble", "submission", "audit", "report", "pretrained", "sample"),
 )
 # Each package may import those of lower levels, and itself.
 LEVELS = {
     "core": 0,
     "schemas": 1,
     **dict.fromkeys(("images", "networks", "scoring"), 2),
-    **dict.fromkeys(("selection", "classifiers"), 3),
-    "sources": 3,
+    **dict.fromkeys(("selection", "classifiers", "sources"), 3),
     **dict.fromkeys(STAGES, 4),
     "commands": 5,
 }

@@ -27,7 +27,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("table", ["manifest", "boxes", "masks", "model_inputs"])
 def test_every_table_has_one_row_per_file(project, table):
     rows = pd.read_csv(project / "data" / f"{table}.csv", keep_default_na=False).set_index("path")
-    assert len(rows) == 3 * PER_CLASS + 3
+    assert len(rows) == 3 * PER_CLASS + 3 + 4
+    assert rows.loc[["broken.jpg", "Thumbs.db", "copy.jpg", "more/new.jpg"], "reason"].tolist() == [
+        "truncated", "not_an_image", "duplicate", "",
+    ]  # fmt: skip
     assert rows.loc["van/half of 'it' ü.jpg", "reason"] == "truncated"
     assert rows.loc["van/nothing.jpg", "reason"] == "empty_file"
     duplicates = rows.loc[["van/again.jpg", "van/van_001.jpg"], "reason"]
@@ -37,7 +40,7 @@ def test_every_table_has_one_row_per_file(project, table):
 def test_every_usable_photo_has_a_model_input(project):
     rows = pd.read_csv(project / "data" / "model_inputs.csv", keep_default_na=False)
     usable = rows[rows["status"] == "ok"]
-    assert len(usable) == 3 * PER_CLASS
+    assert len(usable) == 3 * PER_CLASS + 1
     assert sorted(usable["file"]) == sorted(archives.take(project / "data" / "model_inputs.zip"))
 
 
@@ -54,6 +57,42 @@ def test_metrics_agree_with_the_predictions(project):
     assert scores["accuracy"] == pytest.approx(is_correct.mean())
 
 
+def test_photos_without_labels_are_answered(project):
+    table = pd.read_csv(project / "data" / "predictions_unlabelled.csv", keep_default_na=False).set_index("path")
+    assert table.index.tolist() == ["broken.jpg", "copy.jpg", "more/new.jpg"]
+    assert table["reason"].tolist() == ["truncated", "", ""]
+    # The damaged photo is answered by the shares of the classes in train.
+    prior = json.loads((project / "models" / "ensemble.json").read_text())["prior"]
+    assert sum(prior.values()) == pytest.approx(1)
+    assert table.loc["broken.jpg", "probability"] == pytest.approx(max(prior.values()))
+    # The copy of a train photo, which no table of val and test predictions has, is answered by what is in it.
+    photos = pd.read_csv(project / "data" / "manifest.csv", keep_default_na=False).set_index("path")
+    known, copy = photos.loc["van/van_003.jpg"], photos.loc["copy.jpg"]
+    assert (known["split"], copy["split"]) == ("train", "unlabelled") and copy["image_id"] == known["image_id"]
+    answers = pd.read_csv(project / "data" / "unlabelled_probabilities.csv").set_index("image_id")
+    assert sorted(answers.index) == sorted(table.loc[["copy.jpg", "more/new.jpg"], "image_id"])
+    for row in table.iloc[1:].itertuples():
+        expected = answers.loc[row.image_id].sort_values()
+        assert [row.label, row.second_label] == expected.index[[-1, -2]].tolist()
+    scored = pd.read_csv(project / "data" / "ensemble_predictions.csv")["image_id"]
+    assert not scored.isin(answers.index).any()
+    contest = pd.read_csv(project / "data" / "submission.csv", keep_default_na=False)
+    assert contest.to_dict("list") == {"id": ["broken", "copy", "new"], "label": table["label"].tolist()}
+
+
+def test_photos_without_labels_are_answered_as_predict_answers_them(project):
+    run(project, "python", "-m", "stages", "predict", small_project.UNLABELLED, "--out", "new.csv")
+    predicted = pd.read_csv(project / "new.csv", keep_default_na=False).set_index("path")
+    table = pd.read_csv(project / "data" / "predictions_unlabelled.csv", keep_default_na=False).set_index("path")
+    assert [path.removeprefix("unlabelled/") for path in predicted.index] == table.index.tolist()
+    names = ["label", "second_label"]
+    assert predicted[names].values.tolist()[1:] == table[names].values.tolist()[1:]
+    differences = pd.to_numeric(predicted["probability"]).to_numpy()[1:] - table["probability"].to_numpy()[1:]
+    assert np.abs(differences).max() < 1e-4
+    # A damaged photo has a note, and no label.
+    assert predicted.iloc[0]["label"] == "" and "truncated" in predicted.iloc[0]["note"]
+
+
 def test_metrics_and_plots_can_be_shown(project):
     assert "metrics/ensemble.json" in run(project, "dvc", "metrics", "show")
     run(project, "dvc", "plots", "show", "-o", "plots")
@@ -64,7 +103,7 @@ def test_a_second_run_has_nothing_to_do(project):
     before = (project / "dvc.lock").read_bytes()
     partial = project / "data" / "maps" / ".u2netp.0a1b2c3d.zip"
     partial.write_bytes(b"of a killed run")
-    assert "up to date" in run(project, "dvc", "repro")
+    assert small_project.started_stages(run(project, "dvc", "repro")) == ["scan"]
     assert (project / "dvc.lock").read_bytes() == before
     partial.unlink()
 
@@ -118,8 +157,8 @@ def test_a_bundle_predicts_the_same_in_another_folder_without_tensorflow(project
 def test_rendered_cars_are_detected_and_segmented(project):
     boxes = pd.read_csv(project / "data" / "boxes.csv")
     masks = pd.read_csv(project / "data" / "masks.csv")
-    assert boxes["is_cropped"].sum() >= 3 * PER_CLASS - 1
-    assert masks["is_masked"].sum() >= 3 * PER_CLASS - 2
+    assert boxes["is_cropped"].sum() >= 3 * PER_CLASS
+    assert masks["is_masked"].sum() >= 3 * PER_CLASS - 1
     corners = boxes.loc[boxes["is_cropped"], ["x_min", "y_min", "x_max", "y_max"]].to_numpy()
     assert (corners >= 0).all() and (corners <= np.array([320, 240, 320, 240])).all()
 

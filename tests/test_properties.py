@@ -11,6 +11,7 @@ from stages.core import settings, tables
 from stages.images import boxes, images, letterbox
 from stages.images.overlap import box_iou
 from stages.ingest import duplicates, splits
+from stages.ingest.settings import IngestSettings
 from stages.schemas import manifest
 from tests import hostile
 
@@ -83,13 +84,16 @@ PHOTOS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 15)), min_siz
 @MANY
 @given(PHOTOS, st.floats(0, 0.45), st.floats(0, 0.45), st.integers(0, 2**31 - 1), st.randoms())
 def test_a_group_is_in_one_split_and_the_order_of_rows_does_not_matter(photos, val, test, seed, random):
-    frame = pd.DataFrame(photos, columns=["label", "group"]).astype(str)
-    assigned = splits.assign(frame, val, test, seed)
+    frame = pd.DataFrame(photos, columns=["label", "group"]).astype(str).assign(split="")
+    rule = IngestSettings(
+        source="x", seed=seed, val_share=val, test_share=test, near_duplicate_bits=0, min_photos_per_class=1
+    )
+    assigned = splits.assign(frame, rule)
     assert set(assigned) <= {"train", "val", "test"} and assigned.index.equals(frame.index)
     assert (assigned.groupby(frame["group"]).nunique() == 1).all()
     order = list(range(len(frame)))
     random.shuffle(order)
-    assert splits.assign(frame.iloc[order], val, test, seed).sort_index().equals(assigned)
+    assert splits.assign(frame.iloc[order], rule).sort_index().equals(assigned)
     if val == test == 0:
         assert (assigned == "train").all()
 

@@ -13,13 +13,15 @@ from PIL import Image
 from benchmarks import timing
 from stages.core import environment
 from stages.core.settings import read as read_settings
-from stages.detect.detection import detect_all
+from stages.detect.detection import PhotoRow, detect_all
 from stages.detect.detector import detect, prepare
 from stages.detect.settings import DetectSettings
 from stages.images import images
 from stages.networks import runtime
 from stages.networks.catalogue import DETECTORS
 from stages.networks.settings import InferenceSettings
+from stages.sources.photos import Photos
+from stages.sources.settings import SourceSettings
 
 _SIZE_WH = (640, 480)
 _WORKER = Path(__file__).parents[1] / "pretrained" / "gluoncv" / "detection_worker.py"
@@ -43,8 +45,12 @@ def pipeline(photos: list[Path], networks: Path, settings: DetectSettings) -> Ca
     """The loop of the detect stage: decoding in threads, batches, the engine of the settings."""
     spec = DETECTORS[settings.network]
     network = runtime.load(networks / spec.file, list(spec.outputs), settings.inference)
-    rows = [(images.image_id(path.read_bytes()), str(path.resolve())) for path in photos]
-    return lambda: list(detect_all(rows, Path("/"), network, spec, settings))
+    rows = [
+        PhotoRow(images.image_id(path.read_bytes()), path.resolve().relative_to("/").as_posix(), "test")
+        for path in photos
+    ]
+    sources = Photos(SourceSettings(source="/"))
+    return lambda: list(detect_all(rows, sources, network, spec, settings))
 
 
 def one_by_one(photos: list[Path], networks: Path, settings: DetectSettings) -> Callable[[], object]:

@@ -20,7 +20,7 @@ from stages.core.archive import Archive
 from stages.core.settings import read as read_settings
 from stages.crop.cropping import select_boxes, write_crops
 from stages.crop.settings import CropSettings
-from stages.detect.detection import detect_all, to_rows
+from stages.detect.detection import PhotoRow, detect_all, to_rows
 from stages.detect.settings import DetectSettings
 from stages.images import detection_metrics, images
 from stages.images.boxes import COLUMNS as CORNERS
@@ -34,6 +34,8 @@ from stages.schemas import masks
 from stages.scoring.scores import wilson
 from stages.segment.segmentation import load_network, segment_all
 from stages.segment.settings import SegmenterSettings, SegmentSettings
+from stages.sources.photos import Photos
+from stages.sources.settings import SourceSettings
 
 
 def read_photos(folder: Path) -> pd.DataFrame:
@@ -45,6 +47,8 @@ def read_photos(folder: Path) -> pd.DataFrame:
         height, width = images.decode(content).shape[:2]
         rows.append((images.image_id(content), f"images/{name}", "ok", "", width, height))
     photos = pd.DataFrame(rows, columns=["image_id", "path", "status", "reason", "width", "height"])
+    # The stages are not told the true boxes.
+    photos = photos.assign(split="test", **dict.fromkeys(CORNERS, np.nan))
     return photos.join(truth[CORNERS].add_prefix("true_"))
 
 
@@ -53,8 +57,9 @@ def choose_boxes(photos: pd.DataFrame, folder: Path, networks: Path, settings: P
     detect = read_settings(settings, "detect", DetectSettings)
     spec = DETECTORS[detect.network]
     network = runtime.load(networks / spec.file, list(spec.outputs), detect.inference)
-    rows = list(zip(photos["image_id"], photos["path"]))
-    detected = [to_rows(name, boxes, spec.classes) for name, boxes in detect_all(rows, folder, network, spec, detect)]
+    rows = list(map(PhotoRow, photos["image_id"], photos["path"], photos["split"]))
+    sources = Photos(SourceSettings(source=str(folder)))
+    detected = [to_rows(name, boxes, spec.classes) for name, boxes in detect_all(rows, sources, network, spec, detect)]
     return select_boxes(photos, pd.concat(detected, ignore_index=True), read_settings(settings, "crop", CropSettings))
 
 
@@ -63,14 +68,15 @@ def write_all_masks(chosen: pd.DataFrame, folder: Path, out: Path, networks: Pat
     crop_rule, mask_rule = read_settings(settings, "crop", CropSettings), read_settings(settings, "mask", MaskSettings)
     segment = read_settings(settings, "segment", SegmentSettings)
     wanted = chosen[chosen["status"] == "ok"]
-    write_crops(out / "crops.zip", folder, crop_rule, wanted)
+    sources = Photos(SourceSettings(source=str(folder)))
+    write_crops(out / "crops.zip", sources, crop_rule, wanted.assign(split="test"))
     image_ids, crops, maps, seconds = wanted["image_id"].tolist(), Archive(out / "crops.zip"), {}, {}
     for name in mask_rule.weights:
         view = read_settings(settings, f"segmenters.{name}", SegmenterSettings)
         network, started = load_network(networks, view, segment), time.perf_counter()
         with archive.writing(out / f"{name}.zip") as add:
             for image_id, saliency_map in segment_all(image_ids, crops, network, view, segment.inference.batch_size):
-                add(masks.picture_of(image_id), images.encode(saliency_map, ".png"))
+                add(masks.file_name(image_id), images.encode(saliency_map, ".png"))
         seconds[name] = (time.perf_counter() - started) / len(image_ids)
         maps[name] = Archive(out / f"{name}.zip")
     write_masks(out / "masks.zip", image_ids, crops, maps, mask_rule)

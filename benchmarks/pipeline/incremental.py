@@ -19,7 +19,7 @@ from stages.schemas import manifest
 
 _ROOT = Path(__file__).parents[2]
 _MEASURED = ("detect", "segment")
-_STAGES = ("ingest", "detect", "crop", "segment")
+_STAGES = ("scan", "ingest", "detect", "crop", "segment")
 _OUTPUTS = ("data/detections.csv", "data/maps/one.zip")
 
 
@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=600, help="photos of the first run")
     parser.add_argument("--added", type=int, default=6)
     arguments = parser.parse_args()
-    photos = manifest.read(arguments.manifest).query("status == 'ok'")["path"].tolist()
+    photos = manifest.read(arguments.manifest).query("status == 'ok' and split != 'unlabelled'")["path"].tolist()
     usable = photos[: arguments.count + arguments.added]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

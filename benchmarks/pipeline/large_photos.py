@@ -27,16 +27,18 @@ from benchmarks import timing
 from stages.core import settings
 from stages.crop.cropping import make_crop
 from stages.crop.settings import CropSettings
-from stages.detect.detection import read_input
+from stages.detect.detection import PhotoRow, read_input
 from stages.detect.settings import DetectSettings
 from stages.images import images, letterbox
 from stages.ingest.inspection import inspect_file
 from stages.networks import runtime
 from stages.networks.catalogue import DETECTORS
+from stages.sources.photos import Photos
+from stages.sources.settings import SourceSettings
 
 _SIZES_WH = {"12 MP": (4000, 3000), "50 MP": (8160, 6120)}
 _STEPS = ("ingest", "detect", "crop")
-_STAGES = (*_STEPS, "segment", "mask", "resize")
+_STAGES = ("scan", *_STEPS, "segment", "mask", "resize")
 _ROOT = Path(__file__).parents[2]
 _SETTINGS = _ROOT / "params.yaml"
 
@@ -68,11 +70,12 @@ def steps(path: Path) -> dict[str, Callable[[], object]]:
     with Image.open(path) as image:
         height, width = image.size  # before EXIF orientation
     corners = {"x_min": 0.2 * width, "y_min": 0.2 * height, "x_max": 0.8 * width, "y_max": 0.8 * height}
-    row = {"image_id": name, "path": path.name, "is_cropped": True, **corners}
+    row = {"image_id": name, "path": path.name, "split": "test", "is_cropped": True, **corners}
+    photos = Photos(SourceSettings(source=str(path.parent)))
     return {
-        "ingest": partial(inspect_file, path.parent, path.name),
-        "detect": partial(read_input, path.parent, detector, (name, path.name)),
-        "crop": partial(make_crop, path.parent, rule, row),
+        "ingest": partial(inspect_file, photos.store("test"), path.name, ""),
+        "detect": partial(read_input, photos, detector, PhotoRow(name, path.name, "test")),
+        "crop": partial(make_crop, photos, rule, row),
     }
 
 
@@ -146,10 +149,10 @@ def one_photo(folder: Path) -> pd.DataFrame:
 
 
 def stage_options(stage: str) -> list[str]:
-    """The options of a stage in dvc.yaml, for photos in the folder `photos`."""
+    """The options of a stage in dvc.yaml, for networks in the folder `networks` and the segmenter or model `one`."""
     command = yaml.safe_load((_ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]
     command = command.get("do", command)["cmd"]
-    for name, value in {"ingest.source": "photos", "pretrained": "networks", "key": "one"}.items():
+    for name, value in {"pretrained": "networks", "key": "one"}.items():
         command = command.replace(f"${{{name}}}", value)
     words = shlex.split(command)
     return words[words.index(f"stages.{stage}") + 1 :]

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from stages.core import atomic, tables
 from stages.core.archive import Archive
@@ -27,6 +26,8 @@ from stages.report.report_data import Files
 from stages.report.settings import ReportSettings
 from stages.schemas import class_list, crops, detections, issues, manifest, masks, model_inputs, predictions
 from stages.schemas.predictions import Predictions
+from stages.sources.photos import Photos
+from stages.sources.settings import SourceSettings
 
 # Separates the name of a photo from the number of its copy.
 _COPY = "~"
@@ -39,9 +40,9 @@ class Copies:
 
     store: ThumbnailStore
 
-    def photo(self, path: str, image_id: str) -> Thumbnail:
+    def photo(self, path: str, image_id: str, split: str) -> Thumbnail:
         """The whole photo."""
-        return self.store.photo(_original(path), _original(image_id))
+        return self.store.photo(_original(path), _original(image_id), split)
 
     def crop(self, image_id: str) -> Thumbnail:
         """The crop."""
@@ -104,9 +105,9 @@ def main() -> None:
     n_photos = parser.parse_args().photos
     classes = class_list.read_classes(Path("data/classes.txt"))
     settings = read_settings(Path("params.yaml"), "report", ReportSettings)
-    source = Path(yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))["ingest"]["source"])
+    sources = Photos(read_settings(Path("params.yaml"), "ingest", SourceSettings, subset=True))
     stored = (Archive(Path(f"data/{name}.zip")) for name in ("crops", "masks", "model_inputs"))
-    store = thumbnails.ArchiveThumbnails(manifest.photo_root(source), *stored, settings.thumbnail)
+    store = thumbnails.ArchiveThumbnails(sources, *stored, settings.thumbnail)
     with tempfile.TemporaryDirectory() as folder:
         files = write(Path(folder), classes, -(-n_photos // len(manifest.read(Path("data/manifest.csv")))))
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Detect every object in every usable photo without an annotated box, down to a low score.
+"""Detect every object in photos without an annotated box, down to a low score.
 
 Later rules select from these boxes, so changing a rule does not rerun inference.
 """

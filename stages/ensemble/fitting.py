@@ -35,10 +35,10 @@ class StackedPredictions(NamedTuple):
         return self.probabilities[:, [place[image_id] for image_id in split.image_ids]]
 
 
-def stack(by_model: dict[str, Predictions], image_ids: list[str]) -> StackedPredictions:
+def stack(by_model: dict[str, Predictions], image_ids: list[str], source: str = "val and test") -> StackedPredictions:
     """Stack the tables of all models, their rows sorted by id.
 
-    Raises TableError unless each of them has exactly the photos `image_ids`, and all have the same classes.
+    Raises TableError unless each of them has exactly the photos `image_ids` of `source`, and all have the same classes.
     """
     first = next(iter(by_model.values()))
     for name, table in by_model.items():
@@ -47,7 +47,7 @@ def stack(by_model: dict[str, Predictions], image_ids: list[str]) -> StackedPred
         different = sorted(set(table.image_ids) ^ set(image_ids))
         if different:
             raise tables.TableError(
-                f"{name}: expected the {len(image_ids)} photos of val and test, found "
+                f"{name}: expected the {len(image_ids)} photos of {source}, found "
                 f"{len(table.image_ids)}, and {different[0]} on one side only; run `dvc repro evaluate`"
             )
     ids = sorted(image_ids)
@@ -166,7 +166,7 @@ def _select(figures: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
 
 def predict(by_model: dict[str, Predictions], ensemble: WeightedEnsemble) -> Predictions:
     """The ensemble's predictions of photos that every model has predicted. Raises TableError if their ids differ."""
-    stacked = stack(by_model, next(iter(by_model.values())).image_ids)
+    stacked = stack(by_model, next(iter(by_model.values())).image_ids, "ingest.unlabelled")
     return Predictions(stacked.image_ids, ensemble(stacked.probabilities), stacked.classes)
 
 

@@ -25,10 +25,10 @@ def main() -> None:
     maps = {name: Archive(arguments.maps / f"{name}.zip") for name in rule.weights}
     table = complete(chosen, write_masks(arguments.masks, image_ids, Archive(arguments.crops), maps, rule))
     tables.write(arguments.table, table)
-    tables.require_usable(arguments.table, table)
     n_masked = int(table["is_masked"].sum())
     atomic.write_json(arguments.metrics, {"photos": n_masked})
     atomic.write_json(arguments.details, count(table))
+    tables.require_usable(arguments.table, table)
     progress.summary("mask", crops=len(image_ids), masked=n_masked)
 
 

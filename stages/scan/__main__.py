@@ -1,4 +1,4 @@
-"""List every file of the source with its label, its given split and a hash, so that changes are noticed.
+"""List every file of the source with its label, its given split and a hash.
 
 The stage runs in every `dvc repro`: DVC cannot watch buckets, archives, links or the photos that a table names. What
 follows runs only if data/files.csv changed.

@@ -80,6 +80,8 @@ def guess_pattern(paths: Iterable[str]) -> str:
     class.
     """
     names = list(paths)
+    if not names:
+        raise LayoutError("expected photos in one folder per class, found no file that can be read; set ingest.source")
     photos = [path for path in names if is_photo_name(path)] or names
     folders = sorted({path.rpartition("/")[0] for path in photos} - {""})
     if not folders:

@@ -41,6 +41,8 @@ def read(path: Path) -> pd.DataFrame:
     frame = tables.read(path, COLUMNS)
     usable = frame["status"] == "ok"
     tables.require(path, frame["status"].isin(["ok", "failed", "rejected"]), frame["status"], "ok, failed or rejected")
-    tables.require(path, frame["split"].isin([*SPLITS, UNLABELLED]) | ~usable, frame["split"], "a split")
-    tables.require(path, ~(frame["image_id"].duplicated() & usable), frame["image_id"], "each usable photo once")
+    known = frame["split"].isin([*SPLITS, UNLABELLED])
+    tables.require(path, known | ~usable, frame["split"], "train, val, test or unlabelled")
+    is_repeated = frame["image_id"].where(usable).duplicated() & usable
+    tables.require(path, ~is_repeated, frame["image_id"], "each usable photo once")
     return frame

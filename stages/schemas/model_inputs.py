@@ -27,8 +27,8 @@ def read(path: Path) -> pd.DataFrame:
     """Read the table and check it. Raises tables.TableError naming the column and the first bad value."""
     frame = tables.read(path, COLUMNS)
     usable = frame["status"] == "ok"
-    tables.require(
-        path, frame["split"].isin([*manifest.SPLITS, manifest.UNLABELLED]) | ~usable, frame["split"], "a split"
-    )
-    tables.require(path, ~(frame["image_id"].duplicated() & usable), frame["image_id"], "each usable photo once")
+    known = frame["split"].isin([*manifest.SPLITS, manifest.UNLABELLED])
+    tables.require(path, known | ~usable, frame["split"], "train, val, test or unlabelled")
+    is_repeated = frame["image_id"].where(usable).duplicated() & usable
+    tables.require(path, ~is_repeated, frame["image_id"], "each usable photo once")
     return frame

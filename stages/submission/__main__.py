@@ -1,4 +1,4 @@
-"""Write the ensemble's predictions of the photos of ingest.unlabelled, and the file that a contest expects.
+"""Write the predictions of photos without labels, and the file of a contest.
 
 A photo that cannot be read is answered by the shares of the classes in train, and is named.
 """

@@ -46,7 +46,8 @@ def predict_rows(rows: pd.DataFrame, predicted: Predictions, prior: np.ndarray, 
 
     Files that are no photos are left out, unless a table names them, `is_listed`.
     """
-    kept = rows[[is_listed or is_photo(*pair) for pair in zip(rows["path"], rows["reason"])]]
+    is_kept = [is_listed or is_photo(path, reason) for path, reason in zip(rows["path"], rows["reason"])]
+    kept = rows[np.array(is_kept, dtype=bool)]
     place = {image_id: row for row, image_id in enumerate(predicted.image_ids)}
     numbers = [place.get(image_id) for image_id in kept["image_id"]]
     probabilities = [prior if number is None else predicted.probabilities[number] for number in numbers]

@@ -1,4 +1,4 @@
-"""The stages from ingest to resize, and the same for prediction, on file names and formats as users have them.
+"""The stages from scan to resize, and the same for prediction, on file names and formats as users have them.
 
 Functions replace the networks: the tests check that every file has its own row and its own image.
 """
@@ -22,6 +22,7 @@ from stages.ingest import __main__ as ingest_stage
 from stages.mask import __main__ as mask_stage
 from stages.networks import runtime
 from stages.resize import __main__ as resize_stage
+from stages.scan import __main__ as scan_stage
 from stages.schemas import class_list, manifest, model_inputs
 from stages.segment import __main__ as segment_stage
 from tests import archives, hostile
@@ -75,7 +76,8 @@ def segmenter(batch):
 
 @pytest.fixture
 def preprocess(tmp_path, run, monkeypatch):
-    """A function that runs the stages from ingest to resize on the photos below `tmp_path`/"my photos"."""
+    """A function that runs the stages from scan to resize on the photos below `tmp_path`/"my photos"."""
+    monkeypatch.chdir(tmp_path)  # Outside this repository no DVC stage is looked for that writes the photos.
 
     def call(**changes):
         content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
@@ -84,14 +86,17 @@ def preprocess(tmp_path, run, monkeypatch):
         content["segmenters"], content["mask"]["weights"] = {"one": {"network": "u2netp"}}, {"one": 1.0}
         for section, keys in changes.items():
             content[section] |= keys
-        settings, out, source = tmp_path / "params.yaml", tmp_path / "out", tmp_path / "my photos"
+        settings, out = tmp_path / "params.yaml", tmp_path / "out"
         settings.write_text(json.dumps(content))
         common = {"params": settings, "details": out / "d.json"}
         compared = {"metrics": out / "m.json"}
+        run(scan_stage, **common, files=out / "files.csv", cache=out / "hashes")
         run(
             ingest_stage,
             **common,
             **compared,
+            files=out / "files.csv",
+            leaks=out / "leaks.csv",
             manifest=out / "manifest.csv",
             classes=out / "classes.txt",
             class_counts=out / "c.csv",
@@ -100,8 +105,8 @@ def preprocess(tmp_path, run, monkeypatch):
         for name in ("centernet_mobilenetv3.onnx", "u2netp.onnx"):
             (out / name).write_bytes(b"network")
         run(detect_stage, **common, manifest=out / "manifest.csv", networks=out, cache=out / "cache" / "d",
-            source=source, detections=out / "d.csv")  # fmt: skip
-        run(crop_stage, **common, **compared, manifest=out / "manifest.csv", detections=out / "d.csv", source=source,
+            detections=out / "d.csv")  # fmt: skip
+        run(crop_stage, **common, **compared, manifest=out / "manifest.csv", detections=out / "d.csv",
             boxes=out / "boxes.csv", crops=out / "crops.zip", thresholds=out / "thresholds")  # fmt: skip
         run(segment_stage, **common, segmenter="one", boxes=out / "boxes.csv", crops=out / "crops.zip", networks=out,
             cache=out / "cache" / "s", maps=out / "maps" / "one.zip")  # fmt: skip

@@ -9,8 +9,11 @@ import pytest
 
 from stages.commands import predict
 from stages.commands.inference_pipeline import Ensemble, ModelInput
+from stages.commands.predict import ListedPhoto
 from stages.core.tables import TableError
-from stages.ingest.listing import IngestError
+from stages.submission import submitting
+from stages.submission.settings import SubmissionSettings
+from stages.submission.submitting import PhotoPredictions, SubmissionError
 
 CLASSES = ["car", "van", "bus"]
 
@@ -22,21 +25,30 @@ def test_photos_are_listed_from_files_folders_and_tables(tmp_path):
     (tmp_path / "list.csv").write_text("path,other\nc/3.jpg,x\nc/lost.jpg,y\n")
     photos = predict.list_photos([tmp_path / "c" / "3.jpg", tmp_path / "b", tmp_path / "list.csv", tmp_path / "no.jpg"])
     expected = ["c/3.jpg", "b/2.jpg", "b/a/1.jpg", "c/3.jpg", "c/lost.jpg", "no.jpg"]
-    assert photos == [tmp_path / name for name in expected]
+    assert [photo.path for photo in photos] == [tmp_path / name for name in expected]
+    # Of these, a folder may hold files that are no photos.
+    assert [photo.path.parent.name for photo in photos if not photo.is_named] == ["b", "a"]
 
 
 def test_sources_without_photos_are_rejected(tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(IngestError, match="empty: expected photos"):
+    with pytest.raises(SubmissionError, match="empty: expected photos"):
         predict.list_photos([tmp_path / "empty"])
     (tmp_path / "list.csv").write_text("file\na.jpg\n")
     with pytest.raises(TableError, match="expected a column `path`"):
         predict.list_photos([tmp_path / "list.csv"])
 
 
-def test_best_two_returns_the_two_likeliest_classes():
-    assert predict.best_two(np.array([0.2, 0.1, 0.70004]), CLASSES) == ("bus", 0.7, "car", 0.2)
-    assert predict.best_two(np.array([0.4, 0.4, 0.2]), CLASSES)[0::2] == ("car", "van")
+def predicted(probabilities, paths=None, classes=CLASSES):
+    names = paths or [f"{number}.jpg" for number in range(len(probabilities))]
+    rows = pd.DataFrame({"path": names, "image_id": "", "reason": "", "note": ""})
+    return PhotoPredictions(rows, np.array(probabilities), classes)
+
+
+def test_the_table_has_the_two_likeliest_classes_with_four_digits():
+    table = predict.to_table(predicted([[0.2, 0.1, 0.70004], [0.4, 0.4, 0.2]]))
+    columns = ["label", "probability", "second_label", "second_probability"]
+    assert table[columns].values.tolist() == [["bus", 0.7, "car", 0.2], ["car", 0.4, "van", 0.4]]
 
 
 def image(value):
@@ -45,34 +57,71 @@ def image(value):
 
 def preprocessor(values):
     """A preprocessor with batches of two that returns images of these values; None is a photo that cannot be read."""
-    rows = [
-        (Path(f"{n}.jpg"), ModelInput(None, "truncated: x") if v is None else ModelInput(image(v), ""))
-        for n, v in enumerate(values)
-    ]
+    inputs = [ModelInput(None, "truncated: x") if v is None else ModelInput(image(v), "") for v in values]
     settings = SimpleNamespace(detect=SimpleNamespace(inference=SimpleNamespace(batch_size=2)))
-    return SimpleNamespace(run=lambda _paths: iter(rows), settings=settings)
+    return SimpleNamespace(run=lambda paths: zip(paths, inputs, strict=True), settings=settings)
+
+
+def photos(*names, is_named=False):
+    return [ListedPhoto(Path(name), is_named) for name in names]
+
+
+PRIOR = np.array([0.25, 0.5, 0.25])
+NAMES = ["0.jpg", "1.jpg", "2.jpg", "3.jpg", "4.jpg"]
+
+
+def classify(inputs):
+    return np.eye(3)[inputs[:, 0, 0, 0]] * 0.7 + 0.1
 
 
 def test_each_photo_has_its_own_prediction_or_a_note():
     batches = []
 
-    def classify(inputs):
+    def count_and_classify(inputs):
         batches.append(len(inputs))
-        return np.eye(3)[inputs[:, 0, 0, 0]] * 0.7 + 0.1
+        return classify(inputs)
 
-    table = predict.predict([Path("x")] * 5, Ensemble(preprocessor([2, None, None, None, 1]), classify, CLASSES))
+    ensemble = Ensemble(preprocessor([2, None, None, None, 1]), count_and_classify, CLASSES, PRIOR)
+    found = predict.predict(photos(*NAMES), ensemble)
     assert batches == [1, 1]
-    assert table["label"].tolist() == ["bus", "", "", "", "van"]
+    np.testing.assert_allclose(found.probabilities, [[0.1, 0.1, 0.8], PRIOR, PRIOR, PRIOR, [0.1, 0.8, 0.1]])
+    assert found.rows["reason"].tolist() == ["", *["truncated"] * 3, ""]
+    table = predict.to_table(found)
+    assert table["path"].tolist() == NAMES and table["label"].tolist() == ["bus", "", "", "", "van"]
     assert table["note"].tolist() == ["", *["truncated: x"] * 3, ""]
     assert table["probability"].tolist() == pytest.approx([0.8, np.nan, np.nan, np.nan, 0.8], nan_ok=True)
     assert table.columns.tolist() == list(predict.COLUMNS)
 
 
+def unreadable(*reasons):
+    """An ensemble whose preprocessor refuses every photo for these reasons."""
+    inputs = [ModelInput(None, f"{reason}: x") for reason in reasons]
+    settings = SimpleNamespace(detect=SimpleNamespace(inference=SimpleNamespace(batch_size=2)))
+    run = SimpleNamespace(run=lambda paths: zip(paths, inputs, strict=True), settings=settings)
+    return Ensemble(run, classify, CLASSES, PRIOR)
+
+
+def test_files_of_a_folder_that_are_no_photos_have_no_row_and_named_ones_have():
+    names = ["Thumbs.db", "list.csv", "damaged.jpg", "no ending"]
+    reasons = ["not_an_image", "not_an_image", "not_an_image", "truncated"]
+    found = predict.predict(photos(*names), unreadable(*reasons))
+    assert found.rows["path"].tolist() == ["damaged.jpg", "no ending"] and len(found.probabilities) == 2
+    found = predict.predict(photos(*names, is_named=True), unreadable(*reasons))
+    assert found.rows["path"].tolist() == names and len(found.probabilities) == 4
+
+
+def test_without_photos_the_tables_are_empty():
+    found = predict.predict([], Ensemble(preprocessor([]), classify, CLASSES, PRIOR))
+    assert found.probabilities.shape == (0, 3) and predict.to_table(found).columns.tolist() == list(predict.COLUMNS)
+    assert len(submitting.submission(found, SubmissionSettings())) == 0
+
+
 def test_a_contest_file_has_a_label_for_every_photo():
     paths = ["in/a.jpg", "in/b.png", "in/c.jpg"]
-    predictions = pd.DataFrame({"path": paths, "label": ["", "van", "van"]})
-    submission = predict.submission(predictions, "stem", ("image", "model"))
+    ensemble = Ensemble(preprocessor([None, 1, 1]), classify, CLASSES, PRIOR)
+    found = predict.predict(photos(*paths), ensemble)
+    submission = submitting.submission(found, SubmissionSettings(id="stem", id_column="image", label_column="model"))
+    # The first photo cannot be read: it has the likeliest class of the prior.
     assert submission.to_dict("list") == {"image": ["a", "b", "c"], "model": ["van"] * 3}
-    assert predict.submission(predictions, "name", ("id", "x"))["id"].tolist() == ["a.jpg", "b.png", "c.jpg"]
-    assert predict.submission(predictions, "path", ("id", "x"))["id"].tolist() == paths
-    assert predict.submission(predictions.assign(label=""), "path", ("id", "x"))["x"].tolist() == [""] * 3
+    for rule, ids in (("name", ["a.jpg", "b.png", "c.jpg"]), ("path", paths)):
+        assert submitting.submission(found, SubmissionSettings(id=rule))["id"].tolist() == ids

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from stages.core import tables
+from stages.core.tables import TableError
 from stages.crop import __main__ as crop_stage
 from stages.crop import cropping
 from stages.crop.settings import CropSettings
@@ -39,6 +40,8 @@ def photo(image_id, status="ok", reason="", path=None, label="nan"):
         "phash": "0",
         "group": image_id,
         "split": "train" if status == "ok" else "",
+        "note": "",
+        **dict.fromkeys(CORNERS, np.nan),
     }
 
 
@@ -90,12 +93,13 @@ def test_no_photo_is_a_table_of_no_rows():
 def stage(tmp_path, run, corners):
     """A function that runs the stage on photos made from rows of the manifest and detections."""
 
-    def call(rows, boxes, changed=(), missing=(), **rule):
+    def call(rows, boxes, changed=(), missing=(), others=(), **rule):
         for row in rows:
             content = images.encode(corners(40, 30), ".png") + row["path"].encode()  # so that no two are equal
             row["image_id"] = images.image_id(content)
             if row["path"] not in missing:
-                (tmp_path / row["path"]).write_bytes(content + (b"x" if row["path"] in changed else b""))
+                folder = tmp_path / "others" if row["path"] in others else tmp_path
+                (folder / row["path"]).write_bytes(content + (b"x" if row["path"] in changed else b""))
         keys = {
             "mode": "box",
             "classes": ["car"],
@@ -105,7 +109,8 @@ def stage(tmp_path, run, corners):
             "on_no_box": "full_image",
         }
         keys |= {"min_aspect": 0, "max_aspect": 100, "max_runner_up_ratio": 1, "max_side": 1024}
-        (tmp_path / "params.yaml").write_text(json.dumps({"crop": keys | rule}))
+        sources = {"source": str(tmp_path), "unlabelled": str(tmp_path / "others")}
+        (tmp_path / "params.yaml").write_text(json.dumps({"crop": keys | rule, "ingest": sources}))
         table = found(*((rows[number]["image_id"], *rest) for number, *rest in boxes))
         tables.write(tmp_path / "manifest.csv", pd.DataFrame(rows, columns=list(manifest.COLUMNS)))
         tables.write(tmp_path / "detections.csv", table)
@@ -114,7 +119,6 @@ def stage(tmp_path, run, corners):
             params=tmp_path / "params.yaml",
             manifest=tmp_path / "manifest.csv",
             detections=tmp_path / "detections.csv",
-            source=tmp_path,
             boxes=tmp_path / "boxes.csv",
             crops=tmp_path / "crops.zip",
             metrics=tmp_path / "m.json",
@@ -169,11 +173,33 @@ def test_a_photo_that_changed_or_went_since_keeps_its_row_without_a_crop(tmp_pat
     assert table["is_cropped"].tolist() == [False, False, True] and metrics["cropped"] == 1
 
 
-def test_the_stage_with_no_usable_photo_writes_its_tables_all_the_same(stage):
-    table, metrics = stage([photo("", "failed", "truncated", "a.png")], [])
+def test_the_stage_with_no_usable_photo_writes_its_tables_and_is_an_error(tmp_path, stage):
+    with pytest.raises(TableError, match=r"boxes\.csv: expected usable photos, found none in 1 rows \(1 truncated\)"):
+        stage([photo("", "failed", "truncated", "a.png")], [])
+    table, metrics = crops.read(tmp_path / "boxes.csv"), json.loads((tmp_path / "details.json").read_text())
     assert table["reason"].tolist() == ["truncated"] and metrics["photos"] == metrics["cropped"] == 0
-    table, metrics = stage([], [])
+    with pytest.raises(TableError, match=r"found none in 0 rows \(no rows\)"):
+        stage([], [])
+    table, metrics = crops.read(tmp_path / "boxes.csv"), json.loads((tmp_path / "details.json").read_text())
     assert len(table) == 0 and metrics["photos"] == 0
+
+
+def test_an_annotated_box_is_the_crop_whatever_was_detected_and_whatever_the_rule_says(tmp_path, stage):
+    boxed = photo("", path="a.png") | {"x_min": 20.0, "y_min": 0.0, "x_max": 40.0, "y_max": 15.0}
+    table, metrics = stage([boxed, photo("", path="b.png")], [(0, "car", 0.9, 0.0, 0.0, 9.0, 9.0)], min_area=0.9)
+    assert table["class_name"].tolist() == ["annotated", ""] and table["score"].tolist()[0] == 1.0
+    assert table.loc[0, CORNERS].tolist() == [20, 0, 40, 15] and metrics["cropped"] == 1
+    crop = archives.picture(tmp_path / "crops.zip", f"{boxed['image_id']}.jpg")
+    np.testing.assert_allclose(crop.astype(int), np.full((15, 20, 3), (0, 255, 0)), atol=4)
+    # The table of thresholds is about detected photos.
+    assert pd.read_csv(tmp_path / "thresholds" / "min_score.csv")["photos"].unique().tolist() == [1]
+
+
+def test_photos_to_predict_are_read_from_their_own_source(tmp_path, stage):
+    row = photo("", path="a.png") | {"split": "unlabelled", "label": ""}
+    (tmp_path / "others").mkdir()
+    stage([row, photo("", path="b.png")], [], others=["a.png"])
+    assert len(archives.take(tmp_path / "crops.zip")) == 2
 
 
 def test_the_stage_shrinks_a_crop_to_max_side(tmp_path, stage):

@@ -24,6 +24,7 @@ def row(path, content, status="ok"):
     return {
         "image_id": image_id(content), "path": path, "label": "a", "status": status, "reason": "", "width": 64,
         "height": 64, "phash": "", "group": "", "split": "train",
+        "note": "", "x_min": np.nan, "y_min": np.nan, "x_max": np.nan, "y_max": np.nan,
     }  # fmt: skip
 
 
@@ -46,10 +47,11 @@ def stage(tmp_path, run, monkeypatch):
         monkeypatch.setattr(runtime, "load", lambda *_: predict)
         (tmp_path / "networks").mkdir(exist_ok=True)
         (tmp_path / "networks" / "centernet_mobilenetv3.onnx").write_bytes(network_file)
-        (tmp_path / "params.yaml").write_text(yaml.safe_dump({"detect": SETTINGS | changes}))
+        sources = {"source": str(tmp_path / "photos"), "unlabelled": str(tmp_path / "others")}
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump({"detect": SETTINGS | changes, "ingest": sources}))
         rows = sorted(rows, key=lambda row: row["image_id"])
         tables.write(tmp_path / "manifest.csv", pd.DataFrame(rows, columns=list(manifest.COLUMNS)))
-        inputs = {"params": "params.yaml", "manifest": "manifest.csv", "source": "photos", "networks": "networks"}
+        inputs = {"params": "params.yaml", "manifest": "manifest.csv", "networks": "networks"}
         outputs = {"cache": "cache", "detections": "d.csv", "details": "d.json"}
         run(detect_stage, **{name: tmp_path / path for name, path in (inputs | outputs).items()})
         return detections.read(tmp_path / "d.csv"), json.loads((tmp_path / "d.json").read_text()), batches
@@ -60,6 +62,7 @@ def stage(tmp_path, run, monkeypatch):
 @pytest.fixture
 def photos(tmp_path):
     """Rows of the manifest for three grey photos of 64 x 64 pixels, the third dark, all written to disk."""
+    (tmp_path / "others").mkdir()
     rows = []
     for number, grey in enumerate((255, 204, 5)):
         content = encode(np.full((64, 64, 3), grey, np.uint8), ".png")
@@ -78,6 +81,20 @@ def test_every_object_above_the_score_is_a_row_sorted_by_image_id(stage, photos)
     # Cell (64, 64) is at (256, 256) of the input; 512 input pixels are 64 of the photo.
     assert table[["x_min", "y_min", "x_max", "y_max"]].to_numpy().tolist() == [[24, 24, 40, 40]] * 2
     assert counts == {"photos": 4, "with_boxes": 2, "boxes": 2} and sum(batches) == 3
+
+
+def test_photos_to_predict_are_read_from_their_own_source(stage, photos, tmp_path):
+    (tmp_path / "photos" / "0.png").rename(tmp_path / "others" / "0.png")
+    rows = [photos[0] | {"split": "unlabelled", "label": ""}, photos[1]]
+    table, counts, _ = stage(rows)
+    assert set(table["image_id"]) == {row["image_id"] for row in rows} and counts["photos"] == 2
+
+
+def test_a_photo_with_an_annotated_box_is_not_detected(stage, photos):
+    boxed = photos[0] | {"x_min": 1.0, "y_min": 2.0, "x_max": 30.0, "y_max": 40.0}
+    table, counts, batches = stage([boxed, photos[1]])
+    assert table["image_id"].tolist() == [photos[1]["image_id"]] and sum(batches) == 1
+    assert counts == {"photos": 1, "with_boxes": 1, "boxes": 1, "annotated": 1}
 
 
 def test_only_new_photos_are_run_and_the_table_is_the_same(stage, photos):

@@ -14,7 +14,14 @@ from stages.schemas.predictions import Predictions
 CLASSES = ["sedan", "pickup"]
 PARAMS = "models: {b: {backbone: x}, a: {backbone: x}}\nensemble: {min_val: 2, shrinkage: 0.0, calibrate: false}\n"
 COMPARED = ("metrics", "best-single", "gain", "weights")
-OUTPUTS = ("models/ensemble", "details", "ensemble-predictions", "submission", *COMPARED)
+OUTPUTS = (
+    "models/ensemble",
+    "details",
+    "ensemble-predictions",
+    "test-predictions",
+    "unlabelled-probabilities",
+    *COMPARED,
+)
 # Model a is confident and correct on val, b gives both classes 0.5; on test they differ on photo t2.
 ROWS_A = {"v1": 0.9, "v2": 0.1, "t1": 0.8, "t2": 0.4}
 ROWS_B = {"v1": 0.5, "v2": 0.5, "t1": 0.6, "t2": 0.9}
@@ -22,7 +29,7 @@ ROWS_B = {"v1": 0.5, "v2": 0.5, "t1": 0.6, "t2": 0.9}
 
 def table(rows, classes=CLASSES):
     ids = sorted(rows)
-    first = np.array([rows[image_id] for image_id in ids]).reshape(-1, 1)
+    first = np.array([rows[image_id] for image_id in ids], dtype=float).reshape(-1, 1)
     return Predictions(ids, np.hstack([first, 1 - first]), classes)
 
 
@@ -39,11 +46,14 @@ def folder(tmp_path):
     )
     predictions.write(tmp_path / "rows" / "a.csv", table(ROWS_A))
     predictions.write(tmp_path / "rows" / "b.csv", table(ROWS_B))
+    for name in "ab":
+        predictions.write(tmp_path / "others" / f"{name}.csv", table({}))
     return tmp_path
 
 
 def run(folder, monkeypatch):
     given = {"params": "params.yaml", "table": "model_inputs.csv", "classes": "classes.txt", "predictions": "rows"}
+    given["unlabelled"] = "others"
     given |= {path.split("/")[-1]: f"out/{path}" for path in OUTPUTS}
     arguments = [part for name, path in given.items() for part in (f"--{name}", str(folder / path))]
     monkeypatch.setattr(sys, "argv", ["ensemble", *arguments])
@@ -84,14 +94,19 @@ def test_the_compared_figures_are_those_of_the_details(folder, monkeypatch):
 
 
 def test_predictions_and_models_of_unknown_names_are_removed(folder, monkeypatch, capsys):
-    predictions.write(folder / "rows" / "old.csv", table(ROWS_A))
+    for name in ("rows", "others"):
+        predictions.write(folder / name / "old.csv", table(ROWS_A))
     for path in ("old/model.json", "a/model.json", "pretrained/sources.yaml"):
         (folder / "out/models" / path).parent.mkdir(parents=True)
         (folder / "out/models" / path).write_text("{}")
     run(folder, monkeypatch)
-    assert sorted(path.name for path in (folder / "rows").iterdir()) == ["a.csv", "b.csv"]
+    for name in ("rows", "others"):
+        assert sorted(path.name for path in (folder / name).iterdir()) == ["a.csv", "b.csv"]
     assert sorted(path.name for path in (folder / "out/models").iterdir()) == ["a", "ensemble", "pretrained"]
-    assert f"ensemble: removed {folder}/rows/old.csv, {folder}/out/models/old: params" in capsys.readouterr().err
+    assert (
+        f"ensemble: removed {folder}/rows/old.csv, {folder}/others/old.csv, {folder}/out/models/old: params"
+        in capsys.readouterr().err
+    )
 
 
 def test_the_tables_written(folder, monkeypatch):
@@ -99,11 +114,31 @@ def test_the_tables_written(folder, monkeypatch):
     predicted = predictions.read(folder / "out/ensemble-predictions", CLASSES)
     assert predicted.image_ids == ["t1", "t2", "v1", "v2"]
     np.testing.assert_allclose(predicted.probabilities[:, 0], [0.8, 0.4, 0.9, 0.1], atol=1e-5)
-    rows = pd.read_csv(folder / "out/submission")
+    rows = pd.read_csv(folder / "out/test-predictions")
     assert rows["image_id"].tolist() == ["t1", "t2"] and rows["path"].tolist() == ["s/1.jpg", "s/2.jpg"]
     assert rows["label"].tolist() == ["sedan", "pickup"]
     assert rows["second_label"].tolist() == ["pickup", "sedan"]
     np.testing.assert_allclose(rows["probability"], [0.8, 0.6], atol=1e-5)
+
+
+def test_photos_without_labels_are_predicted_with_the_fitted_weights(folder, monkeypatch):
+    run(folder, monkeypatch)
+    assert predictions.read(folder / "out/unlabelled-probabilities", CLASSES).image_ids == []
+    predictions.write(folder / "others" / "a.csv", table({"u1": 0.75, "n1": 0.25}))
+    predictions.write(folder / "others" / "b.csv", table({"u1": 0.5, "n1": 1.0}))
+    (folder / "params.yaml").write_text(PARAMS.replace("min_val: 2", "min_val: 3"))  # equal weights
+    _, record = run(folder, monkeypatch)
+    predicted = predictions.read(folder / "out/unlabelled-probabilities", CLASSES)
+    assert predicted.image_ids == ["n1", "u1"]
+    np.testing.assert_allclose(predicted.probabilities, [[0.625, 0.375], [0.625, 0.375]])
+    # The one train photo is a sedan.
+    assert record["prior"] == {"sedan": 1.0, "pickup": 0.0}
+
+
+def test_models_that_predicted_other_photos_without_labels_are_an_error(folder, monkeypatch):
+    predictions.write(folder / "others" / "a.csv", table({"u1": 0.75}))
+    with pytest.raises(TableError, match=r"b: expected the 1 photos of ingest\.unlabelled, found 0, and u1"):
+        run(folder, monkeypatch)
 
 
 def test_the_gain_of_fitting_is_measured_out_of_sample_and_paired(folder, monkeypatch):

@@ -177,8 +177,16 @@ def test_shrinkage_mixes_in_equal_weights():
 
 def test_the_record_is_read_back_and_other_classes_are_rejected(tmp_path):
     path = tmp_path / "ensemble.json"
-    path.write_text(json.dumps({"weights": {"a": 0.25, "b": 0.75}, "temperature": 0.5, "classes": ["x", "y"]}))
-    assert weighting.read(path, ["x", "y"]) == ({"a": 0.25, "b": 0.75}, 0.5)
+    record = {
+        "weights": {"a": 0.25, "b": 0.75},
+        "temperature": 0.5,
+        "classes": ["x", "y"],
+        "prior": {"y": 0.125, "x": 0.875},
+    }
+    path.write_text(json.dumps(record))
+    saved = weighting.read(path, ["x", "y"])
+    assert saved.weights == {"a": 0.25, "b": 0.75} and saved.temperature == 0.5
+    assert saved.prior.tolist() == [0.875, 0.125]
     with pytest.raises(ValueError, match="expected the classes"):
         weighting.read(path, ["y", "x"])
     with pytest.raises(FileNotFoundError, match="dvc repro"):

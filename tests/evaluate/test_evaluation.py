@@ -5,10 +5,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.classifiers import keras_file
+from stages.classifiers import inference, keras_file
 from stages.classifiers.engine import keras
+from stages.classifiers.settings import LoaderSettings
+from stages.core.archive import Archive
 from stages.evaluate import __main__ as evaluate_stage
+from stages.evaluate import evaluation, tta, tta_views
+from stages.evaluate.settings import TtaSettings
 from stages.schemas import predictions
+from stages.schemas.split_data import SplitData
 from tests import archives
 
 # Keras 3.15 on NumPy 2.4 warns when it copies a variable out of TensorFlow.
@@ -40,14 +45,17 @@ def folder(tmp_path):
 
 def run(folder, monkeypatch, rows=ROWS):
     lines = [line.split(",") for line in rows.splitlines()]
-    rest = "ok,,keep,{}.png,1,0,0\n"
-    body = "".join(f"{i},{i}.jpg,{label},,{split},{rest.format(i)}" for i, label, split in lines)
+    rest = "{},,keep,{}.png,1,0,0\n"
+    body = "".join(
+        f"{i},{i}.jpg,{label},,{split},{rest.format(*status or ['ok'], i)}" for i, label, split, *status in lines
+    )
     header = "image_id,path,label,group,split,status,reason,background,file,scale,pad_left,pad_top\n"
     (folder / "model_inputs.csv").write_text(header + body)
     given = {"params": "params.yaml", "models": "models", "table": "model_inputs.csv", "photos": "photos.zip"}
     given |= {
         "classes": "classes.txt",
         "predictions": "p.csv",
+        "unlabelled": "u.csv",
         "metrics": "m.json",
         "details": "d.json",
         "tables": "tables",
@@ -92,7 +100,7 @@ def test_val_and_test_are_scored_separately(folder, monkeypatch, capsys):
     assert metrics["test"]["log_loss"] == pytest.approx((2 * loss + (10 + loss)) / 3, rel=1e-4)
     compared = json.loads((folder / "m.json").read_text())
     assert compared == {name: metrics["test"][name] for name in ("accuracy", "log_loss", "ece")}
-    assert capsys.readouterr().out == "evaluate a: 1 val, 3 test, CPU float32 device\n"
+    assert capsys.readouterr().out == "evaluate a: 1 val, 3 test, 0 unlabelled, CPU float32 device\n"
 
 
 def test_the_tables_written(folder, monkeypatch):
@@ -104,6 +112,56 @@ def test_the_tables_written(folder, monkeypatch):
     assert confusion.to_numpy().tolist() == [["blue", "green"], ["green", "green"], ["red", "red"]]
     per_class = pd.read_csv(folder / "tables" / "classes.csv")
     assert per_class["recall"].tolist() == [1, 1, 0] and per_class["support"].tolist() == [1, 1, 1]
+
+
+def test_photos_without_labels_are_predicted_and_also_those_that_are_copies_of_labelled_ones(folder, monkeypatch):
+    for image_id, number in (("u1", 1), ("u2", 2)):
+        archives.put(
+            folder / "photos.zip", {f"{image_id}.png": np.tile(np.eye(3)[number] * 255, (8, 8, 1)).astype("uint8")}
+        )
+    # u1 is in it twice and n1 is a train photo; u3 has no model input.
+    rows = (
+        ROWS
+        + "u2,,unlabelled\nu1,,unlabelled\nu1,,unlabelled,rejected\nn1,,unlabelled,rejected\nu3,,unlabelled,failed\n"
+    )
+    metrics = run(folder, monkeypatch, rows)
+    table = predictions.read(folder / "u.csv", CLASSES)
+    assert table.image_ids == ["n1", "u1", "u2"]
+    assert table.probabilities.argmax(axis=1).tolist() == [SHOWN["n1"], 1, 2]
+    # No figure and no prediction of val and test has changed.
+    assert predictions.read(folder / "p.csv", CLASSES).image_ids == ["t1", "t2", "t3", "v1"]
+    assert (metrics["val"]["n"], metrics["test"]["n"]) == (1, 3)
+    run(folder, monkeypatch)
+    assert predictions.read(folder / "u.csv", CLASSES).image_ids == []
+
+
+def left_model():
+    """Predicts from the left half of the photo: mirrored views differ where the halves do."""
+    photo = keras.Input((8, 8, 3), dtype="uint8")
+    left = keras.layers.Cropping2D(((0, 0), (0, 4)))(keras.layers.Rescaling(1 / 100)(photo))
+    return keras.Model(photo, keras.layers.Softmax()(keras.layers.GlobalAveragePooling2D()(left)))
+
+
+@pytest.mark.parametrize("mode", ["none", "fixed", "adaptive"])
+@pytest.mark.parametrize("n_photos", [0, 1, 7])
+def test_views_of_several_batches_at_once_give_what_all_photos_at_once_give(tmp_path, monkeypatch, mode, n_photos):
+    monkeypatch.setattr(evaluation, "_BATCHES_AT_ONCE", 2)  # seven photos in batches of two are two groups
+    photos = np.random.default_rng(0).integers(0, 256, (n_photos, 8, 8, 3), dtype=np.uint8)
+    photos[: n_photos // 2, :, 4:] = photos[: n_photos // 2, :, 3::-1]  # a half of them is symmetric
+    ids = [f"u{number}" for number in range(n_photos)]
+    archives.put(tmp_path / "photos.zip", {f"{name}.png": photo for name, photo in zip(ids, photos)})
+    data = SplitData(ids, ids, [f"{name}.png" for name in ids], np.full(n_photos, -1), ids)
+    model, rule = left_model(), TtaSettings(mode=mode, min_views=2, max_views=6, agreement=0.75)
+    loader = LoaderSettings(batch_size=2, seed=0)
+    found = evaluation.predict_adaptively(model, data, Archive(tmp_path / "photos.zip"), loader, rule)
+
+    def predict_view(number, chosen):
+        return inference.predict(model, tta_views.apply_transform(photos[chosen], tta_views.VIEWS[number]), 2)
+
+    expected = tta.predict_tta(predict_view, n_photos, rule)
+    assert mode != "adaptive" or n_photos < 7 or len(set(expected.views)) > 1  # some photos need more views
+    assert found.shape == (n_photos, 3)
+    np.testing.assert_allclose(found, expected.probabilities, atol=1e-6)
 
 
 @pytest.mark.parametrize("rows", ["n1,red,train\n", "n1,red,train\nt1,red,test\n", "n1,red,train\nv1,red,val\n"])

@@ -7,6 +7,7 @@ import yaml
 
 from stages.core import tables
 from stages.core.settings import SettingsError
+from stages.core.tables import TableError
 from stages.mask import __main__ as mask_stage
 from stages.schemas import crops, masks
 from tests import archives
@@ -73,8 +74,10 @@ def test_a_segmenter_of_weight_zero_does_not_count(stage):
     assert "median_agreement" not in metrics
 
 
-def test_no_crop_at_all(stage):
-    table, metrics = stage([], {})
+def test_no_crop_at_all_is_an_error_after_the_tables(tmp_path, stage):
+    with pytest.raises(TableError, match=r"masks\.csv: expected usable photos, found none in 0 rows"):
+        stage([], {})
+    table, metrics = masks.read(tmp_path / "masks.csv"), json.loads((tmp_path / "details.json").read_text())
     assert len(table) == 0 and metrics == {"crops": 0, "masked": 0, "reason": {}}
 
 

@@ -59,6 +59,7 @@ class Project:
         self.issues, self.audit = [], {"flags": {}}
         self.settings = (
             f"report: {{photos_per_gallery: {per_gallery}, thumbnail: 32, seed: 1}}\nmodels: {{one: {{}}}}\n"
+            f"ingest: {{source: {folder / 'photos'}}}\n"
         )
 
     def add_photo(self, number, split):
@@ -73,7 +74,7 @@ class Project:
         self.rows.append(
             {"image_id": image_id, "path": name, "label": label, "status": "ok", "reason": "", "split": split}
             | {"width": 40, "height": 30, "phash": "0" * 16, "group": image_id, "is_cropped": True, "n_vehicles": 2}
-            | {"runner_up_ratio": 0.1}
+            | {"runner_up_ratio": 0.1, "note": ""}
             | {"x_min": 4.0, "y_min": 3.0, "x_max": 36.0, "y_max": 27.0, "score": 0.75, "class_name": "car"}
             | {
                 "coverage": 0.25,
@@ -105,6 +106,7 @@ class Project:
             table = frame[list(module.COLUMNS)].copy()
             if name == "manifest":
                 table.loc[table["status"] != "failed", ["status", "reason"]] = ["ok", ""]
+                table[["x_min", "y_min", "x_max", "y_max"]] = np.nan  # no annotated box
             tables.write(self.folder / f"{name}.csv", table)
         tables.write(
             self.folder / "detections.csv",
@@ -167,7 +169,7 @@ class Project:
         folders["metrics"] = self.folder / "metrics"
         files |= {"params": self.folder / "params.yaml", "classes": self.folder / "classes.txt", "out": out}
         files["strip"] = self.folder / "out" / "steps.jpg"
-        run(report_stage, **files, **folders, source=self.folder / "photos")
+        run(report_stage, **files, **folders)
         return Page(out.read_text(encoding="utf-8"))
 
 

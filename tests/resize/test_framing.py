@@ -12,6 +12,8 @@ from stages.schemas import manifest, masks
 from stages.schemas import model_inputs as letterbox_table
 from tests import archives
 
+NO_BOX = (np.nan,) * 4
+
 
 def settings(**changes):
     return ResizeSettings(
@@ -97,7 +99,9 @@ def rows(*states):
     for image_id, status, is_masked in states:
         split = "val" if status != "rejected" else ""
         manifest_status = status if status == "rejected" else "ok"
-        photos.append((image_id, f"{image_id}.jpg", "None", manifest_status, "", 5, 4, "0", image_id, split))
+        photos.append(
+            (image_id, f"{image_id}.jpg", "None", manifest_status, "", "", 5, 4, "0", image_id, split, *NO_BOX)
+        )
         why = "" if is_masked else "mask_too_small"
         masked.append((image_id, f"{image_id}.jpg", status, "", 0.5, 0.9, 1, is_masked, why))
     return photos, masked
@@ -118,7 +122,7 @@ def test_every_row_stays_and_each_usable_one_has_its_image(tmp_path, stage, corn
     assert list(archives.take(tmp_path / "out.zip")) == [f"a.{suffix}", f"b.{suffix}"]
     first = archives.picture(tmp_path / "out.zip", f"a.{suffix}")
     assert first.shape == (16, 16, 3) and np.abs(first.astype(int) - [1, 2, 3]).max() <= 3
-    assert metrics["photos"] == 2 and metrics["without_picture"] == 3 and metrics["split"] == {"val": 2}
+    assert metrics["photos"] == 2 and metrics["without_model_input"] == 3 and metrics["split"] == {"val": 2}
 
 
 def test_tables_of_different_photos_are_refused(stage):
@@ -127,13 +131,33 @@ def test_tables_of_different_photos_are_refused(stage):
         stage(photos, masked[::-1])
 
 
-def test_no_rows_are_a_table_of_no_rows(stage):
-    table, metrics = stage([], [])
+def read(tmp_path):
+    return letterbox_table.read(tmp_path / "table.csv"), json.loads((tmp_path / "m.json").read_text())
+
+
+def test_no_rows_are_a_table_of_no_rows_and_an_error(tmp_path, stage):
+    with pytest.raises(tables.TableError, match=r"table\.csv: expected usable photos, found none in 0 rows"):
+        stage([], [])
+    table, metrics = read(tmp_path)
     assert len(table) == 0 and metrics["photos"] == 0
+
+
+def test_a_class_all_of_whose_train_photos_were_dropped_is_an_error_that_names_it(tmp_path, stage, corners):
+    photos, masked = rows(("a", "ok", False), ("b", "dropped", False), ("c", "dropped", False), ("d", "ok", False))
+    # Of class Van one photo is left, in val: the models would never see the class.
+    labels, splits = ("None", "Van", "Van", "Van"), ("train", "train", "train", "val")
+    photos = [(*photo[:2], label, *photo[3:10], split, *NO_BOX) for photo, label, split in zip(photos, labels, splits)]
+    masked = [(*mask[:3], "low_score" if mask[2] == "dropped" else "", *mask[4:]) for mask in masked]
+    archives.put(tmp_path / "crops.zip", {f"{name}.jpg": corners(32, 16) for name in "ad"})
+    with pytest.raises(tables.TableError, match=r"a train photo of each class, found none of `Van` \(2 low_score\)"):
+        stage(photos, masked)
+    assert read(tmp_path)[0]["status"].tolist() == ["ok", "dropped", "dropped", "ok"]
 
 
 def test_a_mask_of_another_size_than_its_crop_is_one_failed_row(tmp_path, stage, corners):
     archives.put(tmp_path / "crops.zip", {"a.jpg": corners(32, 16)})
     archives.put(tmp_path / "masks.zip", {"a.png": np.zeros((16, 31), np.uint8)})
-    table, _ = stage(*rows(("a", "ok", True)))
+    with pytest.raises(tables.TableError, match=r"none in 1 rows \(1 mask_size\)"):
+        stage(*rows(("a", "ok", True)))
+    table, _ = read(tmp_path)
     assert table["status"].tolist() == ["failed"] and table["reason"].tolist() == ["mask_size"]

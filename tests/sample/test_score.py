@@ -28,7 +28,7 @@ def row(image_id, status="ok", kind="car", detected=BOX):
     path = f"x/{image_id}.jpg"
     corners = dict(zip(("x_min", "y_min", "x_max", "y_max"), map(float, detected)))
     photo = {"image_id": image_id, "path": path, "label": "x", "status": "ok", "reason": "", "width": 80, "height": 60}
-    photo |= {"phash": "0", "group": image_id, "split": "test"}
+    photo |= {"phash": "0", "group": image_id, "split": "test", "note": "", **dict.fromkeys(corners, np.nan)}
     chosen = {"image_id": image_id, "path": path, "status": status, "reason": "", "is_cropped": True, "score": 0.5}
     chosen |= corners | {"class_name": "car", "n_vehicles": 1, "runner_up_ratio": 0.0}
     truth = {"path": path, "kind": kind, **dict(zip(corners, BOX))}

@@ -5,10 +5,11 @@ import pytest
 
 from stages.core import progress, tables
 from stages.core.tables import TableError
-from stages.schemas import crops, detections, manifest, masks, model_inputs
+from stages.schemas import crops, detections, files, manifest, masks, model_inputs
 
 MANIFEST = {"image_id": "00", "path": "a b/ü,'.jpg", "label": "None", "status": "ok", "reason": "", "width": 5,
-            "height": 4, "phash": "0f", "group": "00", "split": "train"}  # fmt: skip
+            "height": 4, "phash": "0f", "group": "00", "split": "train", "note": "", "x_min": 1.0, "y_min": 2.0,
+            "x_max": 3.5, "y_max": 4.0}  # fmt: skip
 DETECTION = {
     "image_id": "00",
     "class_name": "car",
@@ -34,7 +35,16 @@ MASK = {
 }
 PADDED = {"image_id": "00", "path": "a", "label": "None", "group": "00", "split": "val", "status": "ok", "reason": "",
           "background": "keep", "file": "00.png", "scale": 0.5, "pad_left": 0, "pad_top": 3}  # fmt: skip
-FORMATS = [(manifest, MANIFEST), (detections, DETECTION), (crops, CROP), (masks, MASK), (model_inputs, PADDED)]
+FILE = {"path": "a b/ü,'.jpg", "label": "None", "split": "", "group": "", "x_min": 1.0, "y_min": 2.0, "x_max": 3.5,
+        "y_max": 4.0, "annotated_width": 5, "annotated_height": 0, "version": "etag:x", "reason": ""}  # fmt: skip
+FORMATS = [
+    (files, FILE),
+    (manifest, MANIFEST),
+    (detections, DETECTION),
+    (crops, CROP),
+    (masks, MASK),
+    (model_inputs, PADDED),
+]
 
 
 @pytest.mark.parametrize(("module", "row"), FORMATS, ids=lambda value: getattr(value, "__name__", ""))
@@ -50,6 +60,8 @@ def test_a_table_comes_back_as_it_was_written_also_without_rows(tmp_path, module
 @pytest.mark.parametrize(
     ("module", "row", "column", "bad"),
     [
+        (files, FILE, "split", "dev"),
+        (files, FILE, "x_min", "left"),
         (manifest, MANIFEST, "status", "good"),
         (manifest, MANIFEST, "split", ""),
         (manifest, MANIFEST, "split", "Train"),
@@ -78,14 +90,12 @@ def test_a_usable_photo_comes_once_and_an_unusable_one_may_come_twice(tmp_path, 
     twin = {**row, "path": "b", "status": "rejected", "split": "", "reason": "duplicate"}
     tables.write(tmp_path / "t.csv", pd.DataFrame([row, twin, {**twin, "path": "c"}]))
     assert len(module.read(tmp_path / "t.csv")) == 3
+    # A copy may come first: of given splits the photo of test is kept, and a photo to predict is never kept before it.
+    tables.write(tmp_path / "t.csv", pd.DataFrame([twin, row]))
+    assert len(module.read(tmp_path / "t.csv")) == 2
     tables.write(tmp_path / "t.csv", pd.DataFrame([row, {**row, "path": "b"}]))
     with pytest.raises(TableError, match="each usable photo once"):
         module.read(tmp_path / "t.csv")
-
-
-def test_paths_are_relative_to_the_folder_or_to_the_one_of_the_csv(tmp_path):
-    assert manifest.photo_root(tmp_path / "photos") == tmp_path / "photos"
-    assert manifest.photo_root(tmp_path / "list.csv") == tmp_path
 
 
 def test_the_bar_passes_all_items_on_and_the_summary_is_one_line(capsys):

@@ -40,8 +40,8 @@ def test_photos_come_by_split_sorted_by_id(tmp_path):
     ("row", "message"),
     [
         ("a,x,lorry,,train,ok,", "label.*expected one of 2 classes, found 'lorry'"),
-        ("a,x,NA,,dev,ok,", "split.*train, val or test, found 'dev'"),
-        ("a,x,NA,,,ok,", "split.*train, val or test, found ''"),
+        ("a,x,NA,,dev,ok,", "split.*train, val, test or unlabelled, found 'dev'"),
+        ("a,x,NA,,,ok,", "split.*train, val, test or unlabelled, found ''"),
         ("z,x,NA,,val,ok,", "image_id.*once, found 'z'"),
     ],
 )

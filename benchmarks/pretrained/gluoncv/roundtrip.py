@@ -17,7 +17,7 @@ from stages.core import environment
 from stages.core.settings import read as read_settings
 from stages.crop.settings import CropSettings
 from stages.detect.centernet import Detections
-from stages.detect.detection import detect_all
+from stages.detect.detection import PhotoRow, detect_all
 from stages.detect.settings import DetectSettings
 from stages.images import boxes, images
 from stages.images.boxes import COLUMNS as CORNERS
@@ -27,6 +27,8 @@ from stages.networks.catalogue import DETECTORS
 from stages.pretrained import export
 from stages.selection import main_car
 from stages.selection.main_car import Candidates
+from stages.sources.photos import Photos
+from stages.sources.settings import SourceSettings
 
 # Below this score, a box may be in only one of two lists of a hundred boxes.
 _MIN_SCORE = 0.1
@@ -43,8 +45,12 @@ def detect_onnx(photos: list[Path], network_file: Path, size: int, settings: Det
     """The detections in each photo, by the loop of the detect stage."""
     spec = replace(DETECTORS[settings.network], size=size)
     network = runtime.load(network_file, list(spec.outputs), settings.inference)
-    rows = [(images.image_id(path.read_bytes()), str(path.resolve())) for path in photos]
-    return [objects for _, objects in detect_all(rows, Path("/"), network, spec, settings)]
+    rows = [
+        PhotoRow(images.image_id(path.read_bytes()), path.resolve().relative_to("/").as_posix(), "test")
+        for path in photos
+    ]
+    sources = Photos(SourceSettings(source="/"))
+    return [objects for _, objects in detect_all(rows, sources, network, spec, settings)]
 
 
 def read_mxnet(path: Path, sizes_wh: np.ndarray, min_score: float) -> list[Detections]:
