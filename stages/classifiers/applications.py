@@ -11,6 +11,7 @@ import numpy as np
 
 from stages.classifiers.engine import keras
 from stages.classifiers.errors import WeightsError
+from stages.core.errors import UserError
 
 layers = keras.layers
 
@@ -86,7 +87,7 @@ def _scaled(image: Any, scaling: str) -> Any:
 def pretrained(application: Application) -> dict[str, np.ndarray]:
     """Return the ImageNet weights, which Keras downloads if needed and checks by their hash.
 
-    Raises ConnectionError if they cannot be downloaded.
+    Raises UserError if they cannot be downloaded.
     """
     try:
         model = _build(application, keras.Input((None, None, 3)), "imagenet")
@@ -94,7 +95,7 @@ def pretrained(application: Application) -> dict[str, np.ndarray]:
         # `get_file` raises a bare Exception for every failed download.
         if "URL fetch failure" not in str(error):
             raise
-        raise ConnectionError(
+        raise UserError(
             f"{application.constructor}: expected ImageNet's weights from Keras, found: {error}; connect to the "
             "internet once, put the file that it names into ~/.keras/models, or bring this stage's output by `dvc pull`"
         ) from None

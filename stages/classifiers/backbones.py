@@ -8,6 +8,7 @@ import numpy as np
 
 from stages.classifiers import applications, efficientnet_lite
 from stages.classifiers.engine import keras
+from stages.core.errors import UserError
 
 layers = keras.layers
 
@@ -67,9 +68,9 @@ BACKBONES |= {name: _application(application) for name, application in applicati
 
 
 def find(name: str) -> Backbone:
-    """Return the backbone of this name. Raises ValueError naming those there are."""
+    """Return the backbone of this name. Raises UserError naming those there are."""
     if name not in BACKBONES:
-        raise ValueError(f"backbone: expected one of {', '.join(BACKBONES)}, found {name!r}")
+        raise UserError(f"backbone: expected one of {', '.join(BACKBONES)}, found {name!r}")
     return BACKBONES[name]
 
 

@@ -78,7 +78,7 @@ def submission(predictions: pd.DataFrame, id_kind: str, columns: tuple[str, str]
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m stages predict", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "sources", type=Path, nargs="+", metavar="PHOTO", help="photos, folders, or CSV files with a column `path`"
     )

@@ -5,12 +5,13 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from stages.core import tables
+from stages.core.errors import UserError
 
 # Line ends and control characters, with which class lists and tables could not be parsed.
 _UNPRINTABLE = "[\\x00-\\x1f\\x7f\\x85\\u2028\\u2029\\ud800-\\udfff]"
 
 
-class IngestError(ValueError):
+class IngestError(UserError):
     """The source as a whole cannot be used."""
 
 

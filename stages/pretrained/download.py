@@ -12,7 +12,7 @@ from stages.core import arrays, command, progress
 
 def main() -> None:
     """Download and write the weights."""
-    parser = argparse.ArgumentParser(prog="python -m stages pretrained.download", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backbone", required=True, choices=list(applications.APPLICATIONS), help="the network")
     parser.add_argument("--out", type=Path, required=True, help="file to write: .npz")
     arguments = parser.parse_args()

@@ -5,6 +5,7 @@ from stages.classifiers import applications, backbones
 from stages.classifiers.applications import APPLICATIONS, Application
 from stages.classifiers.backbones import ClassifierConfig
 from stages.classifiers.engine import keras
+from stages.core.errors import UserError
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -91,5 +92,5 @@ def test_a_failed_download_says_what_to_do(monkeypatch):
         raise Exception("URL fetch failure on somewhere: None -- no such host")
 
     monkeypatch.setattr(applications, "_build", fail)
-    with pytest.raises(ConnectionError, match=r"(?s)Xception: expected .* found: URL fetch failure .*dvc pull"):
+    with pytest.raises(UserError, match=r"(?s)Xception: expected .* found: URL fetch failure .*dvc pull"):
         applications.pretrained(Application("Xception", "tf"))

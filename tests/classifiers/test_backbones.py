@@ -5,6 +5,7 @@ from stages.classifiers import backbones, efficientnet_lite
 from stages.classifiers.backbones import ClassifierConfig
 from stages.classifiers.engine import keras
 from stages.core import system
+from stages.core.errors import UserError
 
 SHAPE = ClassifierConfig(photo_hw=(40, 50), input_hw=(32, 40), n_classes=3)
 
@@ -100,7 +101,7 @@ def test_freezing_keeps_the_first_layers_and_all_normalisation():
 
 
 def test_unknown_backbones_are_refused():
-    with pytest.raises(ValueError, match=r"expected one of efficientnet_lite0, .* found 'vgg'"):
+    with pytest.raises(UserError, match=r"expected one of efficientnet_lite0, .* found 'vgg'"):
         backbones.find("vgg")
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from stages.classifiers import keras_file
 from stages.classifiers.engine import keras
+from stages.core.errors import UserError
 from stages.evaluate import __main__ as evaluate_stage
 from stages.schemas import predictions
 from tests import archives
@@ -118,5 +119,5 @@ def test_empty_splits_have_no_figures(folder, monkeypatch, rows):
 
 def test_a_model_of_other_classes_is_rejected(folder, monkeypatch):
     (folder / "classes.txt").write_text("a\nb\n")
-    with pytest.raises(ValueError, match="expected 2 classes, found 3"):
+    with pytest.raises(UserError, match="expected 2 classes, found 3"):
         run(folder, monkeypatch, "n1,a,train\n")

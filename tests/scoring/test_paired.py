@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
+from stages.core.errors import UserError
 from stages.scoring import paired
 
 
@@ -31,7 +32,7 @@ def test_the_same_photos_give_the_same_interval():
 
 
 def test_no_photo_is_an_error():
-    with pytest.raises(ValueError, match="found none"):
+    with pytest.raises(UserError, match="found none"):
         paired.paired_bootstrap(np.zeros(0), np.zeros(0))
 
 
