@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from stages.classifiers import applications, backbones
-from stages.classifiers.applications import APPLICATIONS, Application
 from stages.classifiers.backbones import ClassifierConfig
+from stages.classifiers.catalogue import APPLICATIONS, Application
 from stages.classifiers.engine import keras
 from stages.core.errors import UserError
 
