@@ -56,9 +56,9 @@ def test_models_take_uint8_photos_and_give_probabilities(lite0):
 
 def test_photos_are_resized_then_normalised():
     network = backbones.build(backbones.find("efficientnet_lite0"), SHAPE)
-    seen = keras.Model(network.logits.input, network.logits.get_layer("normalise").output)
+    normalised = keras.Model(network.logits.input, network.logits.get_layer("normalise").output)
     photo = np.full((1, 40, 50, 3), (127, 255, 0), np.uint8)
-    found = seen.predict_on_batch(photo)
+    found = normalised.predict_on_batch(photo)
     assert found.shape == (1, 32, 40, 3)
     np.testing.assert_allclose(found[0, 5, 7], [0, 1, -127 / 128], atol=1e-5)
 
@@ -133,7 +133,7 @@ def test_feature_maps_are_pooled(pooling, embedding, expected):
     assert row.shape == (7,) if embedding else row.tolist() == expected
 
 
-def test_normalisation_is_trained_where_asked():
+def test_normalisation_is_trained_with_batch_norm_trained():
     network = backbones.build(backbones.find("efficientnet_lite0"), SHAPE)
     backbones.freeze(network.pooled, 0.5, "trained")
     names = {weight.path.split("/")[0] for weight in network.logits.trainable_weights}

@@ -22,7 +22,7 @@ def test_photos_of_one_group_are_drawn_together():
     assert together.low == -1 and together.high == 1 and apart.high < 0.3
 
 
-def test_equal_answers_differ_by_nothing_for_certain():
+def test_equal_predictions_have_a_difference_of_zero_without_an_interval():
     assert paired.paired_bootstrap(np.zeros(5), np.array(list("abcde"))) == (0, 0, 0)
 
 
