@@ -94,7 +94,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary) / "clone"
-        run("git", "clone", "--quiet", ".", str(folder))
+        programs.output("git", "clone", "--quiet", ".", folder)
         run("make", "repro", folder=folder)
         table = compare(folder)
     if match_commit(read_committed(_PROVENANCE)) != "same":
