@@ -5,7 +5,7 @@ BIN := .venv/bin
 NETWORKS := centernet_mobilenetv3 u2netp efficientnet_lite0 efficientnet_lite1 efficientnet_lite2
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help repro test verify coverage licences advisories experiments format lock
+.PHONY: help repro status test verify coverage licences advisories experiments format lock
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ repro: .venv/ready  ## run the whole pipeline to the table of results; go on whe
 	dvc repro dvc.yaml data/sample/dvc.yaml
 	@python -m stages provenance
 	@python -m stages results
+
+status: .venv/ready  ## name the stages that are not up to date, and why
+	@python -m stages status
 
 test: .venv/ready  ## check format, lint and types, run the tests
 	dvc repro --quiet $(NETWORKS:%=models/pretrained/dvc.yaml:convert@%)

@@ -82,8 +82,7 @@ def main() -> None:
         print(unknown(name, files), file=sys.stderr)
         sys.exit(2)
     module = ".".join(files[name].relative_to(_FOLDER.parent).with_suffix("").parts)
-    # Usage and error lines begin with this name.
-    sys.argv = [name.rpartition(".")[2], *arguments]
+    sys.argv = [command.usage_name(name), *arguments]
     # An import, not `runpy`: processes started by a stage can then unpickle what its module defines.
     command.run(lambda: importlib.import_module(module).main())
 

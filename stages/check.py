@@ -6,28 +6,32 @@ another stage changes.
 
 import argparse
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from stages.audit.settings import AuditSettings
-from stages.classifiers.settings import ModelSettings
+from stages.classifiers import catalogue
+from stages.classifiers.settings import RANDOM_WEIGHTS, ModelSettings
 from stages.core import atomic, command, progress, settings, system
 from stages.core.runtime_settings import RuntimeSettings
 from stages.core.settings import Settings, SettingsError
+from stages.core.settings_errors import suggestion
 from stages.crop.settings import CropSettings
 from stages.detect.settings import DetectSettings
 from stages.ensemble.settings import EnsembleSettings
 from stages.evaluate.settings import TtaSettings
 from stages.ingest.settings import IngestSettings
 from stages.mask.settings import MaskSettings, check_segmenters
+from stages.networks.catalogue import DETECTORS
 from stages.probe.settings import ProbeSettings
 from stages.report.settings import ReportSettings
 from stages.resize.settings import ResizeSettings
 from stages.sample.settings import SampleSettings
 from stages.segment.settings import SegmenterSettings, SegmentSettings
 from stages.submission.settings import SubmissionSettings
-from stages.train.settings import TrainSettings
+from stages.train.settings import TrainSettings, resolve
 
 SECTIONS: dict[str, type[Settings]] = {
     "runtime": RuntimeSettings,
@@ -48,15 +52,31 @@ SECTIONS: dict[str, type[Settings]] = {
 }
 # Sections with any number of entries of one kind, each under a name of the user's choice.
 NAMED: dict[str, type[Settings]] = {"segmenters": SegmenterSettings, "models": ModelSettings}
+# Names stand in commands, in names of files, and in DVC's paths of parameters and stages.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_MAX_NAME = 64
+_WEIGHTS_FILE = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)*")
+# What else is kept where a model's files would be, or is shown beside models.
+_RESERVED = {
+    "pretrained": "models/pretrained holds the pretrained networks",
+    "ensemble": "tables and charts show the ensemble under this name",
+    "inference_cache": "logs/inference_cache holds outputs of networks",
+    "experiments": "logs/experiments holds logs of experiments",
+}
+_DISTANCES = "_distances"
+# Sides of a segmenter's input in pixels: with less OpenVINO cannot run U2-Net, with more memory runs out.
+_SEGMENTER_SIDES = (32, 2048)
 # What `metrics` would use beyond AVX2, by the CPU's name for it; each makes networks or training clearly faster.
 _WIDE = {"avx512f": "AVX-512", "avx512_bf16": "bf16", "amx_bf16": "AMX"}
 
 
 def check_sections(path: Path) -> int:
-    """Check every section of `path` and every model; return the number of models. Raises SettingsError."""
+    """Check every section of `path`, every model and what one section requires of another.
+
+    Returns the number of models. Raises SettingsError.
+    """
     content = settings.load(path)
-    for name, model in SECTIONS.items():
-        settings.read(path, name, model)
+    sections: dict[str, Any] = {name: settings.read(path, name, model) for name, model in SECTIONS.items()}
     unknown = sorted(set(map(str, content)) - {*SECTIONS, *NAMED})
     if unknown:
         raise SettingsError(f"{path}: unknown section `{unknown[0]}`; known: {', '.join([*SECTIONS, *NAMED])}")
@@ -64,10 +84,149 @@ def check_sections(path: Path) -> int:
         entries = content.get(section)
         if not isinstance(entries, dict) or not entries:
             raise SettingsError(f"{path}: {section}: expected at least one entry, found {entries!r}")
-        for name in entries:
-            settings.read(path, f"{section}.{name}", model)
-    check_segmenters(path, settings.read(path, "mask", MaskSettings))
-    return len(content["models"])
+        _at(path, check_names, section, entries)
+        sections[section] = {name: settings.read(path, f"{section}.{name}", model) for name in entries}
+    check_segmenters(path, sections["mask"])
+    _at(path, check_rules, sections)
+    for name, model in sections["models"].items():
+        _at(path, check_model, name, model, sections, path.parent / "models" / "pretrained")
+    return len(sections["models"])
+
+
+def _at(path: Path, rule: Callable[..., None], *arguments: Any) -> None:
+    try:
+        rule(*arguments)
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from None
+
+
+def check_names(section: str, names: Iterable[str]) -> None:
+    """Check the names of models or segmenters: safe everywhere, and no file of one is that of another."""
+    known: dict[str, str] = {}
+    for name in names:
+        if not _NAME.fullmatch(name) or len(name) > _MAX_NAME:
+            proposal = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_-")[:_MAX_NAME] or section[:-1]
+            raise SettingsError(
+                f"{section}: expected a name of at most {_MAX_NAME} of a-z, A-Z, 0-9, `_` and `-` that begins with a "
+                f"letter or digit, found {name!r}; call it `{proposal}`"
+            )
+        lower = name.lower()
+        if lower in known:
+            raise SettingsError(
+                f"{section}: expected names that differ by more than upper and lower case, found `{known[lower]}` and "
+                f"`{name}`; on some systems they are one file"
+            )
+        known[lower] = name
+    if section == "models":
+        _check_model_names(known)
+
+
+def _check_model_names(known: Mapping[str, str]) -> None:
+    for lower, name in known.items():
+        if lower in _RESERVED:
+            raise SettingsError(f"models.{name}: expected another name: {_RESERVED[lower]}; call it `{name}_1`")
+        other = known.get(lower.removesuffix(_DISTANCES))
+        if lower.endswith(_DISTANCES) and other:
+            raise SettingsError(
+                f"models.{name}: expected another name: data/probes/{name}.csv holds distances of `{other}`; call it "
+                f"`{name}_1`"
+            )
+
+
+def check_rules(sections: Mapping[str, Any]) -> None:
+    """Check what holds between keys of several sections, or of one for some of its values only."""
+    detect, crop, tta, augment = sections["detect"], sections["crop"], sections["tta"], sections["train"].augment
+    if tta.mode == "adaptive" and tta.min_views > tta.max_views:
+        raise SettingsError(f"tta.min_views: expected at most tta.max_views = {tta.max_views}, found {tta.min_views}")
+    if augment.mixup + augment.cutmix > 1:
+        raise SettingsError(
+            "train.augment.mixup: expected a sum with train.augment.cutmix of at most 1, for a batch has one of them; "
+            f"found {augment.mixup} + {augment.cutmix}"
+        )
+    manual, models = sections["ensemble"].manual_weights, sections["models"]
+    if manual is not None and (set(manual) != set(models) or not sum(manual.values())):
+        raise SettingsError(
+            f"ensemble.manual_weights: expected a weight for each of {', '.join(models)}, not all 0, found {manual}"
+        )
+    for name, segmenter in sections["segmenters"].items():
+        _check_segmenter_side(name, segmenter)
+    if crop.mode == "box":
+        _check_detector(detect, crop)
+
+
+def _check_detector(detect: DetectSettings, crop: CropSettings) -> None:
+    if crop.min_score < detect.min_score:
+        raise SettingsError(
+            f"crop.min_score: expected at least detect.min_score = {detect.min_score}, found {crop.min_score}; boxes "
+            "below that are not kept, lower detect.min_score too"
+        )
+    classes = DETECTORS[detect.network].classes
+    if not set(crop.classes) & set(classes):
+        raise SettingsError(
+            f"crop.classes: expected a class of the detector {detect.network}, found {', '.join(crop.classes)}; it "
+            f"knows {', '.join(sorted(classes))}"
+        )
+
+
+def _check_segmenter_side(name: str, segmenter: SegmenterSettings) -> None:
+    side, place = segmenter.side, f"segmenters.{name}.input_px"
+    if segmenter.network.startswith("gluoncv/") and side != segmenter.spec.size:
+        raise SettingsError(
+            f"{place}: expected {segmenter.spec.size}, which is fixed in the graph of {segmenter.network}, found {side}"
+        )
+    smallest, largest = _SEGMENTER_SIDES
+    if not smallest <= side <= largest:
+        raise SettingsError(f"{place}: expected {smallest}..{largest}, found {side}")
+
+
+def check_model(name: str, model: ModelSettings, sections: Mapping[str, Any], pretrained: Path) -> None:
+    """Check that a model's backbone exists, its weights are provided and its own, and its sizes are possible.
+
+    `pretrained` is the folder of pretrained networks, which may hold files of the user's.
+    """
+    if model.backbone not in catalogue.WEIGHTS:
+        problem = f"unknown backbone `{model.backbone}`{suggestion(model.backbone, catalogue.WEIGHTS)}"
+        raise SettingsError(f"models.{name}.backbone: {problem}")
+    _check_weights(f"models.{name}.weights", model, pretrained)
+    resolve(sections["train"], model, name)
+    frame = sections["resize"].frame_wh
+    given = {f"models.{name}.input_px": model.input_px}
+    for number, phase in enumerate(sections["train"].phases()):
+        given[f"train.unfreeze[{number}].input_px"] = phase.input_px
+    for place, side in given.items():
+        _check_input_side(place, side, model.backbone, frame)
+
+
+def _check_weights(place: str, model: ModelSettings, pretrained: Path) -> None:
+    own, weights = catalogue.WEIGHTS[model.backbone], model.weights
+    others = {file: backbone for backbone, file in catalogue.WEIGHTS.items() if backbone != model.backbone}
+    if weights in (own, RANDOM_WEIGHTS):
+        return
+    if weights in others:
+        raise SettingsError(
+            f"{place}: expected weights of {model.backbone}, such as {own}, found those of {others[weights]}: {weights}"
+        )
+    if not _WEIGHTS_FILE.fullmatch(weights) or not (pretrained / weights).is_file():
+        raise SettingsError(
+            f"{place}: expected {own}, `{RANDOM_WEIGHTS}`, or a file of yours in {pretrained}, found {weights!r}, "
+            "which is none of these"
+        )
+
+
+def _check_input_side(place: str, side: int | None, backbone: str, frame_wh: tuple[int, int]) -> None:
+    longer = side or max(frame_wh)
+    if longer > max(frame_wh):
+        raise SettingsError(
+            f"{place}: expected at most {max(frame_wh)}, the longer side of resize.width and height, found {side}; a "
+            "network shrinks its inputs, and enlarged ones show no more"
+        )
+    shorter = round(min(frame_wh) * longer / max(frame_wh))
+    if shorter < catalogue.min_side(backbone):
+        raise SettingsError(
+            f"{place}: expected inputs of {backbone} with a shorter side of {catalogue.min_side(backbone)} pixels or "
+            f"more, found {shorter} (of a frame of {frame_wh[0]} x {frame_wh[1]}); enlarge it, or resize.width and "
+            "height"
+        )
 
 
 def unused_hardware(runtime: RuntimeSettings, cpu: Mapping[str, Any], n_cores: int) -> str:

@@ -73,6 +73,150 @@ def test_an_invalid_parameter_is_an_error_that_names_it(changed, change, parts):
         assert part in str(caught.value)
 
 
+def add_model(name, **changes):
+    return lambda c: c["models"].__setitem__(name, {"backbone": "xception", "weights": "none", **changes})
+
+
+def add_segmenter(name, **changes):
+    def change(content):
+        content["segmenters"][name] = {"network": "u2netp", **changes}
+        content["mask"]["weights"][name] = 1
+
+    return change
+
+
+def several(*changes):
+    return lambda content: [change(content) for change in changes]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            add_model("x", backbone="xceptoin"),
+            "models.x.backbone: unknown backbone `xceptoin`; did you mean `xcep",
+        ),
+        (add_model("x", backbone="zzz"), "models.x.backbone: unknown backbone `zzz`; known here: efficientnet_lite0"),
+        (add_model("x", weights="nosuch.npz"), "models.x.weights: expected keras/xception.npz, `none`, or a file of"),
+        (add_model("x", weights="../none"), "found '../none', which is none of these"),
+        (add_model("x", weights="keras"), "found 'keras', which is none of these"),
+        (
+            add_model("x", weights="efficientnet_lite0.npz"),
+            "models.x.weights: expected weights of xception, such as keras/xception.npz, found those of "
+            "efficientnet_lite0: efficientnet_lite0.npz",
+        ),
+        (add_model("x", input_px=257), "models.x.input_px: expected at most 256, the longer side"),
+        (
+            add_model("x", backbone="inception_v3", input_px=119),
+            "models.x.input_px: expected inputs of inception_v3 with a shorter side of 75 pixels or more, found 74",
+        ),
+        (
+            set_to("train", "unfreeze", [{"epochs": 1}, {"epochs": 1, "input_px": 512}]),
+            "train.unfreeze[1].input_px: expected at most 256",
+        ),
+        (
+            several(set_to("train", "unfreeze", [{"epochs": 1}]), add_model("x", epochs=3)),
+            "models.x.epochs: expected none beside phases in train.unfreeze, found 3",
+        ),
+        (add_segmenter("s", input_px=16), "segmenters.s.input_px: expected 32..2048, found 16"),
+        (
+            add_segmenter("s", network="gluoncv/deeplab_resnet101_voc", input_px=320),
+            "segmenters.s.input_px: expected 480, which is fixed in the graph of gluoncv/deeplab_resnet101_voc",
+        ),
+        (set_to("tta", "min_views", 8), "tta.min_views: expected at most tta.max_views = 6, found 8"),
+        (
+            several(set_to("train", "augment", {"mixup": 0.75, "cutmix": 0.5})),
+            "train.augment.mixup: expected a sum with train.augment.cutmix of at most 1",
+        ),
+        (
+            set_to("ensemble", "manual_weights", {"lite0": 1, "lite3": 1}),
+            "ensemble.manual_weights: expected a weight for each of lite0, lite1, lite2, not all 0, found",
+        ),
+        (set_to("ensemble", "manual_weights", {"lite0": 0, "lite1": 0, "lite2": 0}), "not all 0"),
+        (set_to("crop", "min_score", 0.04), "crop.min_score: expected at least detect.min_score = 0.05, found 0.04"),
+        (
+            several(set_to("detect", "network", "gluoncv/center_net_dla34_voc"), set_to("crop", "classes", ["truck"])),
+            "crop.classes: expected a class of the detector gluoncv/center_net_dla34_voc, found truck; it knows",
+        ),
+    ],
+)
+def test_what_one_key_requires_of_another_is_checked_before_any_stage(changed, change, message):
+    path = changed(change)
+    with pytest.raises(SettingsError) as caught:
+        check.check_sections(path)
+    assert str(caught.value).startswith(f"{path}: ") and message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        add_model("x", weights="keras/xception.npz", input_px=256),
+        add_model("x", backbone="inception_v3", input_px=120),
+        add_model("x", weights="mine/x-1.npz"),
+        several(set_to("tta", "mode", "fixed"), set_to("tta", "min_views", 8)),
+        several(set_to("crop", "mode", "full_image"), set_to("crop", "min_score", 0.0)),
+        add_segmenter("s", network="gluoncv/deeplab_resnet101_voc", input_px=480),
+        set_to("ensemble", "manual_weights", {"lite0": 0, "lite1": 2, "lite2": 1}),
+        add_model("a_distances"),
+        add_model("7"),
+    ],
+)
+def test_what_is_possible_is_accepted(changed, change):
+    path = changed(change)
+    (path.parent / "models/pretrained/mine").mkdir(parents=True)
+    (path.parent / "models/pretrained/mine/x-1.npz").touch()
+    assert check.check_sections(path) >= 3
+
+
+@pytest.mark.parametrize(
+    ("name", "proposal"),
+    [
+        ("big model", "big_model"),
+        ("a.b", "a_b"),
+        ("a@b", "a_b"),
+        ("-x", "x"),
+        ("$(rm)", "rm"),
+        ("a/b", "a_b"),
+        ("..", "model"),
+        ("größe", "gr_e"),
+        ("a\n", "a"),
+        ("n" * 65, "n" * 64),
+    ],
+)
+def test_a_name_that_is_not_safe_everywhere_is_refused_with_another(changed, name, proposal):
+    for section, change in (("models", add_model(name)), ("segmenters", add_segmenter(name))):
+        with pytest.raises(SettingsError) as caught:
+            check.check_sections(changed(change))
+        text = str(caught.value)
+        expected = proposal if proposal != "model" else section[:-1]
+        assert f": {section}: expected a name of at most 64 of a-z, A-Z, 0-9, `_` and `-`" in text
+        assert text.endswith(f"; call it `{expected}`") and len(text.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("pretrained", "models/pretrained holds"),
+        ("Pretrained", "models/pretrained holds"),
+        ("ensemble", "under this name"),
+        ("inference_cache", "logs/inference_cache"),
+        ("experiments", "logs/experiments"),
+        ("lite0_distances", "data/probes/lite0_distances.csv holds distances of `lite0`"),
+    ],
+)
+def test_a_model_whose_files_would_be_those_of_something_else_is_refused(changed, name, problem):
+    with pytest.raises(
+        SettingsError, match=rf"models\.{name}: expected another name: .*{problem}.*; call it `{name}_1`"
+    ):
+        check.check_sections(changed(add_model(name)))
+
+
+def test_names_that_differ_in_case_only_are_refused(changed):
+    for change in (add_model("Lite0"), add_segmenter("U2NETP")):
+        with pytest.raises(SettingsError, match="differ by more than upper and lower case"):
+            check.check_sections(changed(change))
+
+
 def test_the_output_is_the_same_for_all_parameters(tmp_path, changed, run):
     outputs = []
     for epochs in (1, 2):

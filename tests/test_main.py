@@ -25,7 +25,7 @@ def test_stages_are_listed_in_the_order_of_the_pipeline():
 
 def test_commands_and_steps_are_listed_and_their_helpers_are_not():
     assert {"predict", "bundle", "compare", "experiment", "repeated_holdout", "results", "provenance", "reproduce",
-            "repair_lock", "docs", "sample.render", "sample.score", "pretrained.fetch", "pretrained.convert",
+            "repair_lock", "docs", "status", "sample.render", "sample.score", "pretrained.fetch", "pretrained.convert",
             "pretrained.export", "pretrained.download"} == set(NAMES) - set(program.STAGES)  # fmt: skip
 
 
@@ -56,12 +56,20 @@ def test_an_unknown_name_is_one_line_with_a_hint(name, hint):
     assert (done.returncode, done.stdout, done.stderr) == (2, "", expected)
 
 
-@pytest.mark.parametrize("name", [*sorted(set(NAMES) - set(program.STAGES)), "ingest"])
+@pytest.mark.parametrize("name", sorted(NAMES))
 def test_usage_names_the_command_as_it_is_run(name, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["stages", name, "--help"])
     with pytest.raises(SystemExit) as stopped:
         program.main()
     assert not stopped.value.code and capsys.readouterr().out.startswith(f"usage: python -m stages {name} [-h]")
+
+
+@pytest.mark.parametrize("module", ["crop", "check", "commands.results", "pretrained.fetch"])
+def test_usage_is_the_same_when_the_module_is_run_itself(module):
+    done = subprocess.run(
+        [sys.executable, "-m", f"stages.{module}", "--help"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.stdout.startswith(f"usage: python -m stages {module.removeprefix('commands.')} [-h]")
 
 
 def test_errors_begin_with_the_name_and_exit_codes_are_passed_on(tmp_path):

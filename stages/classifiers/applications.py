@@ -5,12 +5,14 @@ Their ImageNet weights are a list of arrays in the order of the network's own, n
 
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from stages.classifiers.catalogue import Application
 from stages.classifiers.engine import keras
 from stages.classifiers.errors import WeightsError
+from stages.core.errors import UserError
 
 layers = keras.layers
 
@@ -18,42 +20,6 @@ layers = keras.layers
 EMBEDDING = "embedding"
 
 
-class Application(NamedTuple):
-    """The constructor in `keras.applications`, and how its authors scale RGB of 0..255.
-
-    `own`: the network does it itself. `tf`: to -1..1. `torch`: to 0..1, then by ImageNet's mean and deviation.
-    `caffe`: BGR, less ImageNet's mean. (The three modes of `keras.applications.imagenet_utils`.)
-    """
-
-    constructor: str
-    scaling: str
-
-
-# EfficientNet-B0 to B7 are left out: Keras adds a scaling to their graph only when it loads the weights itself, so
-# that the same weights in the bare network predict differently. EfficientNetV2 replaces them.
-APPLICATIONS = {
-    "convnext_tiny": Application("ConvNeXtTiny", "own"),
-    "convnext_small": Application("ConvNeXtSmall", "own"),
-    "convnext_base": Application("ConvNeXtBase", "own"),
-    "densenet121": Application("DenseNet121", "torch"),
-    "densenet169": Application("DenseNet169", "torch"),
-    "densenet201": Application("DenseNet201", "torch"),
-    "efficientnet_v2_b0": Application("EfficientNetV2B0", "own"),
-    "efficientnet_v2_b1": Application("EfficientNetV2B1", "own"),
-    "efficientnet_v2_b2": Application("EfficientNetV2B2", "own"),
-    "efficientnet_v2_b3": Application("EfficientNetV2B3", "own"),
-    "efficientnet_v2_s": Application("EfficientNetV2S", "own"),
-    "efficientnet_v2_m": Application("EfficientNetV2M", "own"),
-    "inception_resnet_v2": Application("InceptionResNetV2", "tf"),
-    "inception_v3": Application("InceptionV3", "tf"),
-    "mobilenet_v2": Application("MobileNetV2", "tf"),
-    "mobilenet_v3_large": Application("MobileNetV3Large", "own"),
-    "mobilenet_v3_small": Application("MobileNetV3Small", "own"),
-    "resnet50": Application("ResNet50", "caffe"),
-    "resnet50_v2": Application("ResNet50V2", "tf"),
-    "resnet101_v2": Application("ResNet101V2", "tf"),
-    "xception": Application("Xception", "tf"),
-}
 # ImageNet's mean and deviation of red, green and blue, of 0..1; and its mean of blue, green and red, of 0..255.
 _MEAN, _DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 _CAFFE_MEAN = np.array([103.939, 116.779, 123.68])
@@ -86,7 +52,7 @@ def _scaled(image: Any, scaling: str) -> Any:
 def pretrained(application: Application) -> dict[str, np.ndarray]:
     """Return the ImageNet weights, which Keras downloads if needed and checks by their hash.
 
-    Raises ConnectionError if they cannot be downloaded.
+    Raises UserError if they cannot be downloaded.
     """
     try:
         model = _build(application, keras.Input((None, None, 3)), "imagenet")
@@ -94,7 +60,7 @@ def pretrained(application: Application) -> dict[str, np.ndarray]:
         # `get_file` raises a bare Exception for every failed download.
         if "URL fetch failure" not in str(error):
             raise
-        raise ConnectionError(
+        raise UserError(
             f"{application.constructor}: expected ImageNet's weights from Keras, found: {error}; connect to the "
             "internet once, put the file that it names into ~/.keras/models, or bring this stage's output by `dvc pull`"
         ) from None

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stages.classifiers import applications, efficientnet_lite
+from stages.classifiers.catalogue import APPLICATIONS, Application
 from stages.classifiers.engine import keras
+from stages.core.errors import UserError
 
 layers = keras.layers
 
@@ -58,18 +60,18 @@ def _efficientnet_lite(scale: efficientnet_lite.Scale) -> Backbone:
     return Backbone(features, efficientnet_lite.load)
 
 
-def _application(application: applications.Application) -> Backbone:
+def _application(application: Application) -> Backbone:
     return Backbone(applications.features(application), applications.load)
 
 
 BACKBONES = {name: _efficientnet_lite(scale) for name, scale in efficientnet_lite.SCALES.items()}
-BACKBONES |= {name: _application(application) for name, application in applications.APPLICATIONS.items()}
+BACKBONES |= {name: _application(application) for name, application in APPLICATIONS.items()}
 
 
 def find(name: str) -> Backbone:
-    """Return the backbone of this name. Raises ValueError naming those there are."""
+    """Return the backbone of this name. Raises UserError naming those there are."""
     if name not in BACKBONES:
-        raise ValueError(f"backbone: expected one of {', '.join(BACKBONES)}, found {name!r}")
+        raise UserError(f"backbone: expected one of {', '.join(BACKBONES)}, found {name!r}")
     return BACKBONES[name]
 
 

@@ -10,10 +10,11 @@ from PIL import Image
 
 from stages.classifiers.engine import tf
 from stages.core.archive import Archive, ArchiveError
+from stages.core.errors import UserError
 from stages.schemas.split_data import SplitData
 
 
-class PhotoError(ValueError):
+class PhotoError(UserError):
     """An image is missing, cannot be decoded, or has another size than the others."""
 
 

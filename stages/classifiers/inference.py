@@ -6,20 +6,21 @@ from pathlib import Path
 import numpy as np
 
 from stages.classifiers.engine import keras
+from stages.core.errors import UserError
 from stages.scoring.probabilities import normalised
 
 
 def load(path: Path, n_classes: int) -> keras.Model:
     """Load `model.keras`: takes RGB uint8 (N, H, W, 3), gives probabilities (N, C).
 
-    Raises FileNotFoundError if there is none, ValueError if it has another number of classes.
+    Raises UserError if there is none, or it has another number of classes.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: expected a trained model, found none; run `dvc repro train`")
+        raise UserError(f"{path}: expected a trained model, found none; run `dvc repro train`")
     # Safe mode refuses a model that contains code, such as a lambda.
     model = keras.saving.load_model(path, compile=False, safe_mode=True)
     if model.output_shape[-1] != n_classes:
-        raise ValueError(f"{path}: expected {n_classes} classes, found {model.output_shape[-1]}; run `dvc repro train`")
+        raise UserError(f"{path}: expected {n_classes} classes, found {model.output_shape[-1]}; run `dvc repro train`")
     return model
 
 
@@ -34,12 +35,12 @@ def apply(model: keras.Model, batches: Iterable[np.ndarray], n_photos: int) -> n
 def predict(model: keras.Model, photos: np.ndarray, batch_size: int = 32) -> np.ndarray:
     """Return class probabilities (N, C) float64 of RGB uint8 `photos` (N, H, W, 3).
 
-    Raises ValueError unless H and W are those of the model's input.
+    Raises UserError unless H and W are those of the model's input.
     """
     shape = model.input_shape[1:]
     if photos.dtype != np.uint8 or photos.shape[1:] != shape:
         size = ", ".join(map(str, shape))
-        raise ValueError(f"expected uint8 photos (N, {size}), found {photos.dtype} {photos.shape}")
+        raise UserError(f"expected uint8 photos (N, {size}), found {photos.dtype} {photos.shape}")
     return normalised(apply(model, _padded(photos, batch_size), len(photos)))
 
 

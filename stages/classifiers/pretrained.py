@@ -7,6 +7,7 @@ import numpy as np
 from stages.classifiers import backbones
 from stages.classifiers.backbones import ClassifierConfig, ClassifierModels
 from stages.classifiers.settings import RANDOM_WEIGHTS, ModelSettings
+from stages.core.errors import UserError
 
 Tensors = dict[str, np.ndarray]
 
@@ -17,7 +18,7 @@ def read(folder: Path, model: ModelSettings) -> Tensors | None:
         return None
     path = folder / model.weights
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: expected pretrained weights, found none; run `dvc repro` in {path.parent}")
+        raise UserError(f"{path}: expected pretrained weights, found none; run `dvc repro` in {path.parent}")
     with np.load(path, allow_pickle=False) as archive:
         return dict(archive)
 

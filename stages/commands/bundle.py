@@ -46,7 +46,7 @@ def copy_settings(source: Path, out: Path) -> None:
 
 def main() -> None:
     """Copy networks and settings, convert the models, write the manifest."""
-    parser = argparse.ArgumentParser(prog="python -m stages bundle", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path, metavar="FOLDER", help="the folder to create")
     for name, default in (("params", "params.yaml"), ("classes", "data/classes.txt"), ("models", "models")):
         parser.add_argument(f"--{name}", type=Path, default=Path(default), help=f"default: {default}")

@@ -8,12 +8,13 @@ import json
 from pathlib import Path, PurePosixPath
 
 from stages.core import atomic
+from stages.core.errors import UserError
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
 
 
-class BundleError(ValueError):
+class BundleError(UserError):
     """The folder is no bundle, or a file of it has changed."""
 
 

@@ -6,18 +6,18 @@ difference could be chance.
 
 import argparse
 import io
-from contextlib import closing
 from dataclasses import dataclass
 
 import dvc.api
 import numpy as np
 import pandas as pd
 
+from stages.commands import revisions
+from stages.commands.revisions import WORKSPACE
 from stages.core import command
+from stages.core.errors import UserError
 from stages.scoring import paired
 from stages.scoring.probabilities import negative_log_likelihood
-
-WORKSPACE = "workspace"
 
 
 @dataclass(frozen=True)
@@ -48,18 +48,29 @@ def compare_accuracy(
 
 
 def read_table(files: dvc.api.DVCFileSystem, path: str) -> pd.DataFrame:
-    """Read a table of one revision of the project."""
+    """Read a table of one revision of the project, indexed by image id. Raises UserError if it is none."""
     text = files.read_text(path, encoding="utf-8")
-    return pd.read_csv(io.StringIO(text), dtype={"image_id": str, "label": str, "group": str}, keep_default_na=False)
+    kinds = {"image_id": str, "label": str, "group": str}
+    try:
+        return pd.read_csv(io.StringIO(text), dtype=kinds, keep_default_na=False).set_index("image_id")
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, KeyError) as error:
+        raise UserError(f"{path}: expected a table with `image_id`, found: {error}; run `dvc repro`") from None
 
 
 def test_outcomes(revision: str, predictions: str) -> pd.DataFrame:
-    """The test photos of one revision by image id: `group`, whether the prediction is `right`, and its `log_loss`."""
-    with closing(dvc.api.DVCFileSystem(rev=None if revision == WORKSPACE else revision)) as files:
+    """The test photos of one revision by image id: `group`, whether the prediction is `right`, and its `log_loss`.
+
+    Raises UserError for an unknown revision, and unless the table `predictions` has all test photos.
+    """
+    with revisions.opened(revision) as files:
         photos, probabilities = read_table(files, "data/model_inputs.csv"), read_table(files, predictions)
-    photos = photos[(photos["split"] == "test") & (photos["status"] == "ok")].set_index("image_id")
-    probabilities = probabilities.set_index("image_id").astype(float)
-    probabilities = probabilities.reindex(photos.index)
+    photos = photos[(photos["split"] == "test") & (photos["status"] == "ok")]
+    if missing := sorted(set(photos.index) - set(probabilities.index)):
+        raise UserError(
+            f"{predictions} of `{revision}`: expected the {len(photos)} test photos of data/model_inputs.csv, found "
+            f"none for {missing[0]}; run `dvc repro`"
+        )
+    probabilities = probabilities.astype(float).reindex(photos.index)
     labels = probabilities.columns.get_indexer(pd.Index(photos["label"]))
     return pd.DataFrame(
         {
@@ -72,7 +83,7 @@ def test_outcomes(revision: str, predictions: str) -> pd.DataFrame:
 
 def main() -> None:
     """Print the difference of two revisions."""
-    parser = argparse.ArgumentParser(prog="python -m stages compare", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("a", help=f"a Git revision, a DVC experiment, or `{WORKSPACE}`")
     parser.add_argument("b", help="the same, for the one that may be better")
     parser.add_argument("--model", help="the model to compare; default: the ensemble")

@@ -29,7 +29,7 @@ def generate(params: Path) -> dict[str, str]:
 
 def main() -> None:
     """Write the files."""
-    parser = argparse.ArgumentParser(prog="python -m stages docs", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="the values to show")
     arguments = parser.parse_args()
     texts = generate(arguments.params)

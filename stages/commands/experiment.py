@@ -6,7 +6,6 @@ change. Existing runs are not repeated, so an interrupted session continues.
 
 import argparse
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -15,44 +14,26 @@ from queue import SimpleQueue
 
 from tqdm import tqdm
 
-from stages.commands import compare, comparison, grid
+from stages.commands import compare, comparison, grid, revisions
 from stages.commands.grid import Grid, Run
 from stages.core import atomic, command, progress, tables
+from stages.core.errors import UserError
+from stages.core.programs import ProgramError, output, run_logged
 
 _WORKERS = Path(".dvc/tmp/experiments")
 _LOGS = Path("logs/experiments")
 _INFERENCE_CACHE = Path("logs/inference_cache")
 
 
-class ExperimentError(RuntimeError):
+class ExperimentError(UserError):
     """Runs cannot start, or one of them failed."""
-
-
-def run_command(*words: str | Path, folder: Path = Path()) -> str:
-    """Run a command in `folder` and return its output. Raises ExperimentError with the last line of its errors."""
-    process = subprocess.run([str(word) for word in words], cwd=folder, capture_output=True, text=True, check=False)
-    if process.returncode:
-        last = (process.stderr.strip() or process.stdout.strip()).splitlines()[-1:]
-        raise ExperimentError(f"{' '.join(map(str, words))}: {''.join(last)}")
-    return process.stdout
 
 
 def require_commit() -> None:
     """Raise ExperimentError if a tracked file has changed since the last commit: runs start from the commit."""
-    changed = run_command("git", "status", "--porcelain", "--untracked-files=no").splitlines()
+    changed = output("git", "status", "--porcelain", "--untracked-files=no").splitlines()
     if changed:
         raise ExperimentError(f"expected a clean working tree, found a change: `{changed[0]}`; commit or stash it")
-
-
-def experiment_ref() -> str:
-    """The Git reference below which DVC keeps the experiments made from the last commit."""
-    commit = run_command("git", "rev-parse", "HEAD").strip()
-    return f"refs/exps/{commit[:2]}/{commit[2:]}"
-
-
-def existing_runs() -> set[str]:
-    """The names of the experiments made from the last commit."""
-    return set(run_command("git", "for-each-ref", "--format=%(refname:lstrip=4)", experiment_ref()).split())
 
 
 def make_worker(number: int) -> Path:
@@ -60,13 +41,13 @@ def make_worker(number: int) -> Path:
     folder = _WORKERS / str(number)
     if folder.exists():
         shutil.rmtree(folder)
-    run_command("git", "clone", "--quiet", "--shared", ".", folder)
+    output("git", "clone", "--quiet", "--shared", ".", folder)
     local_config = Path(".dvc/config.local")
     if local_config.is_file():
         shutil.copy(local_config, folder / local_config)
-    cache = run_command(sys.executable, "-m", "dvc", "cache", "dir").strip()
-    run_command(sys.executable, "-m", "dvc", "cache", "dir", "--local", Path(cache).absolute(), folder=folder)
-    run_command(sys.executable, "-m", "dvc", "checkout", "--quiet", "--allow-missing", folder=folder)
+    cache = output(sys.executable, "-m", "dvc", "cache", "dir").strip()
+    output(sys.executable, "-m", "dvc", "cache", "dir", "--local", Path(cache).absolute(), folder=folder)
+    output(sys.executable, "-m", "dvc", "checkout", "--quiet", "--allow-missing", folder=folder)
     # All workers share the inference cache: runs with the same images run inference once.
     _INFERENCE_CACHE.mkdir(parents=True, exist_ok=True)
     (folder / _INFERENCE_CACHE).parent.mkdir(exist_ok=True)
@@ -76,18 +57,16 @@ def make_worker(number: int) -> Path:
 
 def run_one(run: Run, target: str, folder: Path) -> None:
     """Make one run in a worker's folder and fetch the experiment. Raises ExperimentError, which names the log."""
-    run_command("git", "reset", "--quiet", "--hard", folder=folder)
+    output("git", "reset", "--quiet", "--hard", folder=folder)
     options = [word for override in run.overrides for word in ("-S", override)]
     words = [sys.executable, "-m", "dvc", "exp", "run", "--name", run.name, *options, target]
-    log = _LOGS / f"{run.name}.log"
-    with log.open("w", encoding="utf-8") as stream:
-        environment = command.environment()
-        process = subprocess.run(words, cwd=folder, env=environment, stdout=stream, stderr=stream, check=False)
-    if process.returncode:
-        raise ExperimentError(f"{run.name}: expected exit code 0, found {process.returncode}; see {log}")
+    try:
+        run_logged(*words, folder=folder, env=command.environment(), log=_LOGS / f"{run.name}.log")
+    except ProgramError as error:
+        raise ExperimentError(f"{run.name}: {error}") from None
     # Only this reference: DVC keeps others in refs/exps that belong to the worker.
-    ref = f"{experiment_ref()}/{run.name}"
-    run_command("git", "fetch", "--quiet", folder, f"{ref}:{ref}")
+    ref = f"{revisions.experiment_ref()}/{run.name}"
+    output("git", "fetch", "--quiet", folder, f"{ref}:{ref}")
 
 
 def run_all(runs: list[Run], target: str, n_workers: int) -> Iterator[tuple[Run, ExperimentError | None]]:
@@ -120,7 +99,7 @@ def write_table(name: str, plan: Grid, out: Path) -> int:
 
     Without any, nothing is written.
     """
-    existing = existing_runs()
+    existing = revisions.existing_runs()
     finished = [run for run in grid.runs(name, plan) if run.name in existing]
     if not finished:
         return 0
@@ -134,7 +113,7 @@ def write_table(name: str, plan: Grid, out: Path) -> int:
 def run_missing(runs: list[Run], target: str, jobs: int, name: str) -> list[ExperimentError]:
     """Make those of `runs` that do not exist, `jobs` at a time; return the errors of those that failed."""
     _LOGS.mkdir(parents=True, exist_ok=True)
-    existing, errors = existing_runs(), []
+    existing, errors = revisions.existing_runs(), []
     missing = [run for run in runs if run.name not in existing]
     bar = tqdm(run_all(missing, target, jobs), total=len(missing), unit="run", desc=name)
     for run, error in bar:
@@ -153,7 +132,7 @@ def run_grid(path: Path, jobs: int, out: Path) -> list[ExperimentError]:
 
 def main() -> None:
     """Run the grids named on the command line; exit with 1 if a run failed."""
-    parser = argparse.ArgumentParser(prog="python -m stages experiment", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("grids", type=Path, nargs="+", metavar="GRID", help="YAML files such as those in experiments/")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, each with `runtime.threads`; default: 1")
     parser.add_argument("--out", type=Path, default=Path("metrics/experiments"), help="folder of the tables")

@@ -86,7 +86,7 @@ def to_table(predicted: PhotoPredictions) -> pd.DataFrame:
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m stages predict", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "sources", type=Path, nargs="+", metavar="PHOTO", help="photos, folders, or CSV files with a column `path`"
     )

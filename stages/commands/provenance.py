@@ -1,15 +1,14 @@
 """Record the commit, networks, packages and CPU behind dvc.lock."""
 
 import argparse
-import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 import stages
-from stages.core import atomic, command, progress, settings, system
+from stages.core import atomic, command, json_file, programs, progress, settings, system
+from stages.core.errors import UserError
 from stages.detect.settings import DetectSettings
 from stages.networks import runtime
 from stages.networks.inference_cache import digest_of
@@ -17,10 +16,14 @@ from stages.segment.settings import SegmentSettings
 
 
 def networks(lock: Path) -> dict[str, str]:
-    """The MD5 of each converted network in a dvc.lock, by file."""
-    stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"]
-    outs = [out for stage in stages.values() for out in stage.get("outs", [])]
-    return {out["path"]: out["md5"] for out in outs}
+    """The MD5 of each converted network in a dvc.lock, by file. Raises UserError if it cannot be read."""
+    try:
+        stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"]
+        return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
+    except FileNotFoundError:
+        raise UserError(f"{lock}: expected a lock file of DVC, found none; run `make repro`") from None
+    except (UnicodeDecodeError, yaml.YAMLError, LookupError, TypeError, AttributeError) as error:
+        raise UserError(f"{lock}: expected a lock file of DVC, found: {error!r}; run `make repro`") from None
 
 
 def precisions(path: Path, models: Path) -> dict[str, dict[str, str]]:
@@ -32,14 +35,14 @@ def precisions(path: Path, models: Path) -> dict[str, dict[str, str]]:
         name: {key: facts[key] for key in ("device", "engine", "precision")} for name, facts in runtimes.items()
     }
     for file in sorted(models.glob("*/model.json")):
-        facts = json.loads(file.read_text(encoding="utf-8"))
+        facts = json_file.read(file, ("name", "device", "precision"), "run `dvc repro -f train`")
         by_stage[f"train@{facts['name']}"] = {key: facts[key] for key in ("device", "precision")}
     return by_stage
 
 
 def commit() -> str:
     """The commit that is checked out."""
-    return subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, check=True, text=True).stdout.strip()
+    return programs.output("git", "rev-parse", "HEAD").strip()
 
 
 def describe(requirements: Path, lock: Path, pretrained: Path) -> dict[str, Any]:
@@ -56,13 +59,13 @@ def describe(requirements: Path, lock: Path, pretrained: Path) -> dict[str, Any]
 
 def main() -> None:
     """Write the file, unless only the commit differs: the results are then still those of the recorded commit."""
-    parser = argparse.ArgumentParser(prog="python -m stages provenance", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     parser.add_argument("--out", type=Path, default=Path("metrics/provenance.json"), help="the file to write")
     arguments = parser.parse_args()
     facts = describe(Path("requirements.lock"), Path("dvc.lock"), Path("models/pretrained/dvc.lock"))
     facts["stages"] = precisions(arguments.params, Path("models"))
-    before = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.is_file() else {}
+    before = json_file.read(arguments.out, advice="delete it") if arguments.out.is_file() else {}
     if {**before, "commit": ""} != {**facts, "commit": ""}:
         atomic.write_json(arguments.out, facts | {"commit": commit()})
     progress.summary("provenance", networks=len(facts["networks_md5"]), drifted_packages=len(facts["drift"]))

@@ -6,14 +6,13 @@ no DVC command starts. Nothing is lost: DVC's run cache holds the stages that ha
 
 import argparse
 import json
-import subprocess
 from pathlib import Path
 
 import yaml
 from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 from voluptuous import Invalid
 
-from stages.core import atomic, command
+from stages.core import atomic, command, programs
 
 _RWLOCK = Path(".dvc/tmp/rwlock")
 
@@ -34,17 +33,19 @@ def is_truncated(text: str) -> bool:
 
 def lock_files() -> list[Path]:
     """The existing lock files beside the dvc.yaml files that git tracks."""
-    listing = subprocess.run(["git", "ls-files", "-z", "dvc.yaml", "**/dvc.yaml"], capture_output=True, check=True)
-    paths = [Path(name).with_name("dvc.lock") for name in listing.stdout.decode().split("\0") if name]
+    listing = programs.output("git", "ls-files", "-z", "dvc.yaml", "**/dvc.yaml")
+    paths = [Path(name).with_name("dvc.lock") for name in listing.split("\0") if name]
     return [path for path in paths if path.is_file()]
 
 
 def restore_lock(path: Path) -> str:
     """Restore a dvc.lock from the last commit, or remove it if the commit has none; return what was done."""
-    shown = subprocess.run(["git", "show", f"HEAD:./{path.as_posix()}"], capture_output=True, text=True, check=False)
-    if shown.returncode == 0 and is_valid(shown.stdout):
-        atomic.write_text(path, shown.stdout)
-        return "restored from the last commit"
+    committed = f"HEAD:./{path.as_posix()}"
+    if programs.succeeds("git", "cat-file", "-e", committed):
+        text = programs.output("git", "show", committed)
+        if is_valid(text):
+            atomic.write_text(path, text)
+            return "restored from the last commit"
     path.unlink()
     return "removed"
 
@@ -70,7 +71,7 @@ def repair() -> dict[Path, str]:
 
 def main() -> None:
     """Repair, and print what was done."""
-    argparse.ArgumentParser(prog="python -m stages repair_lock", description=__doc__).parse_args()
+    argparse.ArgumentParser(description=__doc__).parse_args()
     for path, action in repair().items():
         print(f"repair_lock: {path} was truncated: {action}")
 

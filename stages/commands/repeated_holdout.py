@@ -11,15 +11,13 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Hashable, Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import dvc.api
 import numpy as np
 import pandas as pd
 
-from stages.commands import experiment
+from stages.commands import experiment, revisions
 from stages.commands.grid import Run
 from stages.core import atomic, command, progress, settings, tables
 from stages.ensemble import fitting
@@ -43,7 +41,7 @@ class SplitPredictions(NamedTuple):
 
 def fetch(revision: str, folder: Path) -> Path:
     """Copy the inputs of `predict_split`, from one revision or experiment, into `folder`; return the folder."""
-    with closing(dvc.api.DVCFileSystem(rev=revision)) as files:
+    with revisions.opened(revision) as files:
         for path in _INPUTS:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             files.get(path, str(folder / path), recursive=True)
@@ -132,7 +130,7 @@ def split_overrides(number: int, folds: int | None) -> tuple[str, ...]:
 
 def write_table(name: str, numbers: list[int], overrides: list[str], out: Path, folds: int | None = None) -> int:
     """Write `<name>.csv` and `<name>.md` of the existing runs; return their number."""
-    existing, splits = experiment.existing_runs(), {}
+    existing, splits = revisions.existing_runs(), {}
     for number in numbers:
         if f"{name}-{number}" in existing:
             with tempfile.TemporaryDirectory(prefix=f"{name}-{number}-") as folder:
@@ -146,7 +144,7 @@ def write_table(name: str, numbers: list[int], overrides: list[str], out: Path, 
 
 def main() -> None:
     """Make the missing runs and write the table; exit with 1 if a run failed."""
-    parser = argparse.ArgumentParser(prog="python -m stages repeated_holdout", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--name", help="name of the table and prefix of the experiments; default: splits, or folds")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument(

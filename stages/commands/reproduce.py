@@ -7,7 +7,6 @@ its own environment and cache.
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -18,29 +17,24 @@ import yaml
 
 import stages
 from stages.commands import reproduction
-from stages.core import command, system
+from stages.core import command, programs, system
+from stages.core.errors import UserError
 
 _LOCKS = ("models/pretrained/dvc.lock", "data/sample/dvc.lock", "dvc.lock")
 _PROVENANCE = "metrics/provenance.json"
 
 
-class ReproduceError(RuntimeError):
-    """The second run could not start, or failed."""
-
-
 def run(*command: str, folder: Path = Path()) -> None:
-    """Run a command in `folder`, its output on the terminal. Raises ReproduceError with the exit code."""
+    """Run a command in `folder`, its output on the terminal. Raises ProgramError with its exit status."""
     # The clone's Makefile must use the machine's Python, not the environment of this command.
     paths = [part for part in os.environ["PATH"].split(os.pathsep) if Path(part) != Path(sys.executable).parent]
-    code = subprocess.run(command, cwd=folder, env={**os.environ, "PATH": os.pathsep.join(paths)}, check=False)
-    if code.returncode:
-        raise ReproduceError(f"`{' '.join(command)}` in {folder}: expected exit code 0, found {code.returncode}")
+    programs.run(*command, folder=folder, env={**os.environ, "PATH": os.pathsep.join(paths)})
 
 
 def read_committed(path: str) -> str:
     """A file's text in the last commit; empty if it has none."""
-    shown = subprocess.run(["git", "show", f"HEAD:{path}"], capture_output=True, text=True, check=False)
-    return shown.stdout if shown.returncode == 0 else ""
+    committed = f"HEAD:{path}"
+    return programs.output("git", "show", committed) if programs.succeeds("git", "cat-file", "-e", committed) else ""
 
 
 def read_in(folder: Path, path: str) -> str:
@@ -50,23 +44,29 @@ def read_in(folder: Path, path: str) -> str:
 
 def metric_paths() -> list[str]:
     """The JSON files below metrics/ in the last commit."""
-    listing = subprocess.run(
-        ["git", "ls-tree", "-r", "--name-only", "HEAD", "metrics"], capture_output=True, check=True
-    )
-    return [path for path in listing.stdout.decode().splitlines() if path.endswith(".json") and path != _PROVENANCE]
+    listing = programs.output("git", "ls-tree", "-r", "--name-only", "HEAD", "metrics")
+    return [path for path in listing.splitlines() if path.endswith(".json") and path != _PROVENANCE]
+
+
+def parse(path: str, text: str) -> Any:
+    """The content of a lock file or a JSON file. Raises UserError naming it."""
+    try:
+        return yaml.safe_load(text) if path in _LOCKS else json.loads(text)
+    except (yaml.YAMLError, ValueError) as error:
+        raise UserError(f"{path}: expected {'YAML' if path in _LOCKS else 'JSON'}, found: {error}") from None
 
 
 def state(texts: dict[str, str]) -> dict[str, Any]:
     """The stages of all lock files as one, and the metrics, from the text of each file by path."""
-    locks = [yaml.safe_load(texts[path])["stages"] for path in _LOCKS if texts[path]]
-    metrics = {path: json.loads(text) for path, text in texts.items() if path not in _LOCKS and text}
+    locks = [parse(path, texts[path])["stages"] for path in _LOCKS if texts[path]]
+    metrics = {path: parse(path, text) for path, text in texts.items() if path not in _LOCKS and text}
     return {"lock": {"stages": {name: stage for lock in locks for name, stage in lock.items()}}, "metrics": metrics}
 
 
 def match_commit(text: str) -> system.HardwareMatch:
     """How well this machine matches the one in a provenance file, given as its text."""
     here = {"cpu": system.this_cpu(), "reproducibility": stages.reproducibility()}
-    return system.match_hardware(json.loads(text), here) if text else "other"
+    return system.match_hardware(parse(_PROVENANCE, text), here) if text else "other"
 
 
 def compare(folder: Path) -> pd.DataFrame:
@@ -89,12 +89,12 @@ def summary_line(table: pd.DataFrame) -> str:
 
 def main() -> None:
     """Clone, run, print the table; exit with 1 if a stage differs by more than allowed."""
-    parser = argparse.ArgumentParser(prog="python -m stages reproduce", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, help="folder for the clone, which is kept; default: a temporary one")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary) / "clone"
-        run("git", "clone", "--quiet", ".", str(folder))
+        programs.output("git", "clone", "--quiet", ".", folder)
         run("make", "repro", folder=folder)
         table = compare(folder)
     if match_commit(read_committed(_PROVENANCE)) != "same":

@@ -4,14 +4,15 @@ These are the scores of the models and the ensemble, the findings of the audit, 
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from stages.core import command
+from stages.core import command, json_file
 from stages.schemas import flags
+
+_AUDIT_KEYS = ("flags", "label_issue", "outlier")
 
 
 def percent(value: float | None) -> str:
@@ -37,10 +38,11 @@ def table_row(name: str, scores: dict[str, Any], weight: float | None) -> dict[s
 
 def table(folder: Path) -> pd.DataFrame:
     """The results in the metrics folder `folder`: a row per model, the best one calibrated, equal weights, ensemble."""
-    ensemble = read(folder / "ensemble" / "details.json")
+    ensemble = json_file.read(folder / "ensemble" / "details.json", ("weights", "equal_weights", "test"))
     rows = []
     for name, weight in ensemble["weights"].items():
-        scores, probe = read(folder / "evaluate" / name / "details.json"), read(folder / "probe" / f"{name}.json")
+        scores = json_file.read(folder / "evaluate" / name / "details.json")
+        probe = json_file.read(folder / "probe" / f"{name}.json", ["val"])
         rows.append(table_row(name, scores | {"probe": probe["val"]}, weight))
     if "best_single" in ensemble:
         best = ensemble["best_single"]
@@ -72,19 +74,14 @@ def audit_lines(audit: dict[str, Any]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Read a file of metrics."""
-    return dict(json.loads(path.read_text(encoding="utf-8")))
-
-
 def main() -> None:
     """Print the table, the findings and the path of the report."""
-    parser = argparse.ArgumentParser(prog="python -m stages results", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--metrics", type=Path, default=Path("metrics"), help="folder of the metrics; default: metrics")
     arguments = parser.parse_args()
     print(table(arguments.metrics).to_string(index=False))
-    print(gain_line(read(arguments.metrics / "ensemble" / "details.json")), end="")
-    print(audit_lines(read(arguments.metrics / "audit" / "details.json")), end="")
+    print(gain_line(json_file.read(arguments.metrics / "ensemble" / "details.json")), end="")
+    print(audit_lines(json_file.read(arguments.metrics / "audit" / "details.json", _AUDIT_KEYS)), end="")
     print(f"report: {arguments.metrics / 'report' / 'index.html'}")
 
 

@@ -13,13 +13,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stages.core import atomic
+from stages.core.errors import UserError
 
 # What `zipfile` raises on a damaged archive.
 _BROKEN = (OSError, EOFError, RuntimeError, ValueError, struct.error, zlib.error, zipfile.BadZipFile)
 _UNIX, _READABLE_FILE = 3, 0o100644 << 16
 
 
-class ArchiveError(ValueError):
+# TensorFlow reports a ValueError inside a dataset as InvalidArgumentError, and any other exception as an unknown error.
+class ArchiveError(UserError, ValueError):
     """An archive, or a member of it, is missing or damaged; `reason` is a short code for tables."""
 
     def __init__(self, reason: str, text: str) -> None:

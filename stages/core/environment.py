@@ -2,16 +2,16 @@
 
 import hashlib
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
-from stages.core import atomic
+from stages.core import atomic, programs
+from stages.core.errors import UserError
 
 _VERSION = (3, 11)
 
 
-class SetupError(RuntimeError):
+class SetupError(UserError):
     """The environment could not be made."""
 
 
@@ -47,6 +47,7 @@ def find_python() -> str:
 
 
 def _run(command: list[str], expected: str) -> None:
-    code = subprocess.run(command, check=False).returncode
-    if code != 0:
-        raise SetupError(f"{' '.join(command)}: expected {expected}; found exit code {code}; see its message above")
+    try:
+        programs.run(*command)
+    except programs.ProgramError as error:
+        raise SetupError(f"expected {expected}; found: {error}") from None

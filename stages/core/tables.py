@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from stages.core import atomic
+from stages.core.errors import UserError
 
 # No text is read as a missing value: a class may be called "None", "NA" or "nan".
 _TEXT_KINDS = ("str", "string")
@@ -13,7 +14,7 @@ _TEXT_KINDS = ("str", "string")
 _MAX_INT = 2**53
 
 
-class TableError(ValueError):
+class TableError(UserError):
     """A table lacks a column, has a value of the wrong type, or breaks a rule of its format."""
 
 

@@ -16,6 +16,8 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.reader import ReaderError
 
+from stages.core.errors import UserError
+
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9_]+")
 # Underscores that part anything but thousands are taken for a slip: `1_5`, which YAML reads as 15.
 _GROUPED = re.compile(r"[-+]?[0-9]{1,3}(_[0-9]{3})+([.eE].*)?")
@@ -31,7 +33,8 @@ _MAX_DEPTH = 64
 _MAX_SHOWN = 120
 
 
-class SettingsError(ValueError):
+# pydantic puts the name of the section before a ValueError of a validator.
+class SettingsError(UserError, ValueError):
     """A settings file cannot be read, or a setting is missing, unknown, of the wrong type or out of its range."""
 
 

@@ -3,7 +3,6 @@
 Weights and temperature are fitted on val, on which no model was trained.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +11,8 @@ import numpy as np
 from scipy.optimize import LinearConstraint, minimize
 from sklearn.model_selection import GroupKFold
 
+from stages.core import json_file
+from stages.core.errors import UserError
 from stages.ensemble.settings import SHRINKAGES, EnsembleSettings
 from stages.scoring.calibration import apply_temperature, fit_temperature
 from stages.scoring.probabilities import MIN_PROBABILITY, log_loss, normalised
@@ -160,10 +161,10 @@ def choose_shrinkage(
 def manual_weights(given: Mapping[str, float], names: Sequence[str]) -> np.ndarray:
     """Return the weights `given` by model in the order of `names`, (M,), scaled to the sum 1.
 
-    Raises ValueError unless each of these models and no other has a weight, and one of them is positive.
+    Raises UserError unless each of these models and no other has a weight, and one of them is positive.
     """
     if set(given) != set(names) or not sum(given.values()):
-        raise ValueError(
+        raise UserError(
             f"ensemble.manual_weights: expected a weight for each of {', '.join(names)}, not all 0, found {dict(given)}"
         )
     values = np.array([given[name] for name in names])
@@ -181,12 +182,10 @@ class SavedEnsemble(NamedTuple):
 def read(path: Path, classes: list[str]) -> SavedEnsemble:
     """Read models/ensemble.json.
 
-    Raises FileNotFoundError if it does not exist, ValueError if its classes are not `classes`.
+    Raises UserError if it does not exist, or its classes are not `classes`.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: expected a fitted ensemble, found none; run `dvc repro`")
-    record = json.loads(path.read_text(encoding="utf-8"))
+    record = json_file.read(path, ("classes", "weights", "temperature", "prior"))
     if record["classes"] != classes:
-        raise ValueError(f"{path}: expected the classes {classes}, found {record['classes']}; run `dvc repro`")
+        raise UserError(f"{path}: expected the classes {classes}, found {record['classes']}; run `dvc repro`")
     prior = np.array([record["prior"][name] for name in classes], dtype=np.float64)
     return SavedEnsemble(dict(record["weights"]), float(record["temperature"]), prior)

@@ -17,6 +17,8 @@ import pi_heif
 from PIL import ExifTags, Image
 from PIL.JpegImagePlugin import JpegImageFile
 
+from stages.core.errors import UserError
+
 # An image of more pixels is rejected before it is decoded: a small file can claim an enormous size.
 MAX_PIXELS = 200_000_000
 # The bytes of as many pixels, uncompressed. A larger file, such as a video, is not read.
@@ -58,7 +60,7 @@ pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=Fa
 MinScale = Callable[[tuple[int, int]], float]
 
 
-class ImageError(ValueError):
+class ImageError(UserError):
     """A file is not a usable image; `reason` is a short code for tables, the text has the details."""
 
     def __init__(self, reason: str, detail: str) -> None:

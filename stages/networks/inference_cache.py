@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any, Self
 
 from stages.core.batches import batched
+from stages.core.errors import UserError
 from stages.core.import_closure import import_closure
 
 # The most recent configurations of a folder stay, so that a change can be taken back.
 _MAX_CONFIGS = 3
 _ROWS_PER_TRANSACTION = 64
-# Modules that hold values alone: a cache key holds those that matter.
-_VALUES_ONLY = ("settings.py", "catalogue.py")
+# Modules that hold values alone, of which a cache key holds those that matter, and modules that compute no output.
+_SKIPPED = ("settings.py", "catalogue.py", "errors.py", "programs.py")
 
 
-class InferenceCacheError(RuntimeError):
+class InferenceCacheError(UserError):
     """The file of cached outputs cannot be used."""
 
 
@@ -32,9 +33,10 @@ def digest_of(paths: Iterable[Path]) -> str:
 def code_digest(*modules: str) -> str:
     """The digest of the source of `modules`, such as "stages.detect.detector", and of all that they import.
 
-    `settings.py` and `catalogue.py` do not count, nor what they import: their values belong in the cache key.
+    `settings.py` and `catalogue.py` do not count, nor what they import: their values belong in the cache key. Nor do
+    `errors.py` and `programs.py`, which compute no output.
     """
-    return digest_of(import_closure(modules, skip=_VALUES_ONLY))
+    return digest_of(import_closure(modules, skip=_SKIPPED))
 
 
 class InferenceCache:

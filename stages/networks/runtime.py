@@ -1,7 +1,6 @@
 """Inference with networks in ONNX files: OpenVINO on CPUs, ONNX Runtime on NVIDIA cards."""
 
 import os
-import subprocess
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -12,6 +11,8 @@ import onnxruntime
 import openvino
 
 import stages
+from stages.core import programs
+from stages.core.errors import UserError
 from stages.networks import onnx_graph
 from stages.networks.settings import InferenceSettings
 
@@ -23,7 +24,7 @@ _CUDA = "CUDAExecutionProvider"
 _NVIDIA_SMI = ("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
 
 
-class DeviceError(RuntimeError):
+class DeviceError(UserError):
     """The device that a network runs on cannot be named."""
 
 
@@ -31,7 +32,7 @@ def load(path: Path, outputs: list[str], settings: InferenceSettings, side: int 
     """Load the ONNX file at `path`. `outputs` are the names of the outputs to return, in this order.
 
     `side` is the side of the square input `(N, 3, side, side)` in pixels, where it is not the one in the file.
-    Raises FileNotFoundError naming the file and the command that makes it.
+    Raises UserError naming the file and the command that makes it.
     """
     require_network(path)
     engine = resolve_engine(settings.engine)
@@ -41,9 +42,9 @@ def load(path: Path, outputs: list[str], settings: InferenceSettings, side: int 
 
 
 def require_network(path: Path) -> Path:
-    """`path`, if there is a file. Raises FileNotFoundError naming the file and the command that makes it."""
+    """`path`, if there is a file. Raises UserError naming the file and the command that makes it."""
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: expected a network here, found none; run `dvc repro {path}`")
+        raise UserError(f"{path}: expected a network here, found none; run `dvc repro {path}`")
     return path
 
 
@@ -100,10 +101,10 @@ def _has_cuda() -> bool:
 def _nvidia_name() -> str:
     """The name of the NVIDIA card; of different cards the names of all and which of them CUDA may use."""
     try:
-        done = subprocess.run(_NVIDIA_SMI, capture_output=True, check=True, text=True)
-    except (OSError, subprocess.CalledProcessError) as error:
+        listing = programs.output(*_NVIDIA_SMI)
+    except programs.ProgramError as error:
         raise _unnamed_card(str(error)) from None
-    names = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+    names = [line.strip() for line in listing.splitlines() if line.strip()]
     if not names:
         raise _unnamed_card("no card")
     if len(set(names)) == 1:

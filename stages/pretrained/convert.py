@@ -6,11 +6,12 @@ from pathlib import Path
 import onnx
 
 from stages.core import arrays, atomic, command, progress
+from stages.core.errors import UserError
 from stages.networks import onnx_graph
 from stages.pretrained import torch_pickle
 
 
-class ConvertError(ValueError):
+class ConvertError(UserError):
     """The folder does not contain exactly one network of a supported format."""
 
 
@@ -43,7 +44,7 @@ def find_source(folder: Path) -> Path:
 
 def main() -> None:
     """Convert the network and print its size."""
-    parser = argparse.ArgumentParser(prog="python -m stages pretrained.convert", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", type=Path, required=True, help="folder with the downloaded files")
     parser.add_argument("--out", type=Path, required=True, help="file to write: .onnx or .npz")
     parser.add_argument("--heads", nargs="*", default=[], help="nodes of a TensorFlow.js graph that become its outputs")

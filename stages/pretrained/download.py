@@ -7,16 +7,17 @@ import argparse
 from pathlib import Path
 
 from stages.classifiers import applications
+from stages.classifiers.catalogue import APPLICATIONS
 from stages.core import arrays, command, progress
 
 
 def main() -> None:
     """Download and write the weights."""
-    parser = argparse.ArgumentParser(prog="python -m stages pretrained.download", description=__doc__)
-    parser.add_argument("--backbone", required=True, choices=list(applications.APPLICATIONS), help="the network")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--backbone", required=True, choices=list(APPLICATIONS), help="the network")
     parser.add_argument("--out", type=Path, required=True, help="file to write: .npz")
     arguments = parser.parse_args()
-    tensors = applications.pretrained(applications.APPLICATIONS[arguments.backbone])
+    tensors = applications.pretrained(APPLICATIONS[arguments.backbone])
     arrays.write(arguments.out, tensors)
     progress.summary(f"download {arguments.backbone}", arrays=len(tensors))
 

@@ -4,13 +4,13 @@ The export runs in a separate environment with mxnet.
 """
 
 import argparse
-import subprocess
 import tempfile
 from pathlib import Path
 
 import onnx
 
-from stages.core import atomic, command, environment, progress
+from stages.core import atomic, command, environment, programs, progress
+from stages.core.errors import UserError
 from stages.networks import onnx_graph
 from stages.networks.catalogue import DETECTORS, SEGMENTERS
 
@@ -21,7 +21,7 @@ _SIDES = {name: spec.size for name, spec in DETECTORS.items() if name.startswith
 _SIDES |= {name: spec.size for name, spec in SEGMENTERS.items() if name.startswith("gluoncv/")}
 
 
-class ExportError(RuntimeError):
+class ExportError(UserError):
     """The network could not be exported."""
 
 
@@ -35,18 +35,17 @@ def export(network: str, size: int, weights: Path, python: Path, out: Path) -> N
         raw = Path(folder) / "network.onnx"
         words = {"network": network.removeprefix("gluoncv/"), "weights": weights, "size": size, "out": raw}
         options = [word for name, value in words.items() for word in (f"--{name}", str(value))]
-        code = subprocess.run([str(python), "-m", _SCRIPT, *options], check=False).returncode
-        if code != 0:
-            raise ExportError(
-                f"{network}: expected {_SCRIPT} to write it, found exit code {code}; its message is above"
-            )
+        try:
+            programs.run(python, "-m", _SCRIPT, *options)
+        except programs.ProgramError as error:
+            raise ExportError(f"{network}: {error}") from None
         with atomic.replacing(out) as temporary:
             onnx.save(onnx_graph.canonical(onnx.load(raw)), temporary)
 
 
 def main() -> None:
     """Create the environment if it is missing, export the network, print its size."""
-    parser = argparse.ArgumentParser(prog="python -m stages pretrained.export", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--network", required=True, choices=list(_SIDES), help="the network")
     parser.add_argument("--weights", type=Path, required=True, help="folder that may hold its weights, NAME.params")
     parser.add_argument("--environment", type=Path, required=True, help="folder of the environment, created if missing")

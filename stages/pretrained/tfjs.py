@@ -19,6 +19,8 @@ import tensorflow as tf
 import tf2onnx
 from google.protobuf import json_format
 
+from stages.core.errors import UserError
+
 _SPLIT = {"_FusedConv2D": "Conv2D", "FusedDepthwiseConv2dNative": "DepthwiseConv2dNative"}
 _FUSED_ONLY = ("fused_ops", "num_args", "num_host_args", "epsilon", "leakyrelu_alpha", "TArgs")
 _OPSET = 17
@@ -51,7 +53,7 @@ def to_onnx(graph_json: Path, outputs: list[str]) -> onnx.ModelProto:
 def read_weights(manifest: list[dict[str, Any]], folder: Path) -> dict[str, np.ndarray]:
     """The weights of a TensorFlow.js manifest by name; those quantised to float16 become float32.
 
-    Raises ValueError if the files have more or fewer bytes than the manifest states.
+    Raises UserError if the files have more or fewer bytes than the manifest states.
     """
     weights = {}
     for group in manifest:
@@ -60,11 +62,13 @@ def read_weights(manifest: list[dict[str, Any]], folder: Path) -> dict[str, np.n
         for entry in group["weights"]:
             stored = np.dtype(entry.get("quantization", entry)["dtype"])
             count = int(np.prod(entry["shape"]))
-            values = np.frombuffer(content, stored, count, offset)
-            weights[entry["name"]] = values.reshape(entry["shape"]).astype(entry["dtype"])
-            offset += values.nbytes
+            end = offset + count * stored.itemsize
+            if end <= len(content):
+                values = np.frombuffer(content, stored, count, offset)
+                weights[entry["name"]] = values.reshape(entry["shape"]).astype(entry["dtype"])
+            offset = end
         if offset != len(content):
-            raise ValueError(f"{', '.join(group['paths'])}: expected {offset} bytes, found {len(content)}")
+            raise UserError(f"{', '.join(group['paths'])}: expected {offset} bytes, found {len(content)}")
     return weights
 
 

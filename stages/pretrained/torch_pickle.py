@@ -14,6 +14,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from stages.core.errors import UserError
+
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 _PROTOCOL_NUMBER = 1001
 _STORAGE_DTYPES = {"HalfStorage": "<f2", "FloatStorage": "<f4", "DoubleStorage": "<f8", "LongStorage": "<i8"}
@@ -21,7 +23,7 @@ _STORAGE_DTYPES = {"HalfStorage": "<f2", "FloatStorage": "<f4", "DoubleStorage":
 _MALFORMED = (pickle.UnpicklingError, EOFError, AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 
-class TorchPickleError(ValueError):
+class TorchPickleError(UserError):
     """The file is no legacy checkpoint, is damaged, or names something that is no tensor."""
 
 

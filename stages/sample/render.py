@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from stages.core import atomic, command, progress, tables
+from stages.core.errors import UserError
 from stages.core.settings import read as read_settings
 from stages.sample.renderer import sample
 from stages.sample.settings import SampleSettings
@@ -16,7 +17,7 @@ from stages.sample.settings import SampleSettings
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m stages sample.render", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--params", type=Path, required=True, help="params.yaml with a section `sample`")
     parser.add_argument("--photos", type=Path, required=True, help="folder for the photos, one folder per class")
     parser.add_argument("--masks", type=Path, required=True, help="folder for the true masks")
@@ -48,10 +49,10 @@ def rendered_files(tasks: list[sample.RenderTask], settings: SampleSettings, job
 
 
 def require_no_unexpected_files(folder: Path, expected: set[Path]) -> None:
-    """Raise ValueError if `folder` contains files that this run would not overwrite."""
+    """Raise UserError if `folder` contains files that this run would not overwrite."""
     unexpected = sorted(path for path in folder.rglob("*") if path.is_file() and path not in expected)
     if unexpected:
-        raise ValueError(
+        raise UserError(
             f"{folder}: expected only files of the sample, found {unexpected[0]}; choose another folder or remove it"
         )
 

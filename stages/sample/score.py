@@ -94,7 +94,7 @@ def compared(scores: dict[str, Any]) -> dict[str, float]:
 
 def main() -> None:
     """Write the scores, and the sweep of each threshold with recall and rejections."""
-    parser = argparse.ArgumentParser(prog="python -m stages sample.score", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     for name in ("params", "manifest", "detections", "boxes", "maps", "masks"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     for name in ("truth", "true-masks", "metrics", "details", "thresholds"):

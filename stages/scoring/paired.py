@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from stages.core.errors import UserError
+
 _ROUNDS = 10_000
 
 
@@ -21,10 +23,10 @@ def paired_bootstrap(differences: np.ndarray, groups: np.ndarray, seed: int = 0)
 
     The interval is a paired bootstrap over groups `(N,)` of near-duplicates (Efron, Tibshirani: An Introduction to
     the Bootstrap, chapter 13): the percentiles of the mean when whole groups are resampled. Raises
-    ValueError if there is no photo.
+    UserError if there is no photo.
     """
     if len(differences) == 0:
-        raise ValueError("expected photos that both sides predicted, found none")
+        raise UserError("expected photos that both sides predicted, found none")
     # Not `scipy.stats.bootstrap`: paired, over sums and sizes of groups, it gives this interval, but refuses one group.
     by_group = pd.DataFrame({"sum": differences, "size": 1.0}).groupby(groups).sum().to_numpy()
     draws = np.random.default_rng(seed).integers(0, len(by_group), (_ROUNDS, len(by_group)))

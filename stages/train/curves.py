@@ -9,6 +9,7 @@ from dvclive import Live
 from scmrepo.exceptions import SCMError
 
 from stages.classifiers.engine import tf
+from stages.core.errors import UserError
 
 
 class _Live(Live):
@@ -30,7 +31,7 @@ class _Live(Live):
 class Curves:
     """Logs scalars per epoch to `tracked` (DVCLive: equal runs write equal bytes) and to `logs` (TensorBoard).
 
-    Values that differ from run to run, such as speed, go to `logs` only. Raises RuntimeError in a Git repository
+    Values that differ from run to run, such as speed, go to `logs` only. Raises UserError in a Git repository
     without a commit, where DVCLive cannot start.
     """
 
@@ -38,7 +39,7 @@ class Curves:
         try:
             self._live = _Live(tracked)
         except SCMError as error:
-            raise RuntimeError(
+            raise UserError(
                 f"{Path.cwd()}: expected a Git repository with a commit, found: {error}; run `git commit` once"
             ) from error
         # TensorBoard would draw the events of an interrupted run beside those of this one.

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from stages.classifiers.engine import keras, tf
+from stages.core.errors import UserError
 
 TrainStep = Callable[[Any, Any], float]
 
@@ -16,7 +17,7 @@ def compiled_train_step(model: keras.Model, strategy: tf.distribute.Strategy) ->
 
     The function takes images (B, H, W, 3) RGB uint8 and targets (B, C) float32, as a dataset yields them that
     `strategy` distributes. `model` is compiled with an optimizer and a loss, and was built in the scope of `strategy`.
-    The function raises FloatingPointError if the loss is not finite.
+    The function raises UserError if the loss is not finite.
     """
 
     def replica_step(images: Any, targets: Any) -> Any:
@@ -37,7 +38,7 @@ def compiled_train_step(model: keras.Model, strategy: tf.distribute.Strategy) ->
     def checked_step(images: Any, targets: Any) -> float:
         loss = float(graph(images, targets))
         if not math.isfinite(loss):
-            raise FloatingPointError(f"expected a finite loss, found {loss}; lower train.learning_rate")
+            raise UserError(f"expected a finite loss, found {loss}; lower train.learning_rate")
         return loss
 
     return checked_step

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from stages.classifiers import applications, backbones
-from stages.classifiers.applications import APPLICATIONS, Application
 from stages.classifiers.backbones import ClassifierConfig
+from stages.classifiers.catalogue import APPLICATIONS, Application
 from stages.classifiers.engine import keras
+from stages.core.errors import UserError
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -38,8 +39,8 @@ def test_scaling_by_hand(scaling, expected):
     np.testing.assert_allclose(found[0, 1, 1], expected, rtol=1e-5, atol=1e-5)
     mode = {"own": None, "tf": "tf", "torch": "torch", "caffe": "caffe"}[scaling]
     if mode:
-        judged = keras.applications.imagenet_utils.preprocess_input(photo.copy(), mode=mode)
-        np.testing.assert_allclose(found, judged, rtol=1e-4, atol=1e-4)
+        reference = keras.applications.imagenet_utils.preprocess_input(photo.copy(), mode=mode)
+        np.testing.assert_allclose(found, reference, rtol=1e-4, atol=1e-4)
 
 
 def test_every_network_is_one_of_keras():
@@ -58,9 +59,9 @@ def test_weights_find_their_places_and_the_file_is_read_again(name, tmp_path):
     alone = bare(name)
     alone.set_weights(list(given.values()))
     photos = np.random.default_rng(1).integers(0, 256, (2, 40, 50, 3)).astype(np.uint8)
-    seen = keras.Model(network.logits.input, network.logits.get_layer("resize").output).predict_on_batch(photos)
+    resized = keras.Model(network.logits.input, network.logits.get_layer("resize").output).predict_on_batch(photos)
     maps = keras.Model(network.logits.input, network.logits.get_layer("pool_max")._inbound_nodes[0].input_tensors[0])
-    np.testing.assert_allclose(maps.predict_on_batch(photos), alone.predict_on_batch(seen), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(maps.predict_on_batch(photos), alone.predict_on_batch(resized), rtol=1e-4, atol=1e-4)
     network.probabilities.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
     np.testing.assert_array_equal(again.predict_on_batch(photos), network.probabilities.predict_on_batch(photos))
@@ -86,10 +87,10 @@ def test_other_weights_are_refused():
             applications.load(network.pooled, wrong)
 
 
-def test_a_failed_download_says_what_to_do(monkeypatch):
+def test_a_failed_download_is_an_error_with_advice(monkeypatch):
     def fail(*_args, **_kwargs):
         raise Exception("URL fetch failure on somewhere: None -- no such host")
 
     monkeypatch.setattr(applications, "_build", fail)
-    with pytest.raises(ConnectionError, match=r"(?s)Xception: expected .* found: URL fetch failure .*dvc pull"):
+    with pytest.raises(UserError, match=r"(?s)Xception: expected .* found: URL fetch failure .*dvc pull"):
         applications.pretrained(Application("Xception", "tf"))

@@ -5,6 +5,7 @@ from stages.classifiers import backbones, efficientnet_lite
 from stages.classifiers.backbones import ClassifierConfig
 from stages.classifiers.engine import keras
 from stages.core import system
+from stages.core.errors import UserError
 
 SHAPE = ClassifierConfig(photo_hw=(40, 50), input_hw=(32, 40), n_classes=3)
 
@@ -55,9 +56,9 @@ def test_models_take_uint8_photos_and_give_probabilities(lite0):
 
 def test_photos_are_resized_then_normalised():
     network = backbones.build(backbones.find("efficientnet_lite0"), SHAPE)
-    seen = keras.Model(network.logits.input, network.logits.get_layer("normalise").output)
+    normalised = keras.Model(network.logits.input, network.logits.get_layer("normalise").output)
     photo = np.full((1, 40, 50, 3), (127, 255, 0), np.uint8)
-    found = seen.predict_on_batch(photo)
+    found = normalised.predict_on_batch(photo)
     assert found.shape == (1, 32, 40, 3)
     np.testing.assert_allclose(found[0, 5, 7], [0, 1, -127 / 128], atol=1e-5)
 
@@ -100,7 +101,7 @@ def test_freezing_keeps_the_first_layers_and_all_normalisation():
 
 
 def test_unknown_backbones_are_refused():
-    with pytest.raises(ValueError, match=r"expected one of efficientnet_lite0, .* found 'vgg'"):
+    with pytest.raises(UserError, match=r"expected one of efficientnet_lite0, .* found 'vgg'"):
         backbones.find("vgg")
 
 
@@ -132,7 +133,7 @@ def test_feature_maps_are_pooled(pooling, embedding, expected):
     assert row.shape == (7,) if embedding else row.tolist() == expected
 
 
-def test_normalisation_is_trained_where_asked():
+def test_normalisation_is_trained_with_batch_norm_trained():
     network = backbones.build(backbones.find("efficientnet_lite0"), SHAPE)
     backbones.freeze(network.pooled, 0.5, "trained")
     names = {weight.path.split("/")[0] for weight in network.logits.trainable_weights}

@@ -4,6 +4,7 @@ import pytest
 from stages.classifiers import backbones, inference, keras_file
 from stages.classifiers.backbones import ClassifierConfig
 from stages.classifiers.engine import keras
+from stages.core.errors import UserError
 
 # Keras 3.15 on NumPy 2.4 warns when it copies a variable out of TensorFlow.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -39,18 +40,18 @@ def test_no_photos_no_rows(model, photos):
 
 @pytest.mark.parametrize("bad", [np.zeros((1, SIDE, SIDE, 3)), np.zeros((1, SIDE, SIDE + 1, 3), np.uint8)])
 def test_other_photos_are_refused(model, bad):
-    with pytest.raises(ValueError, match=r"expected uint8 photos \(N, 32, 32, 3\)"):
+    with pytest.raises(UserError, match=r"expected uint8 photos \(N, 32, 32, 3\)"):
         inference.predict(model, bad)
 
 
 def test_a_model_comes_back_from_its_file(model, photos, tmp_path):
     path = tmp_path / "model.keras"
-    with pytest.raises(FileNotFoundError, match=r"model\.keras: expected a trained model"):
+    with pytest.raises(UserError, match=r"model\.keras: expected a trained model"):
         inference.load(path, CLASSES)
     keras_file.save(model, path)
     loaded = inference.load(path, CLASSES)
     np.testing.assert_array_equal(inference.predict(loaded, photos), inference.predict(model, photos))
-    with pytest.raises(ValueError, match=r"model\.keras: expected 4 classes, found 3"):
+    with pytest.raises(UserError, match=r"model\.keras: expected 4 classes, found 3"):
         inference.load(path, 4)
 
 

@@ -15,7 +15,7 @@ def edges(image):
 
 
 @pytest.mark.parametrize("input_hw", [(48, 64), (30, 40)])
-def test_the_graph_answers_as_the_model_for_any_number_of_photos(input_hw):
+def test_the_graph_predicts_as_the_model_for_any_number_of_photos(input_hw):
     model = backbones.build(Backbone(edges, lambda *_: None), ClassifierConfig((48, 64), input_hw, 3)).probabilities
     rng = np.random.default_rng(0)
     model.set_weights([rng.normal(size=value.shape) for value in model.get_weights()])

@@ -35,13 +35,13 @@ def test_classes_without_photos_are_held_unlikely(labels):
 
 
 def test_works_on_one_thread(monkeypatch):
-    seen, minimize = [], linear_head.minimize
+    thread_counts, minimize = [], linear_head.minimize
 
     def watched(*args, **kwargs):
-        seen.extend(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
+        thread_counts.extend(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
         return minimize(*args, **kwargs)
 
     monkeypatch.setattr(linear_head, "minimize", watched)
     with threadpool_limits(2, user_api="blas"):
         linear_head.fit_linear_head(np.eye(4), np.array([0, 1, 0, 1]), 2, l2=0.1)
-    assert set(seen) == {1}
+    assert set(thread_counts) == {1}

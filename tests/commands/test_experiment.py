@@ -7,7 +7,8 @@ import sys
 import pandas as pd
 import pytest
 
-from stages.commands import experiment
+from stages.commands import experiment, revisions
+from stages.core import programs
 
 SCRIPT = """
 import sys, yaml
@@ -78,7 +79,7 @@ def table():
 def test_a_grid_is_run_and_compared_and_not_run_again(project, monkeypatch, capfd):
     before = subprocess.run(["git", "status", "--porcelain"], check=True, capture_output=True, text=True).stdout
     assert run_command(monkeypatch, "--jobs", "2") == 0
-    assert experiment.existing_runs() == {"skill-low-0", "skill-low-1", "skill-high-0", "skill-high-1"}
+    assert revisions.existing_runs() == {"skill-low-0", "skill-low-1", "skill-high-0", "skill-high-1"}
     results = table()
     assert results["seeds"].tolist() == [2, 2] and results["n"].tolist() == [10, 10]
     assert results["accuracy"].tolist() == pytest.approx([0.45, 0.85])
@@ -97,7 +98,7 @@ def test_a_rewritten_commit_has_experiments_of_its_own(project, monkeypatch, cap
     assert run_command(monkeypatch) == 0
     (project / "params.yaml").write_text("train: {skill: 0.6, seed: 0}\n")
     git("commit", "-q", "-a", "--amend", "-m", "rewritten")
-    assert experiment.existing_runs() == set() and run_command(monkeypatch) == 0
+    assert revisions.existing_runs() == set() and run_command(monkeypatch) == 0
     assert table().loc["low", "accuracy"] == pytest.approx(0.65)
     assert "4 runs, 0 failed" in capfd.readouterr().out
 
@@ -106,7 +107,7 @@ def test_a_rewritten_commit_has_experiments_of_its_own(project, monkeypatch, cap
 def test_only_missing_runs_are_made(monkeypatch):
     assert run_command(monkeypatch) == 0
     results = table()
-    refs = experiment.run_command("git", "for-each-ref", "--format=%(refname)", "refs/exps").split()
+    refs = programs.output("git", "for-each-ref", "--format=%(refname)", "refs/exps").split()
     git("update-ref", "-d", next(ref for ref in refs if ref.endswith("high-1")))
     done, do = [], experiment.run_one
     monkeypatch.setattr(experiment, "run_one", lambda run, *rest: (done.append(run.name), do(run, *rest)))
@@ -118,7 +119,10 @@ def test_a_failed_run_is_named_and_the_others_continue(project, monkeypatch, cap
     git("commit", "-q", "-a", "-m", "excessive")
     assert run_command(monkeypatch) == 1
     assert "excessive" not in table().index and table()["seeds"].tolist() == [2, 2]
-    assert "skill-excessive-1: expected exit code 0" in capfd.readouterr().err
+    errors = capfd.readouterr().err
+    assert "skill-excessive-1: `python" in errors
+    assert "expected exit status 0, found 255: ERROR: failed to repro" in errors
+    assert "; see logs/experiments/skill-excessive-1.log" in errors
     assert "too skilled" in (project / "logs/experiments/skill-excessive-0.log").read_text()
 
 
@@ -141,7 +145,7 @@ def test_workers_share_the_inference_cache(project):
     (caches[0] / "output").write_text("a car")
     assert (caches[1] / "output").read_text() == "a car"
     assert (project / "logs" / "inference_cache" / "output").read_text() == "a car"
-    assert not experiment.run_command("git", "status", "--porcelain", folder=caches[0].parent.parent)
+    assert not programs.output("git", "status", "--porcelain", folder=caches[0].parent.parent)
 
 
 @pytest.mark.usefixtures("project")

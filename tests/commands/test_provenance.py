@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from stages.commands import provenance
+from stages.core.errors import UserError
 from stages.core.settings import SettingsError
 
 PARAMS = {
@@ -69,6 +70,24 @@ def test_the_commit_is_kept_while_the_results_are_the_same(run):
     second = write(run)
     assert second["commit"] == git("rev-parse", "HEAD") != first["commit"]
     assert second["dvc_lock_sha256"] != first["dvc_lock_sha256"]
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("text", [None, "", "stages: [", "stages: {a: {outs: [1]}}", "other: {}"])
+def test_a_lock_file_that_is_none_is_named(run, text):
+    path = Path("models/pretrained/dvc.lock")
+    path.unlink() if text is None else path.write_text(text)
+    with pytest.raises(UserError, match=rf"(?s)^{path}: expected a lock file of DVC, found.*; run `make repro`"):
+        run(provenance)
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("path", ["models/lite/model.json", "metrics/provenance.json"])
+def test_a_damaged_json_file_is_named(run, path):
+    Path(path).parent.mkdir(exist_ok=True)
+    Path(path).write_text("{")
+    with pytest.raises(UserError, match=f"^{path}: expected JSON"):
+        run(provenance)
 
 
 @pytest.mark.usefixtures("project")

@@ -1,9 +1,11 @@
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from stages.commands import repair_lock
+from stages.core.programs import ProgramError
 
 pytestmark = pytest.mark.usefixtures("folder")
 LOCK = """schema: '2.0'
@@ -79,6 +81,17 @@ def test_a_lock_file_that_was_never_committed_is_removed(capsys, monkeypatch):
     repair_lock.main()
     assert not Path("dvc.lock").exists() and Path("data/ä b/dvc.lock").read_text() == LOCK
     assert capsys.readouterr().out == "repair_lock: dvc.lock was truncated: removed\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a repository to another user")
+def test_in_a_project_of_another_user_the_advice_of_git_is_shown(tmp_path, monkeypatch):
+    monkeypatch.delenv("SUDO_UID", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    for path in (tmp_path, tmp_path / ".git"):
+        os.chown(path, 12345, 12345)
+    with pytest.raises(ProgramError, match=r"git config --global --add safe.directory"):
+        repair_lock.repair()
 
 
 @pytest.mark.parametrize("content", [b"", b'{"write": {"a', b"\xff\xfe"])

@@ -103,7 +103,7 @@ def test_every_seed_is_one_split_and_is_run_once(project, monkeypatch, capfd):
 @pytest.mark.usefixtures("project")
 def test_a_failed_split_is_named_and_the_others_are_evaluated(monkeypatch, capfd):
     assert run_command(monkeypatch, "--seeds", "1", "9") == 1
-    assert "trial-9: expected exit code 0" in capfd.readouterr().err
+    assert "trial-9: `python -m dvc exp run --name trial-9" in capfd.readouterr().err
     assert pd.read_csv("metrics/experiments/trial.csv")["split"].tolist() == ["1", "all"]
 
 

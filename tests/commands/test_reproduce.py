@@ -9,6 +9,8 @@ import yaml
 
 from stages.commands import reproduce
 from stages.core import system
+from stages.core.errors import UserError
+from stages.core.programs import ProgramError
 
 LOCKS = ("models/pretrained/dvc.lock", "data/sample/dvc.lock", "dvc.lock")
 
@@ -82,8 +84,15 @@ def test_small_differences_pass_on_another_cpu(project, monkeypatch, capfd, tmp_
     assert json.loads((tmp_path / "kept" / "metrics" / "train.json").read_text()) == {"loss": 0.55}
 
 
+def test_a_damaged_lock_file_is_named(project, monkeypatch):
+    project({"dvc.lock": "stages: ["})
+    monkeypatch.setattr(sys, "argv", ["reproduce"])
+    with pytest.raises(UserError, match=r"^dvc\.lock: expected YAML, found: "):
+        reproduce.main()
+
+
 def test_a_failed_second_run_is_an_error_with_its_exit_code(project, monkeypatch):
     project({}, command="exit 3")
     monkeypatch.setattr(sys, "argv", ["reproduce"])
-    with pytest.raises(reproduce.ReproduceError, match=r"^`make repro` in .*: expected exit code 0, found 2$"):
+    with pytest.raises(ProgramError, match=r"^`make repro`: expected exit status 0, found 2: see its messages above$"):
         reproduce.main()

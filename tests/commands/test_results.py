@@ -4,6 +4,7 @@ import pytest
 
 from stages.commands import results
 from stages.core import atomic
+from stages.core.errors import UserError
 
 SCORES = {"n": 8, "accuracy": 0.75, "accuracy_low": 0.5, "accuracy_high": 0.875, "log_loss": 0.625}
 
@@ -31,6 +32,22 @@ def test_each_model_has_a_row_with_its_linear_probe(metrics):
         "50.0 % to 87.5 %",
         "0.75",
     ]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "problem"),
+    [
+        ("ensemble/details.json", None, "expected a JSON file here, found none"),
+        ("ensemble/details.json", "{}", "expected the key `weights`"),
+        ("evaluate/a/details.json", '{"val":', "expected JSON"),
+        ("probe/b.json", "{}", "expected the key `val`"),
+        ("audit/details.json", '{"flags": {}}', "expected the key `label_issue`"),
+    ],
+)
+def test_a_missing_or_damaged_file_is_named(metrics, run, path, text, problem):
+    (metrics / path).unlink() if text is None else (metrics / path).write_text(text)
+    with pytest.raises(UserError, match=f"^{metrics / path}: {problem}.*`dvc repro`"):
+        run(results, metrics=metrics)
 
 
 def test_flags_and_photos_to_check_follow_the_table(metrics, run, capsys):

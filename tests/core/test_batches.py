@@ -21,7 +21,7 @@ def test_no_key_and_fewer_keys_than_ahead(ahead):
     assert list(batches.ordered_thread_map(str, [7], ahead)) == [(7, "7")]
 
 
-def test_work_runs_ahead_by_no_more_than_asked_even_of_endless_keys():
+def test_work_runs_ahead_by_no_more_than_the_limit_even_of_endless_keys():
     started, worst, lock = [], 0, threading.Lock()
 
     def work(key):

@@ -8,15 +8,15 @@ from stages.core.environment import SetupError
 
 @pytest.fixture
 def calls(monkeypatch):
-    """Commands are recorded, not run; each returns the next exit code of `codes`, 0 without one."""
+    """Commands are recorded, not run; each ends with the next exit status of `codes`, 0 without one."""
     recorded, codes = [], []
 
-    def run(command, check):
-        assert not check
-        recorded.append(command)
-        return type("Done", (), {"returncode": codes.pop(0) if codes else 0})
+    def run(*command):
+        recorded.append(list(command))
+        if codes and codes.pop(0):
+            raise environment.programs.ProgramError("`pip`: expected exit status 0, found 1")
 
-    monkeypatch.setattr(environment.subprocess, "run", run)
+    monkeypatch.setattr(environment.programs, "run", run)
     monkeypatch.setattr(environment, "find_python", lambda: "python3.11")
     return recorded, codes
 

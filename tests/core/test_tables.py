@@ -61,7 +61,7 @@ def test_floats_come_back_to_the_last_bit_and_equal_tables_are_equal_bytes(tmp_p
     pd.testing.assert_frame_equal(frame, before)
 
 
-def test_columns_come_in_the_order_asked_for_with_their_types(tmp_path):
+def test_columns_come_in_the_given_order_with_their_types(tmp_path):
     path = write(tmp_path, "b,other,a,t,f\n1,x,2.5,007,True\n-3,y,,None,False\n")
     found = tables.read(path, {"a": "float", "b": "int", "t": "str", "f": "bool"})
     assert found.columns.tolist() == ["a", "b", "t", "f"]

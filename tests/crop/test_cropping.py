@@ -73,7 +73,7 @@ def test_every_row_of_the_manifest_has_its_box_or_its_reason():
     pd.testing.assert_frame_equal(FOUND, before[1])
 
 
-def test_a_photo_without_a_car_is_dropped_where_the_rule_says_so():
+def test_a_photo_without_a_car_is_dropped_with_on_no_box_drop():
     table = cropping.select_boxes(PHOTOS, FOUND, RULE.replace(on_no_box="drop"))
     assert table["status"].tolist() == ["ok"] + ["dropped"] * 4 + ["failed"]
 
@@ -151,7 +151,7 @@ def test_a_class_refused_more_than_others_is_named_with_its_chance():
     assert cropping.overrejected_classes({"a": (5, 5)}) == {} and cropping.overrejected_classes({}) == {}
 
 
-def test_the_rank_of_the_next_vehicle_is_told():
+def test_the_rank_of_the_next_vehicle_is_in_the_table():
     rows = found(("a", "car", 0.5, 0, 0, 20, 20), ("a", "car", 0.25, 20, 10, 40, 30))
     assert cropping.select_boxes(PHOTOS[:1], rows, RULE)["runner_up_ratio"].tolist() == [0.5]
 

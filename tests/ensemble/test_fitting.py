@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from stages.core.errors import UserError
 from stages.core.tables import TableError
 from stages.ensemble import __main__ as ensemble_stage
 from stages.ensemble import fitting
@@ -172,7 +173,7 @@ def test_manual_weights_are_scaled_and_reported_and_never_used(folder, monkeypat
     assert record["weights"]["a"] == pytest.approx(1)
     assert "expected weights that sum to one, found 1.3" in capsys.readouterr().err
     (folder / "params.yaml").write_text(PARAMS.replace("min_val: 2", "min_val: 2, manual_weights: {a: 1.0}"))
-    with pytest.raises(ValueError, match=r"ensemble\.manual_weights: expected a weight for each of a, b"):
+    with pytest.raises(UserError, match=r"ensemble\.manual_weights: expected a weight for each of a, b"):
         run(folder, monkeypatch)
 
 

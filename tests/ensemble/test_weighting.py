@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stages.core.errors import UserError
 from stages.ensemble import weighting
 from stages.ensemble.settings import EnsembleSettings
 from stages.ensemble.weighting import WeightedEnsemble, fit_weights, weighted_average
@@ -187,7 +188,7 @@ def test_the_record_is_read_back_and_other_classes_are_rejected(tmp_path):
     saved = weighting.read(path, ["x", "y"])
     assert saved.weights == {"a": 0.25, "b": 0.75} and saved.temperature == 0.5
     assert saved.prior.tolist() == [0.875, 0.125]
-    with pytest.raises(ValueError, match="expected the classes"):
+    with pytest.raises(UserError, match="expected the classes"):
         weighting.read(path, ["y", "x"])
-    with pytest.raises(FileNotFoundError, match="dvc repro"):
+    with pytest.raises(UserError, match="dvc repro"):
         weighting.read(tmp_path / "none.json", ["x", "y"])

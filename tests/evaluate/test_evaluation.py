@@ -9,6 +9,7 @@ from stages.classifiers import inference, keras_file
 from stages.classifiers.engine import keras
 from stages.classifiers.settings import LoaderSettings
 from stages.core.archive import Archive
+from stages.core.errors import UserError
 from stages.evaluate import __main__ as evaluate_stage
 from stages.evaluate import evaluation, tta, tta_views
 from stages.evaluate.settings import TtaSettings
@@ -176,5 +177,5 @@ def test_empty_splits_have_no_figures(folder, monkeypatch, rows):
 
 def test_a_model_of_other_classes_is_rejected(folder, monkeypatch):
     (folder / "classes.txt").write_text("a\nb\n")
-    with pytest.raises(ValueError, match="expected 2 classes, found 3"):
+    with pytest.raises(UserError, match="expected 2 classes, found 3"):
         run(folder, monkeypatch, "n1,a,train\n")

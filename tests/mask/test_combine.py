@@ -44,8 +44,8 @@ def test_the_largest_region_stays_and_others_only_inside_and_large_enough():
     alpha = rectangle((60, 100), 20, 10, 60, 50)  # 40 x 40
     part = rectangle(alpha.shape, 66, 20, 80, 40)  # 14 x 20: cut off by a post
     speck = rectangle(alpha.shape, 70, 50, 73, 53)
-    stranger = rectangle(alpha.shape, 90, 10, 100, 50)  # reaches in from the right
-    cleaned, regions = combine.clean(alpha + part + speck + stranger, 0.1)
+    neighbour = rectangle(alpha.shape, 90, 10, 100, 50)  # reaches in from the right
+    cleaned, regions = combine.clean(alpha + part + speck + neighbour, 0.1)
     assert regions == 2 and cleaned.dtype == np.uint8
     np.testing.assert_array_equal(cleaned > 127, (alpha + part) > 0)
 

@@ -103,11 +103,12 @@ def test_a_digest_depends_on_every_byte_of_every_file_and_on_their_order(tmp_pat
 def project(tmp_path, monkeypatch):
     """A copy of what a network's code imports, beside modules that it does not import."""
     sources = {
-        "run.py": "from stages import heads\nfrom stages.settings import SIDE\n",
+        "run.py": "from stages import errors, heads\nfrom stages.settings import SIDE\n",
         "heads.py": "def decode():\n    import stages.geometry\n",
         "geometry.py": "import numpy\n",
         "settings.py": "from stages import limits\nSIDE = 1\n",
         "catalogue.py": "SPECS = {}\n",
+        "errors.py": "",
         "limits.py": "",
         "table.py": "from stages import run\n",
         "__init__.py": "",
@@ -126,7 +127,7 @@ closure = import_closure.import_closure
 @pytest.mark.parametrize(
     ("changed", "is_another"),
     [("run.py", True), ("heads.py", True), ("geometry.py", True), ("__init__.py", True)]
-    + [(name, False) for name in ("settings.py", "catalogue.py", "limits.py", "table.py", "new.py")],
+    + [(name, False) for name in ("settings.py", "catalogue.py", "errors.py", "limits.py", "table.py", "new.py")],
 )
 def test_the_digest_of_code_changes_with_what_it_imports_and_with_nothing_else(project, changed, is_another):
     before = code_digest("stages.run")
@@ -143,7 +144,7 @@ def test_the_digest_of_code_changes_with_what_it_imports_and_with_nothing_else(p
     ],
 )
 def test_the_code_of_a_network_is_what_computes_its_outputs(modules, own):
-    paths = closure(modules, skip=("settings.py", "catalogue.py"))
+    paths = closure(modules, skip=inference_cache._SKIPPED)
     names = {path.relative_to(import_closure.ROOT / "stages").with_suffix("").as_posix() for path in paths}
     shared = {"__init__", "images/images", "images/letterbox", "networks/runtime", "networks/onnx_graph"}
     assert names == own | shared

@@ -5,6 +5,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import stages
+from stages.core.errors import UserError
 from stages.networks import runtime
 from stages.networks.settings import InferenceSettings
 
@@ -81,7 +82,7 @@ def test_results_of_one_call_survive_the_next(path, engine):
 
 
 def test_a_missing_network_is_refused_by_name_with_what_makes_it(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"none\.onnx.*dvc repro"):
+    with pytest.raises(UserError, match=r"none\.onnx.*dvc repro"):
         load(tmp_path / "none.onnx", "auto")
 
 
@@ -99,9 +100,9 @@ def test_auto_takes_what_the_machine_has(monkeypatch):
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("side", [6, 9])
-def test_an_image_network_takes_another_side_than_its_file_says(tmp_path, engine, side):
+def test_an_image_network_takes_another_side_than_that_of_its_file(tmp_path, engine, side):
     shapes = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ("n", 1, 4, 4)) for name in "xy"]
-    # A sum over 3 x 3 neighbours, so that a border in the wrong place would be seen.
+    # A sum over 3 x 3 neighbours, so that a border in the wrong place changes it.
     kernel = numpy_helper.from_array(np.ones((1, 1, 3, 3), np.float32), "w")
     node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])
     graph = helper.make_graph([node], "graph", shapes[:1], shapes[1:], [kernel])
@@ -151,16 +152,19 @@ def test_of_different_cards_all_are_named_with_those_that_may_be_used(nvidia_smi
     assert describe("onnxruntime")["device"] == "NVIDIA A10, Tesla T4; CUDA_VISIBLE_DEVICES=1"
 
 
-@pytest.mark.parametrize("script", ["exit 9", "true"])
-def test_a_card_that_cannot_be_named_is_an_error_that_says_what_to_do(nvidia_smi, script):
+@pytest.mark.parametrize(
+    ("script", "problem"),
+    [("echo 'Driver/library version mismatch' >&2; exit 9", "found 9: Driver"), ("true", "no card")],
+)
+def test_a_card_that_cannot_be_named_is_an_error_with_advice(nvidia_smi, script, problem):
     nvidia_smi(script)
-    with pytest.raises(runtime.DeviceError, match=r"nvidia-smi.*expected the name.*found:.*`openvino`"):
+    with pytest.raises(runtime.DeviceError, match=rf"nvidia-smi.*expected the name.*found:.*{problem}.*`openvino`"):
         describe("onnxruntime")
 
 
 def test_without_nvidia_smi_the_card_cannot_be_named(nvidia_smi, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(runtime.DeviceError, match="No such file"):
+    with pytest.raises(runtime.DeviceError, match="nvidia-smi: expected this program on the path, found none"):
         describe("onnxruntime")
     assert nvidia_smi
 

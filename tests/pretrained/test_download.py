@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from stages.classifiers import applications
+from stages.core.errors import UserError
 from stages.pretrained import download
 
 
@@ -17,9 +18,9 @@ def test_weights_are_written_without_pickles(tmp_path, run, monkeypatch, capsys)
 
 def test_without_a_connection_nothing_is_written(tmp_path, run, monkeypatch):
     def fail(_application):
-        raise ConnectionError("connect once")
+        raise UserError("connect once")
 
     monkeypatch.setattr(applications, "pretrained", fail)
-    with pytest.raises(ConnectionError, match="connect once"):
+    with pytest.raises(UserError, match="connect once"):
         run(download, backbone="xception", out=tmp_path / "xception.npz")
     assert list(tmp_path.iterdir()) == []

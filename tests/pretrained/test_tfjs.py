@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from google.protobuf import json_format
 
+from stages.core.errors import UserError
 from stages.pretrained import tfjs
 
 
@@ -29,7 +30,7 @@ def test_weights_are_read_from_the_file_in_order(tmp_path):
 @pytest.mark.parametrize("length", [4, 12])
 def test_a_file_of_another_length_is_an_error(tmp_path, length):
     (tmp_path / "weights.bin").write_bytes(bytes(length))
-    with pytest.raises(ValueError):
+    with pytest.raises(UserError, match=f"expected 8 bytes, found {length}"):
         tfjs.read_weights(manifest(entry("a", [2])), tmp_path)
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from stages.core.errors import UserError
 from stages.core.settings import SettingsError
 from stages.sample import render
 from stages.sample.renderer.sample import tasks
@@ -58,7 +59,7 @@ def test_a_second_run_overwrites_its_own_files(rendered: Path, tmp_path: Path) -
 def test_a_folder_with_other_photos_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos/holiday.jpg").write_bytes(b"mine")
-    with pytest.raises(ValueError, match=r"photos: expected only files of the sample, found .*holiday\.jpg"):
+    with pytest.raises(UserError, match=r"photos: expected only files of the sample, found .*holiday\.jpg"):
         render.main(arguments(tmp_path))
     assert contents(tmp_path / "photos") == {"holiday.jpg": b"mine"}
 

@@ -17,7 +17,7 @@ def test_tempering_by_hand():
     assert calibration.apply_temperature(np.zeros((0, 3)), 0.5).shape == (0, 3)
 
 
-def test_tempering_survives_nought_and_keeps_the_order():
+def test_temperature_scaling_accepts_zero_and_keeps_the_order():
     found = calibration.apply_temperature(np.array([[1.0, 0.0, 0.0], [0.5, 0.3, 0.2]]), 0.1)
     assert np.isfinite(found).all() and found[1].argsort().tolist() == [2, 1, 0]
 
@@ -32,7 +32,7 @@ def test_the_temperature_that_spoiled_probabilities_is_found(truth):
 
 
 @pytest.mark.parametrize("n_photos", [8, 98])
-def test_photos_that_are_all_right_make_no_answer_certain(n_photos):
+def test_correct_predictions_alone_make_no_probability_one(n_photos):
     # Of n photos all right, n + 1 of n + 2 are believed to be.
     rows = np.tile([[0.9, 0.1], [0.1, 0.9]], (n_photos // 2, 1))
     found = calibration.fit_temperature(rows, np.array([0, 1] * (n_photos // 2)))
@@ -55,7 +55,7 @@ def test_the_table_behind_it():
     assert found["confidence"].tolist() == [0.5, 0.99]
 
 
-def test_few_photos_look_uncalibrated_by_chance_alone():
+def test_few_photos_have_a_calibration_error_by_chance_alone():
     few, many = np.tile([[0.8, 0.2]], (10, 1)), np.tile([[0.8, 0.2]], (10_000, 1))
     # The mean distance of a share of 10 trials at 0.8 from 0.8 is 0.0966 (binomial).
     assert calibration.ece_if_calibrated(few) == pytest.approx(0.0966, abs=0.01)

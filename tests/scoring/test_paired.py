@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
+from stages.core.errors import UserError
 from stages.scoring import paired
 
 
@@ -21,7 +22,7 @@ def test_photos_of_one_group_are_drawn_together():
     assert together.low == -1 and together.high == 1 and apart.high < 0.3
 
 
-def test_equal_answers_differ_by_nothing_for_certain():
+def test_equal_predictions_have_a_difference_of_zero_without_an_interval():
     assert paired.paired_bootstrap(np.zeros(5), np.array(list("abcde"))) == (0, 0, 0)
 
 
@@ -31,7 +32,7 @@ def test_the_same_photos_give_the_same_interval():
 
 
 def test_no_photo_is_an_error():
-    with pytest.raises(ValueError, match="found none"):
+    with pytest.raises(UserError, match="found none"):
         paired.paired_bootstrap(np.zeros(0), np.zeros(0))
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from stages.classifiers.engine import tf
+from stages.core.errors import UserError
 from stages.train.curves import Curves
 
 
@@ -38,7 +39,7 @@ def test_a_repository_without_a_commit_is_refused(tmp_path, monkeypatch):
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     subprocess.run(["dvc", "init", "-q"], cwd=tmp_path, check=True)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(RuntimeError, match="expected a Git repository with a commit"):
+    with pytest.raises(UserError, match="expected a Git repository with a commit"):
         Curves(tmp_path / "curves", tmp_path / "logs")
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from stages.classifiers.engine import keras, tf
+from stages.core.errors import UserError
 from stages.train.loss import weighted_cross_entropy
 from stages.train.train_step import averaged_weights, compiled_train_step
 from tests.train import small_network
@@ -63,7 +64,7 @@ def test_gradients_of_a_scaled_loss_are_unscaled():
 def test_a_loss_that_is_not_finite_stops_the_training():
     model, step = compiled()
     model.set_weights([np.full(weight.shape, np.nan) for weight in model.weights])
-    with pytest.raises(FloatingPointError, match=r"expected a finite loss, found nan; lower train\.learning_rate"):
+    with pytest.raises(UserError, match=r"expected a finite loss, found nan; lower train\.learning_rate"):
         step(*small_network.batch())
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from stages.classifiers import inference, pretrained
 from stages.classifiers.settings import ModelSettings
+from stages.core.errors import UserError
 from stages.core.tables import TableError
 from stages.train import trainer
 from tests import archives
@@ -136,7 +137,7 @@ def test_pretrained_tensors_are_read_by_name(tmp_path):
     assert pretrained.read(tmp_path, ModelSettings(backbone="x", weights="none")) is None
     found = pretrained.read(tmp_path, ModelSettings(backbone="x", weights="w.npz"))
     assert list(found) == ["_fc.bias"] and found["_fc.bias"].tolist() == [1, 1]
-    with pytest.raises(FileNotFoundError, match=r"other\.npz: expected pretrained weights"):
+    with pytest.raises(UserError, match=r"other\.npz: expected pretrained weights"):
         pretrained.read(tmp_path, ModelSettings(backbone="x", weights="other.npz"))
 
 

@@ -134,4 +134,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except checkpoints.CheckpointError as error:
+        raise SystemExit(f"gluoncv_to_onnx: {error}") from None

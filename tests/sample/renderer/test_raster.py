@@ -3,7 +3,7 @@ import pytest
 
 from stages.sample.renderer import raster
 
-# Corners run anticlockwise as seen, with y pointing down: top left, bottom left, top right.
+# Corners run anticlockwise on the image, with y pointing down: top left, bottom left, top right.
 SCREEN = np.array([[0.0, 0.0, 2.0], [0.0, 8.0, 2.0], [8.0, 0.0, 2.0]])
 TRIANGLE = np.array([[0, 1, 2]])
 NO_BIAS = np.zeros(1)
