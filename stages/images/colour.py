@@ -1,0 +1,101 @@
+"""Colours of a file's profile converted to sRGB, those that networks were trained on."""
+
+import io
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import NamedTuple
+
+import numpy as np
+from PIL import ExifTags, Image, ImageCms
+
+from stages.images.errors import BROKEN
+
+# A profile that changes no colour by more is sRGB itself, in one of its many versions: its files stay as they are.
+_SRGB_TOLERANCE = 2
+_PROFILES_KEPT = 16  # in memory, with their bytes; those for print have up to 3 MB
+_MODES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+_GREY_MODES = ("1", "L", "LA", "La", "I", "F")
+_INDEX, _ADOBE_RGB = 1, "R03"
+
+ToRgb = Callable[[Image.Image], Image.Image]
+
+
+class _Profile(NamedTuple):
+    """The mode of the images that a profile is for, "" for a broken one; no transform where it is sRGB."""
+
+    mode: str
+    transform: ImageCms.ImageCmsTransform | None = None
+
+
+def converter(file: Image.Image) -> tuple[ToRgb, str]:
+    """A function from 8-bit images of a file's mode (no alpha) to RGB, by the file's profile, and a note or "".
+
+    The note is `bad_colour_profile` where the profile is broken or for another kind of image, and
+    `untagged_adobe_rgb` where the EXIF data alone say Adobe RGB: programs that convert to sRGB and drop the profile
+    often leave that, so the pixels stay as they are. The chunks gAMA and cHRM of PNG, often wrong, are ignored too.
+    """
+    content = file.info.get("icc_profile")
+    if not content:
+        is_lost = "icc_profile" in file.info and content is None  # Pillow's word for one with parts missing
+        return _plain, "bad_colour_profile" if is_lost else "untagged_adobe_rgb" if _is_adobe_rgb(file) else ""
+    if file.mode == "LAB":  # a profile of LAB says nothing that the mode does not
+        return _plain, ""
+    profile = _read(content)
+    is_grey = file.mode in _GREY_MODES or file.mode.startswith("I;16")
+    fits = {"CMYK": file.mode == "CMYK", "L": is_grey, "RGB": file.mode != "CMYK"}.get(profile.mode, False)
+    if not fits:
+        return _plain, "bad_colour_profile"
+    return (partial(_convert, profile) if profile.transform else _plain), ""
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    return image.convert("RGB")
+
+
+def _convert(profile: _Profile, image: Image.Image) -> Image.Image:
+    assert profile.transform is not None
+    converted = ImageCms.applyTransform(image.convert(profile.mode), profile.transform)
+    assert converted is not None
+    return converted
+
+
+@lru_cache(_PROFILES_KEPT)
+def _read(content: bytes) -> _Profile:
+    """Relative colorimetric: colours that sRGB has come out exactly, and matrix profiles know no other intent.
+
+    With black-point compensation, or the dark parts of profiles for print, whose black is grey, would all be one.
+    """
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(content))
+        mode = _MODES[profile.profile.xcolor_space]
+        transform = ImageCms.buildTransform(
+            profile,
+            ImageCms.createProfile("sRGB"),
+            mode,
+            "RGB",
+            ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+        result = _Profile(mode, transform)
+        return _Profile(mode) if mode != "CMYK" and _is_srgb(result) else result
+    except (*BROKEN, ImageCms.PyCMSError):
+        return _Profile("")
+
+
+def _is_srgb(profile: _Profile) -> bool:
+    """Whether the profile leaves a grid of colours, or all greys, as they are."""
+    levels = np.linspace(0, 255, 18, dtype=np.uint8)  # every 15th
+    grid = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(-1, 18, 3)
+    before = np.arange(256, dtype=np.uint8)[None] if profile.mode == "L" else grid
+    image = Image.fromarray(before)
+    change = np.asarray(_convert(profile, image)).astype(int) - np.asarray(image.convert("RGB"))
+    return bool(np.abs(change).max() <= _SRGB_TOLERANCE)
+
+
+def _is_adobe_rgb(file: Image.Image) -> bool:
+    if _ADOBE_RGB.encode() not in (file.info.get("exif") or b""):
+        return False
+    try:
+        return str(file.getexif().get_ifd(ExifTags.IFD.Interop).get(_INDEX)).rstrip("\0") == _ADOBE_RGB
+    except BROKEN:
+        return False
