@@ -15,16 +15,17 @@ _SRGB_TOLERANCE = 2
 _PROFILES_KEPT = 16  # in memory, with their bytes; those for print have up to 3 MB
 _MODES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
+_GREYS = np.arange(256, dtype=np.uint8)[None]
 _INDEX, _ADOBE_RGB = 1, "R03"
 
 ToRgb = Callable[[Image.Image], Image.Image]
 
 
 class _Profile(NamedTuple):
-    """The mode of the images that a profile is for, "" for a broken one; no transform where it is sRGB."""
+    """The mode of the images that a profile is for, "" for a broken one; no function where it is sRGB."""
 
     mode: str
-    transform: ImageCms.ImageCmsTransform | None = None
+    to_rgb: ToRgb | None = None
 
 
 def converter(file: Image.Image) -> tuple[ToRgb, str]:
@@ -45,18 +46,11 @@ def converter(file: Image.Image) -> tuple[ToRgb, str]:
     fits = {"CMYK": file.mode == "CMYK", "L": is_grey, "RGB": file.mode != "CMYK"}.get(profile.mode, False)
     if not fits:
         return _plain, "bad_colour_profile"
-    return (partial(_convert, profile) if profile.transform else _plain), ""
+    return profile.to_rgb or _plain, ""
 
 
 def _plain(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
-
-
-def _convert(profile: _Profile, image: Image.Image) -> Image.Image:
-    assert profile.transform is not None
-    converted = ImageCms.applyTransform(image.convert(profile.mode), profile.transform)
-    assert converted is not None
-    return converted
 
 
 @lru_cache(_PROFILES_KEPT)
@@ -68,27 +62,36 @@ def _read(content: bytes) -> _Profile:
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(content))
         mode = _MODES[profile.profile.xcolor_space]
-        transform = ImageCms.buildTransform(
-            profile,
-            ImageCms.createProfile("sRGB"),
-            mode,
-            "RGB",
-            ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            ImageCms.Flags.BLACKPOINTCOMPENSATION,
-        )
-        result = _Profile(mode, transform)
-        return _Profile(mode) if mode != "CMYK" and _is_srgb(result) else result
+        flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
+        if mode == "L":  # else Little CMS interpolates between 33 greys: wrong by 10 of 255 in dark linear ones
+            flags |= ImageCms.Flags.NOOPTIMIZE
+        srgb = ImageCms.createProfile("sRGB")
+        intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
+        transform = ImageCms.buildTransform(profile, srgb, mode, "RGB", intent, flags)
+        to_rgb = partial(_transform, mode, transform)
+        if mode == "L":
+            to_rgb = partial(_look_up, np.asarray(to_rgb(Image.fromarray(_GREYS)))[0])
+        return _Profile(mode, None if mode != "CMYK" and _changes_nothing(mode, to_rgb) else to_rgb)
     except (*BROKEN, ImageCms.PyCMSError):
         return _Profile("")
 
 
-def _is_srgb(profile: _Profile) -> bool:
-    """Whether the profile leaves a grid of colours, or all greys, as they are."""
-    levels = np.linspace(0, 255, 18, dtype=np.uint8)  # every 15th
-    grid = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(-1, 18, 3)
-    before = np.arange(256, dtype=np.uint8)[None] if profile.mode == "L" else grid
-    image = Image.fromarray(before)
-    change = np.asarray(_convert(profile, image)).astype(int) - np.asarray(image.convert("RGB"))
+def _transform(mode: str, transform: ImageCms.ImageCmsTransform, image: Image.Image) -> Image.Image:
+    converted = ImageCms.applyTransform(image.convert(mode), transform)
+    assert converted is not None  # as it is where the transform works in place
+    return converted
+
+
+def _look_up(table: np.ndarray, image: Image.Image) -> Image.Image:
+    return Image.fromarray(table[np.asarray(image.convert("L"))])
+
+
+def _changes_nothing(mode: str, to_rgb: ToRgb) -> bool:
+    """Whether all greys, or a grid of colours, stay as they are."""
+    levels = _GREYS[0, ::15]
+    grid = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(-1, len(levels), 3)
+    image = Image.fromarray(_GREYS if mode == "L" else grid)
+    change = np.asarray(to_rgb(image)).astype(int) - np.asarray(image.convert("RGB"))
     return bool(np.abs(change).max() <= _SRGB_TOLERANCE)
 
 
