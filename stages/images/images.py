@@ -94,6 +94,8 @@ def decode_photo(content: bytes, min_scale: MinScale) -> DecodedPhoto:
     """
     file = _open(content)
     try:
+        if isinstance(file, JpegImageFile) and jpeg.is_zero_filled(content):
+            raise OSError("the file ends in zeros")
         return _decode(file, min_scale)
     except ImageError:
         raise

@@ -11,6 +11,7 @@ from PIL import Image, ImageChops
 # would still have IoU 0.95 with the true one: about what people reach who draw a box twice.
 MIN_DECODED = 0.95
 _END = b"\xff\xd9"
+_ZEROS = bytes(16)
 # Any marker but a stuffed zero, a fill byte or a restart, which occur within the pixels' data.
 _MARKER = re.compile(rb"\xff([^\0\xff\xd0-\xd7])")
 # Baseline, progressive and the rest, less the codes of tables in between.
@@ -41,6 +42,16 @@ def precision(content: bytes) -> int:
     if not content.startswith(b"\xff\xd8"):
         return 0
     return next((segment.body[0] for segment in segments(content) if segment.code in _FRAMES and segment.body), 0)
+
+
+def is_zero_filled(content: bytes) -> bool:
+    """Whether a JPEG file ends in zeros instead of an end marker: libjpeg would decode them as pixels."""
+    if not content.endswith(_ZEROS):
+        return False
+    end = 2
+    for segment in segments(content):
+        end = segment.end
+    return _MARKER.search(content, end) is None
 
 
 def complete(content: bytes) -> bytes:
