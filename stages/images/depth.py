@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, TiffImagePlugin
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.TiffTags import TAGS_V2
 
 from stages.images import jpeg
@@ -79,12 +80,25 @@ def samples(file: Image.Image) -> Samples:
     """
     if isinstance(file, TiffImagePlugin.TiffImageFile):
         return _tiff_samples(file)
+    if isinstance(file, Jpeg2KImageFile) and (bits := _jpeg_2000_bits(file)) > 8 and not _is_grey(file):
+        raise ImageError(_REASON, f"a colour JPEG 2000 of {bits} bits a sample; expected 8")  # Pillow 13: white is 0
     raw = str(file.tile)  # type: ignore[attr-defined]
     if file.mode == "L" and isinstance(file.info.get("transparency"), int) and ("L;2" in raw or "L;4" in raw):
         file.info["transparency"] *= 85 if "L;2" in raw else 17  # Pillow scales the pixels, but not this value
     if file.mode == "F":
         return Samples(32, _FLOAT)
     return Samples(16 if file.mode.startswith("I") or ";16" in raw else 8)
+
+
+def _jpeg_2000_bits(file: Jpeg2KImageFile) -> int:
+    """The bits of the first component, by the SIZ segment that follows the start of the codestream."""
+    assert file.fp is not None
+    place = file.fp.tell()
+    file.fp.seek(0)
+    content = file.fp.read()
+    file.fp.seek(place)
+    start = content.find(b"\xff\x4f\xff\x51")
+    return (content[start + 42] & 0x7F) + 1 if 0 <= start < len(content) - 42 else 0
 
 
 def _tiff_samples(file: TiffImagePlugin.TiffImageFile) -> Samples:
