@@ -20,7 +20,7 @@ KINDS = {
     "jpg": "JPEG", "png": "PNG", "webp": "WEBP", "gif": "GIF", "tif": "TIFF", "bmp": "BMP", "ppm": "PPM",
     "jp2": "JPEG2000", "avif": "AVIF",
 }  # fmt: skip
-BROKEN = {"truncated", "not_an_image"}
+BROKEN = {"truncated", "not_an_image", "unsupported_depth"}
 ANY = BROKEN | {"", "too_large"}
 USABLE = {""}
 # The first bytes by which decoders recognise a format, of supported and of other formats.

@@ -34,7 +34,7 @@ def remove(paths: tuple[Path, ...]) -> list[Path]:
 
 def main() -> None:
     """Run the stage of the sample, or remove its figures."""
-    parser = argparse.ArgumentParser(prog="python -m stages score_sample", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     source = settings.read(parser.parse_args().params, "ingest", SourceSettings, subset=True).source
     if is_sample(source):

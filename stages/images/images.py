@@ -4,9 +4,8 @@ import hashlib
 import io
 import re
 import stat
-import struct
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from threading import BoundedSemaphore
 from typing import NamedTuple
@@ -17,7 +16,8 @@ import pi_heif
 from PIL import ExifTags, Image
 from PIL.JpegImagePlugin import JpegImageFile
 
-from stages.core.errors import UserError
+from stages.images import colour, depth, jpeg
+from stages.images.errors import BROKEN, ImageError
 
 # An image of more pixels is rejected before it is decoded: a small file can claim an enormous size.
 MAX_PIXELS = 200_000_000
@@ -26,13 +26,11 @@ MAX_BYTES = 3 * MAX_PIXELS
 # Of larger images two are decoded at a time, to bound memory: else each thread could hold one.
 _LARGE_PIXELS = 25_000_000
 _LARGE_SLOTS = BoundedSemaphore(2)
-_STRIP_ROWS = 64
 # Pillow has more, but to open some of those, such as PostScript, it runs other programs on the file.
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF", "HEIF")
 # An item of a HEIC file whose four-character type is not ASCII: pi-heif 1.4.0 crashes on it. The type follows the box's
 # size, its name, a version, flags, an id and an index.
 _FATAL_ITEM = re.compile(rb"\0\0[\0-\3].infe(?:[\0-\2].{7}|[^\0-\2].{9})(?=.{0,3}[\x80-\xff])", re.DOTALL)
-_SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 # What turns an image upright, by its EXIF orientation; OpenCV's functions are several times as fast as Pillow's.
 _UPRIGHT: dict[object, Callable[[np.ndarray], np.ndarray]] = {
     2: lambda image: cv2.flip(image, 1),
@@ -43,8 +41,6 @@ _UPRIGHT: dict[object, Callable[[np.ndarray], np.ndarray]] = {
     7: lambda image: cv2.rotate(cv2.transpose(image), cv2.ROTATE_180),
     8: lambda image: cv2.rotate(image, cv2.ROTATE_90_COUNTERCLOCKWISE),
 }
-# What Pillow's plugins raise on damaged files; UnidentifiedImageError is an OSError.
-_BROKEN = (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, RuntimeError, struct.error)
 _JPEG_OPTIONS = [
     cv2.IMWRITE_JPEG_QUALITY,
     95,
@@ -60,20 +56,12 @@ pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=Fa
 MinScale = Callable[[tuple[int, int]], float]
 
 
-class ImageError(UserError):
-    """A file is not a usable image; `reason` is a short code for tables, the text has the details."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason, self.detail = reason, detail
-
-    def of(self, name: str) -> "ImageError":
-        """The same error with the name of the file or image in its text."""
-        return ImageError(self.reason, f"{name}: {self.detail}")
-
-
 class DecodedPhoto(NamedTuple):
-    """An upright `image`, `(H, W, 3)` uint8 RGB, perhaps at reduced scale; `size_wh` is the photo's full size."""
+    """An upright `image`, `(H, W, 3)` uint8 RGB, perhaps at reduced scale; `size_wh` is the photo's full size.
+
+    `note` has the codes of what was done to use the file, joined by ";": `incomplete_jpeg`, `bad_colour_profile`,
+    `untagged_adobe_rgb`.
+    """
 
     image: np.ndarray
     size_wh: tuple[int, int]
@@ -107,22 +95,50 @@ def decode_photo(content: bytes, min_scale: MinScale) -> DecodedPhoto:
     """Decode a file's bytes into an upright photo, at 1/2, 1/4 or 1/8 of its size where `min_scale` allows it.
 
     Only JPEG files are reduced, from the low frequencies of their blocks: less memory and time, and the whole
-    file is still read. EXIF orientation is applied; grey, palette, CMYK and 16-bit images become 8-bit RGB;
-    transparent parts become white; of an animation the first image is taken. Raises ImageError with the reason
-    `empty_file`, `not_an_image`, `truncated` or `too_large`.
+    file is still read; one that lacks only its last bytes is used, grey where they lack. EXIF orientation is applied;
+    grey, palette, CMYK and 16-bit images become 8-bit RGB, and colours with a profile sRGB; transparent parts become
+    white; of an animation the first image is taken. Raises ImageError with the reason `empty_file`, `not_an_image`,
+    `truncated`, `unsupported_depth` or `too_large`.
     """
     file = _open(content)
     try:
-        size_wh = _reduce(file, min_scale) if isinstance(file, JpegImageFile) else None
-        with _LARGE_SLOTS if file.width * file.height > _LARGE_PIXELS else nullcontext():
-            file.load()
-            turn_upright = _UPRIGHT.get(_orientation(file), np.asarray)
-            image = _to_rgb(file)
-            file.close()
-            image = turn_upright(image)
-    except _BROKEN as error:
-        raise ImageError("truncated", str(error)) from None
-    return DecodedPhoto(image, size_wh or (image.shape[1], image.shape[0]))
+        if isinstance(file, JpegImageFile) and jpeg.is_zero_filled(content):
+            raise OSError("the file ends in zeros")
+        return _decode(file, min_scale)
+    except ImageError:
+        raise
+    except BROKEN as error:
+        file.close()
+        completed = _complete(content, file) if isinstance(file, JpegImageFile) else b""
+        if not completed:
+            raise ImageError("truncated", str(error)) from None
+    photo = _decode(_open(completed), min_scale)
+    return photo._replace(note=";".join(filter(None, ("incomplete_jpeg", photo.note))))
+
+
+def _decode(file: Image.Image, min_scale: MinScale) -> DecodedPhoto:
+    size_wh = _reduce(file, min_scale) if isinstance(file, JpegImageFile) else None
+    samples = depth.samples(file)
+    with _slot(file):
+        file.load()
+        turn_upright = _UPRIGHT.get(_orientation(file), np.asarray)
+        to_rgb, note = colour.converter(file)
+        image = _to_rgb(file, to_rgb, depth.value_range(file, samples))
+        file.close()
+        image = turn_upright(image)
+    return DecodedPhoto(image, size_wh or (image.shape[1], image.shape[0]), note)
+
+
+def _slot(file: Image.Image) -> AbstractContextManager[object]:
+    return _LARGE_SLOTS if file.width * file.height > _LARGE_PIXELS else nullcontext()
+
+
+def _complete(content: bytes, file: JpegImageFile) -> bytes:
+    try:
+        with _slot(file):
+            return jpeg.complete(content)
+    except BROKEN:
+        return b""
 
 
 def _open(content: bytes) -> Image.Image:
@@ -132,7 +148,10 @@ def _open(content: bytes) -> Image.Image:
         raise ImageError("not_an_image", "a HEIC item without a type")
     try:
         file = Image.open(io.BytesIO(content), formats=_FORMATS)
-    except _BROKEN as error:
+    except BROKEN as error:
+        unsupported = depth.explain_unopened(content)
+        if unsupported:
+            raise ImageError("unsupported_depth", f"{unsupported}; save it with 8 bits") from None
         raise ImageError("not_an_image", str(error)) from None
     if file.width * file.height > MAX_PIXELS:
         raise ImageError("too_large", f"{file.width} x {file.height} pixels, at most {MAX_PIXELS}")
@@ -153,27 +172,26 @@ def _orientation(file: Image.Image) -> object:
     """The EXIF orientation; 1, upright, where the EXIF data cannot be read: the image still can."""
     try:
         return file.getexif().get(ExifTags.Base.Orientation, 1)
-    except _BROKEN:
+    except BROKEN:
         return 1
 
 
-def _to_rgb(file: Image.Image) -> np.ndarray:
+def _to_rgb(file: Image.Image, to_rgb: colour.ToRgb, values: depth.Range | None) -> np.ndarray:
     """Any mode to `(H, W, 3)` uint8, in strips: on the whole image each step would copy it."""
     image = np.empty((file.height, file.width, 3), np.uint8)
-    for top in range(0, file.height, _STRIP_ROWS):
-        rows = image[top : top + _STRIP_ROWS]
-        rows[:] = _strip_to_rgb(file.crop((0, top, file.width, top + len(rows))))
+    for top, strip in depth.strips(file):
+        image[top : top + strip.height] = _strip_to_rgb(depth.to_8_bit(strip, values) if values else strip, to_rgb)
     return image
 
 
-def _strip_to_rgb(strip: Image.Image) -> np.ndarray:
-    if strip.mode in _SIXTEEN_BIT:
-        values = np.asarray(strip).astype(np.float32)
-        return (values / 257).round().clip(0, 255).astype(np.uint8)[..., None]
+def _strip_to_rgb(strip: Image.Image, to_rgb: colour.ToRgb) -> np.ndarray:
     if strip.has_transparency_data:
         layer = strip.convert("RGBA")
-        strip = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-    return np.asarray(strip.convert("RGB"))
+        opaque = to_rgb(layer)
+        opaque.putalpha(layer.getchannel("A"))
+        strip = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), opaque)
+        return np.asarray(strip.convert("RGB"))
+    return np.asarray(to_rgb(strip))
 
 
 def load(path: Path, expected_id: str | None = None) -> bytes:

@@ -31,7 +31,7 @@ def inspect(listed: pd.DataFrame, photos: Photos) -> pd.DataFrame:
 
 def main() -> None:
     """Inspect the files, assign groups and splits, write the manifest and the counts."""
-    parser = argparse.ArgumentParser(prog="python -m stages ingest", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     for name in ("params", "files", "manifest", "classes", "metrics", "details", "class-counts", "leaks"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()

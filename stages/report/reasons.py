@@ -1,4 +1,4 @@
-"""One sentence for each reason code of the tables, for the report and for docs/reasons.md."""
+"""One sentence for each reason code and each note of the tables, for the report and for docs/reasons.md."""
 
 from stages.core.tables import TableError
 
@@ -13,6 +13,8 @@ SENTENCES: dict[str, dict[str, str]] = {
         "empty_file": "The file has no bytes.",
         "not_an_image": "The bytes are not those of any known image format.",
         "truncated": "The image begins well but breaks off: part of the file is lost or damaged.",
+        "unsupported_depth": "Its bit depth or layout cannot be decoded with certainty: the range of its values is not "
+        "declared and could be several, or no decoder reads it rightly. Save it with 8 bits a channel.",
         "too_large": "The image has more pixels, or the file more bytes, than is safe to decode.",
         "changed": "The file's bytes are not those it had when it was first read; run `dvc repro -f ingest`.",
         "duplicate": "Its bytes equal those of another file, which is used instead.",
@@ -39,6 +41,14 @@ SENTENCES: dict[str, dict[str, str]] = {
         "mask_size": "The mask has another size than the crop; run `dvc repro -f mask`.",
     },
 }
+# What was done to use a photo: the codes of `images.DecodedPhoto.note`, joined by ";" where there are several.
+NOTES: dict[str, str] = {
+    "incomplete_jpeg": "The file lacks its last bytes, but 95 % of the pixels or more (of the last scan, for a "
+    "progressive JPEG) are there; the rest is grey, or less sharp.",
+    "bad_colour_profile": "Its colour profile is broken or for another kind of image, and was ignored.",
+    "untagged_adobe_rgb": "Its EXIF data say Adobe RGB, but it has no colour profile; its colours were taken for sRGB, "
+    "and may be too pale.",
+}
 OUTCOMES = {"ok": "full image used", "dropped": "dropped", "failed": "not used", "rejected": "not used"}
 _BY_CODE = {code: sentence for sentences in SENTENCES.values() for code, sentence in sentences.items()}
 _HEAD = """# Reasons
@@ -50,6 +60,9 @@ readable photo gets a prediction and is counted), or dropped.
 This page is generated from the code: `python -m stages docs`.
 """
 
+_NOTES_HEAD = """A photo with a note is used. The note says what was done to decode it; several are joined by `;`.
+"""
+
 
 def explain(code: str) -> str:
     """The sentence for a reason code. Raises TableError for a code that no stage gives."""
@@ -58,11 +71,24 @@ def explain(code: str) -> str:
     return _BY_CODE[code]
 
 
+def explain_note(note: str) -> str:
+    """The sentences for the codes of a note, "" for none. Raises TableError for a code that decoding does not give."""
+    codes = note.split(";") if note else []
+    unknown = [code for code in codes if code not in NOTES]
+    if unknown:
+        raise TableError(f"expected notes of {', '.join(NOTES)}, found {unknown[0]!r}; run `dvc repro`")
+    return " ".join(NOTES[code] for code in codes)
+
+
 def page() -> str:
     """The text of docs/reasons.md."""
     tables = [
-        f"\n## {stage}\n\n| reason | meaning |\n| --- | --- |\n"
-        + "".join(f"| `{code}` | {sentence} |\n" for code, sentence in sentences.items())
+        f"\n## {stage}\n\n| reason | meaning |\n| --- | --- |\n" + _rows(sentences)
         for stage, sentences in SENTENCES.items()
     ]
-    return _HEAD + "".join(tables)
+    notes = f"\n## Notes\n\n{_NOTES_HEAD}\n| note | meaning |\n| --- | --- |\n" + _rows(NOTES)
+    return _HEAD + "".join(tables) + notes
+
+
+def _rows(sentences: dict[str, str]) -> str:
+    return "".join(f"| `{code}` | {sentence} |\n" for code, sentence in sentences.items())

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stages.core.errors import UserError
 from stages.images.images import ImageError
 
 # Reads the file at a path relative to the source's root. Raises images.ImageError.
@@ -35,7 +36,7 @@ SPLIT_NAMES = {
 }
 
 
-class LayoutError(ValueError):
+class LayoutError(UserError):
     """The annotations of a source cannot be read, or could mean two things."""
 
 

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Protocol
 
 from stages.core.batches import ordered_thread_map
+from stages.core.errors import UserError
 from stages.images.images import ImageError, image_id
 
 # Names of archives that are read where they lie; the suffix decides, as it does for `tar` and file managers.
@@ -16,7 +17,7 @@ _CLONES = (".dvc", "tmp", "exps")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
-class SourceError(ValueError):
+class SourceError(UserError):
     """A source as a whole cannot be used; one line."""
 
 

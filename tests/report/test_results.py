@@ -58,3 +58,11 @@ def test_unknown_reasons_are_an_error():
     assert reasons.explain("truncated").startswith("The image begins well")
     with pytest.raises(TableError, match=r"expected one of the reasons missing, .* found 'brand_new'"):
         reasons.explain("brand_new")
+
+
+def test_notes_are_explained_one_by_one():
+    assert reasons.explain_note("") == "" and "| `bad_colour_profile` |" in reasons.page()
+    both = reasons.explain_note("incomplete_jpeg;bad_colour_profile")
+    assert both == f"{reasons.NOTES['incomplete_jpeg']} {reasons.NOTES['bad_colour_profile']}"
+    with pytest.raises(TableError, match=r"expected notes of incomplete_jpeg, .* found 'brand_new'"):
+        reasons.explain_note("incomplete_jpeg;brand_new")
