@@ -1,7 +1,7 @@
 """Every layout of a source through `dvc repro` to the report, on a few rendered photos.
 
-All sources hold the same photos under the same paths, so that a layout that is read rightly gives the same manifest: then
-DVC runs nothing after `ingest`. Annotated boxes give another one, the same for COCO and Pascal VOC.
+All sources hold the same photos under the same paths, so that a layout that is read rightly gives the same manifest:
+then DVC runs nothing after `ingest`. Annotated boxes give another one, the same for COCO and Pascal VOC.
 """
 
 import io

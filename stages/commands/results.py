@@ -12,6 +12,7 @@ import pandas as pd
 from stages.core import command, json_file
 from stages.schemas import flags
 
+_WITHOUT = {"test": "nothing was evaluated", "val": "weights and temperature were not fitted"}
 _AUDIT_KEYS = ("flags", "label_issue", "outlier")
 
 
@@ -74,13 +75,26 @@ def audit_lines(audit: dict[str, Any]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def warning_lines(details: dict[str, Any], ensemble: dict[str, Any]) -> str:
+    """Lines on what makes the scores worth less: no photos to fit or score on, leaks between given splits."""
+    lines = [f"no photos in {name}: {why}" for name, why in _WITHOUT.items() if not ensemble[name]["n"]]
+    if leaks := details.get("leaks"):
+        lines.append(
+            f"leaks: {leaks['groups']} groups straddle the given splits, {leaks['photos']} photos; test scores are too "
+            "good (metrics/ingest/leaks.csv)"
+        )
+    return "".join(f"{line}\n" for line in lines)
+
+
 def main() -> None:
     """Print the table, the findings and the path of the report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--metrics", type=Path, default=Path("metrics"), help="folder of the metrics; default: metrics")
     arguments = parser.parse_args()
     print(table(arguments.metrics).to_string(index=False))
-    print(gain_line(json_file.read(arguments.metrics / "ensemble" / "details.json")), end="")
+    ensemble = json_file.read(arguments.metrics / "ensemble" / "details.json", ("test", "val"))
+    print(warning_lines(json_file.read(arguments.metrics / "ingest" / "details.json"), ensemble), end="")
+    print(gain_line(ensemble), end="")
     print(audit_lines(json_file.read(arguments.metrics / "audit" / "details.json", _AUDIT_KEYS)), end="")
     print(f"report: {arguments.metrics / 'report' / 'index.html'}")
 

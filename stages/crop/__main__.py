@@ -7,7 +7,7 @@ from stages.core import atomic, command, progress, settings, tables
 from stages.crop.cropping import count, select_boxes, threshold_tables, with_failures, write_crops
 from stages.crop.settings import CropSettings
 from stages.schemas import detections, manifest
-from stages.sources.photos import Photos
+from stages.sources.photos import Photos, require_reachable
 from stages.sources.settings import SourceSettings
 
 
@@ -19,7 +19,8 @@ def main() -> None:
     arguments = parser.parse_args()
     rule = settings.read(arguments.params, "crop", CropSettings)
     photos, found = manifest.read(arguments.manifest), detections.read(arguments.detections)
-    sources = Photos(settings.read(arguments.params, "ingest", SourceSettings, subset=True))
+    source = settings.read(arguments.params, "ingest", SourceSettings, subset=True)
+    sources = Photos(source)
     table = select_boxes(photos, found, rule)
     wanted = table[table["status"] == "ok"].join(photos["split"])
     failures = write_crops(arguments.crops, sources, rule, wanted)
@@ -31,6 +32,7 @@ def main() -> None:
     for name, moved in threshold_tables(photos, found, rule).items():
         tables.write(arguments.thresholds / f"{name}.csv", moved)
     tables.require_usable(arguments.boxes, table)
+    require_reachable(source.source, failures.tolist())
     progress.summary("crop", photos=len(wanted), cropped=n_cropped, failed=int((failures != "").sum()))
 
 

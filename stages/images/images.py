@@ -213,7 +213,7 @@ def load(path: Path, expected_id: str | None = None) -> bytes:
     except OSError as error:
         raise ImageError("unreadable", f"{path}: {error.strerror}") from None
     if expected_id is not None and image_id(content) != expected_id:
-        raise ImageError("changed", f"{path}: expected the bytes of {expected_id}; run `dvc repro -f ingest`")
+        raise ImageError("changed", f"{path}: expected the bytes of {expected_id}; run `dvc repro` again")
     return content
 
 

@@ -14,7 +14,7 @@ from stages.ingest.inspection import FileInfo, inspect_row
 from stages.ingest.settings import IngestSettings
 from stages.schemas import files
 from stages.schemas.manifest import UNLABELLED
-from stages.sources.photos import Photos
+from stages.sources.photos import Photos, require_reachable
 
 
 def inspect(listed: pd.DataFrame, photos: Photos) -> pd.DataFrame:
@@ -41,6 +41,7 @@ def main() -> None:
     tables.write(arguments.manifest, made.rows)
     tables.write(arguments.leaks, made.leaks[["group", "split", "path", "label"]])
     # After the tables: the errors point to them.
+    require_reachable(settings.source, made.rows["reason"].tolist())
     for warning in manifest_rows.check(made, settings):
         print(f"ingest: {warning}", file=sys.stderr)
     atomic.write_text(arguments.classes, "".join(f"{name}\n" for name in sorted(usable["label"].unique())))

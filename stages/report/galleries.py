@@ -145,8 +145,8 @@ class GalleryBuilder:
         rest = self._sample(firsts[~is_mixed]).head(self._settings.photos_per_gallery - len(mixed))
         cards = tuple(self._group_card(usable.iloc[members[group]]) for group in (*mixed["group"], *rest["group"]))
         sentence = (
-            "Near-duplicates are in the same split, unless splits are given. Groups in different splits, and groups with "
-            "different labels, of which one may be wrong, come first."
+            "Near-duplicates are in the same split, unless splits are given. Groups in different splits, and groups "
+            "with different labels, of which one may be wrong, come first."
         )
         return Gallery("Near-duplicates", sentence, len(firsts), cards)
 

@@ -4,22 +4,36 @@ from stages.core.tables import TableError
 
 # By the stage that gives them, in the order of the pipeline.
 SENTENCES: dict[str, dict[str, str]] = {
-    "ingest": {
-        "missing": "The file was listed, but it does not exist.",
-        "not_a_file": "It is a link to a folder (only links to files are followed), a pipe or a device.",
-        "unreadable": "The system does not let the file be read: its permissions, a loop of links, or a failing disk.",
+    "scan": {
+        "missing": "A table or a link names the file, but it does not exist.",
+        "not_a_file": "It is a folder, a pipe or a device, or a link inside an archive.",
+        "unreadable": "The system or the server does not let it be read: permissions, a failing disk or network.",
+        "link_loop": "It is a link to a folder that holds it, or to itself.",
+        "empty_folder": "The folder holds no file; as a class folder it would lose its class without notice.",
         "bad_name": "Its name contains a line break, a control character or bytes that are not text.",
-        "outside": "The CSV gives a path that leaves the CSV's own folder.",
+        "outside": "A table or an archive gives a path that leaves the source.",
+        "dropped_class": "The class map drops its label.",
+        "not_listed": "The annotations of the source do not name the file.",
+        "bad_annotation": "Its annotation file cannot be read.",
+        "bad_box": "Its annotated box has no area, is no number, or ends outside the photo by more than 2 pixels.",
+        "crowd": "The annotated box is of a crowd of objects, not of one.",
+        "duplicate_box": "The same box with the same label occurs before.",
+    },
+    "ingest": {
         "empty_file": "The file has no bytes.",
         "not_an_image": "The bytes are not those of any known image format.",
         "truncated": "The image begins well but breaks off: part of the file is lost or damaged.",
         "unsupported_depth": "Its bit depth or layout cannot be decoded with certainty: the range of its values is not "
         "declared and could be several, or no decoder reads it rightly. Save it with 8 bits a channel.",
         "too_large": "The image has more pixels, or the file more bytes, than is safe to decode.",
-        "changed": "The file's bytes are not those it had when it was first read; run `dvc repro -f ingest`.",
+        "changed": "The file's bytes are not those it had when it was listed; run `dvc repro` again.",
         "duplicate": "Its bytes equal those of another file, which is used instead.",
-        "conflicting_labels": "Files with equal bytes have different labels, so neither label can be trusted.",
-        "no_label": "The file lies outside the class folders, or its row in the CSV names no class.",
+        "conflicting_labels": "Files with equal bytes, or equal boxes of one photo, have different labels, so neither "
+        "label can be trusted.",
+        "no_label": "Its path does not match the layout, or its row or annotation names no class.",
+        "annotation_size": "The annotation declares another size than the photo has, so its box cannot be placed.",
+        "ambiguous_box": "EXIF turns the photo, and the annotation does not say whether its box was drawn before or "
+        "after turning.",
     },
     "crop": {
         "no_vehicle": "No box of `crop.classes`, and none of another class at `crop.min_score` or more.",

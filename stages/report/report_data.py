@@ -43,8 +43,8 @@ class ReportData:
 
     By model: `models` holds the scores, `probes` those of its linear probe, `curves` its training curves (a table with
     `step` and a value for each of curves.FIGURES that was logged), `reliability` its bins of confidence on test.
-    `leaks` are the photos of groups that straddle given splits. `issues` are label issues and outliers, `audit` the flags, `crop` the rejections by class, `thresholds` a table for
-    each threshold of the rule for the main car.
+    `leaks` are the photos of groups that straddle given splits. `issues` are label issues and outliers, `audit` the
+    flags, `crop` the rejections by class, `thresholds` a table for each threshold of the rule for the main car.
     """
 
     rows: pd.DataFrame

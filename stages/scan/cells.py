@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from stages.scan.path_lookup import is_photo
 from stages.scan.rows import LayoutError
+from stages.sources.file_names import is_photo_name
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _WORDS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
@@ -117,13 +117,13 @@ def _split_rows(name: str, text: str, delimiter: str) -> tuple[list[str], list[t
 
 def _check_header(name: str, names: list[str], delimiter: str) -> None:
     others = [other for other in _WORDS if other != delimiter and other in names[0]]
-    if len(names) == 1 and others and not is_photo(names[0]):
+    if len(names) == 1 and others and not is_photo_name(names[0]):
         raise LayoutError(
             f"{name}: expected columns separated by {_WORDS[delimiter]}, found {_WORDS[others[0]]} in the header "
             f"{shown(names[0])}; save it with {_WORDS[delimiter]}"
             + (", or with tabs under a name that ends in .tsv" if delimiter == "," and others[0] == "\t" else "")
         )
-    if any(map(is_photo, names)):
+    if any(map(is_photo_name, names)):
         raise LayoutError(
             f"{name}: expected a header with the names of the columns, found the row "
             f"{shown(delimiter.join(names))}; write a first row such as path{delimiter}label"

@@ -3,8 +3,8 @@
 import difflib
 
 from stages.scan.cells import Cells, shown
-from stages.scan.path_lookup import is_photo
 from stages.scan.rows import LayoutError, split_of
+from stages.sources.file_names import is_photo_name
 from stages.sources.settings import ColumnSettings
 
 _LABEL_WORDS = ("label", "class", "class_name", "category", "species", "target")
@@ -27,7 +27,7 @@ def require_column(cells: Cells, column: str, role: str) -> str:
 
 def _nearest(cells: Cells, column: str, role: str) -> str | None:
     if role == "path":
-        with_photos = [name for name, values in cells.columns.items() if is_photo(str(values[0]))]
+        with_photos = [name for name, values in cells.columns.items() if is_photo_name(str(values[0]))]
         if with_photos:
             return with_photos[0]
     by_plain = {_plain(name): name for name in cells.columns}

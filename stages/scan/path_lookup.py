@@ -7,21 +7,12 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from stages.scan.rows import LayoutError
-
-PHOTO_SUFFIXES = {
-    *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".avif", ".heic", ".heif", ".tif", ".tiff", ".gif", ".bmp"),
-    *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k"),
-}
-
-
-def is_photo(name: str) -> bool:
-    """Return whether a name ends as the names of photos do."""
-    return posixpath.splitext(name)[1].lower() in PHOTO_SUFFIXES
+from stages.sources.file_names import is_photo_name
 
 
 def photo_stem(name: str) -> str:
     """Return a name without the ending of a photo; other endings stay, as in `car.v2`."""
-    return posixpath.splitext(name)[0] if is_photo(name) else name
+    return posixpath.splitext(name)[0] if is_photo_name(name) else name
 
 
 def leaves_root(path: str) -> bool:
@@ -67,7 +58,7 @@ class PathLookup:
     @cached_property
     def _photos_by_stem(self) -> dict[str, list[str]]:
         photos: dict[str, list[str]] = {}
-        for path in filter(is_photo, sorted(self._paths)):
+        for path in filter(is_photo_name, sorted(self._paths)):
             photos.setdefault(plain(photo_stem(path)), []).append(path)
         return photos
 

@@ -10,9 +10,10 @@ import pandas as pd
 
 from stages.images.images import ImageError
 from stages.scan.cells import shown
-from stages.scan.path_lookup import PathLookup, is_photo, join, leaves_root, photo_stem, plain
+from stages.scan.path_lookup import PathLookup, join, leaves_root, photo_stem, plain
 from stages.scan.rows import LayoutError, ReadBytes, box_of_corners, declared_size, finish, rows, split_folder
 from stages.scan.voc_splits import ListedName, list_files, read_splits
+from stages.sources.file_names import is_photo_name
 
 _ANNOTATIONS, _ENDING = "annotations", ".xml"
 _PHOTO_FOLDERS = ("JPEGImages", "images", "Images")
@@ -33,7 +34,7 @@ class VocAnnotation(NamedTuple):
 def annotation_files(paths: list[str]) -> list[str]:
     """Return the XML files in folders `Annotations`, and in folders where one has a photo beside it, sorted."""
     files = [path for path in sorted(paths) if path.lower().endswith(_ENDING)]
-    photos = {name for path in paths if is_photo(path) for name in (path, photo_stem(path))}
+    photos = {name for path in paths if is_photo_name(path) for name in (path, photo_stem(path))}
     beside = {posixpath.dirname(path) for path in files if path[: -len(_ENDING)] in photos}
     return [path for path in files if posixpath.dirname(path) in beside or _is_in_annotations(posixpath.dirname(path))]
 

@@ -7,8 +7,8 @@ import pandas as pd
 from stages.core import tables
 
 COLUMNS = {
-    # First 16 hex digits of the file's SHA-256, empty where the file could not be read; `-2`, `-3` follow for the second
-    # and third labelled object of one photo.
+    # First 16 hex digits of the file's SHA-256, empty where the file could not be read; `-2`, `-3` follow for the
+    # second and third labelled object of one photo.
     "image_id": "str",
     "path": "str",  # relative to the source, with forward slashes
     "label": "str",

@@ -5,10 +5,21 @@ from functools import cached_property
 from stages.schemas.manifest import UNLABELLED
 from stages.sources.file_names import annotation_name
 from stages.sources.settings import SourceSettings
-from stages.sources.store import Store, is_url, open_store, resolve
+from stages.sources.store import SourceError, Store, is_url, open_store, resolve
 
 # Photos on their way from a server at a time: a request takes some 50 ms, decoding some 5 ms.
 _READERS = 16
+_MAX_UNREADABLE = 0.01
+
+
+def require_reachable(source: str, reasons: list[str]) -> None:
+    """Raise SourceError if a server did not give more than 1 % of its files: an outage must not reject photos."""
+    unread = reasons.count("unreadable")
+    if is_url(source) and unread > _MAX_UNREADABLE * len(reasons):
+        raise SourceError(
+            f"{source}: expected at most {_MAX_UNREADABLE:.0%} of the files to be refused by the server, found {unread} "
+            f"of {len(reasons)}; check network and permissions, and run `dvc repro` again"
+        )
 
 
 class Photos:

@@ -104,7 +104,7 @@ def require_usable(root: str, path: str) -> None:
 def require_id(name: str, content: bytes, expected_id: str | None) -> None:
     """Raise ImageError with the reason `changed` unless the bytes are those of `expected_id`, if it is given."""
     if expected_id is not None and image_id(content) != photo_id(expected_id):
-        raise ImageError("changed", f"{name}: expected the bytes of {expected_id}; run `dvc repro -f scan`")
+        raise ImageError("changed", f"{name}: expected the bytes of {expected_id}; run `dvc repro` again")
 
 
 def photo_id(object_id: str) -> str:
