@@ -17,7 +17,7 @@ def require_reachable(source: str, reasons: list[str]) -> None:
     unread = reasons.count("unreadable")
     if is_url(source) and unread > _MAX_UNREADABLE * len(reasons):
         raise SourceError(
-            f"{source}: expected at most {_MAX_UNREADABLE:.0%} of the files to be refused by the server, found {unread} "
+            f"{source}: expected at most {_MAX_UNREADABLE:.0%} of files that the server refuses, found {unread} "
             f"of {len(reasons)}; check network and permissions, and run `dvc repro` again"
         )
 
