@@ -1,24 +1,28 @@
 """A source that another DVC stage writes, such as the rendered sample, is made before it is listed."""
 
-import subprocess
 import sys
 from pathlib import Path
 
 from dvc.exceptions import NotDvcRepoError, OutputNotFoundError
 from dvc.repo import Repo
 
-from stages.core import command
-from stages.sources.store import SourceError, is_url
+from stages.core import command, programs
+from stages.sources.store import is_url
 
 
 def stages_that_write(path: Path) -> list[str]:
-    """The DVC stages with a command whose output is `path` or a folder above it; none outside a DVC repository."""
+    """The DVC stages that are not up to date and whose output is `path` or a folder above it.
+
+    None outside a DVC repository.
+    """
     try:
         with Repo() as repo:
             whole = path.absolute()
             found = repo.find_outs_by_path(str(whole), strict=False)
             above = [out for out in found if Path(out.fs_path) in (whole, *whole.parents)]
-            return [out.stage.addressing for out in above if out.stage.cmd]
+            made = [out.stage for out in above if out.stage.cmd]
+            with repo.lock:
+                return [stage.addressing for stage in made if stage.changed()]
     except (NotDvcRepoError, OutputNotFoundError):
         return []
 
@@ -28,12 +32,10 @@ def reproduce(source: str) -> None:
 
     The source is no `dep` in dvc.yaml: it can be what DVC refuses to hash, such as a folder with a dangling link, or
     cannot know, such as `memory://`. A stage may call DVC: it releases its lock while a command runs. Raises
-    SourceError where `dvc repro` fails.
+    ProgramError where `dvc repro` fails.
     """
     path = source.removeprefix("file://")
     if is_url(path):
         return
     for stage in stages_that_write(Path(path)):
-        done = subprocess.run([sys.executable, "-m", "dvc", "repro", "--quiet", stage], env=command.environment())
-        if done.returncode:
-            raise SourceError(f"{source}: expected `dvc repro {stage}` to write it, but that failed; see above")
+        programs.run(sys.executable, "-m", "dvc", "repro", "--quiet", stage, env=command.environment())

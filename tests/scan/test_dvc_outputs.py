@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from stages.core import command
+from stages.core.programs import ProgramError
 from stages.scan import dvc_outputs
-from stages.sources.store import SourceError
 
 # DVC's own code warns.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
@@ -67,6 +67,8 @@ def test_outside_a_repository_no_stage_writes_it(tmp_path, monkeypatch):
 def test_a_source_that_a_stage_writes_is_made(project, source):
     dvc_outputs.reproduce(source.format(project))
     assert Path("made/photos/bus/1.jpg").read_text() == "photo\n"
+    # Up to date: nothing is to be run again.
+    assert dvc_outputs.stages_that_write(Path("made/photos")) == []
 
 
 @pytest.mark.parametrize("source", ["s3://made/photos", "memory://made/photos", "own", "nowhere"])
@@ -78,5 +80,5 @@ def test_other_sources_run_nothing(source):
 
 @pytest.mark.usefixtures("project")
 def test_a_stage_that_fails_is_one_line():
-    with pytest.raises(SourceError, match=r"^other: expected `dvc repro broken` to write it"):
+    with pytest.raises(ProgramError, match="repro --quiet broken`: expected exit status 0, found 255"):
         dvc_outputs.reproduce("other")
