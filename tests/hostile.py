@@ -129,7 +129,12 @@ def odd() -> Iterator[tuple[str, bytes, set[str]]]:
     yield "cmyk.jpg", saved(picture(39).convert("CMYK"), "jpg"), USABLE
     yield "sixteen.png", saved(Image.fromarray(np.arange(64 * 48, dtype=np.uint16).reshape(48, 64) * 21), "png"), USABLE
     yield "sixteen.tif", saved(Image.fromarray(np.arange(64 * 48, dtype=np.uint16).reshape(48, 64) * 20), "tif"), USABLE
-    yield "float.tif", saved(Image.fromarray(np.full((48, 64), np.nan, np.float32)), "tif"), ANY
+    yield "float.tif", saved(Image.fromarray(np.full((48, 64), np.nan, np.float32)), "tif"), {"unsupported_depth"}
+    dark = Image.fromarray(np.arange(64 * 48, dtype=np.uint16).reshape(48, 64))
+    yield "twelve_bits.tif", saved(dark, "tif"), {"unsupported_depth"}
+    whole = saved(picture(45), "jpg")
+    yield "without_end.jpg", whole[:-2], USABLE
+    yield "half_zeros.jpg", whole[: len(whole) * 2 // 3] + bytes(len(whole)), {"truncated"}
     yield "bits.png", saved(picture(40).convert("1"), "png"), USABLE
     yield "palette.png", saved(picture(41).quantize(7), "png", transparency=0), USABLE
     yield "clear.webp", saved(picture(42).convert("RGBA"), "webp"), USABLE

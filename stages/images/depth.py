@@ -119,7 +119,7 @@ def _tiff_samples(file: TiffImagePlugin.TiffImageFile) -> Samples:
         raise ImageError(_REASON, f"{bits} bits a sample, signed or up to {high:g}; expected unsigned, all bits used")
     if file.mode == "YCbCr" and file.tag_v2.get(_TAG["YCbCrSubSampling"], (2, 2)) != (1, 1):
         raise ImageError(_REASON, "YCbCr of reduced colour resolution, uncompressed; expected it compressed")
-    low = value("SMinSampleValue", 0) if kind != _UNSIGNED else 0
+    low = value("SMinSampleValue", 0) if kind != _UNSIGNED and is_declared else 0
     is_white_zero = is_grey and value("PhotometricInterpretation", 0) == 0
     return Samples(bits, kind, low, high if is_declared else None, is_white_zero)
 
@@ -136,9 +136,10 @@ def value_range(file: Image.Image, found: Samples) -> Range | None:
     lowest, highest = _extremes(file, is_uint32)
     full = 255 if not _is_grey(file) else 1 if found.kind == _FLOAT else 2**found.bits - 1
     low, high = found.low, found.high if found.high is not None else full
-    could_be_less = found.bits in (16, 32) and (found.kind == _SIGNED or not highest >= _MIN_BRIGHTEST * full)
-    if found.high is None and could_be_less:
-        raise ImageError(_REASON, _both_readings(found.bits, lowest, highest, full))
+    is_bright = highest - low >= _MIN_BRIGHTEST * (high - low) > 0
+    is_certain = found.bits not in (16, 32) or (found.high is not None and found.kind == _UNSIGNED)
+    if not is_certain and (not is_bright or (found.high is None and found.kind == _SIGNED)):
+        raise ImageError(_REASON, _both_readings(found.bits, lowest, highest, high))
     if not low <= lowest <= highest <= high:
         raise ImageError(_REASON, f"values {lowest:g} to {highest:g}; expected {low:g} to {high:g}, or 8 bits")
     if not _is_grey(file):
@@ -146,9 +147,9 @@ def value_range(file: Image.Image, found: Samples) -> Range | None:
     return Range(high, low, is_uint32) if found.is_white_zero else Range(low, high, is_uint32)
 
 
-def _both_readings(bits: int, lowest: float, highest: float, full: int) -> str:
+def _both_readings(bits: int, lowest: float, highest: float, most: float) -> str:
     return (
-        f"{bits} bits a sample, of {full} at most; found {lowest:g} to {highest:g}: either fewer bits are in use or "
+        f"{bits} bits a sample, {most:.10g} at most; found {lowest:g} to {highest:g}: either fewer bits are in use or "
         "the photo is nearly black, and the file does not say which; save it with 8 bits"
     )
 

@@ -134,6 +134,11 @@ REFUSED = [
     ("float with a NaN", float_tiff(np.where(GREY == 10, np.nan, FLOATS))),
     ("float with an infinity", float_tiff(np.where(GREY == 10, np.inf, FLOATS))),
     ("float beyond its declared range", float_tiff(FLOATS * 3, high=(S_MAX, 2.0))),
+    ("float of a declared range without an end", float_tiff(FLOATS, high=(S_MAX, np.inf))),
+    ("float of a declared range without a number", float_tiff(FLOATS, low=(S_MIN, np.nan), high=(S_MAX, 1.0))),
+    ("float of an empty declared range", float_tiff(FLOATS * 0 + 5, low=(S_MIN, 5.0), high=(S_MAX, 5.0))),
+    ("float of a range declared too wide", float_tiff(FLOATS, high=(S_MAX, 65535.0))),
+    ("float of a lowest value alone", float_tiff(FLOATS - 0.5, low=(S_MIN, -0.5))),
     ("float 64 bits", tiff(words(FLOATS, "<", "f8"), SIZE, (64,), format=FLOAT)),
     ("float 16 bits", tiff(words(FLOATS, "<", "f2"), SIZE, (16,), format=FLOAT)),
     ("float RGB", tiff(words(COLOURS / 255, "<", "f4"), SIZE, (32,) * 3, 2, format=(FORMAT, (3, 3, 3)))),
@@ -164,7 +169,7 @@ def test_a_depth_of_unknown_range_is_refused(content):
 
 
 def test_the_error_names_both_readings():
-    with pytest.raises(ImageError, match=r"of 65535 at most; found 0 to 4095: either fewer bits .* nearly black"):
+    with pytest.raises(ImageError, match=r"65535 at most; found 0 to 4095: either fewer bits .* nearly black"):
         images.decode(grey_tiff(4095))
 
 
