@@ -1,4 +1,4 @@
-"""Run the whole pipeline on several random splits, or on the folds of a cross-validation.
+"""Run the whole pipeline on several random splits, or on all folds.
 
 The spread over the splits shows how much of a result depends on one split.
 

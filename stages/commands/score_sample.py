@@ -1,6 +1,7 @@
-"""Score boxes and masks against the rendered truth, if `ingest.source` is the sample.
+"""Score boxes and masks of the sample, or remove its figures.
 
-With other photos the figures of the sample are removed: they would stand beside results that they do not belong to.
+They are scored against the rendered truth if `ingest.source` is the sample. With other photos the figures of the
+sample would stand beside results that they do not belong to.
 """
 
 import argparse

@@ -87,7 +87,7 @@ class GalleryBuilder:
         detections = self._detections.iloc[self._places.get(row["image_id"], []) if row["is_usable"] else []]
         thumbnail = self._store.photo(row["path"], row["image_id"], row["split"])
         alt = f"Photo {row['path']} with {len(detections)} boxes"
-        lines = [_label_and_split(row)]
+        lines = [_label_and_split(row), *filter(None, [reasons.explain_note(row["note"])])]
         if row["is_cropped"]:
             lines.append(f"main car: {row['class_name']} {row['score']:.2f}")
         listed = tuple(

@@ -72,7 +72,7 @@ def read(files: Files, classes: list[str]) -> ReportData:
     names = sorted(ensemble["weights"])
     return ReportData(
         rows=rows,
-        detections=detections.read(files.detections),
+        detections=_with_annotated(detections.read(files.detections), rows),
         predicted=predicted,
         ensemble=ensemble,
         models={n: _read_json(files.metrics / "evaluate" / n / "details.json", ("val", "test")) for n in names},
@@ -85,6 +85,12 @@ def read(files: Files, classes: list[str]) -> ReportData:
         reliability={n: tables.read(files.metrics / "evaluate" / n / "reliability.csv", _RELIABILITY) for n in names},
         curves={name: curves.read(files.metrics / "train" / name) for name in names},
     )
+
+
+def _with_annotated(detected: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Add the annotated boxes, which stand in place of detections."""
+    annotated = rows[rows["is_cropped"] & (rows["class_name"] == crops.ANNOTATED)]
+    return pd.concat([detected, annotated[list(detections.COLUMNS)]], ignore_index=True) if len(annotated) else detected
 
 
 def select_split(rows: pd.DataFrame, split: str) -> pd.DataFrame:

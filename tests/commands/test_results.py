@@ -15,7 +15,8 @@ def metrics(tmp_path):
     for name, test in (("a", {"n": 0}), ("b", SCORES)):
         atomic.write_json(tmp_path / "evaluate" / name / "details.json", {"val": SCORES, "test": test})
         atomic.write_json(tmp_path / "probe" / f"{name}.json", {"val": {"n": 8, "accuracy": 0.5}, "test": {"n": 0}})
-    ensemble = {"weights": {"a": 0.25, "b": 0.75}, "test": SCORES, "equal_weights": SCORES}
+    ensemble = {"weights": {"a": 0.25, "b": 0.75}, "val": SCORES, "test": SCORES, "equal_weights": SCORES}
+    atomic.write_json(tmp_path / "ingest" / "details.json", {"files": 16})
     atomic.write_json(tmp_path / "ensemble" / "details.json", ensemble)
     flagged = {"b": {"no_gain_over_head": {"before": 1.0, "least": 1.25}}}
     atomic.write_json(tmp_path / "audit" / "details.json", {"flags": flagged, "label_issue": 3, "outlier": 2})
@@ -59,3 +60,17 @@ def test_flags_and_photos_to_check_follow_the_table(metrics, run, capsys):
     atomic.write_json(metrics / "audit" / "details.json", {"flags": {}, "label_issue": 0, "outlier": 0})
     run(results, metrics=metrics)
     assert "flagged" not in capsys.readouterr().out
+
+
+def test_leaks_and_empty_splits_are_told_beside_the_scores(metrics, run, capsys):
+    run(results, metrics=metrics)
+    assert "leaks:" not in (text := capsys.readouterr().out) and "no photos" not in text
+    ensemble = {"weights": {"b": 1.0}, "val": {"n": 0}, "test": {"n": 0}, "equal_weights": SCORES}
+    atomic.write_json(metrics / "ensemble" / "details.json", ensemble)
+    leaks = {"groups": 2, "photos": 5, "by_split": {"train": 3, "val": 0, "test": 2}}
+    atomic.write_json(metrics / "ingest" / "details.json", {"leaks": leaks})
+    run(results, metrics=metrics)
+    lines = capsys.readouterr().out.splitlines()
+    assert "no photos in test: nothing was evaluated" in lines
+    assert "no photos in val: weights and temperature were not fitted" in lines
+    assert any(line.startswith("leaks: 2 groups straddle the given splits, 5 photos") for line in lines)

@@ -57,6 +57,7 @@ class Project:
         for number, split in enumerate(splits):
             self.add_photo(number, split)
         self.issues, self.audit = [], {"flags": {}}
+        self.leaks = []
         self.settings = (
             f"report: {{photos_per_gallery: {per_gallery}, thumbnail: 32, seed: 1}}\nmodels: {{one: {{}}}}\n"
             f"ingest: {{source: {folder / 'photos'}}}\n"
@@ -141,6 +142,8 @@ class Project:
         crop = {"by_class": {self.classes[0]: rejections}, "overrejected_classes": {self.classes[0]: 0.001}}
         atomic.write_json(metrics / "crop" / "details.json", crop)
         atomic.write_json(metrics / "audit" / "details.json", self.audit)
+        leaks = pd.DataFrame(self.leaks, columns=["group", "split", "path", "label"])
+        tables.write(metrics / "ingest" / "leaks.csv", leaks)
         tables.write(self.folder / "issues.csv", pd.DataFrame(self.issues, columns=list(issues.COLUMNS)))
         sweep = pd.DataFrame({"value": [0.1, 0.2], "is_current": [True, False], "photos": 4, "cropped": [3, 2]})
         sweep = sweep.assign(share_cropped=sweep["cropped"] / 4, **dict.fromkeys(crops.REJECTION_REASONS, 0))
@@ -494,3 +497,22 @@ def test_all_groups_are_counted_and_those_of_two_classes_shown_before_others(tmp
     page = project.render(run)
     assert page.says("Near-duplicates 3") and page.says("Shown: 1 of 3, a random sample with seed 1.")
     assert page.says("3 photos different labels")
+
+
+def test_leaks_between_given_splits_stand_in_a_notice_and_a_table(project, run):
+    project.write()
+    assert not project.render(run).says("Leaks:")
+    project.leaks = [("g", "test", "t/<1>.jpg", "a"), ("g", "train", "r/1.jpg", "a")]
+    project.write()
+    page = project.render(run)
+    assert page.says("Leaks: 1 groups") and page.says("2 photos in all") and page.says("t/<1>.jpg")
+
+
+def test_an_annotated_box_is_drawn_and_a_note_is_explained(tmp_path, run):
+    project = Project(tmp_path, ["train"] * 2)
+    project.boxes = project.boxes[2:]
+    project.rows[0] |= {"class_name": "annotated", "score": 1.0, "note": "incomplete_jpeg"}
+    project.write()
+    page = project.render(run)
+    assert page.says("main car: annotated 1.00") and page.says("The file lacks its last bytes")
+    assert len([attributes for attributes in page.of("rect") if attributes.get("class") == "chosen"]) == 4
