@@ -14,7 +14,7 @@ from stages.scan import class_map, layout, patterns
 from stages.scan.cells import read_cells
 from stages.scan.class_map import UNPRINTABLE
 from stages.scan.layout import LabelledFiles
-from stages.scan.rows import LayoutError
+from stages.scan.rows import TEXT, LayoutError
 from stages.scan.rows import rows as records_to_rows
 from stages.schemas import files
 from stages.schemas.manifest import UNLABELLED
@@ -84,16 +84,21 @@ def _with_unreadable(labelled: LabelledFiles, listed: list[ListedFile]) -> pd.Da
     """
     reasons = {file.path: file.reason for file in listed if file.reason}
     rows = labelled.rows
-    rows = rows.assign(reason=[reasons.get(path, reason) for path, reason in zip(rows["path"], rows["reason"])])
-    others = [path for path in reasons if path not in set(rows["path"])]
+    known = set(rows["path"])
+    kept = [reasons.get(path, reason) for path, reason in zip(rows["path"], rows["reason"])]
+    rows = rows.assign(reason=pd.Series(kept, rows.index, dtype=TEXT))
+    others = [path for path in reasons if path not in known]
     if not others:
         return rows
     named = records_to_rows({"path": path} for path in others)
     if labelled.layout not in (*NAMED_LAYOUTS, layout.UNLABELLED_FILES):
         # A folder has the label of a file in it.
         inside = [path + "file" if path.endswith("/") else path for path in others]
-        named = patterns.parse(inside, labelled.layout).assign(path=others)
-    return pd.concat([rows, named.assign(reason=[reasons[path] for path in others])], ignore_index=True)
+        named = patterns.parse(inside, labelled.layout)
+    # Names may hold bytes that are no UTF-8, which only Python's own text does.
+    own = {"path": others, "reason": [reasons[path] for path in others]}
+    named = named.assign(**{name: pd.Series(values, dtype=TEXT) for name, values in own.items()})
+    return pd.concat([rows, named], ignore_index=True)
 
 
 def _below(paths: "pd.Series[str]", root: str) -> "pd.Series[str]":

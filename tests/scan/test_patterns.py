@@ -102,7 +102,7 @@ def test_each_reading_of_a_refusal_can_be_read_and_gives_labels(paths):
 def test_photos_without_folders_are_an_error_that_says_what_to_do():
     message = refusal(["a_1.jpg", "b_2.jpg", "README.txt"])
     assert "found 2 photos without a folder" in message and "ingest.layout" in message and "path,label" in message
-    assert "found 0 photos" in refusal([])
+    assert "found no file that can be read" in refusal([])
 
 
 @pytest.mark.parametrize(

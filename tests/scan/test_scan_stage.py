@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import posixpath
 import unicodedata
 
 import pytest
@@ -103,7 +104,7 @@ def test_paths_outside_the_folder_of_the_table_are_not_read(tmp_path, stage):
     (root / "list.csv").write_text("path,label\na/1.png,a\nb/1.png,b\n" + "".join(f"{name},a\n" for name in outside))
     rows, counts = stage(root / "list.csv")
     refused = rows[rows["reason"] == "outside"]
-    assert sorted(refused["path"]) == sorted(outside) and (refused["version"] == "").all()
+    assert sorted(refused["path"]) == sorted(map(posixpath.normpath, outside)) and (refused["version"] == "").all()
     assert counts["reason"] == {"outside": 3}
 
 
@@ -135,7 +136,7 @@ def test_a_folder_without_files_to_read_is_one_line(tmp_path, stage, link):
     (tmp_path / "photos" / "a").mkdir(parents=True)
     if link:
         (tmp_path / "photos" / "a" / "1.jpg").symlink_to("nowhere.jpg")
-    with pytest.raises(LayoutError, match="photos: expected photos in one folder per class, found no file"):
+    with pytest.raises(LayoutError, match="photos: expected photos, found no file that can be read"):
         stage(tmp_path / "photos")
 
 
