@@ -18,6 +18,8 @@ from stages.core.errors import UserError
 
 TARGETS = ("dvc.yaml", "data/sample/dvc.yaml")
 _MAX_PATHS = 4
+# DVC's word for a stage that runs each time.
+ALWAYS = "always changed"
 Changes = Mapping[str, list[Any]]
 
 
@@ -47,9 +49,12 @@ def _paths(states: Mapping[str, Any]) -> Iterable[str]:
 def lines(changed: Changes, upstream: Mapping[str, set[str]]) -> list[str]:
     """One line for each stage that is changed or depends on one that is; `upstream` is in the order of runs.
 
+    A stage that runs each time, as `scan` does, is no change: what follows it runs only if the source changed.
+
     `changed` maps names of stages to the entries of `Repo.status`, `upstream` each to all stages that it depends on.
     """
     found = []
+    changed = {name: entries for name, entries in changed.items() if entries != [ALWAYS]}
     for name, before in upstream.items():
         cause = next((other for other in upstream if other in before and other in changed), None)
         if name in changed:
@@ -80,9 +85,11 @@ def main() -> None:
     """Print the lines, and a count."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     changed, upstream = read_pipeline(TARGETS)
-    for line in lines(changed, upstream):
-        print(line)
-    print(f"status: {len(upstream) - len(changed)} of {len(upstream)} stages are up to date")
+    found = lines(changed, upstream)
+    always = [name for name, entries in changed.items() if entries == [ALWAYS]]
+    note = f"; {', '.join(always)} looks for changed photos in each `dvc repro`" if always else ""
+    n_current = len(upstream) - len(changed) + len(always)
+    print("\n".join([*found, f"status: {n_current} of {len(upstream)} stages are up to date{note}"]))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,8 @@
 """A source that another DVC stage writes, such as the rendered sample, is made before it is listed."""
 
+import os
 import sys
 from pathlib import Path
-
-from dvc.exceptions import NotDvcRepoError, OutputNotFoundError
-from dvc.repo import Repo
 
 from stages.core import command, programs
 from stages.sources.store import is_url
@@ -13,8 +11,13 @@ from stages.sources.store import is_url
 def stages_that_write(path: Path) -> list[str]:
     """The DVC stages that are not up to date and whose output is `path` or a folder above it.
 
-    None outside a DVC repository.
+    None outside a DVC repository, and none for a path outside the working directory: DVC takes seconds to know that.
     """
+    if not Path(os.path.normpath(path.absolute())).is_relative_to(Path.cwd()):
+        return []
+    from dvc.exceptions import NotDvcRepoError, OutputNotFoundError
+    from dvc.repo import Repo
+
     try:
         with Repo() as repo:
             whole = path.absolute()

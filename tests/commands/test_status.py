@@ -112,3 +112,13 @@ def test_outside_a_dvc_project_the_error_is_one_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="not inside of a DVC repository"):
         status.read_pipeline(status.TARGETS)
+
+
+def test_a_stage_that_runs_each_time_is_no_change():
+    upstream = {"scan": set(), "ingest": {"scan"}, "report": {"scan", "ingest"}}
+    assert status.lines({"scan": ["always changed"]}, upstream) == []
+    changed = {"scan": ["always changed"], "ingest": ["changed command"]}
+    assert status.lines(changed, upstream) == [
+        "ingest: changed command",
+        "report: unchanged, but runs again if ingest gives other outputs",
+    ]
