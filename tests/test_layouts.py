@@ -113,7 +113,17 @@ def write_imagefolder(project):
     return {"source": "hf"}
 
 
+def write_class_map(project):
+    """A table whose labels are spelled in three ways, and a map that makes one class of them with a line each."""
+    spelled = {label: (label, label.upper(), f" {label[:2]} {label[2:]}") for label in LABELS}
+    rows = [(path, spelled[parts(path)[1]][n % 3], parts(path)[0]) for n, path in enumerate(paths(project))]
+    pd.DataFrame(rows, columns=["path", "label", "split"]).to_csv(project / "spelled.csv", index=False)
+    (project / "map.csv").write_text("label,class\n" + "".join(f"{label},{label}\n" for label in LABELS))
+    return {"source": "spelled.csv", "root": "base", "class_map": "map.csv"}
+
+
 SOURCES = {
+    "class map": write_class_map,
     "CSV": lambda project: write_table(project, ".csv"),
     "TSV": lambda project: write_table(project, ".tsv"),
     "Parquet": lambda project: write_table(project, ".parquet"),

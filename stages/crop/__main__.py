@@ -32,7 +32,7 @@ def main() -> None:
     for name, moved in threshold_tables(photos, found, rule).items():
         tables.write(arguments.thresholds / f"{name}.csv", moved)
     tables.require_usable(arguments.boxes, table)
-    require_reachable(source.source, failures.tolist())
+    require_reachable(source, wanted["split"], failures)
     progress.summary("crop", photos=len(wanted), cropped=n_cropped, failed=int((failures != "").sum()))
 
 

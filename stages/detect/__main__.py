@@ -14,7 +14,7 @@ from stages.networks import runtime
 from stages.networks.catalogue import DETECTORS
 from stages.networks.inference_cache import InferenceCache
 from stages.schemas import manifest
-from stages.sources.photos import Photos
+from stages.sources.photos import Photos, require_reachable
 from stages.sources.settings import SourceSettings
 
 
@@ -27,19 +27,29 @@ def main() -> None:
     settings = read_settings(arguments.params, "detect", DetectSettings)
     photos = manifest.read(arguments.manifest).query("status == 'ok'")
     without_box = photos[photos["x_min"].isna()]
-    sources = Photos(read_settings(arguments.params, "ingest", SourceSettings, subset=True))
+    source = read_settings(arguments.params, "ingest", SourceSettings, subset=True)
     with InferenceCache(arguments.cache, cache_key(arguments.networks, settings)) as cache:
         missing = cache.missing(without_box["image_id"])
         rows = map(PhotoRow, without_box["image_id"], without_box["path"], without_box["split"])
         new = [row for row in rows if row.image_id in missing]
-        cache.put_many(run_inference(new, sources, arguments.networks, settings))
+        cache.put_many(run_inference(new, Photos(source), arguments.networks, settings))
+        unread = cache.missing(without_box["image_id"])
         table = to_table(cache.get_many(without_box["image_id"]), DETECTORS[settings.network].classes)
     tables.write(arguments.detections, table)
     counts = {"photos": len(without_box), "with_boxes": int(table["image_id"].nunique()), "boxes": len(table)}
     if len(without_box) < len(photos):
         counts["annotated"] = len(photos) - len(without_box)
     atomic.write_json(arguments.details, counts)
-    progress.summary("detect", **counts, new_photos=len(new), engine=runtime.describe_engine(settings.inference))
+    # Without detections they would look like photos without a car.
+    reasons = ["unreadable" if image_id in unread else "" for image_id in without_box["image_id"]]
+    require_reachable(source, without_box["split"], reasons)
+    progress.summary(
+        "detect",
+        **counts,
+        not_readable=len(unread),
+        new_photos=len(new),
+        engine=runtime.describe_engine(settings.inference),
+    )
 
 
 if __name__ == "__main__":

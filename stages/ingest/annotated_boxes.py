@@ -26,8 +26,8 @@ def upright_box(row: Mapping[Any, Any]) -> tuple[Corners, str]:
     if declared != (0, 0) and declared not in (size, size[::-1] if orientation > 4 else size):
         return NO_BOX, "annotation_size"
     if orientation != 1:
-        is_told_apart = orientation > 4 and declared != (0, 0) and size[0] != size[1]
-        if not is_told_apart:
+        is_unambiguous = orientation > 4 and declared != (0, 0) and size[0] != size[1]
+        if not is_unambiguous:
             return NO_BOX, "ambiguous_box"
         box = box if declared == size else _TURNED[orientation](box, declared)
     return _inside(box, size)

@@ -1,7 +1,11 @@
 """Inspect one file: id, size and perceptual hash of its image, or the reason why it cannot be read."""
 
+from functools import partial
 from typing import NamedTuple
 
+import pandas as pd
+
+from stages.core import batches, progress
 from stages.images import images
 from stages.ingest import duplicates
 from stages.sources.photos import Photos
@@ -43,3 +47,15 @@ def inspect_row(photos: Photos, row: tuple[str, str, str]) -> FileInfo:
     """Inspect the file of a row (path, split, version) of data/files.csv."""
     path, split, version = row
     return inspect_file(photos.store(split), path, version)
+
+
+def inspect(listed: pd.DataFrame, photos: Photos) -> pd.DataFrame:
+    """Add the columns of FileInfo to the rows of data/files.csv; each file is decoded once."""
+    to_read = listed[listed["reason"] == ""].drop_duplicates(["split", "path"])
+    keys = list(zip(to_read["path"], to_read["split"], to_read["version"]))
+    made = batches.ordered_thread_map(partial(inspect_row, photos), keys, ahead=32, threads=photos.threads)
+    infos = {key[:2]: info for key, info in progress.track(made, len(keys), "photo", "ingest")}
+    rejected = [FileInfo("", reason) for reason in listed["reason"]]
+    rows = zip(listed["path"], listed["split"], rejected)
+    found = pd.DataFrame([infos.get((path, split), own) if not own.reason else own for path, split, own in rows])
+    return listed.drop(columns=["reason", "version"]).join(found)

@@ -35,6 +35,8 @@ class IngestSettings(SourceSettings):
             raise ValueError(
                 f"val_share: expected a sum with test_share below 1, found {self.val_share} + {self.test_share}"
             )
+        if self.folds is None and self.fold:
+            raise ValueError(f"fold: expected 0 without folds, found {self.fold}; set folds, such as 5")
         if self.folds is not None and self.fold >= self.folds:
             raise ValueError(f"fold: expected a number below folds ({self.folds}), found {self.fold}")
         if self.folds is not None and self.val_share + 1 / self.folds >= 1:

@@ -31,8 +31,8 @@ def main() -> None:
         print(f"scan: {names} are separate classes; if they are one class, use ingest.class_map", file=sys.stderr)
     tables.write(arguments.files, scanned.rows)
     atomic.write_json(arguments.details, {"layout": scanned.layout, **scanning.count(scanned.rows)})
-    unreadable = int((scanned.rows["reason"] != "").sum())
-    progress.summary("scan", files=len(scanned.rows), not_readable=unreadable)
+    not_used = int((scanned.rows["reason"] != "").sum())
+    progress.summary("scan", files=len(scanned.rows), not_used=not_used)
 
 
 if __name__ == "__main__":

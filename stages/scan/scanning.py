@@ -18,12 +18,10 @@ from stages.scan.rows import TEXT, LayoutError
 from stages.scan.rows import rows as records_to_rows
 from stages.schemas import files
 from stages.schemas.manifest import UNLABELLED
-from stages.sources.file_names import annotation_name, is_table_name
+from stages.sources.file_names import annotation_name, is_photo_name, is_table_name
+from stages.sources.photos import READERS
 from stages.sources.settings import NAMED_LAYOUTS, SourceSettings
 from stages.sources.store import ListedFile, Store, is_url, open_store, resolve
-
-# Files whose versions are read ahead: enough to hide the latency of a bucket.
-_AHEAD = 64
 
 
 class Scan(NamedTuple):
@@ -40,13 +38,34 @@ def scan(settings: SourceSettings, hash_cache: Path) -> Scan:
         settings.source, settings.root, partial(layout.read_labelled, settings=settings), hash_cache
     )
     mapped = _apply_class_map(labelled, settings.class_map)
-    remarks = list(mapped.remarks)
+    remarks = [*mapped.remarks, *_remarks(labelled.rows, settings)]
     parts = [mapped.rows]
     if settings.unlabelled is not None:
         read = partial(layout.read_unlabelled, settings=settings)
         others = _scan_source(settings.unlabelled, settings.root, read, hash_cache)
         parts.append(others.rows.assign(split=UNLABELLED))
     return Scan(pd.concat(parts, ignore_index=True)[list(files.COLUMNS)], labelled.layout, remarks)
+
+
+def _remarks(rows: pd.DataFrame, settings: SourceSettings) -> list[str]:
+    """What is probably not meant: photos without a label or a given split beside others, a root that nothing reads."""
+    remarks = []
+    usable = rows[rows["reason"] == ""]
+    unlabelled = usable[(usable["label"] == "") & usable["path"].map(is_photo_name).astype(bool)]
+    if len(unlabelled):
+        remarks.append(
+            f"{len(unlabelled)} photos have no label and are not used, such as {unlabelled['path'].iloc[0]}; photos to "
+            "predict belong to ingest.unlabelled"
+        )
+    without = usable[(usable["split"] == "") & (usable["label"] != "")]
+    if len(without) > 0 and (usable["split"] != "").any():
+        remarks.append(
+            f"{len(without)} labelled photos have no given split, others have, such as {without['path'].iloc[0]}; they "
+            "are treated as train"
+        )
+    if settings.root is not None and not any(map(annotation_name, (settings.source, settings.unlabelled or ""))):
+        remarks.append("ingest.root is not used: no source is a table or an annotation file")
+    return remarks
 
 
 ReadRows = Callable[[list[str], layout.ReadBytes], LabelledFiles]
@@ -146,7 +165,7 @@ def _version(store: Store, path: str) -> _Version:
 
 def _with_versions(rows: pd.DataFrame, store: Store) -> pd.DataFrame:
     paths = rows.loc[rows["reason"] == "", "path"].unique().tolist()
-    made = batches.ordered_thread_map(partial(_version, store), paths, ahead=_AHEAD)
+    made = batches.ordered_thread_map(partial(_version, store), paths, 64, READERS if is_url(store.root) else None)
     versions = dict(progress.track(made, len(paths), "file", "scan"))
     wanted = [versions.get(path) if reason == "" else None for path, reason in zip(rows["path"], rows["reason"])]
     return rows.assign(

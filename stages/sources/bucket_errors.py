@@ -40,8 +40,8 @@ def cause_of(error: BaseException) -> str:
 def is_missing(error: BaseException) -> bool:
     """Whether a server says that there is no such file; fsspec reports a web server that is not there so, too."""
     cause = error.__cause__
-    is_answer = cause is None or hasattr(cause, "response") or getattr(cause, "status", None) == 404
-    return isinstance(error, FileNotFoundError) and is_answer
+    is_from_server = cause is None or hasattr(cause, "response") or getattr(cause, "status", None) == 404
+    return isinstance(error, FileNotFoundError) and is_from_server
 
 
 def redacted(text: str) -> str:

@@ -76,7 +76,7 @@ class BucketStore:
         require_usable(self.root, path)
         info = self._infos.get(path, {})
         if not _etag(info):
-            info = self._ask(path, lambda: self._files.info(self._name(path)))
+            info = self._request(path, lambda: self._files.info(self._name(path)))
             if info["type"] == "directory":
                 raise ImageError("not_a_file", f"{self.root}/{path}: a folder")
         etag = _etag(info)
@@ -88,7 +88,7 @@ class BucketStore:
         name, size = f"{self.root}/{path}", self._infos.get(path, {}).get("size")
         content = b""
         if size is None or 0 < size <= MAX_BYTES:
-            content = self._ask(path, lambda: self._read(self._name(path)))
+            content = self._request(path, lambda: self._read(self._name(path)))
         if max(len(content), size or 0) > MAX_BYTES:
             raise ImageError("too_large", f"{name}: {size or 'more'} bytes, at most {MAX_BYTES}")
         require_id(name, content, expected_id)
@@ -107,7 +107,7 @@ class BucketStore:
                 raise
             return b""
 
-    def _ask(self, path: str, request: Callable[[], Value]) -> Value:
+    def _request(self, path: str, request: Callable[[], Value]) -> Value:
         name = f"{self.root}/{path}"
         try:
             if path.endswith("/"):

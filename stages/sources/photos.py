@@ -1,5 +1,6 @@
 """The photos of the manifest, read from the labelled or the unlabelled source."""
 
+from collections.abc import Iterable
 from functools import cached_property
 
 from stages.schemas.manifest import UNLABELLED
@@ -8,12 +9,21 @@ from stages.sources.settings import SourceSettings
 from stages.sources.store import SourceError, Store, is_url, open_store, resolve
 
 # Photos on their way from a server at a time: a request takes some 50 ms, decoding some 5 ms.
-_READERS = 16
+READERS = 16
 _MAX_UNREADABLE = 0.01
 
 
-def require_reachable(source: str, reasons: list[str]) -> None:
-    """Raise SourceError if a server did not give more than 1 % of its files: an outage must not reject photos."""
+def require_reachable(settings: SourceSettings, splits: Iterable[str], reasons: Iterable[str]) -> None:
+    """Raise SourceError if a server did not give more than 1 % of its photos: an outage must not reject photos.
+
+    `splits` and `reasons` are those of rows of the manifest; the labelled and the unlabelled source count apart.
+    """
+    rows = list(zip(splits, reasons))
+    _require_reachable(settings.source, [reason for split, reason in rows if split != UNLABELLED])
+    _require_reachable(settings.unlabelled or "", [reason for split, reason in rows if split == UNLABELLED])
+
+
+def _require_reachable(source: str, reasons: list[str]) -> None:
     unread = reasons.count("unreadable")
     if is_url(source) and unread > _MAX_UNREADABLE * len(reasons):
         raise SourceError(
@@ -31,7 +41,7 @@ class Photos:
     @property
     def threads(self) -> int | None:
         """The threads to read photos in: many where a server is waited for, else as many as processors (None)."""
-        return _READERS if is_url(self._settings.source) or is_url(self._settings.unlabelled or "") else None
+        return READERS if is_url(self._settings.source) or is_url(self._settings.unlabelled or "") else None
 
     def store(self, split: str) -> Store:
         """The store of a row of data/files.csv or data/manifest.csv with this `split`."""

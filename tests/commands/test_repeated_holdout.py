@@ -123,3 +123,17 @@ def test_a_split_without_test_photos_is_an_error(tmp_path):
     with pytest.raises(TableError, match=r"model_inputs\.csv: expected photos of the split test, found none"):
         repeated_holdout.predict_split(tmp_path)
     shutil.rmtree(tmp_path)
+
+
+def test_every_fold_is_one_run_with_its_number(monkeypatch, capfd):
+    made = []
+    monkeypatch.setattr(repeated_holdout.experiment, "require_commit", lambda: None)
+    monkeypatch.setattr(repeated_holdout.experiment, "run_missing", lambda runs, *_: made.extend(runs) or [])
+    monkeypatch.setattr(repeated_holdout, "write_table", lambda *words: len(words[1]))
+    assert run_command(monkeypatch, "--folds", "3", "-S", "train.epochs=1") == 0
+    assert [(run.name, run.overrides) for run in made] == [
+        (f"trial-{n}", ("train.epochs=1", "ingest.folds=3", f"ingest.fold={n}")) for n in range(3)
+    ]
+    assert "repeated_holdout trial: 3 runs, 0 failed" in capfd.readouterr().out
+    assert run_command(monkeypatch, "--folds", "1") == 2
+    assert "--folds: expected 2 or more, found 1" in capfd.readouterr().err

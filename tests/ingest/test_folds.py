@@ -110,3 +110,8 @@ def test_folds_that_cannot_be_are_errors_of_the_settings(changes, message):
 def test_the_share_of_test_is_not_used_with_folds():
     frame = photos({"a": 20, "b": 20})
     pd.testing.assert_frame_equal(all_folds(frame, test_share=0.0), all_folds(frame, test_share=0.9))
+
+
+def test_a_fold_without_folds_is_an_error():
+    with pytest.raises(SettingsError, match="fold: expected 0 without folds, found 2; set folds"):
+        SETTINGS.replace(folds=None, fold=2)

@@ -471,3 +471,24 @@ def test_an_annotated_photo_that_cannot_be_read_is_one_row_and_its_folder_is_no_
     pd.testing.assert_frame_equal(scan("photos/all.json").rows, expected)
     Path("photos/all.json").rename("photos/all.JSON")
     assert len(scan("photos/all.JSON").rows) == len(expected)
+
+
+def test_photos_without_label_or_split_and_an_unused_root_are_remarked():
+    write("train/a/1.png", "train/b/2.png", "val/a/3.png", "test/4.png", "test/5.png")
+    found = scan(root="elsewhere")
+    assert table(found, "path", "label", "split")[:2] == [["test/4.png", "", ""], ["test/5.png", "", ""]]
+    assert found.remarks == [
+        "2 photos have no label and are not used, such as test/4.png; photos to predict belong to ingest.unlabelled",
+        "ingest.root is not used: no source is a table or an annotation file",
+    ]
+    Path("list.csv").write_text("path,label,split\ntrain/a/1.png,a,train\ntrain/b/2.png,b,train\n")
+    assert scan("list.csv", root="photos").remarks == []
+
+
+def test_labelled_photos_without_a_split_beside_given_ones_are_remarked():
+    write("train/a/1.png", "train/b/2.png", "a/3.png")
+    remarks = scan(layout="**/{label}/*").remarks
+    assert remarks == []
+    rows = scanning.records_to_rows([{"path": "1", "label": "a", "split": "test"}, {"path": "2", "label": "a"}])
+    found = scanning._remarks(rows, SourceSettings(source="photos"))
+    assert found == ["1 labelled photos have no given split, others have, such as 2; they are treated as train"]

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from stages.images.images import ImageError, image_id
-from stages.sources.photos import Photos
+from stages.sources.photos import Photos, require_reachable
 from stages.sources.settings import SourceSettings
 from stages.sources.store import SourceError
 
@@ -66,3 +66,28 @@ def test_sources_are_opened_when_they_are_read():
 def test_a_server_is_read_in_more_threads(source, unlabelled, is_remote):
     threads = Photos(SourceSettings(source=source, unlabelled=unlabelled)).threads
     assert (threads is not None) == is_remote
+
+
+@pytest.mark.parametrize(
+    ("source", "unlabelled", "reasons", "named"),
+    [
+        # 1 of 100 is not more than 1 %.
+        ("s3://bucket/a", None, {"train": ["unreadable"] + [""] * 99}, None),
+        ("s3://bucket/a", None, {"train": ["unreadable"] * 2 + [""] * 98}, "s3://bucket/a"),
+        ("s3://bucket/a", None, {"train": ["truncated"] * 100}, None),
+        ("photos", None, {"train": ["unreadable"] * 100}, None),
+        # The sources count apart.
+        ("photos", "s3://bucket/b", {"train": [""] * 100, "unlabelled": ["unreadable"]}, "s3://bucket/b"),
+        ("s3://bucket/a", "others", {"train": [""] * 100, "unlabelled": ["unreadable"] * 100}, None),
+        ("s3://bucket/a", None, {}, None),
+    ],
+)
+def test_an_outage_of_a_server_stops_the_run(source, unlabelled, reasons, named):
+    settings = SourceSettings(source=source, unlabelled=unlabelled)
+    splits = [split for split, own in reasons.items() for _ in own]
+    given = [reason for own in reasons.values() for reason in own]
+    if named is None:
+        require_reachable(settings, splits, given)
+    else:
+        with pytest.raises(SourceError, match=f"^{named}: expected at most 1% .*run `dvc repro` again$"):
+            require_reachable(settings, splits, given)
