@@ -2,8 +2,8 @@
 
 import platform
 import re
+import sys
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,9 +28,14 @@ def locked(path: Path) -> dict[str, str]:
 
 
 def installed() -> dict[str, str]:
-    """The version of every package that this interpreter would import, by canonical name."""
-    versions = ((item.metadata["Name"], item.version) for item in metadata.distributions())
-    return {canonicalize_name(name): version for name, version in versions if name}
+    """The version of every package that this interpreter would import, by canonical name.
+
+    Read from the names of the packages' folders, `<name>-<version>.dist-info`: `importlib.metadata` reads each file
+    of metadata, half a second for each stage.
+    """
+    folders = [folder.stem for entry in reversed(sys.path) for folder in sorted(Path(entry).glob("*.dist-info"))]
+    versions = (stem.rpartition("-") for stem in folders)
+    return {canonicalize_name(name): version for name, _, version in versions if name}
 
 
 def drift(wanted: Mapping[str, str], present: Mapping[str, str]) -> list[str]:

@@ -70,7 +70,7 @@ def _read(content: bytes) -> _Profile:
         transform = ImageCms.buildTransform(profile, srgb, mode, "RGB", intent, flags)
         to_rgb = partial(_transform, mode, transform)
         if mode == "L":
-            to_rgb = partial(_look_up, np.asarray(to_rgb(Image.fromarray(_GREYS)))[0])
+            to_rgb = partial(_apply_table, np.asarray(to_rgb(Image.fromarray(_GREYS)))[0])
         return _Profile(mode, None if mode != "CMYK" and _changes_nothing(mode, to_rgb) else to_rgb)
     except (*BROKEN, ImageCms.PyCMSError):
         return _Profile("")
@@ -82,7 +82,7 @@ def _transform(mode: str, transform: ImageCms.ImageCmsTransform, image: Image.Im
     return converted
 
 
-def _look_up(table: np.ndarray, image: Image.Image) -> Image.Image:
+def _apply_table(table: np.ndarray, image: Image.Image) -> Image.Image:
     return Image.fromarray(table[np.asarray(image.convert("L"))])
 
 

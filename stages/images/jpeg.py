@@ -78,13 +78,15 @@ def _components(frame: bytes) -> dict[int, int]:
 
 
 def _has_every_bit(frame: bytes, scans: list[Segment]) -> bool:
-    seen = set()
+    complete_ones = set()
     for _, body, _ in scans:
         first, last, bits = body[1 + 2 * body[0] : 4 + 2 * body[0]]
         if bits & 15 == 0:
             components = body[1 : 1 + 2 * body[0] : 2]
-            seen |= {(component, place) for component in components for place in range(first, last + 1)}
-    return all((component, place) in seen for component in _components(frame) for place in range(_COEFFICIENTS))
+            complete_ones |= {(component, place) for component in components for place in range(first, last + 1)}
+    return all(
+        (component, place) in complete_ones for component in _components(frame) for place in range(_COEFFICIENTS)
+    )
 
 
 def _band(frame: bytes, scan: bytes) -> int:

@@ -178,8 +178,8 @@ def _check_leaks(leaks: pd.DataFrame, settings: IngestSettings) -> list[str]:
     first = leaks[leaks["group"] == leaks["group"].iloc[0]]
     example = " and ".join(f"{path} ({split})" for path, split in zip(first["path"][:2], first["split"][:2]))
     text = (
-        f"leaks: {leaks['group'].nunique()} groups of near-duplicates or of one given group straddle the given splits, "
-        f"{len(leaks)} photos, such as {example}"
+        f"leaks: {len(leaks)} photos have near-duplicates or photos of the same given group in another given split "
+        f"(number of such groups: {leaks['group'].nunique()}), such as {example}"
     )
     if settings.leaks == "error":
         raise IngestError(f"{settings.source}: {text}; metrics/ingest/leaks.csv lists them; ingest.leaks: warn goes on")

@@ -15,18 +15,17 @@ def stages_that_write(path: Path) -> list[str]:
     """
     if not Path(os.path.normpath(path.absolute())).is_relative_to(Path.cwd()):
         return []
-    from dvc.exceptions import NotDvcRepoError, OutputNotFoundError
+    from dvc.exceptions import NotDvcRepoError
     from dvc.repo import Repo
 
+    whole = Path(os.path.normpath(path.absolute()))
     try:
         with Repo() as repo:
-            whole = path.absolute()
-            found = repo.find_outs_by_path(str(whole), strict=False)
-            above = [out for out in found if Path(out.fs_path) in (whole, *whole.parents)]
-            made = [out.stage for out in above if out.stage.cmd]
+            # Not `find_outs_by_path`, which builds the graph of all stages first.
+            made = [out.stage for out in repo.index.outs if Path(out.fs_path) in (whole, *whole.parents)]
             with repo.lock:
-                return [stage.addressing for stage in made if stage.changed()]
-    except (NotDvcRepoError, OutputNotFoundError):
+                return [stage.addressing for stage in made if stage.cmd and stage.changed()]
+    except NotDvcRepoError:
         return []
 
 

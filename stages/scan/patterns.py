@@ -5,8 +5,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from stages.scan.rows import LayoutError, split_of
-from stages.scan.rows import rows as records_to_rows
+from stages.scan.rows import LayoutError, from_columns, split_of
 from stages.sources.file_names import is_photo_name
 
 Folders = tuple[str, ...]
@@ -55,11 +54,14 @@ def read_pattern(paths: Iterable[str], pattern: str) -> pd.DataFrame:
 
 def parse(paths: Iterable[str], pattern: str) -> pd.DataFrame:
     """As `read_pattern`, of any number of paths that match."""
-    expression = compile_pattern(pattern)
-    return records_to_rows(_record(path, expression.fullmatch(path), pattern) for path in paths)
+    expression, names = compile_pattern(pattern), list(paths)
+    parts = [_parts(path, expression.fullmatch(path), pattern) for path in names]
+    columns = dict(zip(("split", "label", "group"), zip(*parts)))
+    return from_columns({"path": names, **columns}, len(names))
 
 
-def _record(path: str, match: re.Match[str] | None, pattern: str) -> dict[str, str]:
+def _parts(path: str, match: re.Match[str] | None, pattern: str) -> tuple[str, str, str]:
+    """The split, label and group of a path, empty where the pattern has none."""
     found = match.groupdict() if match else {}
     split = split_of(found["split1"]) if "split1" in found else ""
     if split is None and is_photo_name(path):
@@ -68,9 +70,9 @@ def _record(path: str, match: re.Match[str] | None, pattern: str) -> dict[str, s
             f"`{found['split1']}`; rename the folder, move it out of the source, or set ingest.layout"
         )
     if split is None:
-        return {"path": path}
-    parts = {name: "/".join(v for k, v in found.items() if k.startswith(name)) for name in ("label", "group")}
-    return {"path": path, "split": split, **parts}
+        return "", "", ""
+    label, group = ("/".join(v for k, v in found.items() if k.startswith(name)) for name in ("label", "group"))
+    return split, label, group
 
 
 def guess_pattern(paths: Iterable[str]) -> str:

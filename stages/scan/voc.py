@@ -33,7 +33,9 @@ class VocAnnotation(NamedTuple):
 
 def annotation_files(paths: list[str]) -> list[str]:
     """Return the XML files in folders `Annotations`, and in folders where one has a photo beside it, sorted."""
-    files = [path for path in sorted(paths) if path.lower().endswith(_ENDING)]
+    files = sorted(path for path in paths if path.lower().endswith(_ENDING))
+    if not files:
+        return []
     photos = {name for path in paths if is_photo_name(path) for name in (path, photo_stem(path))}
     beside = {posixpath.dirname(path) for path in files if path[: -len(_ENDING)] in photos}
     return [path for path in files if posixpath.dirname(path) in beside or _is_in_annotations(posixpath.dirname(path))]

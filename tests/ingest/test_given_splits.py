@@ -150,9 +150,12 @@ def test_near_duplicates_and_equal_groups_across_given_splits_are_leaks(kind):
     assert made.leaks["image_id"].tolist() == ["b_test_1", "a_train_0"]
     assert made.leaks["group"].tolist() == ["a_train_0"] * 2
     assert all(path.split("_")[1] == split for path, split in split_of(made).items())
-    text = "leaks: 1 groups of near-duplicates or of one given group straddle the given splits, 2 photos, such as "
+    text = (
+        "leaks: 2 photos have near-duplicates or photos of the same given group in another given split "
+        "(number of such groups: 1), such as "
+    )
     assert manifest_rows.check(made, SETTINGS) == [f"{text}b_test_1.jpg (test) and a_train_0.jpg (train)"]
-    with pytest.raises(IngestError, match=r"leaks: 1 groups.*metrics/ingest/leaks\.csv") as caught:
+    with pytest.raises(IngestError, match=r"leaks: 2 photos.*metrics/ingest/leaks\.csv") as caught:
         manifest_rows.check(made, SETTINGS.replace(leaks="error"))
     assert "\n" not in str(caught.value)
 
@@ -296,14 +299,14 @@ def test_the_table_of_leaks_is_written_before_the_error(project, capsys):
     content = Path("photos/test/a/0.png").read_bytes()
     Path("photos/train/a/9.png").write_bytes(content)
     project([*NAMES, "train/a/9.png"])
-    assert "ingest: leaks: 1 groups" in capsys.readouterr().err
+    assert "ingest: leaks: 2 photos" in capsys.readouterr().err
     leaks = pd.read_csv("leaks.csv")
     name = images.image_id(content)
     assert leaks.values.tolist() == [[name, "test", "test/a/0.png", "a"], [name, "train", "train/a/9.png", "a"]]
     assert json.loads(Path("metrics.out").read_text()) == {"photos": 18, "leaks": 2}
     Path("leaks.csv").unlink()
     Path("manifest.csv").unlink()
-    with pytest.raises(IngestError, match="leaks: 1 groups"):
+    with pytest.raises(IngestError, match="leaks: 2 photos"):
         project([*NAMES, "train/a/9.png"], leaks="error")
     assert pd.read_csv("leaks.csv").equals(leaks) and Path("manifest.csv").is_file()
 

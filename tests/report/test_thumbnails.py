@@ -505,7 +505,7 @@ def test_leaks_between_given_splits_stand_in_a_notice_and_a_table(project, run):
     project.leaks = [("g", "test", "t/<1>.jpg", "a"), ("g", "train", "r/1.jpg", "a")]
     project.write()
     page = project.render(run)
-    assert page.says("Leaks: 1 groups") and page.says("2 photos in all") and page.says("t/<1>.jpg")
+    assert page.says("Leaks: 2 photos") and page.says("such groups: 1)") and page.says("t/<1>.jpg")
 
 
 def test_an_annotated_box_is_drawn_and_a_note_is_explained(tmp_path, run):
