@@ -5,7 +5,6 @@ another stage changes.
 """
 
 import argparse
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 from stages.audit.settings import AuditSettings
 from stages.classifiers import catalogue
 from stages.classifiers.settings import RANDOM_WEIGHTS, ModelSettings
-from stages.core import atomic, command, progress, settings, system
+from stages.core import atomic, command, cores, progress, settings, system
 from stages.core.runtime_settings import RuntimeSettings
 from stages.core.settings import Settings, SettingsError
 from stages.core.settings_errors import suggestion
@@ -252,7 +251,7 @@ def main() -> None:
     arguments = parser.parse_args()
     n_models = check_sections(arguments.params)
     runtime = settings.read(arguments.params, "runtime", RuntimeSettings)
-    if hint := unused_hardware(runtime, system.this_cpu(), os.cpu_count() or 1):
+    if hint := unused_hardware(runtime, system.this_cpu(), cores.available()):
         print(f"check: {hint}")
     atomic.write_text(arguments.out, "Every section of params.yaml was read.\n")
     progress.summary("check", sections=len(SECTIONS), models=n_models)

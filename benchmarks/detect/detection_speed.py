@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from benchmarks import timing
-from stages.core import environment
+from stages.core import cores, environment
 from stages.core.settings import read as read_settings
 from stages.detect.detection import PhotoRow, detect_all
 from stages.detect.detector import detect, prepare
@@ -74,7 +74,7 @@ def gluoncv(python: Path, photos: list[Path], is_tuned: bool) -> Iterator[Callab
     With default settings, or `is_tuned`: one thread per core, and memory kept between calls.
     """
     command = [str(python), str(_WORKER), *(["--static"] if is_tuned else []), *map(str, photos)]
-    variables = os.environ | ({"OMP_NUM_THREADS": str(os.cpu_count())} if is_tuned else {})
+    variables = os.environ | ({"OMP_NUM_THREADS": str(cores.available())} if is_tuned else {})
     pipe = partial(subprocess.Popen, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=variables)
     with pipe(command) as process:
 
@@ -108,7 +108,7 @@ def main() -> None:
         photos = find_photos(arguments.photos, arguments.limit)
         seconds = timing.interleaved(contenders(stack, photos, arguments, settings), arguments.rounds)
     precision = runtime.resolve_precision(settings.inference.precision)
-    title = f"{len(photos)} photos, {len(seconds)} rounds, {os.cpu_count()} cores, OpenVINO {precision}; s per photo"
+    title = f"{len(photos)} photos, {len(seconds)} rounds, {cores.available()} cores, OpenVINO {precision}; s per photo"
     timing.show(timing.compare(seconds, len(photos), "GluonCV, mxnet, default"), title)
 
 

@@ -1,11 +1,11 @@
 """Seconds from the file of a crop to its map: this pipeline and plain ONNX Runtime."""
 
 import argparse
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import timing
+from stages.core import cores
 from stages.core.archive import Archive
 from stages.core.settings import read as read_settings
 from stages.images import images
@@ -60,7 +60,7 @@ def main() -> None:
     }
     seconds = timing.interleaved(contenders, arguments.rounds)
     precision = runtime.resolve_precision(settings.inference.precision)
-    title = f"{len(names)} crops, {len(seconds)} rounds, {os.cpu_count()} cores, OpenVINO {precision}; s per crop"
+    title = f"{len(names)} crops, {len(seconds)} rounds, {cores.available()} cores, OpenVINO {precision}; s per crop"
     timing.show(timing.compare(seconds, len(names), "ONNX Runtime, batch 1"), title)
 
 

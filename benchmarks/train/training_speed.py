@@ -6,7 +6,6 @@ Unlike training, it does not restrict TensorFlow to deterministic operations: Ke
 import argparse
 import collections
 import itertools
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from benchmarks import timing
 from stages.classifiers import backbones, pretrained, runtime
 from stages.classifiers.dataset import ImageSource
 from stages.classifiers.settings import ModelSettings
-from stages.core import settings
+from stages.core import cores, settings
 from stages.core.runtime_settings import RuntimeSettings
 from stages.schemas import class_list
 from stages.train import schedule, trainer, training_data
@@ -77,7 +76,7 @@ def main() -> None:
     height, width = source.size_hw
     title = (
         f"{arguments.model} at {width}x{height} px, batches of {recipe.batch_size}, {len(seconds)} rounds, "
-        f"{os.cpu_count()} cores; s per photo"
+        f"{cores.available()} cores; s per photo"
     )
     timing.show(timing.compare(seconds, arguments.steps * recipe.batch_size, next(iter(variants))), title)
 

@@ -1,11 +1,12 @@
 """Ordered processing in threads, and batches; memory does not grow with the number of items."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
+
+from stages.core import cores
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -17,10 +18,10 @@ def ordered_thread_map(
     """Yield `(key, function(key))` in the order of `keys`, computed in threads for at most `ahead` keys at once.
 
     OpenCV, Pillow and the networks release Python's global lock, so threads are enough. There are as many threads as
-    processors, or `threads` for a function that mostly waits, such as for a server.
+    cores, or `threads` for a function that mostly waits, such as for a server.
     """
     remaining = iter(keys)
-    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(threads or cores.available()) as pool:
         waiting: deque[tuple[Key, Future[Value]]] = deque()
         for key in islice(remaining, ahead):
             waiting.append((key, pool.submit(function, key)))

@@ -4,7 +4,7 @@ import os
 import re
 import shlex
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from stages.core.errors import UserError
@@ -45,6 +45,28 @@ def run_logged(*words: str | Path, folder: Path, env: Mapping[str, str], log: Pa
         raise ProgramError(f"{_shown(words)}: expected exit status 0, found {status}: {message}; see {log}")
 
 
+def run_streamed(*words: str | Path, on_line: Callable[[str], None]) -> None:
+    """Run a program and hand on its output line by line, errors among it, as it comes.
+
+    Of a progress bar, which writes over its line, that is the last state. Raises ProgramError with its last message.
+    """
+    command, last = [str(word) for word in words], [""] * _MAX_LINES
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+    except OSError as error:
+        raise _not_started(command[0], error) from None
+    with process:
+        assert process.stdout is not None  # a pipe was asked for
+        for content in process.stdout:
+            line = content.decode(errors="replace").rstrip().rpartition("\r")[2]
+            if line.strip():
+                last = [*last[1:], line]
+                on_line(line)
+    if process.returncode:
+        status, message = process.returncode, last_message("\n".join(last))
+        raise ProgramError(f"{_shown(words)}: expected exit status 0, found {status}: {message}")
+
+
 def require_success(words: Words, done: "subprocess.CompletedProcess[str]") -> None:
     """Raise ProgramError with the program's own message unless its exit status is 0."""
     if done.returncode:
@@ -78,10 +100,12 @@ def _run(
     except OSError as error:
         if not folder.is_dir():
             raise ProgramError(f"{folder}: expected a folder to run `{command[0]}` in, found none") from None
-        problem = "none" if isinstance(error, FileNotFoundError) else os.strerror(error.errno or 0)
-        raise ProgramError(
-            f"{command[0]}: expected this program on the path, found {problem}; install it or extend PATH"
-        ) from None
+        raise _not_started(command[0], error) from None
+
+
+def _not_started(program: str, error: OSError) -> ProgramError:
+    problem = "none" if isinstance(error, FileNotFoundError) else os.strerror(error.errno or 0)
+    return ProgramError(f"{program}: expected this program on the path, found {problem}; install it or extend PATH")
 
 
 def _shown(words: Words) -> str:

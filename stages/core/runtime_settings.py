@@ -1,10 +1,10 @@
 """Section `runtime` of params.yaml: which machine's arithmetic results may depend on."""
 
-import os
 from typing import Literal
 
 from pydantic import Field
 
+from stages.core import cores
 from stages.core.settings import Count, Settings
 
 
@@ -23,5 +23,5 @@ class RuntimeSettings(Settings):
 
     @property
     def n_threads(self) -> int:
-        """The threads that TensorFlow works in: `threads` under `bits`, one for each core under `metrics`."""
-        return self.threads if self.reproducibility == "bits" else os.cpu_count() or self.threads
+        """The threads that TensorFlow works in: `threads` under `bits`, all cores that it may use under `metrics`."""
+        return self.threads if self.reproducibility == "bits" else cores.available()

@@ -11,7 +11,7 @@ import onnxruntime
 import openvino
 
 import stages
-from stages.core import programs
+from stages.core import cores, programs
 from stages.core.errors import UserError
 from stages.networks import onnx_graph
 from stages.networks.settings import InferenceSettings
@@ -133,7 +133,7 @@ def _load_onnxruntime(path: Path, outputs: list[str], side: int | None) -> Infer
 def _load_openvino(path: Path, outputs: list[str], precision: str, side: int | None) -> InferenceFn:
     # One stream per core, one image per stream: faster on CPUs than a batch on all cores at once, and an image's output
     # cannot depend on its place in the batch.
-    streams = os.cpu_count() or 1
+    streams = cores.available()
     core = openvino.Core()
     graph = core.read_model(path)
     graph = openvino.Model([graph.output(name) for name in outputs], graph.get_parameters())

@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from stages.core import atomic, command, progress, tables
+from stages.core import atomic, command, cores, progress, tables
 from stages.core.errors import UserError
 from stages.core.settings import read as read_settings
 from stages.sample.renderer import sample
@@ -23,7 +23,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--masks", type=Path, required=True, help="folder for the true masks")
     parser.add_argument("--truth", type=Path, required=True, help="CSV file for the true boxes")
     parser.add_argument(
-        "--jobs", type=int, default=multiprocessing.cpu_count(), help="number of processes; default: one per CPU core"
+        "--jobs", type=int, default=cores.available(), help="number of processes; default: one per CPU core"
     )
     return parser.parse_args(argv)
 

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from stages.commands import status
+from stages.commands import stage_graph, status
+from stages.commands.stage_graph import StageGraph
 from stages.core.errors import UserError
 
 # Of a library that DVC reads its index with.
@@ -105,20 +106,19 @@ def test_of_many_paths_some_are_named_and_the_others_counted():
 def test_a_pipeline_that_dvc_cannot_read_is_one_line(project):
     (project / "dvc.yaml").write_text("stages: [")
     with pytest.raises(UserError, match=r"^expected a pipeline that DVC can read, found: .*dvc\.yaml"):
-        status.read_pipeline(status.TARGETS)
+        stage_graph.read(status.TARGETS)
 
 
 def test_outside_a_dvc_project_the_error_is_one_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="not inside of a DVC repository"):
-        status.read_pipeline(status.TARGETS)
+        stage_graph.read(status.TARGETS)
 
 
 def test_a_stage_that_runs_each_time_is_no_change():
     upstream = {"scan": set(), "ingest": {"scan"}, "report": {"scan", "ingest"}}
-    assert status.lines({"scan": ["always changed"]}, upstream) == []
-    changed = {"scan": ["always changed"], "ingest": ["changed command"]}
-    assert status.lines(changed, upstream) == [
+    assert status.lines(StageGraph(upstream, {}, ["scan"])) == []
+    assert status.lines(StageGraph(upstream, {"ingest": ["changed command"]}, ["scan"])) == [
         "ingest: changed command",
         "report: unchanged, but runs again if ingest gives other outputs",
     ]
