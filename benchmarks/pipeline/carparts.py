@@ -73,7 +73,7 @@ def write_all_masks(chosen: pd.DataFrame, folder: Path, out: Path, networks: Pat
     image_ids, crops, maps, seconds = wanted["image_id"].tolist(), Archive(out / "crops.zip"), {}, {}
     for name in mask_rule.weights:
         view = read_settings(settings, f"segmenters.{name}", SegmenterSettings)
-        network, started = load_network(networks, view, segment), time.perf_counter()
+        network, started = load_network(view, segment, networks / view.spec.file), time.perf_counter()
         with archive.writing(out / f"{name}.zip") as add:
             for image_id, saliency_map in segment_all(image_ids, crops, network, view, segment.inference.batch_size):
                 add(masks.file_name(image_id), images.encode(saliency_map, ".png"))

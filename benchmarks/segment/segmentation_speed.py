@@ -20,7 +20,7 @@ def pipeline(
     names: list[str], crops: Archive, networks: Path, view: SegmenterSettings, settings: SegmentSettings
 ) -> Callable[[], object]:
     """The loop of the segment stage over crops, in the engine of the settings."""
-    network = load_network(networks, view, settings)
+    network = load_network(view, settings, networks / view.spec.file)
     image_ids = [Path(name).stem for name in names]
     return lambda: list(segment_all(image_ids, crops, network, view, settings.inference.batch_size))
 
@@ -28,7 +28,7 @@ def pipeline(
 def one_by_one(names: list[str], crops: Archive, networks: Path, view: SegmenterSettings) -> Callable[[], object]:
     """The same network in ONNX Runtime with default options, one crop after the other."""
     plain = InferenceSettings(batch_size=1, engine="onnxruntime", precision="f32")
-    network = load_network(networks, view, SegmentSettings(inference=plain))
+    network = load_network(view, SegmentSettings(inference=plain), networks / view.spec.file)
 
     def work() -> None:
         for name in names:

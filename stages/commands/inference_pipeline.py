@@ -94,7 +94,7 @@ class Preprocessor:
         outputs = list(self.detector.outputs)
         self.detector_fn = runtime.load(networks / self.detector.file, outputs, settings.detect.inference)
         self.segmenter_fns = {
-            name: segmentation.load_network(networks, view, settings.segment)
+            name: segmentation.load_network(view, settings.segment, networks / view.spec.file)
             for name, view in settings.segmenters.items()
         }
 

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from stages.core import atomic
 from stages.core.errors import UserError
@@ -44,6 +45,15 @@ def writing(path: Path) -> Iterator[Callable[[str, bytes], None]]:
             file.writestr(member, content)
 
         yield add
+
+
+class ReadsArchive(Protocol):
+    """What the members of an archive are read from, by name."""
+
+    path: Path
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a member. Raises ArchiveError."""
 
 
 class Archive:

@@ -4,8 +4,11 @@ import os
 
 
 def available() -> int:
-    """The number of cores by the process's affinity, which `taskset`, containers and cluster managers restrict.
+    """The number of cores by the process's affinity, and by OMP_NUM_THREADS if it is set.
 
-    `os.cpu_count` counts those of the machine.
+    `taskset` and containers restrict the affinity, Ray and Slurm set the variable; `os.cpu_count` counts the cores of
+    the machine.
     """
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    present = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    granted = os.environ.get("OMP_NUM_THREADS", "")
+    return min(present, int(granted)) if granted.isdigit() and int(granted) else present

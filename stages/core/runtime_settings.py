@@ -19,6 +19,13 @@ class RuntimeSettings(Settings):
     reproducibility: Literal["bits", "metrics"] = Field(
         "bits", description="`bits`: AVX2 and a fixed number of threads; `metrics`: all cores, widest instructions"
     )
+    engine: Literal["local", "ray"] = Field(
+        "local", description="where networks run: in the stage's process, or on the Ray cluster of `RAY_ADDRESS`"
+    )
+    cluster_timeout: Count = Field(120, description="seconds without an answer of the cluster after which a stage ends")
+    shares_photos: bool = Field(
+        False, description="`true`: the cluster's workers read local photos by the same path; `false`: they are sent"
+    )
     threads: Count = Field(2, description="threads of training under `bits`; another number gives other last digits")
 
     @property

@@ -3,10 +3,12 @@
 import argparse
 from pathlib import Path
 
+import pandas as pd
+
 from stages.core import atomic, command, progress, settings, tables
 from stages.crop.cropping import count, select_boxes, threshold_tables, with_failures, write_crops
 from stages.crop.settings import CropSettings
-from stages.schemas import detections, manifest
+from stages.schemas import detection_failures, detections, manifest
 from stages.sources.photos import Photos, require_reachable
 from stages.sources.settings import SourceSettings
 
@@ -14,7 +16,7 @@ from stages.sources.settings import SourceSettings
 def main() -> None:
     """Write data/boxes.csv, data/crops.zip, the counts, and how they move with the thresholds."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("params", "manifest", "detections", "boxes", "crops", "metrics", "details", "thresholds"):
+    for name in ("params", "manifest", "detections", "failures", "boxes", "crops", "metrics", "details", "thresholds"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
     rule = settings.read(arguments.params, "crop", CropSettings)
@@ -22,6 +24,9 @@ def main() -> None:
     source = settings.read(arguments.params, "ingest", SourceSettings, subset=True)
     sources = Photos(source)
     table = select_boxes(photos, found, rule)
+    # Such a photo is not tried: it would end this process, too.
+    known = detection_failures.read(arguments.failures)
+    table = with_failures(table, pd.Series([known.get(name, "") for name in table["image_id"]], table.index, dtype=str))
     wanted = table[table["status"] == "ok"].join(photos["split"])
     failures = write_crops(arguments.crops, sources, rule, wanted)
     table = with_failures(table, failures)
@@ -33,7 +38,7 @@ def main() -> None:
         tables.write(arguments.thresholds / f"{name}.csv", moved)
     tables.require_usable(arguments.boxes, table)
     require_reachable(source, wanted["split"], failures)
-    progress.summary("crop", photos=len(wanted), cropped=n_cropped, failed=int((failures != "").sum()))
+    progress.summary("crop", photos=len(wanted), cropped=n_cropped, failed=int((failures != "").sum()) + len(known))
 
 
 if __name__ == "__main__":

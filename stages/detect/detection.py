@@ -1,6 +1,6 @@
 """Detect every object in every usable photo, down to a low score, so that no later rule needs inference again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from stages.networks.catalogue import DETECTORS, Detector
 from stages.networks.inference_cache import code_digest, digest_of
 from stages.networks.runtime import InferenceFn
 from stages.schemas import detections
-from stages.sources.photos import Photos
+from stages.sources.photos import ReadsPhotos
 
 
 class DetectorInput(NamedTuple):
@@ -38,7 +38,7 @@ class PhotoRow(NamedTuple):
     split: str
 
 
-def read_input(photos: Photos, spec: Detector, row: PhotoRow) -> DetectorInput:
+def read_input(photos: ReadsPhotos, spec: Detector, row: PhotoRow) -> DetectorInput:
     """Decode the photo of a row and prepare it for the network."""
     try:
         return DetectorInput(*prepare(photos.load(row.path, row.image_id, row.split), spec))
@@ -47,7 +47,7 @@ def read_input(photos: Photos, spec: Detector, row: PhotoRow) -> DetectorInput:
 
 
 def detect_all(
-    rows: list[PhotoRow], photos: Photos, network: InferenceFn, spec: Detector, settings: DetectSettings
+    rows: list[PhotoRow], photos: ReadsPhotos, network: InferenceFn, spec: Detector, settings: DetectSettings
 ) -> Iterator[tuple[str, Detections]]:
     """Yield the image id and the objects of each photo that can be read, in order."""
     batch_size = settings.inference.batch_size
@@ -62,15 +62,18 @@ def detect_all(
             yield from zip(image_ids, detect(np.stack(inputs), list(sizes_wh), network, spec, settings))
 
 
-def cache_key(networks: Path, settings: DetectSettings) -> dict[str, object]:
-    """What the boxes of a photo depend on beside the photo: the network, its settings, code, machine."""
+def cache_key(networks: Path, settings: DetectSettings, system: Mapping[str, str]) -> dict[str, object]:
+    """What the boxes of a photo depend on beside the photo: the network, its settings, code, and the `system`.
+
+    `system` is what `runtime.describe_runtime` says where the network runs.
+    """
     spec = DETECTORS[settings.network]
     return {
         "network": digest_of([runtime.require_network(networks / spec.file)]),
         "spec": asdict(spec),
         "settings": settings.model_dump(),
         "code": code_digest("stages.detect.detector"),
-        "system": runtime.describe_runtime(settings.inference),
+        "system": dict(system),
     }
 
 
@@ -84,8 +87,13 @@ def to_rows(image_id: str, objects: Detections, names: tuple[str, ...]) -> pd.Da
     return frame
 
 
+def load_network(settings: DetectSettings, path: Path) -> InferenceFn:
+    """The network in the file `path`, ready to run."""
+    return runtime.load(path, list(DETECTORS[settings.network].outputs), settings.inference)
+
+
 def run_inference(
-    new: list[PhotoRow], photos: Photos, networks: Path, settings: DetectSettings
+    new: list[PhotoRow], photos: ReadsPhotos, networks: Path, settings: DetectSettings
 ) -> Iterator[tuple[str, bytes]]:
     """Yield image id and packed objects of each photo that can be read.
 
@@ -93,7 +101,7 @@ def run_inference(
     """
     if new:
         spec = DETECTORS[settings.network]
-        network = runtime.load(networks / spec.file, list(spec.outputs), settings.inference)
+        network = load_network(settings, networks / spec.file)
         for image_id, objects in detect_all(new, photos, network, spec, settings):
             yield image_id, pack(objects)
 

@@ -1,7 +1,7 @@
 """Inference with networks in ONNX files: OpenVINO on CPUs, ONNX Runtime on NVIDIA cards."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -79,9 +79,9 @@ def describe_runtime(settings: InferenceSettings) -> dict[str, str]:
     }
 
 
-def describe_engine(settings: InferenceSettings) -> str:
-    """Engine and precision, for the closing line of a stage."""
-    return "{engine} {precision}".format(**describe_runtime(settings))
+def shown(system: Mapping[str, str], is_on_cluster: bool) -> str:
+    """Engine and precision of what `describe_runtime` returned, for the closing line of a stage."""
+    return "{engine} {precision}".format(**system) + (" on Ray" if is_on_cluster else "")
 
 
 def device_name(engine: str) -> str:

@@ -35,6 +35,10 @@ SENTENCES: dict[str, dict[str, str]] = {
         "ambiguous_box": "EXIF turns the photo, and the annotation does not say whether its box was drawn before or "
         "after turning.",
     },
+    "detect": {
+        "worker_died": "The photo ends each process of the Ray cluster that gets it, by its memory or an error of a "
+        "library; it is not tried again.",
+    },
     "crop": {
         "no_vehicle": "No box of `crop.classes`, and none of another class at `crop.min_score` or more.",
         "other_class": "No box of `crop.classes`, but one of another class at `crop.min_score` or more.",

@@ -1,7 +1,7 @@
 """Run one segmenter on every crop; the mask stage combines the maps of all segmenters."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stages.core import archive, batches, progress
-from stages.core.archive import Archive
+from stages.core.archive import Archive, ReadsArchive
 from stages.images import archived, images
 from stages.networks import runtime
 from stages.networks.inference_cache import InferenceCache, code_digest, digest_of
@@ -27,7 +27,7 @@ class SegmenterInput(NamedTuple):
     image: np.ndarray | None
 
 
-def read_input(crop_archive: Archive, view: SegmenterSettings, image_id: str) -> SegmenterInput:
+def read_input(crop_archive: ReadsArchive, view: SegmenterSettings, image_id: str) -> SegmenterInput:
     """Decode the crop of one photo and prepare it for the network."""
     try:
         crop = archived.read_image(crop_archive, crops.file_name(image_id))
@@ -37,7 +37,7 @@ def read_input(crop_archive: Archive, view: SegmenterSettings, image_id: str) ->
 
 
 def segment_all(
-    image_ids: list[str], crop_archive: Archive, network: InferenceFn, view: SegmenterSettings, batch_size: int
+    image_ids: list[str], crop_archive: ReadsArchive, network: InferenceFn, view: SegmenterSettings, batch_size: int
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the image id and the map `(side, side)` uint8 of every crop that can be read, in order."""
     prepared = batches.ordered_thread_map(partial(read_input, crop_archive, view), image_ids, ahead=2 * batch_size)
@@ -49,13 +49,18 @@ def segment_all(
             yield from zip(ids, segmenter.segment(np.stack(inputs), network, view))
 
 
-def load_network(networks: Path, view: SegmenterSettings, settings: SegmentSettings) -> InferenceFn:
-    """The network of a segmenter, ready to run."""
-    return runtime.load(networks / view.spec.file, [view.spec.output], settings.inference, view.input_px)
+def load_network(view: SegmenterSettings, settings: SegmentSettings, path: Path) -> InferenceFn:
+    """The network of a segmenter in the file `path`, ready to run."""
+    return runtime.load(path, [view.spec.output], settings.inference, view.input_px)
 
 
-def cache_key(networks: Path, view: SegmenterSettings, settings: SegmentSettings) -> dict[str, object]:
-    """What the map of a crop depends on beside the crop: the network, its input, settings, code, machine."""
+def cache_key(
+    networks: Path, view: SegmenterSettings, settings: SegmentSettings, system: Mapping[str, str]
+) -> dict[str, object]:
+    """What the map of a crop depends on beside the crop: the network, its input, settings, code, and the `system`.
+
+    `system` is what `runtime.describe_runtime` says where the network runs.
+    """
     return {
         "network": digest_of([runtime.require_network(networks / view.spec.file)]),
         "spec": asdict(view.spec),
@@ -63,7 +68,7 @@ def cache_key(networks: Path, view: SegmenterSettings, settings: SegmentSettings
         "settings": [view.model_dump(), settings.model_dump()],
         # `images` decodes the crops and encodes the maps.
         "code": code_digest("stages.segment.segmenter", "stages.images.images"),
-        "system": runtime.describe_runtime(settings.inference),
+        "system": dict(system),
     }
 
 
@@ -85,7 +90,7 @@ def run_inference(
 ) -> Iterator[tuple[str, bytes]]:
     """Yield crop digest and encoded map of each crop, given as digests by image id, that can be read."""
     if new:
-        network = load_network(networks, view, settings)
+        network = load_network(view, settings, networks / view.spec.file)
         for image_id, saliency_map in segment_all(
             list(new), crop_archive, network, view, settings.inference.batch_size
         ):

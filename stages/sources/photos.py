@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from functools import cached_property
+from pathlib import Path
+from typing import Protocol
 
 from stages.schemas.manifest import UNLABELLED
 from stages.sources.file_names import annotation_name
@@ -30,6 +32,23 @@ def _require_reachable(source: str, reasons: list[str]) -> None:
             f"{source}: expected at most {_MAX_UNREADABLE:.0%} of files that the server refuses, found {unread} "
             f"of {len(reasons)}; check network and permissions, and run `dvc repro` again"
         )
+
+
+class ReadsPhotos(Protocol):
+    """What reads the photos of the manifest, in `threads` threads: as many as cores where that is None."""
+
+    @property
+    def threads(self) -> int | None: ...
+
+    def load(self, path: str, image_id: str, split: str) -> bytes:
+        """The bytes of a row of the manifest. Raises images.ImageError, as Store.load does."""
+
+
+def absolute(settings: SourceSettings) -> SourceSettings:
+    """The settings with local sources as absolute paths, for a process in another working directory."""
+    paths = {name: getattr(settings, name) for name in ("source", "root", "unlabelled")}
+    local = {name: path for name, path in paths.items() if path is not None and not is_url(path)}
+    return settings.replace(**{name: str(Path(resolve(path)).absolute()) for name, path in local.items()})
 
 
 class Photos:

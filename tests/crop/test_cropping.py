@@ -10,7 +10,7 @@ from stages.crop import __main__ as crop_stage
 from stages.crop import cropping
 from stages.crop.settings import CropSettings
 from stages.images import images
-from stages.schemas import crops, detections, manifest
+from stages.schemas import crops, detection_failures, detections, manifest
 from tests import archives
 
 RULE = CropSettings(
@@ -93,7 +93,7 @@ def test_no_photo_is_a_table_of_no_rows():
 def stage(tmp_path, run, corners):
     """A function that runs the stage on photos made from rows of the manifest and detections."""
 
-    def call(rows, boxes, changed=(), missing=(), others=(), **rule):
+    def call(rows, boxes, changed=(), missing=(), others=(), dead=(), **rule):
         for row in rows:
             content = images.encode(corners(40, 30), ".png") + row["path"].encode()  # so that no two are equal
             row["image_id"] = images.image_id(content)
@@ -114,11 +114,16 @@ def stage(tmp_path, run, corners):
         table = found(*((rows[number]["image_id"], *rest) for number, *rest in boxes))
         tables.write(tmp_path / "manifest.csv", pd.DataFrame(rows, columns=list(manifest.COLUMNS)))
         tables.write(tmp_path / "detections.csv", table)
+        tables.write(
+            tmp_path / "failures.csv",
+            detection_failures.table({rows[number]["image_id"]: "worker_died" for number in dead}),
+        )
         run(
             crop_stage,
             params=tmp_path / "params.yaml",
             manifest=tmp_path / "manifest.csv",
             detections=tmp_path / "detections.csv",
+            failures=tmp_path / "failures.csv",
             boxes=tmp_path / "boxes.csv",
             crops=tmp_path / "crops.zip",
             metrics=tmp_path / "m.json",
@@ -128,6 +133,14 @@ def stage(tmp_path, run, corners):
         return crops.read(tmp_path / "boxes.csv"), json.loads((tmp_path / "details.json").read_text())
 
     return call
+
+
+def test_a_photo_that_ends_its_process_keeps_its_row_and_is_not_tried(tmp_path, stage):
+    rows = [photo("", path="a.png"), photo("", path="b.png")]
+    table, metrics = stage(rows, [(1, "car", 0.5, 20.0, 0.0, 40.0, 15.0)], dead=[0])
+    assert table[["status", "reason"]].to_numpy().tolist() == [["failed", "worker_died"], ["ok", ""]]
+    assert list(archives.take(tmp_path / "crops.zip")) == [f"{rows[1]['image_id']}.jpg"]
+    assert metrics["cropped"] == 1
 
 
 def test_the_stage_cuts_the_box_out_of_the_photo(tmp_path, stage, corners):

@@ -48,11 +48,13 @@ def stage(tmp_path, run, monkeypatch):
         (tmp_path / "networks").mkdir(exist_ok=True)
         (tmp_path / "networks" / "centernet_mobilenetv3.onnx").write_bytes(network_file)
         sources = {"source": str(tmp_path / "photos"), "unlabelled": str(tmp_path / "others")}
-        (tmp_path / "params.yaml").write_text(yaml.safe_dump({"detect": SETTINGS | changes, "ingest": sources}))
+        (tmp_path / "params.yaml").write_text(
+            yaml.safe_dump({"detect": SETTINGS | changes, "ingest": sources, "runtime": {}})
+        )
         rows = sorted(rows, key=lambda row: row["image_id"])
         tables.write(tmp_path / "manifest.csv", pd.DataFrame(rows, columns=list(manifest.COLUMNS)))
         inputs = {"params": "params.yaml", "manifest": "manifest.csv", "networks": "networks"}
-        outputs = {"cache": "cache", "detections": "d.csv", "details": "d.json"}
+        outputs = {"cache": "cache", "detections": "d.csv", "failures": "f.csv", "details": "d.json"}
         run(detect_stage, **{name: tmp_path / path for name, path in (inputs | outputs).items()})
         return detections.read(tmp_path / "d.csv"), json.loads((tmp_path / "d.json").read_text()), batches
 

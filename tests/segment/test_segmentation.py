@@ -36,7 +36,7 @@ def stage(tmp_path, run, monkeypatch, corners):
 
         (tmp_path / "networks").mkdir(exist_ok=True)
         (tmp_path / "networks" / "u2netp.onnx").write_bytes(content)
-        settings = {"segment": {"inference": {"batch_size": 2, "engine": "auto", "precision": "f32"}}}
+        settings = {"runtime": {}, "segment": {"inference": {"batch_size": 2, "engine": "auto", "precision": "f32"}}}
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings | {"segmenters": {"one": view}}))
         tables.write(tmp_path / "boxes.csv", pd.DataFrame(rows, columns=list(crops.COLUMNS)))
         monkeypatch.setattr(runtime, "load", load)

@@ -1,0 +1,71 @@
+"""Segmentation on the workers of a Ray cluster, with the outputs of `segmentation.run_inference`."""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from stages.core import batches, progress
+from stages.core.archive import Archive
+from stages.images import archived, images
+from stages.images.images import ImageError
+from stages.networks import runtime
+from stages.networks.cluster import Cluster, Item, Job
+from stages.networks.runtime import InferenceFn
+from stages.schemas import crops
+from stages.segment.segmentation import load_network, segment_all
+from stages.segment.settings import SegmenterSettings, SegmentSettings
+
+_AHEAD = 64
+
+
+def run_inference(
+    cluster: Cluster,
+    new: Mapping[str, str],
+    crop_archive: Archive,
+    networks: Path,
+    view: SegmenterSettings,
+    settings: SegmentSettings,
+) -> Iterator[tuple[str, bytes]]:
+    """Yield crop digest and encoded map of each crop that can be read, in any order; `new` has digests by image id.
+
+    A crop that kills its worker gets no map; `mask` then gives the reason `missing`.
+    """
+    contents = batches.ordered_thread_map(partial(_content, crop_archive), new, _AHEAD)
+    items = (Item(new[image_id], content) for image_id, content in contents)
+    job = Job(
+        f"segment {view.model_dump_json()} {settings.model_dump_json()}",
+        runtime.require_network(networks / view.spec.file),
+        partial(load_network, view, settings),
+        partial(_run_chunk, view, settings),
+    )
+    answers = cluster.run(job, items, settings.inference.batch_size)
+    for answer in progress.track(answers, len(new), "crop", "segment"):
+        if answer.output is not None:
+            yield answer.key, answer.output
+
+
+def _content(crop_archive: Archive, image_id: str) -> bytes:
+    try:
+        return archived.read_bytes(crop_archive, crops.file_name(image_id))
+    except ImageError:
+        return b""  # which cannot be decoded either
+
+
+class _SentCrops:
+    """The crops of a chunk. Implements `ReadsArchive`."""
+
+    path = Path("sent crops")
+
+    def __init__(self, items: list[Item]) -> None:
+        self._contents: dict[str, bytes] = {crops.file_name(item.key): item.content for item in items}
+
+    def read(self, name: str) -> bytes:
+        return self._contents[name]
+
+
+def _run_chunk(
+    view: SegmenterSettings, settings: SegmentSettings, network: InferenceFn, items: list[Item]
+) -> list[tuple[str, bytes]]:
+    keys = [item.key for item in items]
+    maps = segment_all(keys, _SentCrops(items), network, view, settings.inference.batch_size)
+    return [(key, images.encode(saliency_map, ".png")) for key, saliency_map in maps]
