@@ -1,0 +1,107 @@
+"""Detection and segmentation by the local engine and on a Ray cluster of one-core nodes of this machine, side by side.
+
+Both start with an empty inference cache; times are of the whole stages, start and stop of the processes included. The
+cluster runs before; its head has no cores, its workers start outside the checkout.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from benchmarks import timing
+from stages.core import command, cores, tables
+from stages.schemas import crops, manifest
+
+_STORE_BYTES = 200 * 2**20
+# Ray would replace 127.0.0.1 by the machine's outer address.
+_ADDRESS = "127.0.0.2"
+_OUTPUTS = {"detect": ("detections", "failures"), "segment": ("maps",)}
+
+
+@contextmanager
+def nodes(count: int) -> Iterator[str]:
+    """Yield the address of a cluster of a head without cores and `count` nodes of one core each."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    from ray.cluster_utils import Cluster
+
+    own = {"object_store_memory": _STORE_BYTES, "node_ip_address": _ADDRESS}
+    with tempfile.TemporaryDirectory() as elsewhere:
+        before = Path.cwd()
+        os.chdir(elsewhere)
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **own})
+        for _ in range(count):
+            cluster.add_node(num_cpus=1, **own)
+        os.chdir(before)
+        try:
+            yield cluster.address
+        finally:
+            cluster.shutdown()
+
+
+def write_inputs(folder: Path, count: int) -> None:
+    """Write the first `count` rows of the manifest and of the table of boxes, and settings for each engine."""
+    rows = manifest.read(Path("data/manifest.csv")).query("status == 'ok'").head(count)
+    tables.write(folder / "manifest.csv", rows)
+    boxes = crops.read(Path("data/boxes.csv"))
+    tables.write(folder / "boxes.csv", boxes[boxes["image_id"].isin(rows["image_id"])])
+    settings = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    for engine in ("local", "ray"):
+        settings["runtime"]["engine"] = engine
+        (folder / f"{engine}.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+
+
+def run_stage(folder: Path, stage: str, engine: str, segmenter: str, number: int) -> tuple[float, list[bytes]]:
+    """Run a stage with an engine and an empty cache; its seconds, and the bytes of its outputs."""
+    out = folder / f"{stage}_{engine}_{number}"
+    out.mkdir()
+    options = {"params": folder / f"{engine}.yaml", "networks": "models/pretrained", "cache": out / "cache"}
+    options |= {"details": out / "details"} | {name: out / name for name in _OUTPUTS[stage]}
+    if stage == "detect":
+        options |= {"manifest": folder / "manifest.csv"}
+    else:
+        options |= {"segmenter": segmenter, "boxes": folder / "boxes.csv", "crops": "data/crops.zip"}
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-m", f"stages.{stage}", *words], check=True, capture_output=True)
+    return time.perf_counter() - started, [(out / name).read_bytes() for name in _OUTPUTS[stage]]
+
+
+def main() -> None:
+    """Print a row for each stage."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--photos", type=int, default=600)
+    parser.add_argument("--nodes", type=int, default=cores.available())
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--segmenter", default="u2netp")
+    arguments = parser.parse_args()
+    table = {}
+    with tempfile.TemporaryDirectory() as temporary, nodes(arguments.nodes) as address:
+        folder = Path(temporary)
+        write_inputs(folder, arguments.photos)
+        os.environ["RAY_ADDRESS"] = address
+        for stage in _OUTPUTS:
+            seconds: dict[str, list[float]] = {"local": [], "ray": []}
+            contents = []
+            for number in range(arguments.rounds):
+                for engine, taken in seconds.items():
+                    one, content = run_stage(folder, stage, engine, arguments.segmenter, number)
+                    taken.append(one)
+                    contents.append(content)
+            medians = {engine: float(pd.Series(taken).median()) for engine, taken in seconds.items()}
+            table[stage] = {**medians, "ray / local": medians["ray"] / medians["local"]}
+            table[stage]["same bytes"] = all(content == contents[0] for content in contents)
+    title = f"{arguments.photos} photos, {arguments.nodes} nodes of one core, {cores.available()} cores in all; s"
+    timing.show(pd.DataFrame(table).T, title)
+
+
+if __name__ == "__main__":
+    command.run(main)
