@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from functools import partial
+from typing import NoReturn
 
 import psutil
 from tqdm import tqdm
@@ -21,6 +21,7 @@ from stages.core.programs import ProgramError
 TARGET = "dvc.yaml"
 # Of a training, with a cache of 2,000 MB.
 _BYTES_PER_STAGE = 4 * 2**30
+_SHARE = re.compile(r"\d+%(?=\|)")
 _STARTED = re.compile(r"Running stage '([^']+)'")
 _DVC_REPRO = (sys.executable, "-m", "dvc", "--wait-for-lock", "repro")
 
@@ -60,11 +61,11 @@ def run_all(
     upstream: Mapping[str, set[str]],
     jobs: int,
     run_chain: Callable[[list[str]], None],
-    on_change: Callable[[list[str], int], None],
+    on_change: Callable[[list[list[str]], int], None],
 ) -> list[ProgramError]:
     """Run all stages, `jobs` chains at a time; return the errors. After one no other chain starts.
 
-    `on_change` is called with the stages of the chains that run now, and the number of stages that are done.
+    `on_change` is called with the chains that run now, and the number of stages that are done.
     """
     schedule, n_done = Schedule(upstream), 0
     errors: list[ProgramError] = []
@@ -73,7 +74,7 @@ def run_all(
         while True:
             while len(running) < jobs and not errors and (chain := schedule.take()):
                 running[pool.submit(run_chain, chain)] = chain
-            on_change([name for chain in running.values() for name in chain], n_done)
+            on_change([*running.values()], n_done)
             if not running:
                 return errors
             for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -93,16 +94,41 @@ def default_jobs(n_cores: int, free_bytes: int) -> int:
     return max(1, min(n_cores, free_bytes // _BYTES_PER_STAGE))
 
 
-def repro_chain(write: Callable[[str], None], chain: list[str]) -> None:
-    """Run a chain in one DVC process; each line of output gets the name of its stage. Raises ProgramError."""
-    current = [chain[0]]
+class Display:
+    """One bar of all stages, below the lines that they print; it names those that run, with the share that is done."""
 
-    def show(line: str) -> None:
-        if started := _STARTED.search(line):
-            current[0] = started[1]
-        write(f"{current[0]} | {line}")
+    def __init__(self, bar: "tqdm[NoReturn]") -> None:
+        self._bar = bar
+        self._running: dict[str, str] = {}
 
-    programs.run_streamed(*_DVC_REPRO, "--single-item", *chain, on_line=show)
+    def on_change(self, running: list[list[str]], n_done: int) -> None:
+        """Show the chains that run now, by the first stage until another one starts, and the number of stages done."""
+        self._bar.n = n_done
+        known = {name for chain in running for name in chain}
+        self._running = {name: share for name, share in self._running.items() if name in known}
+        self._refresh()
+
+    def run(self, chain: list[str]) -> None:
+        """Run a chain in one DVC process; each line of output gets the name of its stage. Raises ProgramError."""
+        current = chain[0]
+
+        def on_line(line: str) -> None:
+            nonlocal current
+            if started := _STARTED.search(line):
+                self._running.pop(current, None)
+                current = started[1]
+                self._running[current] = ""
+            self._bar.write(f"{current} | {line}", file=sys.stderr)
+
+        def on_state(state: str) -> None:
+            if share := _SHARE.search(state):
+                self._running[current] = f" {share[0]}"
+                self._refresh()
+
+        programs.run_streamed(*_DVC_REPRO, "--single-item", *chain, on_line=on_line, on_state=on_state)
+
+    def _refresh(self) -> None:
+        self._bar.set_postfix_str(", ".join(f"{name}{share}" for name, share in [*self._running.items()]))
 
 
 def main() -> None:
@@ -119,13 +145,10 @@ def main() -> None:
     graph = stage_graph.read(arguments.targets)
     affected = graph.affected()
     upstream = {name: graph.upstream[name] & set(affected) for name in affected}
-    with tqdm(total=len(affected), unit="stage", desc="repro", file=sys.stderr) as bar:
-
-        def on_change(running: list[str], n_done: int) -> None:
-            bar.n = n_done
-            bar.set_postfix_str(", ".join(running))
-
-        errors = run_all(upstream, jobs, partial(repro_chain, partial(bar.write, file=sys.stderr)), on_change)
+    layout = "{desc}: {n_fmt} of {total_fmt} stages, {elapsed}{postfix}"
+    with tqdm(total=len(affected), desc="parallel_repro", bar_format=layout, file=sys.stderr) as bar:
+        display = Display(bar)
+        errors = run_all(upstream, jobs, display.run, display.on_change)
     for error in errors:
         print(f"parallel_repro: {error}", file=sys.stderr)
     n_current = len(graph.upstream) - len(affected)

@@ -12,6 +12,7 @@ from stages.core.errors import UserError
 # How git, dvc, pip and npm mark the first line of what went wrong; advice may follow it.
 _MARKED = re.compile(r"(fatal|error):|npm error\b", re.IGNORECASE)
 _MAX_LINES, _MAX_COMMAND = 4, 120
+_CHUNK = 65_536
 Words = Sequence[str | Path]
 
 
@@ -45,26 +46,35 @@ def run_logged(*words: str | Path, folder: Path, env: Mapping[str, str], log: Pa
         raise ProgramError(f"{_shown(words)}: expected exit status 0, found {status}: {message}; see {log}")
 
 
-def run_streamed(*words: str | Path, on_line: Callable[[str], None]) -> None:
+def run_streamed(*words: str | Path, on_line: Callable[[str], None], on_state: Callable[[str], None]) -> None:
     """Run a program and hand on its output line by line, errors among it, as it comes.
 
-    Of a progress bar, which writes over its line, that is the last state. Raises ProgramError with its last message.
+    `on_state` gets each state of a line that is written over, such as a progress bar; `on_line` gets the last one.
+    Raises ProgramError with the program's last message.
     """
-    command, last = [str(word) for word in words], [""] * _MAX_LINES
+    command, last, rest = [str(word) for word in words], [""] * _MAX_LINES, b""
     try:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
     except OSError as error:
         raise _not_started(command[0], error) from None
     with process:
-        assert process.stdout is not None  # a pipe was asked for
-        for content in process.stdout:
-            line = content.decode(errors="replace").rstrip().rpartition("\r")[2]
-            if line.strip():
-                last = [*last[1:], line]
-                on_line(line)
+        descriptor = process.stdout.fileno() if process.stdout else -1  # a pipe was asked for
+        while content := os.read(descriptor, _CHUNK):
+            *lines, rest = (rest + content).split(b"\n")
+            for line in map(_last_state, lines):
+                if line:
+                    last = [*last[1:], line]
+                    on_line(line)
+            if state := _last_state(rest):
+                on_state(state)
     if process.returncode:
-        status, message = process.returncode, last_message("\n".join(last))
+        status, message = process.returncode, last_message("\n".join([*last, _last_state(rest)]))
         raise ProgramError(f"{_shown(words)}: expected exit status 0, found {status}: {message}")
+
+
+def _last_state(line: bytes) -> str:
+    """What a terminal shows of a line that a carriage return begins anew."""
+    return line.decode(errors="replace").rstrip().rpartition("\r")[2].rstrip()
 
 
 def require_success(words: Words, done: "subprocess.CompletedProcess[str]") -> None:

@@ -81,7 +81,7 @@ def test_at_most_the_given_number_of_chains_run_at_a_time_and_each_stage_runs_on
             done.extend(chain)
 
     states = []
-    assert parallel_repro.run_all(upstream, 2, run_chain, lambda names, n: states.append((len(names), n))) == []
+    assert parallel_repro.run_all(upstream, 2, run_chain, lambda chains, n: states.append((len(chains), n))) == []
     assert sorted(done) == ["a", "b", "c", "d", "e", "end", "f"] and done[-1] == "end"
     assert max(peak) == 2 and states[-1] == (0, 7) and max(n for n, _ in states) == 2
 
@@ -108,6 +108,42 @@ def test_another_error_is_raised():
 
     with pytest.raises(ZeroDivisionError):
         parallel_repro.run_all(DIAMOND, 2, run_chain, ignore)
+
+
+class Bar:
+    """A bar that keeps what it shows."""
+
+    n = 0
+
+    def __init__(self):
+        self.shown, self.lines = [], []
+
+    def set_postfix_str(self, text):
+        self.shown.append((self.n, text))
+
+    def write(self, line, file):
+        assert file is sys.stderr
+        self.lines.append(line)
+
+
+def test_the_display_names_what_runs_with_the_share_that_is_done(monkeypatch):
+    bar = Bar()
+    display = parallel_repro.Display(bar)
+
+    def played(*_, on_line, on_state):
+        on_line("Running stage 'a':")
+        on_state("a:  10%|#    | 1/10")
+        on_line("a: 100%|#####| 10/10")
+        on_line("Running stage 'b':")
+        on_state("not a bar")
+        on_state("b:  20%|##   | 2/10")
+
+    monkeypatch.setattr(parallel_repro.programs, "run_streamed", played)
+    display.on_change([["a", "b"]], 0)
+    display.run(["a", "b"])
+    display.on_change([], 2)
+    assert bar.shown == [(0, ""), (0, "a 10%"), (0, "b 20%"), (2, "")]
+    assert bar.lines == ["a | Running stage 'a':", "a | a: 100%|#####| 10/10", "b | Running stage 'b':"]
 
 
 @pytest.mark.parametrize(("n_cores", "gib", "expected"), [(1, 64, 1), (8, 64, 8), (8, 9, 2), (2, 1, 1), (16, 64, 16)])
@@ -139,6 +175,7 @@ def test_a_pipeline_runs_side_by_side_then_has_nothing_to_do_then_only_what_chan
     assert status == 0 and Path("joined.txt").read_text() == "x\nx\n"
     assert out.splitlines()[-1] == "parallel_repro: 4 stages, 0 up to date, 0 failed, 2 jobs"
     assert "left | Running stage 'left':" in err and "right | Running stage 'right':" in err
+    assert "parallel_repro: 0 of 4 stages" in err and "parallel_repro: 4 of 4 stages" in err
     assert "joined | whole" in err and "joined | half" not in err and "first | looking" in err
     status, out, err = repro(monkeypatch, capfd, "--jobs", "2")
     assert (

@@ -88,3 +88,36 @@ def test_the_advice_of_git_on_a_repository_of_another_user_is_shown(tmp_path, mo
         os.chown(path, 12345, 12345)
     with pytest.raises(ProgramError, match=r"found 128: fatal: .* git config --global --add safe.directory"):
         programs.output("git", "ls-files", folder=folder)
+
+
+def streamed(code):
+    lines, states = [], []
+    try:
+        programs.run_streamed(sys.executable, "-c", code, on_line=lines.append, on_state=states.append)
+    except programs.ProgramError as error:
+        return lines, states, str(error)
+    return lines, states, ""
+
+
+def test_streamed_output_comes_line_by_line_and_states_of_a_bar_one_by_one():
+    code = """
+import sys, time
+print("é first", flush=True)
+for share in (10, 60, 100):
+    print(f"\\rbar {share}%| ", end="", file=sys.stderr, flush=True)
+    time.sleep(0.3)
+print(file=sys.stderr)
+print("last", end="")
+"""
+    lines, states, error = streamed(code)
+    assert lines == ["é first", "bar 100%|"] and error == ""
+    # Each write may come alone, that of "last" at the end of the output.
+    assert [state for state in states if state != "é first"] == ["bar 10%|", "bar 60%|", "bar 100%|", "last"]
+
+
+def test_a_streamed_program_that_fails_is_an_error_with_its_last_message():
+    lines, _, error = streamed("import sys; print('before'); sys.exit('fatal: no more room')")
+    assert lines == ["before", "fatal: no more room"]
+    assert error.endswith("expected exit status 0, found 1: fatal: no more room")
+    with pytest.raises(programs.ProgramError, match="nowhere: expected this program on the path"):
+        programs.run_streamed("nowhere", on_line=print, on_state=print)
