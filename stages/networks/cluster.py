@@ -36,6 +36,7 @@ _AHEAD = 2
 _RETRIES = 3
 _STORE_BYTES = 2**30
 _POLL_SECONDS = 1.0
+_HERE = "a local Ray cluster"
 _PACKAGE = Path(stages.__file__).parent
 
 
@@ -77,7 +78,7 @@ class Cluster:
         import ray
 
         self._inference, self._settings, self._ray = inference, settings, ray
-        self.kind: Mapping[str, str] = ray.get(self._first_done([self._remote(_kind).remote(inference)]))
+        self.kind: Mapping[str, str] = self._get(self._first_done([self._remote(_kind).remote(inference)]))
 
     def run(self, job: Job, items: Iterable[Item], chunk_size: int) -> Iterator[Answer]:
         """Yield an answer for each item, in any order.
@@ -100,16 +101,30 @@ class Cluster:
             done = self._first_done(list(tasks))
             chunk = tasks.pop(done)
             try:
-                outputs = dict(self._ray.get(done))
+                outputs = dict(self._get(done))
             except (errors.WorkerCrashedError, errors.OutOfMemoryError, errors.NodeDiedError):
                 if len(chunk) > 1:
                     single += chunk
                 else:
                     yield Answer(chunk[0].key, None, WORKER_DIED)
                 continue
-            except errors.RayTaskError as error:
-                raise error.cause from None
             yield from (Answer(item.key, outputs.get(item.key)) for item in chunk)
+
+    def _get(self, done: Any) -> Any:
+        """The result of a task. Raises what the task raised, ClusterError, or Ray's error of a dead worker or node."""
+        errors = self._ray.exceptions
+        try:
+            return self._ray.get(done)
+        except (errors.WorkerCrashedError, errors.OutOfMemoryError, errors.NodeDiedError):
+            raise
+        except errors.RayTaskError as error:
+            if isinstance(error.cause, ImportError):
+                raise ClusterError(
+                    f"{_address()}: expected workers with the packages of requirements.lock, found: {error.cause}"
+                ) from None
+            raise error.cause from None
+        except errors.RayError as error:
+            raise ClusterError(f"{_address()}: expected workers that start, found: {error}") from None
 
     def _n_workers(self) -> int:
         total = self._ray.cluster_resources()
@@ -176,9 +191,6 @@ def connect_if_ray(inference: InferenceSettings, settings: RuntimeSettings) -> I
         return
     with connect(inference, settings) as cluster:
         yield cluster
-
-
-_HERE = "a local Ray cluster"
 
 
 def _address() -> str:

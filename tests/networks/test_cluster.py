@@ -201,6 +201,19 @@ def test_an_error_of_the_job_comes_through(job):
         answers(workers, broken, [Item("a", 1)])
 
 
+def load_nowhere(path):
+    import package_of_nowhere
+
+    return package_of_nowhere.load(path)
+
+
+@pytest.mark.usefixtures("nodes")
+def test_a_worker_that_lacks_a_package_is_an_error_of_one_line(job):
+    text = "packages of requirements.lock, found: No module named 'package_of_nowhere'"
+    with cluster.connect(INFERENCE, SETTINGS) as workers, pytest.raises(ClusterError, match=text):
+        answers(workers, job()._replace(name="third", load=load_nowhere), numbers(2))
+
+
 def test_with_the_local_engine_nothing_is_connected():
     with cluster.connect_if_ray(INFERENCE, RuntimeSettings()) as workers:
         assert workers is None
