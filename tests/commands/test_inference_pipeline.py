@@ -105,9 +105,10 @@ def preprocess(tmp_path, run, monkeypatch):
         for name in ("centernet_mobilenetv3.onnx", "u2netp.onnx"):
             (out / name).write_bytes(b"network")
         run(detect_stage, **common, manifest=out / "manifest.csv", networks=out, cache=out / "cache" / "d",
-            detections=out / "d.csv")  # fmt: skip
+            detections=out / "d.csv", failures=out / "failures.csv")  # fmt: skip
         run(crop_stage, **common, **compared, manifest=out / "manifest.csv", detections=out / "d.csv",
-            boxes=out / "boxes.csv", crops=out / "crops.zip", thresholds=out / "thresholds")  # fmt: skip
+            failures=out / "failures.csv", boxes=out / "boxes.csv", crops=out / "crops.zip",
+            thresholds=out / "thresholds")  # fmt: skip
         run(segment_stage, **common, segmenter="one", boxes=out / "boxes.csv", crops=out / "crops.zip", networks=out,
             cache=out / "cache" / "s", maps=out / "maps" / "one.zip")  # fmt: skip
         run(mask_stage, **common, **compared, boxes=out / "boxes.csv", crops=out / "crops.zip", maps=out / "maps",
