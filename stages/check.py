@@ -60,6 +60,8 @@ _RESERVED = {
     "pretrained": "models/pretrained holds the pretrained networks",
     "ensemble": "tables and charts show the ensemble under this name",
     "inference_cache": "logs/inference_cache holds outputs of networks",
+    "inspection_cache": "logs/inspection_cache holds what ingest found in each file",
+    "shards": "logs/shards holds what the shards of archives were made from",
     "experiments": "logs/experiments holds logs of experiments",
 }
 _DISTANCES = "_distances"

@@ -16,9 +16,12 @@ def write(path: Path, image: np.ndarray) -> None:
 
 
 def put(path: Path, entries: dict[str, np.ndarray | bytes], without: tuple[str, ...] = ()) -> None:
-    """Add images, or any bytes, to the archive at `path`, which is created if missing; remove the names `without`."""
+    """Add images, or any bytes, to the archive at `path`, which is created if missing; remove the names `without`.
+
+    A path without the suffix .zip is a folder with one shard.
+    """
     kept = {name: content for name, content in (take(path) if path.exists() else {}).items() if name not in without}
-    with archive.writing(path) as add:
+    with archive.writing(path if path.suffix == ".zip" else path / "00000.zip") as add:
         for name, content in (kept | entries).items():
             add(name, content if isinstance(content, bytes) else images.encode(content, Path(name).suffix))
 

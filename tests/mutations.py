@@ -45,7 +45,7 @@ MUTATIONS = [
     Mutation("ingest/splits.py", "list(sizes.items())[:-1]", "list(sizes.items())", "ingest/test_splits.py"),
     Mutation("ingest/splits.py", "if size <= quota", "if size <= quota + 1", "ingest/test_splits.py"),
     Mutation("core/atomic.py", "temporary.unlink(missing_ok=True)", "pass", "core/test_atomic.py"),
-    Mutation("networks/inference_cache.py", "[:-_MAX_CONFIGS]", "[:0]", "networks/test_inference_cache.py"),
+    Mutation("core/result_cache.py", "[:-_MAX_CONFIGS]", "[:0]", "core/test_result_cache.py"),
     Mutation("segment/segmentation.py", '"network": digest_of([runtime.require_network(networks / view.spec.file)])',
              '"network": ""', "segment/test_segmentation.py"),
     Mutation("scan/scanning.py", '.mask(unset & leaves, "outside")', "", "scan/test_scanning.py"),

@@ -200,6 +200,8 @@ def test_a_name_that_is_not_safe_everywhere_is_refused_with_another(changed, nam
         ("Pretrained", "models/pretrained holds"),
         ("ensemble", "under this name"),
         ("inference_cache", "logs/inference_cache"),
+        ("inspection_cache", "logs/inspection_cache"),
+        ("shards", "logs/shards"),
         ("experiments", "logs/experiments"),
         ("lite0_distances", "data/probes/lite0_distances.csv holds distances of `lite0`"),
     ],

@@ -217,7 +217,7 @@ def test_annotated_boxes_are_used_in_place_of_detection(project):
     assert len(pd.read_csv(project / "data" / "detections.csv")) == 0
     chosen = pd.read_csv(project / "data" / "boxes.csv", keep_default_na=False)
     assert (chosen["class_name"] == "annotated").all() and chosen["is_cropped"].all()
-    with zipfile.ZipFile(project / "data" / "crops.zip") as file:
+    with zipfile.ZipFile(project / "data" / "crops" / "00000.zip") as file:
         crop = np.asarray(Image.open(io.BytesIO(file.read(f"{van['image_id'].iloc[1]}.jpg"))))
     # 150 x 180 pixels and 27 on every side, 15 % of the longer one, but the photo ends at x = 320.
     assert crop.shape == (180 + 2 * 27, 150 + 27 + 10, 3)

@@ -41,7 +41,7 @@ def test_every_usable_photo_has_a_model_input(project):
     rows = pd.read_csv(project / "data" / "model_inputs.csv", keep_default_na=False)
     usable = rows[rows["status"] == "ok"]
     assert len(usable) == 3 * PER_CLASS + 1
-    assert sorted(usable["file"]) == sorted(archives.take(project / "data" / "model_inputs.zip"))
+    assert sorted(usable["file"]) == sorted(archives.take(project / "data" / "model_inputs"))
 
 
 def test_metrics_agree_with_the_predictions(project):
@@ -101,7 +101,7 @@ def test_metrics_and_plots_can_be_shown(project):
 
 def test_a_second_run_has_nothing_to_do(project):
     before = (project / "dvc.lock").read_bytes()
-    partial = project / "data" / "maps" / ".u2netp.0a1b2c3d.zip"
+    partial = project / "data" / "maps" / "u2netp" / ".00000.0a1b2c3d.zip"
     partial.write_bytes(b"of a killed run")
     assert small_project.started_stages(run(project, "dvc", "repro")) == ["scan"]
     assert (project / "dvc.lock").read_bytes() == before

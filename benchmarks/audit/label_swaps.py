@@ -31,7 +31,7 @@ def read(files: argparse.Namespace, classes: list[str]) -> list[Features]:
     recipe = settings.read(files.params, "train", TrainSettings)
     runtime.configure(recipe.seed, settings.read(files.params, "runtime", RuntimeSettings).n_threads)
     chosen = split_data.read(files.data / "model_inputs.csv", classes)["train"]
-    pictures = Archive(files.data / "model_inputs.zip")
+    pictures = Archive(files.data / "model_inputs")
     size_hw = dataset.image_size_hw(pictures, chosen)
     features = []
     for name in sorted(settings.load(files.params)["models"]):

@@ -19,7 +19,7 @@ import yaml
 
 from benchmarks import timing
 from stages.core import command, cores, tables
-from stages.schemas import crops, manifest
+from stages.schemas import crops, manifest, shards
 
 _STORE_BYTES = 200 * 2**20
 # Ray would replace 127.0.0.1 by the machine's outer address.
@@ -53,6 +53,7 @@ def write_inputs(folder: Path, count: int) -> None:
     tables.write(folder / "manifest.csv", rows)
     boxes = crops.read(Path("data/boxes.csv"))
     tables.write(folder / "boxes.csv", boxes[boxes["image_id"].isin(rows["image_id"])])
+    shards.write(folder / "shards.json", shards.ONE_SHARD)
     settings = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     for engine in ("local", "ray"):
         settings["runtime"]["engine"] = engine
@@ -68,7 +69,8 @@ def run_stage(folder: Path, stage: str, engine: str, segmenter: str, number: int
     if stage == "detect":
         options |= {"manifest": folder / "manifest.csv"}
     else:
-        options |= {"segmenter": segmenter, "boxes": folder / "boxes.csv", "crops": "data/crops.zip"}
+        options |= {"segmenter": segmenter, "boxes": folder / "boxes.csv", "crops": "data/crops"}
+        options |= {"shards": folder / "shards.json", "memory": out / "memory"}
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     started = time.perf_counter()
     subprocess.run([sys.executable, "-m", f"stages.{stage}", *words], check=True, capture_output=True)

@@ -31,6 +31,7 @@ from stages.networks.catalogue import DETECTORS
 from stages.sample import score
 from stages.sample.score import MaskSources
 from stages.schemas import masks
+from stages.schemas.shards import ONE_SHARD
 from stages.scoring.scores import wilson
 from stages.segment.segmentation import load_network, segment_all
 from stages.segment.settings import SegmenterSettings, SegmentSettings
@@ -69,17 +70,18 @@ def write_all_masks(chosen: pd.DataFrame, folder: Path, out: Path, networks: Pat
     segment = read_settings(settings, "segment", SegmentSettings)
     wanted = chosen[chosen["status"] == "ok"]
     sources = Photos(SourceSettings(source=str(folder)))
-    write_crops(out / "crops.zip", sources, crop_rule, wanted.assign(split="test"))
-    image_ids, crops, maps, seconds = wanted["image_id"].tolist(), Archive(out / "crops.zip"), {}, {}
+    write_crops(out / "crops", out / "memory" / "crops", sources, crop_rule, wanted.assign(split="test"), ONE_SHARD)
+    image_ids, crops, maps, seconds = wanted["image_id"].tolist(), Archive(out / "crops"), {}, {}
     for name in mask_rule.weights:
         view = read_settings(settings, f"segmenters.{name}", SegmenterSettings)
         network, started = load_network(view, segment, networks / view.spec.file), time.perf_counter()
-        with archive.writing(out / f"{name}.zip") as add:
+        with archive.writing(out / name / "00000.zip") as add:
             for image_id, saliency_map in segment_all(image_ids, crops, network, view, segment.inference.batch_size):
                 add(masks.file_name(image_id), images.encode(saliency_map, ".png"))
         seconds[name] = (time.perf_counter() - started) / len(image_ids)
-        maps[name] = Archive(out / f"{name}.zip")
-    write_masks(out / "masks.zip", image_ids, crops, maps, mask_rule)
+        maps[name] = Archive(out / name)
+    by_shard = ONE_SHARD.split(zip(image_ids, image_ids))
+    write_masks(out / "masks", out / "memory" / "masks", by_shard, crops, maps, mask_rule)
     return seconds
 
 
@@ -89,8 +91,8 @@ def mask_ious(chosen: pd.DataFrame, folder: Path, out: Path, settings: Path) -> 
         read_settings(settings, "crop", CropSettings).margin,
         read_settings(settings, "mask", MaskSettings).weights,
     )
-    maps = {name: Archive(out / f"{name}.zip") for name in weights}
-    sources = MaskSources(Archive(out / "masks.zip"), folder / "masks", maps)
+    maps = {name: Archive(out / name) for name in weights}
+    sources = MaskSources(Archive(out / "masks"), folder / "masks", maps)
     rows = [row | {"path": Path(str(row["path"])).name} for row in chosen.to_dict("records")]
     return pd.DataFrame([score.mask_ious(margin, sources, row) for row in rows], columns=["", *weights])
 

@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -38,7 +39,7 @@ from stages.sources.settings import SourceSettings
 
 _SIZES_WH = {"12 MP": (4000, 3000), "50 MP": (8160, 6120)}
 _STEPS = ("ingest", "detect", "crop")
-_STAGES = ("scan", *_STEPS, "segment", "mask", "resize")
+STAGES = ("scan", *_STEPS, "segment", "mask", "resize")
 _ROOT = Path(__file__).parents[2]
 _SETTINGS = _ROOT / "params.yaml"
 
@@ -158,26 +159,43 @@ def stage_options(stage: str) -> list[str]:
     return words[words.index(f"stages.{stage}") + 1 :]
 
 
+def make_project(folder: Path) -> None:
+    """Write settings and placeholders for the networks to `folder`, where the stages run with `stage_options`."""
+    content = yaml.safe_load(_SETTINGS.read_text(encoding="utf-8"))
+    content["ingest"]["source"] = "photos"
+    content["segmenters"], content["mask"]["weights"] = {"one": {"network": "u2netp"}}, {"one": 1.0}
+    (folder / "networks").mkdir(parents=True)
+    (folder / "params.yaml").write_text(json.dumps(content), encoding="utf-8")
+    for name in ("centernet_mobilenetv3.onnx", "u2netp.onnx"):
+        (folder / "networks" / name).write_bytes(b"network")
+
+
+def write_photos(folder: Path, seeds: Iterable[int]) -> None:
+    """Write random photos of 320 x 240 pixels of two classes, in several processes."""
+    with ProcessPoolExecutor() as pool:
+        paths = [(folder / "photos" / "ab"[seed % 2] / f"{seed}.jpg", (320, 240), seed) for seed in seeds]
+        for _ in pool.map(write_photo, *zip(*paths), chunksize=64):
+            pass
+
+
+def run_stages(folder: Path) -> pd.DataFrame:
+    """A row per stage up to `resize` with its seconds and peak memory in MiB."""
+    figures = {stage: in_process("stage", folder, stage=stage, options=stage_options(stage)) for stage in STAGES}
+    return pd.DataFrame(figures).T
+
+
 def many_photos(root: Path, counts: list[int]) -> pd.DataFrame:
     """A row per stage with its seconds and peak memory for each number of photos."""
     columns = {}
     for count in counts:
         folder = root / str(count)
-        for seed in range(count):
-            write_photo(folder / "photos" / "ab"[seed % 2] / f"{seed}.jpg", (320, 240), seed)
-        content = yaml.safe_load(_SETTINGS.read_text(encoding="utf-8"))
-        content["ingest"]["source"] = "photos"
-        content["segmenters"], content["mask"]["weights"] = {"one": {"network": "u2netp"}}, {"one": 1.0}
-        (folder / "params.yaml").write_text(json.dumps(content), encoding="utf-8")
-        (folder / "networks").mkdir()
-        for name in ("centernet_mobilenetv3.onnx", "u2netp.onnx"):
-            (folder / "networks" / name).write_bytes(b"network")
-        for stage in _STAGES:
-            figures = in_process("stage", folder, stage=stage, options=stage_options(stage))
+        make_project(folder)
+        write_photos(folder, range(count))
+        for stage, figures in run_stages(folder).iterrows():
             columns[stage, f"s, {count}"], columns[stage, f"peak MiB, {count}"] = figures["s"], figures["peak MiB"]
     table = pd.Series(columns).unstack()[[f"{what}, {count}" for what in ("s", "peak MiB") for count in counts]]
     table["times the memory"] = table.iloc[:, -1] / table.iloc[:, -len(counts)]
-    return table.loc[list(_STAGES)]
+    return table.loc[list(STAGES)]
 
 
 def main() -> None:

@@ -41,7 +41,7 @@ def one_by_one(names: list[str], crops: Archive, networks: Path, view: Segmenter
 def main() -> None:
     """Print the table of seconds per crop."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--crops", type=Path, default=Path("data/crops.zip"))
+    parser.add_argument("--crops", type=Path, default=Path("data/crops"))
     parser.add_argument("--networks", type=Path, default=Path("models/pretrained"))
     parser.add_argument("--network", default="u2netp")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))

@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--model", default="lite0")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--table", type=Path, default=Path("data/model_inputs.csv"))
-    parser.add_argument("--photos", type=Path, default=Path("data/model_inputs.zip"))
+    parser.add_argument("--photos", type=Path, default=Path("data/model_inputs"))
     parser.add_argument("--classes", type=Path, default=Path("data/classes.txt"))
     parser.add_argument("--steps", type=int, default=4, help="in each round")
     parser.add_argument("--rounds", type=int, default=5)

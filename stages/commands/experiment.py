@@ -22,7 +22,7 @@ from stages.core.programs import ProgramError, output, run_logged
 
 _WORKERS = Path(".dvc/tmp/experiments")
 _LOGS = Path("logs/experiments")
-_INFERENCE_CACHE = Path("logs/inference_cache")
+_CACHES = (Path("logs/inference_cache"), Path("logs/inspection_cache"))
 
 
 class ExperimentError(UserError):
@@ -48,10 +48,11 @@ def make_worker(number: int) -> Path:
     cache = output(sys.executable, "-m", "dvc", "cache", "dir").strip()
     output(sys.executable, "-m", "dvc", "cache", "dir", "--local", Path(cache).absolute(), folder=folder)
     output(sys.executable, "-m", "dvc", "checkout", "--quiet", "--allow-missing", folder=folder)
-    # All workers share the inference cache: runs with the same images run inference once.
-    _INFERENCE_CACHE.mkdir(parents=True, exist_ok=True)
-    (folder / _INFERENCE_CACHE).parent.mkdir(exist_ok=True)
-    (folder / _INFERENCE_CACHE).symlink_to(_INFERENCE_CACHE.absolute())
+    # All workers share the caches: runs with the same photos decode them, and run inference, once.
+    for cached in _CACHES:
+        cached.mkdir(parents=True, exist_ok=True)
+        (folder / cached).parent.mkdir(exist_ok=True)
+        (folder / cached).symlink_to(cached.absolute())
     return folder
 
 

@@ -9,9 +9,9 @@ import yaml
 import stages
 from stages.core import atomic, command, json_file, programs, progress, settings, system
 from stages.core.errors import UserError
+from stages.core.result_cache import digest_of
 from stages.detect.settings import DetectSettings
 from stages.networks import runtime
-from stages.networks.inference_cache import digest_of
 from stages.segment.settings import SegmentSettings
 
 

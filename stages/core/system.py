@@ -4,6 +4,7 @@ import platform
 import re
 import sys
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +16,9 @@ import stages
 # The CPU features by which the engines choose instructions, and so the last digits of their outputs.
 _FEATURES = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "asimd", "bf16")
 
+
+# The packages that images are decoded, computed and encoded with.
+_IMAGE_LIBRARIES = ("numpy", "opencv-python-headless", "pillow", "pi-heif")
 
 HardwareMatch = Literal["same", "kernels", "other"]
 
@@ -36,6 +40,11 @@ def installed() -> dict[str, str]:
     folders = [folder.stem for entry in reversed(sys.path) for folder in sorted(Path(entry).glob("*.dist-info"))]
     versions = (stem.rpartition("-") for stem in folders)
     return {canonicalize_name(name): version for name, _, version in versions if name}
+
+
+def image_libraries() -> dict[str, str]:
+    """The versions of the packages that the pixels of an image depend on, by name."""
+    return {name: metadata.version(name) for name in _IMAGE_LIBRARIES}
 
 
 def drift(wanted: Mapping[str, str], present: Mapping[str, str]) -> list[str]:

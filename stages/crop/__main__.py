@@ -8,15 +8,17 @@ import pandas as pd
 from stages.core import atomic, command, progress, settings, tables
 from stages.crop.cropping import count, select_boxes, threshold_tables, with_failures, write_crops
 from stages.crop.settings import CropSettings
-from stages.schemas import detection_failures, detections, manifest
+from stages.schemas import detection_failures, detections, manifest, shards
 from stages.sources.photos import Photos, require_reachable
 from stages.sources.settings import SourceSettings
 
 
 def main() -> None:
-    """Write data/boxes.csv, data/crops.zip, the counts, and how they move with the thresholds."""
+    """Write data/boxes.csv, data/crops, the counts, and how they move with the thresholds."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("params", "manifest", "detections", "failures", "boxes", "crops", "metrics", "details", "thresholds"):
+    for name in ("params", "manifest", "shards", "detections", "failures", "boxes", "crops", "memory"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    for name in ("metrics", "details", "thresholds"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
     rule = settings.read(arguments.params, "crop", CropSettings)
@@ -28,7 +30,8 @@ def main() -> None:
     known = detection_failures.read(arguments.failures)
     table = with_failures(table, pd.Series([known.get(name, "") for name in table["image_id"]], table.index, dtype=str))
     wanted = table[table["status"] == "ok"].join(photos["split"])
-    failures = write_crops(arguments.crops, sources, rule, wanted)
+    assignment = shards.read(arguments.shards)
+    failures = write_crops(arguments.crops, arguments.memory, sources, rule, wanted, assignment)
     table = with_failures(table, failures)
     tables.write(arguments.boxes, table)
     n_cropped = int(table["is_cropped"].sum())

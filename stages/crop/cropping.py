@@ -1,6 +1,6 @@
 """Choose the main car of each photo by the rule in `params.yaml`, cut it out, and say why where there is none."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,14 @@ import numpy as np
 import pandas as pd
 from scipy.stats import fisher_exact
 
-from stages.core import archive, batches, progress
+from stages.core import batches, progress, shard_writer, system
+from stages.core.result_cache import code_digest
+from stages.core.shard_writer import Made, Shard
 from stages.crop.settings import CropSettings
 from stages.images import boxes, images, letterbox
 from stages.schemas import crops
 from stages.schemas.manifest import UNLABELLED
+from stages.schemas.shards import Assignment
 from stages.selection import sweep
 from stages.selection.main_car import (
     NO_CANDIDATES,
@@ -30,6 +33,8 @@ Row = dict[Hashable, object]
 # More photos would not change what a table of thresholds shows.
 _N_SWEPT = 2000
 _SURPRISING = 0.05
+# Columns of data/boxes.csv that a crop depends on.
+_DECIDES_CROP = ("image_id", "is_cropped", *boxes.COLUMNS)
 
 
 def select_boxes(photos: pd.DataFrame, found: pd.DataFrame, rule: CropSettings) -> pd.DataFrame:
@@ -74,19 +79,28 @@ def make_crop(photos: Photos, rule: CropSettings, row: Row) -> tuple[bytes, str]
     return images.encode(picture, ".jpg"), ""
 
 
-def write_crops(path: Path, photos: Photos, rule: CropSettings, wanted: pd.DataFrame) -> pd.Series:
-    """Write the crops of rows of data/boxes.csv, joined with `split`, into one archive.
+def write_crops(
+    folder: Path, memory: Path, photos: Photos, rule: CropSettings, wanted: pd.DataFrame, assignment: Assignment
+) -> pd.Series:
+    """Write the crops of rows of data/boxes.csv, joined with `split`, into the shards of an archive.
 
-    Returns the reason of each row that failed, else nothing.
+    Returns the reason of each row that failed, else nothing. See `shard_writer.update` for `memory`.
     """
-    made = batches.ordered_thread_map(partial(make_crop, photos, rule), wanted.to_dict("records"), 32, photos.threads)
-    failures = []
-    with archive.writing(path) as add:
-        for row, (content, reason) in progress.track(made, len(wanted), "photo", "crop"):
-            if not reason:
-                add(crops.file_name(str(row["image_id"])), content)
-            failures.append(reason)
-    return pd.Series(failures, wanted.index, dtype=str)
+
+    def make(rows: list[Row]) -> Iterator[Made]:
+        made = batches.ordered_thread_map(partial(make_crop, photos, rule), rows, 32, photos.threads)
+        for row, (content, reason) in progress.track(made, len(rows), "photo", "crop"):
+            yield Made(crops.file_name(str(row["image_id"])), content, [row["image_id"], reason])
+
+    common = [code_digest("stages.crop.cropping"), system.image_libraries(), rule.model_dump()]
+    by_shard = assignment.split(zip(wanted["image_id"], wanted.to_dict("records")))
+    # The image id stands for the photo's bytes: where the photo lies does not matter.
+    tasks = {
+        name: Shard(rows, [*common, [[row[column] for column in _DECIDES_CROP] for row in rows]])
+        for name, rows in by_shard.items()
+    }
+    reasons = dict(shard_writer.update(folder, memory, tasks, make))
+    return wanted["image_id"].map(reasons).astype(str)
 
 
 def with_failures(table: pd.DataFrame, reasons: pd.Series) -> pd.DataFrame:

@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from stages.core import atomic, command, progress, tables
+from stages.core.result_cache import ResultCache
 from stages.core.runtime_settings import RuntimeSettings
 from stages.core.settings import read as read_settings
 from stages.detect import clustered
@@ -14,7 +15,6 @@ from stages.detect.detection import PhotoRow, cache_key, run_inference, to_table
 from stages.detect.settings import DetectSettings
 from stages.networks import cluster, runtime
 from stages.networks.catalogue import DETECTORS
-from stages.networks.inference_cache import InferenceCache
 from stages.schemas import detection_failures, manifest
 from stages.sources.photos import Photos, require_reachable
 from stages.sources.settings import SourceSettings
@@ -35,7 +35,7 @@ def main() -> None:
     failures: dict[str, str] = {}
     with cluster.connect_if_ray(settings.inference, engine) as workers:
         system = workers.kind if workers else runtime.describe_runtime(settings.inference)
-        with InferenceCache(arguments.cache, cache_key(arguments.networks, settings, system)) as cache:
+        with ResultCache(arguments.cache, cache_key(arguments.networks, settings, system)) as cache:
             missing = cache.missing(without_box["image_id"])
             rows = map(PhotoRow, without_box["image_id"], without_box["path"], without_box["split"])
             new = [row for row in rows if row.image_id in missing]

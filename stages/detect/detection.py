@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from stages.core import batches, progress
+from stages.core.result_cache import code_digest, digest_of
 from stages.detect.centernet import Detections
 from stages.detect.detector import detect, pack, prepare, rounded, unpack
 from stages.detect.settings import DetectSettings
@@ -17,7 +18,6 @@ from stages.images import images
 from stages.images.boxes import COLUMNS as CORNERS
 from stages.networks import runtime
 from stages.networks.catalogue import DETECTORS, Detector
-from stages.networks.inference_cache import code_digest, digest_of
 from stages.networks.runtime import InferenceFn
 from stages.schemas import detections
 from stages.sources.photos import ReadsPhotos

@@ -5,10 +5,12 @@ import sys
 from pathlib import Path
 
 from stages.core import atomic, command, progress, tables
+from stages.core.result_cache import ResultCache
 from stages.core.settings import read as read_settings
 from stages.ingest import manifest_rows
-from stages.ingest.inspection import inspect
+from stages.ingest.inspection import cache_key, inspect
 from stages.ingest.settings import IngestSettings
+from stages.ingest.sharding import write_shards
 from stages.schemas import files
 from stages.schemas.manifest import UNLABELLED
 from stages.sources.photos import Photos, require_reachable
@@ -17,12 +19,18 @@ from stages.sources.photos import Photos, require_reachable
 def main() -> None:
     """Inspect the files, assign groups and splits, write the manifest and the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("params", "files", "manifest", "classes", "metrics", "details", "class-counts", "leaks"):
+    for name in ("params", "files", "cache", "manifest", "shards", "classes"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    for name in ("metrics", "details", "class-counts", "leaks"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
     settings = read_settings(arguments.params, "ingest", IngestSettings)
-    made = manifest_rows.complete(inspect(files.read(arguments.files), Photos(settings)), settings)
+    with ResultCache(arguments.cache, cache_key()) as cache:
+        inspected = inspect(files.read(arguments.files), Photos(settings), cache)
+    made = manifest_rows.complete(inspected, settings)
     usable = made.rows[(made.rows["status"] == "ok") & (made.rows["split"] != UNLABELLED)]
+    # Before the manifest, which it takes for that of the last run.
+    write_shards(arguments.shards, arguments.manifest, made.rows)
     tables.write(arguments.manifest, made.rows)
     tables.write(arguments.leaks, made.leaks[["group", "split", "path", "label"]])
     # After the tables: the errors point to them.

@@ -1,11 +1,14 @@
 """Inspect one file: id, size and perceptual hash of its image, or the reason why it cannot be read."""
 
+import json
+from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
 import pandas as pd
 
-from stages.core import batches, progress
+from stages.core import batches, progress, system
+from stages.core.result_cache import ResultCache, code_digest
 from stages.images import images
 from stages.ingest import duplicates
 from stages.sources.photos import Photos
@@ -43,18 +46,43 @@ def inspect_file(store: Store, path: str, version: str) -> FileInfo:
     return FileInfo(name, "", photo.note, *photo.size_wh, phash, images.exif_orientation(content))
 
 
+def _stored_as(row: tuple[str, str, str]) -> str:
+    """The key of a row (path, split, version) in the cache: of a hash alone, wherever the file lies."""
+    path, split, version = row
+    return version if version.startswith("sha256:") else json.dumps([path, split, version])
+
+
 def inspect_row(photos: Photos, row: tuple[str, str, str]) -> FileInfo:
     """Inspect the file of a row (path, split, version) of data/files.csv."""
     path, split, version = row
     return inspect_file(photos.store(split), path, version)
 
 
-def inspect(listed: pd.DataFrame, photos: Photos) -> pd.DataFrame:
-    """Add the columns of FileInfo to the rows of data/files.csv; each file is decoded once."""
+def cache_key() -> dict[str, object]:
+    """What the FileInfo of a file depends on beside its bytes: code and packages."""
+    return {"code": code_digest("stages.ingest.inspection"), "system": system.image_libraries()}
+
+
+def inspect(listed: pd.DataFrame, photos: Photos, cache: ResultCache) -> pd.DataFrame:
+    """Add the columns of FileInfo to the rows of data/files.csv; each file is decoded once, as long as `cache` lives.
+
+    Without a version, or without an image id, a file is read anew each time: it may be there by then.
+    """
     to_read = listed[listed["reason"] == ""].drop_duplicates(["split", "path"])
     keys = list(zip(to_read["path"], to_read["split"], to_read["version"]))
-    made = batches.ordered_thread_map(partial(inspect_row, photos), keys, ahead=32, threads=photos.threads)
-    infos = {key[:2]: info for key, info in progress.track(made, len(keys), "photo", "ingest")}
+    known = {key: FileInfo(*json.loads(text)) for key, text in cache.get_many({_stored_as(key) for key in keys})}
+    new = [key for key in keys if _stored_as(key) not in known]
+    made = batches.ordered_thread_map(partial(inspect_row, photos), new, ahead=32, threads=photos.threads)
+    inspected = {}
+
+    def results() -> Iterator[tuple[str, bytes]]:
+        for key, info in progress.track(made, len(new), "photo", "ingest"):
+            inspected[key] = info
+            if info.image_id:
+                yield _stored_as(key), json.dumps(info).encode()
+
+    cache.put_many(results())
+    infos = {key[:2]: inspected.get(key) or known[_stored_as(key)] for key in keys}
     rejected = [FileInfo("", reason) for reason in listed["reason"]]
     rows = zip(listed["path"], listed["split"], rejected)
     found = pd.DataFrame([infos.get((path, split), own) if not own.reason else own for path, split, own in rows])

@@ -7,13 +7,13 @@ from stages.core import atomic, command, progress, settings, stale_files, tables
 from stages.core.archive import Archive
 from stages.mask.masking import complete, count, write_masks
 from stages.mask.settings import MaskSettings, check_segmenters
-from stages.schemas import crops
+from stages.schemas import crops, shards
 
 
 def main() -> None:
-    """Write data/masks.zip, data/masks.csv and the counts."""
+    """Write data/masks, data/masks.csv and the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("params", "boxes", "crops", "maps", "masks", "table", "metrics", "details"):
+    for name in ("params", "boxes", "shards", "crops", "maps", "masks", "memory", "table", "metrics", "details"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
     rule = settings.read(arguments.params, "mask", MaskSettings)
@@ -21,9 +21,11 @@ def main() -> None:
     chosen = crops.read(arguments.boxes)
     image_ids = chosen.loc[chosen["status"] == "ok", "image_id"].tolist()
     # The folder of maps is a dependency as a whole.
-    stale_files.print_removed("mask", stale_files.remove(arguments.maps, rule.weights, "{}.zip"), "segmenter")
-    maps = {name: Archive(arguments.maps / f"{name}.zip") for name in rule.weights}
-    table = complete(chosen, write_masks(arguments.masks, image_ids, Archive(arguments.crops), maps, rule))
+    stale_files.print_removed("mask", stale_files.remove(arguments.maps, rule.weights, "{}"), "segmenter")
+    maps = {name: Archive(arguments.maps / name) for name in rule.weights}
+    by_shard = shards.read(arguments.shards).split(zip(image_ids, image_ids))
+    masked = write_masks(arguments.masks, arguments.memory, by_shard, Archive(arguments.crops), maps, rule)
+    table = complete(chosen, masked)
     tables.write(arguments.table, table)
     n_masked = int(table["is_masked"].sum())
     atomic.write_json(arguments.metrics, {"photos": n_masked})

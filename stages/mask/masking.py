@@ -1,13 +1,16 @@
 """Combine the maps of all segmenters into one mask per crop, and decide which masks to use."""
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from stages.core import archive, batches, progress
+from stages.core import batches, progress, shard_writer, system
 from stages.core.archive import Archive
+from stages.core.result_cache import code_digest
+from stages.core.shard_writer import Made, Shard
 from stages.images import archived, images
 from stages.mask.combine import Mask, combine
 from stages.mask.settings import MaskSettings
@@ -28,17 +31,30 @@ def make_mask(crop_archive: Archive, maps: dict[str, Archive], rule: MaskSetting
 
 
 def write_masks(
-    path: Path, image_ids: list[str], crop_archive: Archive, maps: dict[str, Archive], rule: MaskSettings
+    folder: Path,
+    memory: Path,
+    by_shard: dict[str, list[str]],
+    crop_archive: Archive,
+    maps: dict[str, Archive],
+    rule: MaskSettings,
 ) -> dict[str, Row]:
-    """Write the masks of crops into one archive; return their columns of data/masks.csv by image id."""
-    made = batches.ordered_thread_map(partial(make_mask, crop_archive, maps, rule), image_ids, ahead=32)
-    rows = {}
-    with archive.writing(path) as add:
+    """Write the masks of crops, given as image ids by shard, into the shards of an archive.
+
+    Returns their columns of data/masks.csv by image id. See `shard_writer.update` for `memory`.
+    """
+
+    def make(image_ids: list[str]) -> Iterator[Made]:
+        made = batches.ordered_thread_map(partial(make_mask, crop_archive, maps, rule), image_ids, ahead=32)
         for image_id, (content, row) in progress.track(made, len(image_ids), "crop", "mask"):
-            if content:
-                add(masks.file_name(image_id), content)
-            rows[image_id] = row
-    return rows
+            yield Made(masks.file_name(image_id), content, [image_id, row])
+
+    common = [code_digest("stages.mask.masking"), system.image_libraries(), rule.model_dump()]
+    sources = {"": crop_archive, **maps}
+    tasks = {
+        name: Shard(ids, [*common, ids, {key: source.fingerprints.get(name) for key, source in sources.items()}])
+        for name, ids in by_shard.items()
+    }
+    return dict(shard_writer.update(folder, memory, tasks, make))
 
 
 def record(mask: Mask) -> Row:

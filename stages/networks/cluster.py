@@ -23,9 +23,9 @@ import stages
 from stages.core import cores
 from stages.core.batches import batched
 from stages.core.errors import UserError
+from stages.core.result_cache import digest_of
 from stages.core.runtime_settings import RuntimeSettings
 from stages.networks import runtime
-from stages.networks.inference_cache import digest_of
 from stages.networks.runtime import InferenceFn
 from stages.networks.settings import InferenceSettings
 

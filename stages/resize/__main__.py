@@ -8,20 +8,22 @@ from stages.core.archive import Archive
 from stages.core.settings import read as read_settings
 from stages.resize.framing import complete, count, require_every_class, write_model_inputs
 from stages.resize.settings import ResizeSettings
-from stages.schemas import manifest, masks
+from stages.schemas import manifest, masks, shards
 
 
 def main() -> None:
-    """Write data/model_inputs.zip, data/model_inputs.csv and the counts."""
+    """Write data/model_inputs, data/model_inputs.csv and the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("params", "manifest", "crops", "masks", "mask-table", "out", "table", "details"):
+    for name in ("params", "manifest", "shards", "crops", "masks", "mask-table", "out", "memory", "table", "details"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
     settings = read_settings(arguments.params, "resize", ResizeSettings)
     photos, masked = manifest.read(arguments.manifest), masks.read(arguments.mask_table)
     tables.require_same_rows(arguments.mask_table, masked, arguments.manifest, photos)
     wanted = masked[masked["status"] == "ok"]
-    made = write_model_inputs(arguments.out, wanted, Archive(arguments.crops), Archive(arguments.masks), settings)
+    by_shard = shards.read(arguments.shards).split(zip(wanted["image_id"], wanted.to_dict("records")))
+    archives = Archive(arguments.crops), Archive(arguments.masks)
+    made = write_model_inputs(arguments.out, arguments.memory, by_shard, *archives, settings)
     table = complete(photos, masked, made)
     tables.write(arguments.table, table)
     atomic.write_json(arguments.details, count(table))

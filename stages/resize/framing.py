@@ -1,13 +1,16 @@
 """Remove, blur or keep the background of every crop, and fit the crop into one frame, by default padded."""
 
+from collections.abc import Hashable, Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from stages.core import archive, batches, progress
+from stages.core import batches, progress, shard_writer, system
 from stages.core.archive import Archive
+from stages.core.result_cache import code_digest
+from stages.core.shard_writer import Made, Shard
 from stages.core.tables import TableError
 from stages.images import archived, background, images
 from stages.resize import frame
@@ -15,6 +18,7 @@ from stages.resize.settings import ResizeSettings
 from stages.schemas import crops, masks, model_inputs
 
 Row = dict[str, object]
+MaskRow = dict[Hashable, object]
 
 
 def compose_input(crop: np.ndarray, mask: np.ndarray | None, settings: ResizeSettings) -> np.ndarray:
@@ -46,7 +50,7 @@ def describe(crop: np.ndarray, has_mask: bool, settings: ResizeSettings) -> Row:
 
 
 def make_model_input(
-    crop_archive: Archive, mask_archive: Archive, settings: ResizeSettings, row: Row
+    crop_archive: Archive, mask_archive: Archive, settings: ResizeSettings, row: MaskRow
 ) -> tuple[bytes, Row]:
     """The encoded model input (or nothing) of one row of data/masks.csv, and its columns of data/model_inputs.csv."""
     image_id = str(row["image_id"])
@@ -62,18 +66,39 @@ def make_model_input(
 
 
 def write_model_inputs(
-    path: Path, masked: pd.DataFrame, crop_archive: Archive, mask_archive: Archive, settings: ResizeSettings
+    folder: Path,
+    memory: Path,
+    by_shard: dict[str, list[MaskRow]],
+    crop_archive: Archive,
+    mask_archive: Archive,
+    settings: ResizeSettings,
 ) -> dict[str, Row]:
-    """Write the model inputs of rows of data/masks.csv into one archive; return the table's columns by image id."""
-    make = partial(make_model_input, crop_archive, mask_archive, settings)
-    made = batches.ordered_thread_map(make, masked.to_dict("records"), ahead=32)
-    rows = {}
-    with archive.writing(path) as add:
-        for mask, (content, row) in progress.track(made, len(masked), "crop", "resize"):
-            if content:
-                add(str(row["file"]), content)
-            rows[str(mask["image_id"])] = row
-    return rows
+    """Write the model inputs of rows of data/masks.csv, by shard, into the shards of an archive.
+
+    Returns the table's columns by image id. See `shard_writer.update` for `memory`.
+    """
+
+    def make(rows: list[MaskRow]) -> Iterator[Made]:
+        made = batches.ordered_thread_map(
+            partial(make_model_input, crop_archive, mask_archive, settings), rows, ahead=32
+        )
+        for mask, (content, row) in progress.track(made, len(rows), "crop", "resize"):
+            yield Made(str(row.get("file", "")), content, [mask["image_id"], row])
+
+    common = [code_digest("stages.resize.framing"), system.image_libraries(), settings.model_dump()]
+    sources = (crop_archive, mask_archive)
+    tasks = {
+        name: Shard(
+            rows,
+            [
+                *common,
+                [[row["image_id"], row["is_masked"]] for row in rows],
+                [source.fingerprints.get(name) for source in sources],
+            ],
+        )
+        for name, rows in by_shard.items()
+    }
+    return dict(shard_writer.update(folder, memory, tasks, make))
 
 
 def complete(photos: pd.DataFrame, masked: pd.DataFrame, written: dict[str, Row]) -> pd.DataFrame:

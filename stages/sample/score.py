@@ -103,7 +103,7 @@ def main() -> None:
     rule = settings.read(arguments.params, "crop", SelectionSettings, subset=True)
     both = pair_boxes(crops.read(arguments.boxes), tables.read(arguments.truth, TRUTH_COLUMNS))
     segmenters = settings.load(arguments.params)["mask"]["weights"]  # checked by the stage `mask`
-    maps = {name: Archive(arguments.maps / f"{name}.zip") for name in segmenters}
+    maps = {name: Archive(arguments.maps / name) for name in segmenters}
     ious = all_mask_ious(both, MaskSources(Archive(arguments.masks), arguments.true_masks, maps), rule.margin)
     true_boxes = both[[f"true_{name}" for name in CORNERS]].to_numpy()
     box_ious = detection_metrics.box_ious(both[CORNERS].to_numpy(), true_boxes)

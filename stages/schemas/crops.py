@@ -1,4 +1,4 @@
-"""data/boxes.csv: one row per row of the manifest, with the chosen box or the reason for none; data/crops.zip."""
+"""data/boxes.csv: one row per row of the manifest, with the chosen box or the reason for none; data/crops."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ COLUMNS = {
 
 
 def file_name(image_id: str) -> str:
-    """The name of a photo's crop in data/crops.zip."""
+    """The name of a photo's crop in data/crops."""
     return f"{image_id}.jpg"
 
 

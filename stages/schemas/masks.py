@@ -1,4 +1,4 @@
-"""data/masks.csv: one row per row of the manifest, with what the mask covers and whether it is used; data/masks.zip."""
+"""data/masks.csv: one row per row of the manifest, with what the mask covers and whether it is used; data/masks."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ COLUMNS = {
 
 
 def file_name(image_id: str) -> str:
-    """The name of a photo's mask in data/masks.zip, and of its map in the archive of each segmenter."""
+    """The name of a photo's mask in data/masks, and of its map in the archive of each segmenter."""
     return f"{image_id}.png"
 
 

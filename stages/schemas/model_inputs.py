@@ -1,4 +1,4 @@
-"""data/model_inputs.csv: one row per row of the manifest; the images are in data/model_inputs.zip."""
+"""data/model_inputs.csv: one row per row of the manifest; the images are in data/model_inputs."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ COLUMNS = {
     "status": "str",  # ok | dropped | failed | rejected
     "reason": "str",
     "background": "str",  # remove | blur | keep: what was done to this photo
-    "file": "str",  # name in data/model_inputs.zip, <image_id>.<format>; empty where the status is not ok
+    "file": "str",  # name in data/model_inputs, <image_id>.<format>; empty where the status is not ok
     "scale": "float",  # pixels of the model input per pixel of the crop
     "pad_left": "int",  # pixels of the model input
     "pad_top": "int",

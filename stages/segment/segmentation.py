@@ -1,7 +1,7 @@
 """Run one segmenter on every crop; the mask stage combines the maps of all segmenters."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -9,15 +9,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stages.core import archive, batches, progress
+from stages.core import batches, progress, shard_writer
 from stages.core.archive import Archive, ReadsArchive
+from stages.core.result_cache import ResultCache, code_digest, digest_of
+from stages.core.shard_writer import Made, Shard
 from stages.images import archived, images
 from stages.networks import runtime
-from stages.networks.inference_cache import InferenceCache, code_digest, digest_of
 from stages.networks.runtime import InferenceFn
 from stages.schemas import crops, masks
 from stages.segment import segmenter
 from stages.segment.settings import SegmenterSettings, SegmentSettings
+
+# From image ids of crops to ids and encoded maps, in order; an empty map for a crop that has none.
+MapsFn = Callable[[list[str]], Iterable[tuple[str, bytes]]]
 
 
 class SegmenterInput(NamedTuple):
@@ -97,12 +101,47 @@ def run_inference(
             yield new[image_id], images.encode(saliency_map, ".png")
 
 
-def write_maps(keys: dict[str, str], cache: InferenceCache, path: Path) -> int:
-    """Write the cached maps of crops, given as digests by image id, into one archive; return how many there are."""
-    count = 0
-    with archive.writing(path) as add:
-        for image_id, key in keys.items():
-            for _, content in cache.get_many([key]):
-                add(masks.file_name(image_id), content)
-                count += 1
-    return count
+def write_maps(
+    folder: Path,
+    memory: Path,
+    by_shard: Mapping[str, list[str]],
+    crop_archive: Archive,
+    key: Mapping[str, object],
+    maps_of: MapsFn,
+) -> int:
+    """Write the maps of crops, given as image ids by shard, into the shards of an archive; return how many there are.
+
+    `key` is that of `cache_key`, and `maps_of` gives the maps of crops of the shards that are not up to date. See
+    `shard_writer.update` for `memory`.
+    """
+
+    def make(image_ids: list[str]) -> Iterator[Made]:
+        for image_id, content in maps_of(image_ids):
+            yield Made(masks.file_name(image_id), content, bool(content))
+
+    tasks = {name: Shard(ids, [dict(key), ids, crop_archive.fingerprints.get(name)]) for name, ids in by_shard.items()}
+    return sum(shard_writer.update(folder, memory, tasks, make))
+
+
+class CachedMaps:
+    """Maps from a cache, into which those that are missing are put first; `n_new` counts these.
+
+    `run` yields digest and map of crops, given as digests by image id, such as `run_inference` does.
+    """
+
+    def __init__(
+        self, crop_archive: Archive, cache: ResultCache, run: Callable[[dict[str, str]], Iterator[tuple[str, bytes]]]
+    ) -> None:
+        self._crops, self._cache, self._run = crop_archive, cache, run
+        self.n_new = 0
+
+    def __call__(self, image_ids: list[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield the image id and the encoded map of each crop in order; nothing for one that cannot be read."""
+        keys = digests(image_ids, self._crops)
+        missing = self._cache.missing(keys.values())
+        new = {image_id: key for image_id, key in keys.items() if key in missing}
+        self.n_new += len(new)
+        self._cache.put_many(self._run(new))
+        for image_id in image_ids:
+            found = [content for _, content in self._cache.get_many([keys.get(image_id, "")])]
+            yield image_id, found[0] if found else b""

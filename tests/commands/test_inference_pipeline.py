@@ -90,12 +90,18 @@ def preprocess(tmp_path, run, monkeypatch):
         settings.write_text(json.dumps(content))
         common = {"params": settings, "details": out / "d.json"}
         compared = {"metrics": out / "m.json"}
+
+        def archive(*names):
+            return {names[0]: out.joinpath(*names), "memory": out.joinpath("memory", *names)}
+
         run(scan_stage, **common, files=out / "files.csv", cache=out / "hashes")
         run(
             ingest_stage,
             **common,
             **compared,
             files=out / "files.csv",
+            cache=out / "inspections",
+            shards=out / "shards.json",
             leaks=out / "leaks.csv",
             manifest=out / "manifest.csv",
             classes=out / "classes.txt",
@@ -106,15 +112,17 @@ def preprocess(tmp_path, run, monkeypatch):
             (out / name).write_bytes(b"network")
         run(detect_stage, **common, manifest=out / "manifest.csv", networks=out, cache=out / "cache" / "d",
             detections=out / "d.csv", failures=out / "failures.csv")  # fmt: skip
+        common["shards"] = out / "shards.json"
         run(crop_stage, **common, **compared, manifest=out / "manifest.csv", detections=out / "d.csv",
-            failures=out / "failures.csv", boxes=out / "boxes.csv", crops=out / "crops.zip",
+            failures=out / "failures.csv", boxes=out / "boxes.csv", **archive("crops"),
             thresholds=out / "thresholds")  # fmt: skip
-        run(segment_stage, **common, segmenter="one", boxes=out / "boxes.csv", crops=out / "crops.zip", networks=out,
-            cache=out / "cache" / "s", maps=out / "maps" / "one.zip")  # fmt: skip
-        run(mask_stage, **common, **compared, boxes=out / "boxes.csv", crops=out / "crops.zip", maps=out / "maps",
-            masks=out / "masks.zip", table=out / "masks.csv")  # fmt: skip
-        run(resize_stage, **common, manifest=out / "manifest.csv", crops=out / "crops.zip", masks=out / "masks.zip",
-            mask_table=out / "masks.csv", out=out / "model_inputs.zip", table=out / "model_inputs.csv")  # fmt: skip
+        run(segment_stage, **common, segmenter="one", boxes=out / "boxes.csv", crops=out / "crops", networks=out,
+            cache=out / "cache" / "s", **archive("maps", "one"))  # fmt: skip
+        run(mask_stage, **common, **compared, boxes=out / "boxes.csv", crops=out / "crops", maps=out / "maps",
+            **archive("masks"), table=out / "masks.csv")  # fmt: skip
+        run(resize_stage, **common, manifest=out / "manifest.csv", crops=out / "crops", masks=out / "masks",
+            mask_table=out / "masks.csv", out=out / "model_inputs", memory=out / "memory" / "model_inputs",
+            table=out / "model_inputs.csv")  # fmt: skip
         return out
 
     return call
@@ -132,7 +140,7 @@ def test_every_name_and_format_is_processed_as_itself(tmp_path, preprocess):
     assert class_list.read_classes(out / "classes.txt") == ["Van", "van"]
     assert (pd.read_csv(out / "boxes.csv")["is_cropped"]).all()
     for number, name in enumerate(NAMES):
-        middle = archives.picture(out / "model_inputs.zip", rows.loc[name, "file"])[112, 112].astype(int)
+        middle = archives.picture(out / "model_inputs", rows.loc[name, "file"])[112, 112].astype(int)
         assert np.abs(middle - colour(number)).max() <= 12, name
 
 
@@ -156,14 +164,14 @@ def test_a_large_rotated_photo_has_the_crop_of_its_small_upright_copy(tmp_path, 
     box = pd.read_csv(out / "boxes.csv").set_index("path").loc["a/large.jpg", ["x_min", "y_min", "x_max", "y_max"]]
     np.testing.assert_allclose(box.astype(float), [800.25, 599.75, 2400.75, 1799.25], atol=2)
     name = rows.loc["a/large.jpg", "image_id"]
-    crop = archives.picture(out / "crops.zip", f"{name}.jpg").astype(int)
-    alpha = archives.mask(out / "masks.zip", f"{name}.png")
+    crop = archives.picture(out / "crops", f"{name}.jpg").astype(int)
+    alpha = archives.mask(out / "masks", f"{name}.png")
     assert crop.shape == (300, 400, 3) and alpha.shape == (300, 400)
     assert (alpha[:, :98] == 0).all() and (alpha[:, 102:] == 255).all()
     expected = corners(400, 300)
     for part in (np.s_[:147, :197], np.s_[:147, 203:], np.s_[153:, :197], np.s_[153:, 203:]):
         np.testing.assert_allclose(crop[part], expected[part], atol=12)
-    padded = archives.picture(out / "model_inputs.zip", f"{name}.png").astype(int)
+    padded = archives.picture(out / "model_inputs", f"{name}.png").astype(int)
     assert padded[112, 40].tolist() == [127, 127, 127]  # the quarter that is not the car, at 224 / 400
     np.testing.assert_allclose(
         padded[[40, 40, 180, 180], [90, 218, 90, 218]], expected[[0, 0, -1, -1], [0, -1, 0, -1]], atol=8
@@ -181,14 +189,14 @@ def test_hostile_files_do_not_change_the_results_of_others(tmp_path, preprocess)
     for number in range(8):
         draw(folder / "ab"[number % 2] / f"good_{number}.jpg", number)
     alone = model_inputs.read(preprocess() / "model_inputs.csv").set_index("path")
-    before = archives.take(tmp_path / "out" / "model_inputs.zip")
+    before = archives.take(tmp_path / "out" / "model_inputs")
     allowed = hostile.make(folder / "a", tmp_path / "outside")
     out = preprocess()
     rows = model_inputs.read(out / "model_inputs.csv").set_index("path")
     assert len(rows) == len(allowed) + 8 and alone.index.isin(rows.index).all()
     columns = ["image_id", "label", "status", "reason", "file"]
     pd.testing.assert_frame_equal(rows.loc[alone.index, columns], alone[columns])
-    written = archives.take(out / "model_inputs.zip")
+    written = archives.take(out / "model_inputs")
     assert sorted(before) == sorted(alone["file"]) and {name: written[name] for name in before} == before
     usable = rows[rows["status"] == "ok"]
     assert len(usable) > 50 and sorted(written) == sorted(usable["file"])

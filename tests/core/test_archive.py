@@ -101,10 +101,10 @@ def test_a_failing_disk_is_not_a_damaged_archive(tmp_path, monkeypatch):
     archives.put(tmp_path / "p.zip", FILES)
     opened = Archive(tmp_path / "p.zip")
 
-    def fail(_):
+    def fail(*_):
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(opened._file, "read", fail)
+    monkeypatch.setattr(archive.zlib, "crc32", fail)
     with pytest.raises(OSError, match=r"Input/output error.*p\.zip"):
         opened.read("c.png")
 
@@ -125,3 +125,44 @@ def test_more_members_than_an_old_zip_can_count(tmp_path):
             add(f"{number}.png", b"x")
     opened = Archive(tmp_path / "p.zip")
     assert len(opened.names) == 70_000 and opened.read("69999.png") == b"x"
+
+
+def test_a_folder_of_shards_is_one_archive(tmp_path):
+    archives.put(tmp_path / "p" / "00001.zip", {"c.png": b"3"})
+    archives.put(tmp_path / "p" / "00000.zip", {"b.png": b"2", "a.png": b"1"})
+    # Half written by a killed run.
+    (tmp_path / "p" / ".00002.0a1b2c3d.zip").write_bytes(b"half")
+    opened = Archive(tmp_path / "p")
+    assert opened.names == ["b.png", "a.png", "c.png"]
+    assert [opened.read(name) for name in ("c.png", "b.png", "a.png")] == [b"3", b"2", b"1"]
+    assert "b.png" in opened and "d.png" not in opened and list(opened.fingerprints) == ["00000", "00001"]
+
+
+def test_an_empty_folder_is_an_archive_without_members_and_none_is_an_error(tmp_path):
+    (tmp_path / "p").mkdir()
+    opened = Archive(tmp_path / "p")
+    assert opened.names == [] and "a.png" not in opened
+    with pytest.raises(ArchiveError, match=r"p: expected a file a\.png in the archive, found none"):
+        opened.read("a.png")
+    with pytest.raises(ArchiveError, match=r"q: expected a ZIP archive"):
+        Archive(tmp_path / "q")
+
+
+def test_a_fingerprint_changes_with_name_and_content_of_each_member_and_with_nothing_else(tmp_path):
+    def fingerprint(members):
+        archives.put(tmp_path / f"{len(found)}.zip", members)
+        return archive.read_directory(tmp_path / f"{len(found)}.zip").fingerprint
+
+    found = []
+    for members in ({"a": b"12", "b": b"3"}, {"a": b"12", "c": b"3"}, {"a": b"13", "b": b"3"}, {"a": b"12"}):
+        found.append(fingerprint(members))
+    assert len(set(found)) == 4 and fingerprint({"a": b"12", "b": b"3"}) == found[0]
+
+
+def test_a_member_whose_file_changed_after_opening_is_damaged(tmp_path):
+    archives.put(tmp_path / "p.zip", FILES)
+    opened = Archive(tmp_path / "p.zip")
+    (tmp_path / "p.zip").write_bytes((tmp_path / "p.zip").read_bytes()[7:])
+    with pytest.raises(ArchiveError, match=r"b\.png is damaged") as caught:
+        opened.read("b.png")
+    assert caught.value.reason == "truncated"

@@ -10,7 +10,7 @@ from stages.crop import __main__ as crop_stage
 from stages.crop import cropping
 from stages.crop.settings import CropSettings
 from stages.images import images
-from stages.schemas import crops, detection_failures, detections, manifest
+from stages.schemas import crops, detection_failures, detections, manifest, shards
 from tests import archives
 
 RULE = CropSettings(
@@ -118,14 +118,17 @@ def stage(tmp_path, run, corners):
             tmp_path / "failures.csv",
             detection_failures.table({rows[number]["image_id"]: "worker_died" for number in dead}),
         )
+        shards.write(tmp_path / "shards.json", shards.ONE_SHARD)
         run(
             crop_stage,
+            shards=tmp_path / "shards.json",
+            memory=tmp_path / "memory",
             params=tmp_path / "params.yaml",
             manifest=tmp_path / "manifest.csv",
             detections=tmp_path / "detections.csv",
             failures=tmp_path / "failures.csv",
             boxes=tmp_path / "boxes.csv",
-            crops=tmp_path / "crops.zip",
+            crops=tmp_path / "crops",
             metrics=tmp_path / "m.json",
             details=tmp_path / "details.json",
             thresholds=tmp_path / "thresholds",
@@ -139,14 +142,14 @@ def test_a_photo_that_ends_its_process_keeps_its_row_and_is_not_tried(tmp_path, 
     rows = [photo("", path="a.png"), photo("", path="b.png")]
     table, metrics = stage(rows, [(1, "car", 0.5, 20.0, 0.0, 40.0, 15.0)], dead=[0])
     assert table[["status", "reason"]].to_numpy().tolist() == [["failed", "worker_died"], ["ok", ""]]
-    assert list(archives.take(tmp_path / "crops.zip")) == [f"{rows[1]['image_id']}.jpg"]
+    assert list(archives.take(tmp_path / "crops")) == [f"{rows[1]['image_id']}.jpg"]
     assert metrics["cropped"] == 1
 
 
 def test_the_stage_cuts_the_box_out_of_the_photo(tmp_path, stage, corners):
     rows = [photo("", path="é 'a'.png"), photo("", path="b.png", label="None")]
     table, metrics = stage(rows, [(0, "car", 0.5, 20.0, 0.0, 40.0, 15.0)])
-    first, second = (archives.picture(tmp_path / "crops.zip", f"{row['image_id']}.jpg") for row in rows)
+    first, second = (archives.picture(tmp_path / "crops", f"{row['image_id']}.jpg") for row in rows)
     np.testing.assert_allclose(first.astype(int), np.full((15, 20, 3), (0, 255, 0)), atol=4)
     assert second.shape == (30, 40, 3) and np.abs(second[-1, -1].astype(int) - corners(40, 30)[-1, -1]).max() <= 4
     assert table["reason"].tolist() == ["", "no_vehicle"] and metrics["cropped"] == 1 and metrics["photos"] == 2
@@ -182,7 +185,7 @@ def test_a_photo_that_changed_or_went_since_keeps_its_row_without_a_crop(tmp_pat
         "missing",
         "",
     ]
-    assert list(archives.take(tmp_path / "crops.zip")) == [f"{rows[2]['image_id']}.jpg"]
+    assert list(archives.take(tmp_path / "crops")) == [f"{rows[2]['image_id']}.jpg"]
     assert table["is_cropped"].tolist() == [False, False, True] and metrics["cropped"] == 1
 
 
@@ -202,7 +205,7 @@ def test_an_annotated_box_is_the_crop_whatever_was_detected_and_whatever_the_rul
     table, metrics = stage([boxed, photo("", path="b.png")], [(0, "car", 0.9, 0.0, 0.0, 9.0, 9.0)], min_area=0.9)
     assert table["class_name"].tolist() == ["annotated", ""] and table["score"].tolist()[0] == 1.0
     assert table.loc[0, CORNERS].tolist() == [20, 0, 40, 15] and metrics["cropped"] == 1
-    crop = archives.picture(tmp_path / "crops.zip", f"{boxed['image_id']}.jpg")
+    crop = archives.picture(tmp_path / "crops", f"{boxed['image_id']}.jpg")
     np.testing.assert_allclose(crop.astype(int), np.full((15, 20, 3), (0, 255, 0)), atol=4)
     # The table of thresholds is about detected photos.
     assert pd.read_csv(tmp_path / "thresholds" / "min_score.csv")["photos"].unique().tolist() == [1]
@@ -212,11 +215,11 @@ def test_photos_to_predict_are_read_from_their_own_source(tmp_path, stage):
     row = photo("", path="a.png") | {"split": "unlabelled", "label": ""}
     (tmp_path / "others").mkdir()
     stage([row, photo("", path="b.png")], [], others=["a.png"])
-    assert len(archives.take(tmp_path / "crops.zip")) == 2
+    assert len(archives.take(tmp_path / "crops")) == 2
 
 
 def test_the_stage_shrinks_a_crop_to_max_side(tmp_path, stage):
     row = photo("", path="a.png")
     stage([row], [(0, "car", 0.5, 20.0, 0.0, 40.0, 15.0)], max_side=16)
-    crop_ = archives.picture(tmp_path / "crops.zip", f"{row['image_id']}.jpg")
+    crop_ = archives.picture(tmp_path / "crops", f"{row['image_id']}.jpg")
     np.testing.assert_allclose(crop_.astype(int), np.full((12, 16, 3), (0, 255, 0)), atol=4)

@@ -282,7 +282,7 @@ def project(tmp_path, monkeypatch, run):
         run(
             ingest_stage,
             **{"params": "params.yaml", "files": "files.csv", "manifest": "manifest.csv", "leaks": "leaks.csv"},
-            **{name: f"{name}.out" for name in ("classes", "metrics", "details", "class_counts")},
+            **{name: f"{name}.out" for name in ("classes", "metrics", "details", "class_counts", "cache", "shards")},
         )
         return pd.read_csv("manifest.csv", keep_default_na=False)
 

@@ -60,7 +60,7 @@ def stage(tmp_path, run, monkeypatch):
         run(scan_stage, **common, cache=out / "hashes", details=out / "scan.json")
         run(ingest_stage, **common, manifest=out / "manifest.csv", classes=out / "classes.txt",
             metrics=out / "ingest.json", details=out / "details.json", class_counts=out / "counts.csv",
-            leaks=out / "leaks.csv")  # fmt: skip
+            leaks=out / "leaks.csv", cache=out / "inspections", shards=out / "shards.json")  # fmt: skip
         metrics = json.loads((out / "details.json").read_text("utf-8"))
         return manifest.read(out / "manifest.csv"), (out / "classes.txt").read_text("utf-8").splitlines(), metrics
 

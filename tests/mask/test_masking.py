@@ -9,7 +9,7 @@ from stages.core import tables
 from stages.core.settings import SettingsError
 from stages.core.tables import TableError
 from stages.mask import __main__ as mask_stage
-from stages.schemas import crops, masks
+from stages.schemas import crops, masks, shards
 from tests import archives
 from tests.segment.test_segmentation import row
 
@@ -27,13 +27,13 @@ def stage(tmp_path, run, corners):
     """A function that runs the stage on crops of 40 x 20 pixels with the given maps of `a` and `b`."""
 
     def call(rows, maps, **rule):
-        for name in ("crops.zip", "maps/a.zip", "maps/b.zip"):
+        for name in ("crops", "maps/a", "maps/b"):
             archives.put(tmp_path / name, {})
         for image_id, pair in maps.items():
-            archives.put(tmp_path / "crops.zip", {f"{image_id}.jpg": corners(40, 20)})
+            archives.put(tmp_path / "crops", {f"{image_id}.jpg": corners(40, 20)})
             for name, saliency_map in zip("ab", pair):
                 if saliency_map is not None:
-                    archives.put(tmp_path / "maps" / f"{name}.zip", {f"{image_id}.png": saliency_map})
+                    archives.put(tmp_path / "maps" / name, {f"{image_id}.png": saliency_map})
         segmenters = {name: {"network": "u2netp"} for name in "ab"}
         (tmp_path / "params.yaml").write_text(yaml.safe_dump({"mask": RULE | rule, "segmenters": segmenters}))
         tables.write(tmp_path / "boxes.csv", pd.DataFrame(rows, columns=list(crops.COLUMNS)))
@@ -44,7 +44,8 @@ def stage(tmp_path, run, corners):
             "metrics": "m.json",
             "details": "details.json",
         }
-        names |= {"crops": "crops.zip", "maps": "maps", "masks": "masks.zip"}
+        shards.write(tmp_path / "shards.json", shards.ONE_SHARD)
+        names |= {"shards": "shards.json", "memory": "memory", "crops": "crops", "maps": "maps", "masks": "masks"}
         run(mask_stage, **{name: tmp_path / file for name, file in names.items()})
         return masks.read(tmp_path / "masks.csv"), json.loads((tmp_path / "details.json").read_text())
 
@@ -61,8 +62,8 @@ def test_each_crop_gets_one_mask_or_the_reason_for_none(tmp_path, stage):
     assert table["reason"].tolist() == ["", "", "", "missing", ""]
     assert table["agreement"][:3].tolist() == [1.0, 0.0, 1.0] and table["n_regions"].tolist() == [1, 1, 1, 0, 0]
     assert table.loc[3:, ["coverage", "agreement"]].isna().all(axis=None)
-    mask = archives.mask(tmp_path / "masks.zip", "aa.png")
-    assert list(archives.take(tmp_path / "masks.zip")) == ["aa.png", "bb.png", "cc.png"]
+    mask = archives.mask(tmp_path / "masks", "aa.png")
+    assert list(archives.take(tmp_path / "masks")) == ["aa.png", "bb.png", "cc.png"]
     assert mask.shape == (20, 40) and mask[10, 20] == 255 and mask[0, 0] == 0
     assert metrics["crops"] == 3 and metrics["masked"] == 1 and metrics["median_agreement"] == 1.0
     assert metrics["reason"] == {"masks_disagree": 1, "mask_too_small": 1}
@@ -82,12 +83,12 @@ def test_no_crop_at_all_is_an_error_after_the_tables(tmp_path, stage):
 
 
 def test_maps_of_a_segmenter_that_is_no_more_go(tmp_path, stage, capsys):
-    for name in ("old.zip", "b.txt", "c/d.zip"):
+    for name in ("old", ".hidden"):
         archives.put(tmp_path / "maps" / name, {})
     stage([row("aa")], {"aa": (band(1, 9), band(1, 9))})
-    left = {str(path.relative_to(tmp_path / "maps")) for path in (tmp_path / "maps").rglob("*.*")}
-    assert left == {"a.zip", "b.zip", "b.txt", "c/d.zip"}
-    assert "old.zip: params.yaml names no such segmenter" in capsys.readouterr().err
+    left = {path.name for path in (tmp_path / "maps").iterdir()}
+    assert left == {"a", "b", ".hidden"}
+    assert "old: params.yaml names no such segmenter" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("weights", [{"a": 1}, {"a": 1, "b": 1, "c": 1}])

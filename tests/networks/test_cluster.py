@@ -20,7 +20,7 @@ from stages.images import images
 from stages.networks import cluster, runtime
 from stages.networks.cluster import ClusterError, Item, Job
 from stages.networks.settings import InferenceSettings
-from stages.schemas import crops, manifest
+from stages.schemas import crops, manifest, shards
 from stages.segment import __main__ as segment_stage
 
 ray = pytest.importorskip("ray")
@@ -247,7 +247,7 @@ def project(tmp_path, monkeypatch):
         is_cropped=False, n_vehicles=0, runner_up_ratio=0.0, reason="", class_name=""
     )
     tables.write(Path("boxes.csv"), crop_rows)
-    with archive.writing(Path("crops.zip")) as add:
+    with archive.writing(Path("crops/00000.zip")) as add:
         for row in rows:
             add(crops.file_name(row["image_id"]), Path("photos", row["path"]).read_bytes())
     return content
@@ -260,9 +260,16 @@ def outputs(run, content, folder, **engine):
     shared = {"params": "params.yaml", "networks": ROOT / "models/pretrained"}
     detected = {name: f"{folder}/{name}" for name in ("cache", "detections", "failures", "details")}
     run(detect_stage, manifest="manifest.csv", **shared, **detected)
-    segmented = {"cache": f"{folder}/cache2", "maps": f"{folder}/maps.zip", "details": f"{folder}/details2"}
-    run(segment_stage, segmenter="u2netp_flipped", boxes="boxes.csv", crops="crops.zip", **shared, **segmented)
-    return {name: Path(folder, name).read_bytes() for name in ("detections", "failures", "details", "maps.zip")}
+    segmented = {
+        "cache": f"{folder}/cache2",
+        "maps": f"{folder}/maps",
+        "memory": f"{folder}/memory",
+        "details": f"{folder}/details2",
+    }
+    shards.write(Path("shards.json"), shards.ONE_SHARD)
+    segmented |= {"boxes": "boxes.csv", "shards": "shards.json", "crops": "crops"}
+    run(segment_stage, segmenter="u2netp_flipped", **shared, **segmented)
+    return {name: Path(folder, name).read_bytes() for name in ("detections", "failures", "details", "maps/00000.zip")}
 
 
 @pytest.mark.parametrize("shares_photos", [False, True])

@@ -69,9 +69,9 @@ class Project:
         content = images.encode(photo_of(number), ".png")
         image_id = images.image_id(content)
         atomic.write_bytes(self.folder / "photos" / name, content)
-        archives.put(self.folder / "crops.zip", {f"{image_id}.jpg": photo_of(number)})
-        archives.put(self.folder / "mask_images.zip", {f"{image_id}.png": np.full((30, 40), 200, np.uint8)})
-        archives.put(self.folder / "input_images.zip", {f"{image_id}.png": photo_of(number)})
+        archives.put(self.folder / "crops", {f"{image_id}.jpg": photo_of(number)})
+        archives.put(self.folder / "mask_images", {f"{image_id}.png": np.full((30, 40), 200, np.uint8)})
+        archives.put(self.folder / "input_images", {f"{image_id}.png": photo_of(number)})
         self.rows.append(
             {"image_id": image_id, "path": name, "label": label, "status": "ok", "reason": "", "split": split}
             | {"width": 40, "height": 30, "phash": "0" * 16, "group": image_id, "is_cropped": True, "n_vehicles": 2}
@@ -168,7 +168,7 @@ class Project:
     def render(self, run):
         out, names = self.folder / "out" / "index.html", ("manifest", "detections", "boxes", "masks", "model_inputs")
         files = {name: self.folder / f"{name}.csv" for name in (*names, "predictions", "issues")}
-        folders = {name: self.folder / f"{name}.zip" for name in ("crops", "mask_images", "input_images")}
+        folders = {name: self.folder / name for name in ("crops", "mask_images", "input_images")}
         folders["metrics"] = self.folder / "metrics"
         files |= {"params": self.folder / "params.yaml", "classes": self.folder / "classes.txt", "out": out}
         files["strip"] = self.folder / "out" / "steps.jpg"
@@ -386,8 +386,8 @@ def test_missing_and_changed_photos_are_named(project, run):
     project.write(n_wrong=1)
     missing, changed = project.rows[1], project.rows[2]
     (project.folder / "photos" / missing["path"]).unlink()
-    archives.put(project.folder / "crops.zip", {}, without=(f"{missing['image_id']}.jpg",))
-    archives.put(project.folder / "mask_images.zip", {}, without=(f"{changed['image_id']}.png",))
+    archives.put(project.folder / "crops", {}, without=(f"{missing['image_id']}.jpg",))
+    archives.put(project.folder / "mask_images", {}, without=(f"{changed['image_id']}.png",))
     archives.write(project.folder / "photos" / changed["path"], photo_of(99))
     page = project.render(run)
     labels = [attributes["aria-label"] for attributes in page.of("div") if attributes.get("role") == "img"]

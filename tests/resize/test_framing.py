@@ -8,7 +8,7 @@ from stages.core import tables
 from stages.resize import __main__ as resize_stage
 from stages.resize import framing
 from stages.resize.settings import ResizeSettings
-from stages.schemas import manifest, masks
+from stages.schemas import manifest, masks, shards
 from stages.schemas import model_inputs as letterbox_table
 from tests import archives
 
@@ -70,21 +70,24 @@ def test_where_the_crop_lies_in_the_padded_image(corners, size_wh, expected):
 @pytest.fixture
 def stage(tmp_path, run):
     """A function that runs the stage on rows of the manifest and data/masks.csv."""
-    archives.put(tmp_path / "crops.zip", {})
-    archives.put(tmp_path / "masks.zip", {})
+    archives.put(tmp_path / "crops", {})
+    archives.put(tmp_path / "masks", {})
 
     def call(photos, masked, **changes):
         (tmp_path / "params.yaml").write_text(json.dumps({"resize": settings(**changes).__dict__}))
         tables.write(tmp_path / "manifest.csv", pd.DataFrame(photos, columns=list(manifest.COLUMNS)))
         tables.write(tmp_path / "masks.csv", pd.DataFrame(masked, columns=list(masks.COLUMNS)))
+        shards.write(tmp_path / "shards.json", shards.ONE_SHARD)
         run(
             resize_stage,
+            shards=tmp_path / "shards.json",
+            memory=tmp_path / "memory",
             params=tmp_path / "params.yaml",
             manifest=tmp_path / "manifest.csv",
-            crops=tmp_path / "crops.zip",
-            masks=tmp_path / "masks.zip",
+            crops=tmp_path / "crops",
+            masks=tmp_path / "masks",
             mask_table=tmp_path / "masks.csv",
-            out=tmp_path / "out.zip",
+            out=tmp_path / "out",
             table=tmp_path / "table.csv",
             details=tmp_path / "m.json",
         )
@@ -112,15 +115,15 @@ def test_every_row_stays_and_each_usable_one_has_its_image(tmp_path, stage, corn
     given = rows(
         ("a", "ok", True), ("b", "ok", False), ("c", "dropped", False), ("d", "rejected", False), ("e", "ok", True)
     )
-    archives.put(tmp_path / "crops.zip", {f"{name}.jpg": corners(32, 16) for name in "abe"})
-    archives.put(tmp_path / "masks.zip", {"a.png": np.zeros((16, 32), np.uint8)})
+    archives.put(tmp_path / "crops", {f"{name}.jpg": corners(32, 16) for name in "abe"})
+    archives.put(tmp_path / "masks", {"a.png": np.zeros((16, 32), np.uint8)})
     table, metrics = stage(*given, format=suffix)
     assert table["status"].tolist() == ["ok", "ok", "dropped", "rejected", "failed"]
     assert table["reason"].tolist() == ["", "", "", "", "missing"]  # of e the mask is not there
     assert table["background"].tolist() == ["remove", "keep", "", "", ""]
     assert table["file"].tolist() == [f"a.{suffix}", f"b.{suffix}", "", "", ""]
-    assert list(archives.take(tmp_path / "out.zip")) == [f"a.{suffix}", f"b.{suffix}"]
-    first = archives.picture(tmp_path / "out.zip", f"a.{suffix}")
+    assert list(archives.take(tmp_path / "out")) == [f"a.{suffix}", f"b.{suffix}"]
+    first = archives.picture(tmp_path / "out", f"a.{suffix}")
     assert first.shape == (16, 16, 3) and np.abs(first.astype(int) - [1, 2, 3]).max() <= 3
     assert metrics["photos"] == 2 and metrics["without_model_input"] == 3 and metrics["split"] == {"val": 2}
 
@@ -148,15 +151,15 @@ def test_a_class_all_of_whose_train_photos_were_dropped_is_an_error_that_names_i
     labels, splits = ("None", "Van", "Van", "Van"), ("train", "train", "train", "val")
     photos = [(*photo[:2], label, *photo[3:10], split, *NO_BOX) for photo, label, split in zip(photos, labels, splits)]
     masked = [(*mask[:3], "low_score" if mask[2] == "dropped" else "", *mask[4:]) for mask in masked]
-    archives.put(tmp_path / "crops.zip", {f"{name}.jpg": corners(32, 16) for name in "ad"})
+    archives.put(tmp_path / "crops", {f"{name}.jpg": corners(32, 16) for name in "ad"})
     with pytest.raises(tables.TableError, match=r"a train photo of each class, found none of `Van` \(2 low_score\)"):
         stage(photos, masked)
     assert read(tmp_path)[0]["status"].tolist() == ["ok", "dropped", "dropped", "ok"]
 
 
 def test_a_mask_of_another_size_than_its_crop_is_one_failed_row(tmp_path, stage, corners):
-    archives.put(tmp_path / "crops.zip", {"a.jpg": corners(32, 16)})
-    archives.put(tmp_path / "masks.zip", {"a.png": np.zeros((16, 31), np.uint8)})
+    archives.put(tmp_path / "crops", {"a.jpg": corners(32, 16)})
+    archives.put(tmp_path / "masks", {"a.png": np.zeros((16, 31), np.uint8)})
     with pytest.raises(tables.TableError, match=r"none in 1 rows \(1 mask_size\)"):
         stage(*rows(("a", "ok", True)))
     table, _ = read(tmp_path)

@@ -44,9 +44,9 @@ def stage(tmp_path, run):
         for photo in photos:
             name = photo["image_id"]
             archives.write(tmp_path / "true" / "x" / f"{name}.png", box_mask((80, 60), BOX))
-            archives.put(tmp_path / "masks.zip", {f"{name}.png": box_mask((40, 20), (0, 0, 40, 20))})
-            archives.put(tmp_path / "maps" / "a.zip", {f"{name}.png": box_mask((8, 8), (0, 0, 4, 8))})
-            archives.put(tmp_path / "maps" / "b.zip", {f"{name}.png": box_mask((8, 8), (0, 0, 8, 8))})
+            archives.put(tmp_path / "masks", {f"{name}.png": box_mask((40, 20), (0, 0, 40, 20))})
+            archives.put(tmp_path / "maps" / "a", {f"{name}.png": box_mask((8, 8), (0, 0, 4, 8))})
+            archives.put(tmp_path / "maps" / "b", {f"{name}.png": box_mask((8, 8), (0, 0, 8, 8))})
         (tmp_path / "params.yaml").write_text(yaml.safe_dump({"crop": CROP, "mask": MASK}))
         for name, module, content in (
             ("manifest", manifest, photos), ("boxes", crops, chosen), ("detections", detections, detected),
@@ -54,7 +54,7 @@ def stage(tmp_path, run):
             tables.write(tmp_path / f"{name}.csv", pd.DataFrame(content, columns=list(module.COLUMNS)))
         tables.write(tmp_path / "truth.csv", pd.DataFrame(truth))
         files = {name: tmp_path / f"{name}.csv" for name in ("manifest", "boxes", "detections", "truth")}
-        folders = {"maps": tmp_path / "maps", "masks": tmp_path / "masks.zip", "thresholds": tmp_path / "thresholds"}
+        folders = {"maps": tmp_path / "maps", "masks": tmp_path / "masks", "thresholds": tmp_path / "thresholds"}
         run(score, params=tmp_path / "params.yaml", true_masks=tmp_path / "true", metrics=tmp_path / "m.json",
             details=tmp_path / "details.json", **files, **folders)  # fmt: skip
         return json.loads((tmp_path / "details.json").read_text())

@@ -8,7 +8,7 @@ import yaml
 
 from stages.core import tables
 from stages.networks import runtime
-from stages.schemas import crops
+from stages.schemas import crops, shards
 from stages.segment import __main__ as segment_stage
 from tests import archives
 
@@ -40,21 +40,22 @@ def stage(tmp_path, run, monkeypatch, corners):
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings | {"segmenters": {"one": view}}))
         tables.write(tmp_path / "boxes.csv", pd.DataFrame(rows, columns=list(crops.COLUMNS)))
         monkeypatch.setattr(runtime, "load", load)
-        paths = {name: tmp_path / name for name in ("crops.zip", "networks", "cache", "maps.zip")}
-        paths = {name.removesuffix(".zip"): path for name, path in paths.items()}
+        shards.write(tmp_path / "shards.json", shards.ONE_SHARD)
+        paths = {name: tmp_path / name for name in ("crops", "networks", "cache", "maps", "memory")}
+        paths["shards"] = tmp_path / "shards.json"
         files = {"params": tmp_path / "params.yaml", "boxes": tmp_path / "boxes.csv", "details": tmp_path / "m.json"}
         run(segment_stage, segmenter="one", **paths, **files)
         return json.loads((tmp_path / "m.json").read_text()), loaded, batches
 
     crops_ = {f"{name}.jpg": corners(30, 20 + number) for number, name in enumerate(("aa", "bb"))}
-    archives.put(tmp_path / "crops.zip", crops_ | {"cc.jpg": b"no image"})
+    archives.put(tmp_path / "crops", crops_ | {"cc.jpg": b"no image"})
     return call
 
 
 def maps_of(folder):
-    """The bytes of all maps by name; the archive is removed, as DVC does before a stage."""
-    maps = archives.take(folder / "maps.zip")
-    (folder / "maps.zip").unlink()
+    """The bytes of all maps by name; the archive is removed, so that the next run writes all shards."""
+    maps = archives.take(folder / "maps")
+    shutil.rmtree(folder / "maps")
     return maps
 
 
@@ -62,8 +63,8 @@ def test_every_readable_crop_of_a_usable_photo_gets_its_map(tmp_path, stage):
     rows = [row("aa"), row("bb"), row("cc"), row("dd", "failed")]
     metrics, loaded, _ = stage(rows, network="u2netp")
     assert metrics == {"crops": 3, "maps": 2} and loaded == [("u2netp.onnx", ["1959"], None)]
-    assert list(archives.take(tmp_path / "maps.zip")) == ["aa.png", "bb.png"]
-    saliency_map = archives.mask(tmp_path / "maps.zip", "aa.png")
+    assert list(archives.take(tmp_path / "maps")) == ["aa.png", "bb.png"]
+    saliency_map = archives.mask(tmp_path / "maps", "aa.png")
     assert saliency_map.shape == (320, 320)
     # Red above left, green above right, blue below left, yellow below right.
     assert [int(saliency_map[y, x]) > 127 for y, x in ((40, 40), (40, 280), (280, 40), (280, 280))] == [
@@ -73,13 +74,13 @@ def test_every_readable_crop_of_a_usable_photo_gets_its_map(tmp_path, stage):
 
 def test_a_flipped_view_of_another_side_gives_its_map_as_the_crop_lies(tmp_path, stage):
     _, loaded, _ = stage([row("aa")], network="u2netp", flip=True, input_px=64)
-    saliency_map = archives.mask(tmp_path / "maps.zip", "aa.png")
+    saliency_map = archives.mask(tmp_path / "maps", "aa.png")
     assert saliency_map.shape == (64, 64) and saliency_map[8, 8] > 127 > saliency_map[8, 56] and loaded[0][2] == 64
 
 
 def test_without_a_crop_there_is_an_empty_archive(tmp_path, stage):
     assert stage([], network="u2netp")[0] == {"crops": 0, "maps": 0}
-    assert archives.take(tmp_path / "maps.zip") == {}
+    assert archives.take(tmp_path / "maps") == {}
 
 
 def test_cached_maps_are_not_computed_again_and_have_the_same_bytes(tmp_path, stage, corners):
@@ -92,7 +93,7 @@ def test_cached_maps_are_not_computed_again_and_have_the_same_bytes(tmp_path, st
     shutil.rmtree(tmp_path / "cache")
     assert stage([first, second], network="u2netp")[2] == [2]
     assert maps_of(tmp_path) == both
-    archives.put(tmp_path / "crops.zip", {"aa.jpg": corners(26, 14)})
+    archives.put(tmp_path / "crops", {"aa.jpg": corners(26, 14)})
     assert stage([first, second], network="u2netp")[2] == [1]
 
 

@@ -9,16 +9,15 @@ from contextlib import closing
 
 import pytest
 
-from stages.core import import_closure
-from stages.networks import inference_cache
-from stages.networks.inference_cache import InferenceCache, InferenceCacheError, code_digest, digest_of
+from stages.core import import_closure, result_cache
+from stages.core.result_cache import ResultCache, ResultCacheError, code_digest, digest_of
 
 
 def test_outputs_are_cached_between_runs_by_key(tmp_path):
-    with InferenceCache(tmp_path, {"network": "a"}) as cache:
+    with ResultCache(tmp_path, {"network": "a"}) as cache:
         assert cache.missing(["x", "y", "z"]) == {"x", "y", "z"}
         cache.put_many([("y", b"\0\xff"), ("x", b"")])
-    with InferenceCache(tmp_path, {"network": "a"}) as again:
+    with ResultCache(tmp_path, {"network": "a"}) as again:
         assert again.missing(["x", "y", "z"]) == {"z"}
         assert list(again.get_many(["y", "z", "x", "y"])) == [("y", b"\0\xff"), ("x", b""), ("y", b"\0\xff")]
         again.put_many([])
@@ -27,14 +26,14 @@ def test_outputs_are_cached_between_runs_by_key(tmp_path):
 
 def test_every_configuration_has_its_own_outputs_and_the_last_three_stay(tmp_path):
     for number in range(4):
-        with InferenceCache(tmp_path, {"network": "a", "side": number}) as cache:
+        with ResultCache(tmp_path, {"network": "a", "side": number}) as cache:
             assert cache.missing(["x"]) == {"x"}
             cache.put_many([("x", bytes([number]))])
         os.utime(cache.path, ns=(number, number))
-    with InferenceCache(tmp_path, {"side": 3, "network": "a"}) as last:
+    with ResultCache(tmp_path, {"side": 3, "network": "a"}) as last:
         assert list(last.get_many(["x"])) == [("x", b"\x03")]
     for number, missing in [(1, set()), (0, {"x"})]:
-        with InferenceCache(tmp_path, {"network": "a", "side": number}) as cache:
+        with ResultCache(tmp_path, {"network": "a", "side": number}) as cache:
             assert cache.missing(["x"]) == missing
     assert len(list(tmp_path.glob("*.sqlite"))) == 3
 
@@ -43,47 +42,47 @@ def test_a_run_killed_between_outputs_keeps_those_before_it(tmp_path):
     program = """
 import os, signal, sys
 from pathlib import Path
-from stages.networks.inference_cache import InferenceCache
+from stages.core.result_cache import ResultCache
 def outputs():
     for number in range(200):
         if number == 150:
             os.kill(os.getpid(), signal.SIGKILL)
         yield str(number), bytes([number])
-InferenceCache(Path(sys.argv[1]), {}).put_many(outputs())
+ResultCache(Path(sys.argv[1]), {}).put_many(outputs())
 """
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
     assert done.returncode == -signal.SIGKILL
-    with InferenceCache(tmp_path, {}) as cache:
+    with ResultCache(tmp_path, {}) as cache:
         assert cache.missing(map(str, range(200))) == set(map(str, range(128, 200)))
         assert [output for _, output in cache.get_many(map(str, range(200)))] == [bytes([n]) for n in range(128)]
 
 
 def test_a_file_that_is_no_cache_is_named(tmp_path):
-    with InferenceCache(tmp_path, {}) as cache:
+    with ResultCache(tmp_path, {}) as cache:
         path = cache.path
     path.write_bytes(b"no database" * 100)
-    with pytest.raises(InferenceCacheError, match=rf"{path.name}: expected cached outputs .* or delete the file"):
-        InferenceCache(tmp_path, {})
+    with pytest.raises(ResultCacheError, match=rf"{path.name}: expected cached results .* or delete the file"):
+        ResultCache(tmp_path, {})
     path.unlink()
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript("CREATE TABLE outputs (key, output); DROP TABLE outputs;")
-    with InferenceCache(tmp_path, {}) as cache:
+    with ResultCache(tmp_path, {}) as cache:
         assert cache.missing(["x"]) == {"x"}
 
 
 def test_the_file_is_closed_at_the_end_and_where_it_is_no_database(tmp_path):
-    with InferenceCache(tmp_path, {}) as cache:
+    with ResultCache(tmp_path, {}) as cache:
         cache.put_many([("x", b"1")])
         unfinished = cache.get_many(["x"])
         assert next(unfinished) == ("x", b"1")
-    with pytest.raises(InferenceCacheError, match="closed"):
+    with pytest.raises(ResultCacheError, match="closed"):
         cache.missing(["x"])
     cache.path.write_bytes(b"no database" * 100)
     # Python 3.13 and later warn of a connection that is deleted open.
     with warnings.catch_warnings(record=True) as shown:
         warnings.simplefilter("always")
-        with pytest.raises(InferenceCacheError):
-            InferenceCache(tmp_path, {})
+        with pytest.raises(ResultCacheError):
+            ResultCache(tmp_path, {})
         gc.collect()
     assert not shown
 
@@ -117,7 +116,7 @@ def project(tmp_path, monkeypatch):
         path = tmp_path / "stages" / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(source, "utf-8")
-    monkeypatch.setattr(inference_cache, "import_closure", lambda names, skip: closure(names, tmp_path, skip))
+    monkeypatch.setattr(result_cache, "import_closure", lambda names, skip: closure(names, tmp_path, skip))
     return tmp_path / "stages"
 
 
@@ -144,7 +143,7 @@ def test_the_digest_of_code_changes_with_what_it_imports_and_with_nothing_else(p
     ],
 )
 def test_the_code_of_a_network_is_what_computes_its_outputs(modules, own):
-    paths = closure(modules, skip=inference_cache._SKIPPED)
+    paths = closure(modules, skip=result_cache._SKIPPED)
     names = {path.relative_to(import_closure.ROOT / "stages").with_suffix("").as_posix() for path in paths}
     images = {"images/images", "images/colour", "images/depth", "images/jpeg", "images/letterbox"}
     assert names == own | images | {"__init__", "networks/runtime", "networks/onnx_graph"}

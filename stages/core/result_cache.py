@@ -1,4 +1,4 @@
-"""Outputs of a network, cached between runs: only new photos are run after some were added, or after a killed run."""
+"""Results of single photos, cached between runs: only new photos are computed, and a killed run goes on."""
 
 import hashlib
 import json
@@ -18,8 +18,8 @@ _ROWS_PER_TRANSACTION = 64
 _SKIPPED = ("settings.py", "catalogue.py", "errors.py", "programs.py", "cores.py")
 
 
-class InferenceCacheError(UserError):
-    """The file of cached outputs cannot be used."""
+class ResultCacheError(UserError):
+    """The file of cached results cannot be used."""
 
 
 def digest_of(paths: Iterable[Path]) -> str:
@@ -39,13 +39,13 @@ def code_digest(*modules: str) -> str:
     return digest_of(import_closure(modules, skip=_SKIPPED))
 
 
-class InferenceCache:
-    """The outputs of one configuration by key, in an SQLite file of its own below `folder`.
+class ResultCache:
+    """Results of one configuration by key, such as outputs of a network, in an SQLite file of its own below `folder`.
 
     `cache_key` is everything but the photo that an output depends on: network, settings, code, machine. Another
     configuration has another file, so that its outputs are never taken for those of this one; the three most recent
     files of a folder stay. Outputs are written in transactions: after a kill each is there whole or not at all. A
-    `with` block closes the file at its end. Raises InferenceCacheError naming the file when it cannot be used.
+    `with` block closes the file at its end. Raises ResultCacheError naming the file when it cannot be used.
     """
 
     def __init__(self, folder: Path, cache_key: Mapping[str, Any]) -> None:
@@ -100,7 +100,7 @@ class InferenceCache:
         except sqlite3.DatabaseError as error:
             raise self._unusable(error) from None
 
-    def _unusable(self, error: sqlite3.DatabaseError) -> InferenceCacheError:
-        return InferenceCacheError(
-            f"{self.path}: expected cached outputs of earlier runs, found: {error}; make room, or delete the file"
+    def _unusable(self, error: sqlite3.DatabaseError) -> ResultCacheError:
+        return ResultCacheError(
+            f"{self.path}: expected cached results of earlier runs, found: {error}; make room, or delete the file"
         )

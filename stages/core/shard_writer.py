@@ -1,0 +1,95 @@
+"""Archives in shards: ZIP files of some thousand members each, of which those stay whose content would be the same.
+
+A stage that runs again after photos were added or a setting was changed makes only what changed, and DVC's cache grows
+by the changed shards alone. A stage that was killed goes on after its last complete shard.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from stages.core import archive, atomic
+from stages.core.archive import ArchiveError
+
+Item = TypeVar("Item")
+
+
+class Made(NamedTuple):
+    """A member: its `name`, its `content`, empty where it cannot be made, and a `row` of JSON values about it."""
+
+    name: str
+    content: bytes
+    row: Any
+
+
+@dataclass(frozen=True)
+class Shard(Generic[Item]):
+    """The items that one shard is made of; `inputs` are JSON values: all that its members and rows depend on."""
+
+    items: list[Item]
+    inputs: Any
+
+    @property
+    def key(self) -> str:
+        """A digest of the inputs."""
+        return digest(self.inputs)
+
+
+def digest(value: Any) -> str:
+    """The SHA-256, in hex, of JSON values. NaN equals NaN."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def update(
+    folder: Path, memory: Path, shards: Mapping[str, Shard[Item]], make: Callable[[list[Item]], Iterable[Made]]
+) -> list[Any]:
+    """Write `shards`, by name, into `folder`, and remove other files there; return the rows of all items, in order.
+
+    `make` gets the items of all shards that are not there with these inputs, and yields what is made of each, in order.
+    `memory` is a folder that remembers inputs and rows of each shard. A shard in which a member could not be made is
+    not remembered: the next run tries it again.
+    """
+    remembered = {name: _recall(folder / f"{name}.zip", memory / f"{name}.json", shards[name].key) for name in shards}
+    made = iter(make([item for name, shard in shards.items() if remembered[name] is None for item in shard.items]))
+    rows: list[Any] = []
+    for name, shard in shards.items():
+        known = remembered[name]
+        if known is None:
+            known = _write(folder / f"{name}.zip", memory / f"{name}.json", shard, made)
+        rows += known
+    folder.mkdir(parents=True, exist_ok=True)
+    expected = {f"{name}{suffix}" for name in shards for suffix in (".zip", ".json")}
+    for path in (*folder.iterdir(), *memory.glob("*.json")):
+        if path.name not in expected:
+            path.unlink()
+    return rows
+
+
+def _recall(path: Path, memory: Path, key: str) -> list[Any] | None:
+    """The rows of the shard at `path`, if it was made from inputs of this key and is unchanged."""
+    try:
+        known = json.loads(memory.read_text(encoding="utf-8"))
+        is_current = known["key"] == key and known["fingerprint"] == archive.read_directory(path).fingerprint
+        return list(known["rows"]) if is_current else None
+    except (OSError, ValueError, KeyError, TypeError, ArchiveError):
+        return None
+
+
+def _write(path: Path, memory: Path, shard: Shard[Item], made: Iterable[Made]) -> list[Any]:
+    memory.unlink(missing_ok=True)
+    rows, is_complete = [], True
+    with archive.writing(path) as add:
+        for member in islice(made, len(shard.items)):
+            if member.content:
+                add(member.name, member.content)
+            is_complete &= bool(member.content)
+            rows.append(member.row)
+    text = json.dumps({"key": shard.key, "fingerprint": archive.read_directory(path).fingerprint, "rows": rows})
+    if is_complete:
+        atomic.write_text(memory, text)
+    # As the next run reads them.
+    return list(json.loads(text)["rows"])
