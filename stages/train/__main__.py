@@ -6,6 +6,7 @@ from pathlib import Path
 from stages.classifiers import keras_file, pretrained, runtime
 from stages.classifiers.settings import ModelSettings
 from stages.core import atomic, command, progress, settings
+from stages.core.archive import Archive
 from stages.core.runtime_settings import RuntimeSettings
 from stages.schemas import class_list
 from stages.train.checkpoint import Checkpoint, fingerprint
@@ -34,14 +35,15 @@ def main() -> None:
         recipe.seed, settings.read(args.params, "runtime", RuntimeSettings).n_threads, recipe.precision
     )
     splits = read_splits(args.table, args.photos, classes)
-    inputs = [args.table, args.photos, args.pretrained / model.weights]
-    checkpoint = Checkpoint(args.logs / "checkpoint.npz", fingerprint((model, recipe, system, classes), inputs))
+    facts = (model, recipe, system, classes, Archive(args.photos).fingerprints)
+    inputs = fingerprint(facts, [args.table, args.pretrained / model.weights])
+    checkpoint = Checkpoint(args.logs / "checkpoint.npz", inputs)
     setup = TrainingSetup(pretrained.read(args.pretrained, model), len(classes), system.precision, checkpoint)
     with Curves(args.curves, args.logs) as curves:
         result = train(model, recipe, splits, setup, curves)
     keras_file.save(result.model, args.out / "model.keras")
-    facts = {"name": args.model, "backbone": model.backbone, "weights": model.weights, "classes": classes}
-    atomic.write_json(args.out / "model.json", facts | record(result, recipe, system))
+    names = {"name": args.model, "backbone": model.backbone, "weights": model.weights, "classes": classes}
+    atomic.write_json(args.out / "model.json", names | record(result, recipe, system))
     checkpoint.remove()
     progress.summary(
         f"train {args.model}", photos=len(splits.train.names), best_epoch=result.best.number, device=system
