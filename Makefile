@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Images and CI often set it. Without bytecode each process that imports Keras compiles it anew: 17 s in place of 6 s.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help repro status test verify coverage licences advisories experiments format lock
+.PHONY: help repro status test bench verify coverage licences advisories experiments format lock
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,10 @@ test: .venv/ready  ## check format, lint and types, run the tests
 	ruff check
 	mypy
 	pytest -n 2
+
+bench: .venv/ready  ## measure every step beside its alternatives and its bare limits, in some 15 minutes
+	dvc repro --quiet $(NETWORKS:%=models/pretrained/dvc.yaml:convert@%)
+	python -m benchmarks
 
 # In a clone with its own environment and cache.
 verify: .venv/ready  ## run the last commit again from nothing, compare every output with the committed ones

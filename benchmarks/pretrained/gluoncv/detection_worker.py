@@ -1,4 +1,4 @@
-"""Time GluonCV's CenterNet-ResNet50, from files to boxes, for `benchmarks.detect.detection_speed`.
+"""Time GluonCV's CenterNet-ResNet50, from files to boxes, for `benchmarks.detect.gluoncv`.
 
 For each line on standard input it runs once over the photos and prints the seconds. The weights are random: the time
 does not depend on them.
