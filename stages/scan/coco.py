@@ -95,7 +95,7 @@ def read_coco(paths: list[str], read_bytes: ReadBytes) -> pd.DataFrame:
 
 def _candidates(paths: list[str]) -> list[str]:
     """Return the JSON files at the places where annotations lie."""
-    return sorted(path for path in paths if path.lower().endswith(".json") and _is_place(*posixpath.split(path)))
+    return sorted(path for path in paths if path[-5:].lower() == ".json" and _is_place(*posixpath.split(path)))
 
 
 def _is_place(folder: str, name: str) -> bool:

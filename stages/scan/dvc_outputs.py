@@ -2,10 +2,15 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stages.core import command, programs
 from stages.sources.store import is_url
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
 
 
 def stages_that_write(path: Path) -> list[str]:
@@ -17,16 +22,36 @@ def stages_that_write(path: Path) -> list[str]:
         return []
     from dvc.exceptions import NotDvcRepoError
     from dvc.repo import Repo
+    from dvc.repo.index import Index
 
     whole = Path(os.path.normpath(path.absolute()))
     try:
         with Repo() as repo:
-            # Not `find_outs_by_path`, which builds the graph of all stages first.
-            made = [out.stage for out in repo.index.outs if Path(out.fs_path) in (whole, *whole.parents)]
+            # Not `find_outs_by_path`, which builds the graph of all stages first, nor `repo.index`, which compares each
+            # photo in the repository with the patterns of .dvcignore.
+            outs = (out for file in _stage_files(repo, whole) for out in Index.from_file(repo, file).outs)
+            made = [out.stage for out in outs if Path(out.fs_path) in (whole, *whole.parents)]
             with repo.lock:
                 return [stage.addressing for stage in made if stage.cmd and stage.changed()]
     except NotDvcRepoError:
         return []
+
+
+def _stage_files(repo: "Repo", source: Path) -> Iterator[str]:
+    """Yield the files of the stages of a repository; none lies in `source`, for it would be its own output."""
+    from dvc.dvcfile import is_valid_filename
+
+    for folder, folders, files in os.walk(repo.root_dir):
+        paths = [os.path.join(folder, name) for name in files if is_valid_filename(name)]  # noqa: PTH118
+        yield from sorted(
+            path for path in paths if not repo.dvcignore.is_ignored_file(path) and not repo.scm.is_ignored(path)
+        )
+        inner = ((name, Path(folder, name)) for name in sorted(folders))
+        folders[:] = [
+            name
+            for name, path in inner
+            if path != source and not repo.dvcignore.is_ignored_dir(str(path)) and not repo.scm.is_ignored(f"{path}/")
+        ]
 
 
 def reproduce(source: str) -> None:

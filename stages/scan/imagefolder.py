@@ -19,7 +19,7 @@ _PATH = "file_name"
 def metadata_files(paths: list[str]) -> list[str]:
     """Return the metadata files at the top and in the folders of splits. Raises LayoutError if a folder has two."""
     folders: dict[str, str] = {}
-    for path in sorted(paths):
+    for path in sorted(path for path in paths if path.endswith(_NAMES)):
         folder, name = posixpath.split(path)
         if name not in _NAMES or (folder and ("/" in folder or not split_folder(path))):
             continue

@@ -55,7 +55,15 @@ def read_pattern(paths: Iterable[str], pattern: str) -> pd.DataFrame:
 def parse(paths: Iterable[str], pattern: str) -> pd.DataFrame:
     """As `read_pattern`, of any number of paths that match."""
     expression, names = compile_pattern(pattern), list(paths)
-    parts = [_parts(path, expression.fullmatch(path), pattern) for path in names]
+    # Below a folder, `*` and `**` match any name: the folder decides, and a photo's name whether a split is needed.
+    is_of_folder, has_split = pattern.endswith(("/*", "/**")), "{split}" in pattern
+    known: dict[tuple[str, bool], tuple[str, str, str]] = {}
+    parts = []
+    for path in names:
+        key = (path.rpartition("/")[0] if is_of_folder else path, has_split and is_photo_name(path))
+        if key not in known:
+            known[key] = _parts(path, expression.fullmatch(path), pattern)
+        parts.append(known[key])
     columns = dict(zip(("split", "label", "group"), zip(*parts)))
     return from_columns({"path": names, **columns}, len(names))
 

@@ -1,6 +1,7 @@
 """The rows of data/files.csv: every file of the source with its label, and a version by which changes are noticed."""
 
 import posixpath
+import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import chain
@@ -107,6 +108,8 @@ def _with_unreadable(labelled: LabelledFiles, listed: list[ListedFile]) -> pd.Da
     """
     reasons = {file.path: file.reason for file in listed if file.reason}
     rows = labelled.rows
+    if not reasons:
+        return rows
     known = set(rows["path"])
     kept = [reasons.get(path, reason) for path, reason in zip(rows["path"], rows["reason"])]
     rows = rows.assign(reason=pd.Series(kept, rows.index, dtype=TEXT))
@@ -138,7 +141,16 @@ def _below(paths: "pd.Series[str]", root: str) -> "pd.Series[str]":
 
 def _screen(rows: pd.DataFrame) -> pd.DataFrame:
     """Give paths that leave the source, and names that tables cannot hold, a reason; escape the latter."""
-    leaves = rows["path"].map(lambda path: path.startswith("/") or ".." in path.split("/"))
+    leaves = pd.Series(
+        [path.startswith("/") or (".." in path and ".." in path.split("/")) for path in rows["path"].tolist()],
+        rows.index,
+        bool,
+    )
+    # One search in all texts: nearly always there is nothing to escape.
+    if not re.search(
+        UNPRINTABLE, "".join(chain.from_iterable(rows[name].tolist() for name in ("path", "label", "group")))
+    ):
+        return rows.assign(reason=rows["reason"].mask((rows["reason"] == "") & leaves, "outside"))
     is_bad = rows["path"].str.contains(UNPRINTABLE) | rows["label"].str.contains(UNPRINTABLE)
     unset = rows["reason"] == ""
     return rows.assign(
@@ -172,19 +184,29 @@ def _versions(store: Store, paths: tuple[str, ...]) -> list[tuple[str, _Version]
 
 
 def _with_versions(rows: pd.DataFrame, store: Store) -> pd.DataFrame:
+    """The rows with their `version`, or the `reason` why there is none."""
     paths = rows.loc[rows["reason"] == "", "path"].unique().tolist()
-    # A file that is known takes 20 us, and handing it to a thread as much again. A bucket takes 20 ms for each.
+    # In one thread: threads that look up what is known take Python's lock from each other. They read what is new.
+    versions = {path: _Version(path, version, "") for path, version in store.known_versions(paths).items()}
+    versions |= _read_versions([path for path in paths if path not in versions], store)
+    own, reasons = rows["path"].tolist(), rows["reason"].tolist()
+    wanted = [versions.get(path) if reason == "" else None for path, reason in zip(own, reasons)]
+    return rows.assign(
+        version=[item.version if item else "" for item in wanted],
+        reason=[item.reason if item else reason for item, reason in zip(wanted, reasons)],
+        path=[item.path if item else path for item, path in zip(wanted, own)],
+    )
+
+
+def _read_versions(paths: list[str], store: Store) -> dict[str, _Version]:
+    if not paths:
+        return {}
+    # Handing a small file to a thread takes as long as its hash. A bucket takes 20 ms for each.
     size = 1 if is_url(store.root) else _FILES_PER_TASK
     groups = map(tuple, batches.batched(paths, size))
     threads = READERS if is_url(store.root) else None
     made = batches.ordered_thread_map(partial(_versions, store), groups, READERS, threads)
-    versions = dict(progress.track(chain.from_iterable(group for _, group in made), len(paths), "file", "scan"))
-    wanted = [versions.get(path) if reason == "" else None for path, reason in zip(rows["path"], rows["reason"])]
-    return rows.assign(
-        version=[item.version if item else "" for item in wanted],
-        reason=[item.reason if item else reason for item, reason in zip(wanted, rows["reason"])],
-        path=[item.path if item else path for item, path in zip(wanted, rows["path"])],
-    )
+    return dict(progress.track(chain.from_iterable(group for _, group in made), len(paths), "file", "scan"))
 
 
 def _apply_class_map(labelled: LabelledFiles, path: str | None) -> LabelledFiles:

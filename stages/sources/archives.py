@@ -13,14 +13,14 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from stages.core import atomic, progress
 from stages.images.images import MAX_BYTES, ImageError
-from stages.sources.hash_cache import HashCache, sha256
+from stages.sources.hash_cache import HashCache, sha256, state_of
 from stages.sources.store import ListedFile, SourceError, listing, require_id, require_usable
 from stages.sources.tar_members import TarMembers, twice_text
 
@@ -83,6 +83,12 @@ class ArchiveStore:
         """As `Store.version`."""
         name = f"{Path(self.root).absolute()}/{path}"
         return self._hashes.version(name, self._members.stat, lambda: sha256(self.load(path)))
+
+    def known_versions(self, paths: Iterable[str]) -> dict[str, str]:
+        """As `Store.known_versions`: of the members of an archive that is unchanged by its `stat`."""
+        prefix, state = f"{Path(self.root).absolute()}/", state_of(self._members.stat())
+        known = self._hashes.known((prefix + path, state) for path in paths)
+        return {name[len(prefix) :]: version for name, version in known}
 
     def load(self, path: str, expected_id: str | None = None) -> bytes:
         """As `Store.load`."""

@@ -3,14 +3,14 @@
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from stages.images import images
 from stages.images.images import ImageError
-from stages.sources.hash_cache import HashCache, sha256
-from stages.sources.store import ListedFile, SourceError, is_hidden, listing, photo_id, require_usable
+from stages.sources.hash_cache import FileState, HashCache, sha256, state_of
+from stages.sources.store import ListedFile, SourceError, is_hidden, listing, photo_id, require_usable, screen
 
 # Device and inode: what a folder is known by, through whatever link it is reached.
 _Identity = tuple[int, int]
@@ -65,6 +65,12 @@ class FolderStore:
             images.load(full)
             raise ImageError("unreadable", f"{full}: changed while it was read") from None
 
+    def known_versions(self, paths: Iterable[str]) -> dict[str, str]:
+        """As `Store.known_versions`: of the files that are unchanged by their `stat`."""
+        prefix = str(self._folder.absolute() / "_")[:-1]
+        usable = (prefix + path for path in paths if not path.endswith("/") and not screen(path))
+        return {name[len(prefix) :]: version for name, version in self._hashes.known(_states(usable))}
+
     def load(self, path: str, expected_id: str | None = None) -> bytes:
         """As `Store.load`."""
         require_usable(self.root, path)
@@ -80,6 +86,16 @@ def _identities(folder: Path) -> frozenset[_Identity]:
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         yield from entries
+
+
+def _states(names: Iterable[str]) -> Iterator[tuple[str, FileState]]:
+    """Yield name and state of the files that have one."""
+    for name in names:
+        try:
+            info = os.stat(name)  # noqa: PTH116 - a Path for each file takes as long as the call itself
+        except OSError:
+            continue
+        yield name, state_of(info)
 
 
 def _inspect(entry: os.DirEntry[str], holders: frozenset[_Identity]) -> tuple[str, _Identity | None]:

@@ -4,6 +4,7 @@ import inspect
 import os
 import socket
 import sys
+import time
 
 import pytest
 
@@ -148,3 +149,18 @@ def test_a_file_of_too_many_bytes_has_a_reason(tmp_path, monkeypatch):
     for work in (FolderStore(tmp_path).load, FolderStore(tmp_path).version):
         with pytest.raises(ImageError, match="too_large"):
             work("1.jpg")
+
+
+def test_known_versions_are_those_of_unchanged_files_that_were_hashed(tmp_path):
+    folder = tmp_path / "photos"
+    for name in ("a/1.jpg", "a/2.jpg", "3.jpg"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(name.encode())
+        os.utime(folder / name, (1, 1))
+    first = FolderStore(folder, tmp_path / "hashes")
+    time.sleep(2.1)  # a file that changed just before is not kept
+    versions = {name: first.version(name) for name in ("a/1.jpg", "3.jpg")}
+    del first
+    (folder / "3.jpg").write_bytes(b"other")
+    paths = ["a/1.jpg", "a/2.jpg", "3.jpg", "missing.jpg", "../photos/3.jpg", "/a/1.jpg", "a/", "a//1.jpg", "a\0b"]
+    assert FolderStore(folder, tmp_path / "hashes").known_versions(paths) == {"a/1.jpg": versions["a/1.jpg"]}

@@ -118,3 +118,19 @@ def test_a_damaged_file_is_named(tmp_path):
 
 def test_the_hash_of_a_file_of_any_size(photo):
     assert HashCache(None).file_version(photo) == f"sha256:{sha256(b'abc')}"
+
+
+@pytest.mark.usefixtures("later")
+def test_known_hashes_of_many_files_are_those_of_their_state_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(hash_cache, "_NAMES_PER_QUERY", 2)
+    paths = [tmp_path / name for name in ("a", "b", "changed", "c", "new")]
+    cache = HashCache(tmp_path / "hashes.sqlite")
+    for path in paths:
+        path.write_bytes(path.name.encode())
+    versions = {str(path): cache.file_version(path) for path in paths[:-1]}
+    del cache
+    paths[2].write_bytes(b"longer")
+    states = [(str(path), hash_cache.state_of(path.stat())) for path in paths]
+    expected = {str(path): versions[str(path)] for path in (paths[0], paths[1], paths[3])}
+    assert dict(HashCache(tmp_path / "hashes.sqlite").known(states)) == expected
+    assert list(HashCache(None).known(states)) == [] and list(HashCache(tmp_path / "hashes.sqlite").known([])) == []
