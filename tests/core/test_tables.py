@@ -128,3 +128,34 @@ def test_tables_of_different_photos_are_refused():
     for other in (one.iloc[::-1].reset_index(drop=True), one.iloc[:1], one.assign(path=["a", "c"])):
         with pytest.raises(TableError, match=r"a\.csv.*b\.csv"):
             tables.require_same_rows("a.csv", one, "b.csv", other)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('a,b\n"x, y",1\n"say ""no""",\n', [["x, y", "1"], ['say "no"', ""]]),
+        ('a,b\n"two\nlines",1\n', [["two\nlines", "1"]]),
+        ("a,b\r\nx,1\r\n", [["x", "1"]]),
+        ("a,b\nx,1", [["x", "1"]]),
+        ("a,b\n\nx,1\n", [["x", "1"]]),
+        ("a,b\nNA,null\n", [["NA", "null"]]),
+        ("a,b\n", []),
+    ],
+)
+def test_a_table_is_read_alike_by_both_readers(tmp_path, text, expected):
+    path = write(tmp_path, text)
+    assert tables.read_text(path).values.tolist() == expected
+    pd.testing.assert_frame_equal(tables._read_arrow(path), tables._read_pandas(path))
+
+
+@pytest.mark.parametrize("text", ["a,b\nx\n", "a,a\nx,1\n", "a\nx\n", '"a\nb",c\nx,1\n', "a,\nx,1\n", ""])
+def test_what_only_pandas_reads_is_left_to_it(tmp_path, text):
+    with pytest.raises(ValueError):
+        tables._read_arrow(write(tmp_path, text))
+
+
+def test_numbers_in_any_notation_are_the_nearest_float(tmp_path):
+    path = write(tmp_path, "x,n\n+1, 2\n1e-5,-0\n.5,1e3\ninf,7.0\n,0\nNaN,1\n")
+    frame = tables.read(path, {"x": "float", "n": "int"})
+    np.testing.assert_array_equal(frame["x"], [1, 1e-5, 0.5, np.inf, np.nan, np.nan])
+    assert frame["n"].tolist() == [2, 0, 1000, 7, 0, 1] and frame["n"].dtype == "int64"
