@@ -44,21 +44,28 @@ def near_pairs(hashes: list[str], max_distance: int) -> tuple[np.ndarray, np.nda
     """
     codes = np.array([int(value, 16) for value in hashes], dtype=np.uint64)
     bounds = np.linspace(0, HASH_BITS, max_distance + 2).round().astype(int)
-    pairs: set[tuple[int, int]] = set()
+    # A pair is one number, so that pairs found by several substrings are counted once.
+    found = [np.zeros(0, dtype=np.int64)]
     for low, high in pairwise(bounds.tolist()):
         substrings = (codes >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)
-        order = np.argsort(substrings, kind="stable")
-        starts = np.flatnonzero(np.diff(substrings[order], prepend=substrings[order[:1]] + np.uint64(1)))
-        for bucket in np.split(order, starts[1:]):
-            pairs.update(_near_pairs_in(bucket, codes, max_distance))
-    left_right = np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
-    return left_right[:, 0], left_right[:, 1]
+        first, second = _near_pairs_by(substrings, codes, max_distance)
+        found.append(np.minimum(first, second) * len(codes) + np.maximum(first, second))
+    left, right = np.divmod(np.unique(np.concatenate(found)), max(len(codes), 1))
+    return left, right
 
 
-def _near_pairs_in(bucket: np.ndarray, codes: np.ndarray, max_distance: int) -> list[tuple[int, int]]:
-    pairs = []
-    for index, first in enumerate(bucket[:-1]):
-        others = bucket[index + 1 :]
-        near = others[np.bitwise_count(codes[others] ^ codes[first]) <= max_distance]
-        pairs += [(min(int(first), int(other)), max(int(first), int(other))) for other in near]
-    return pairs
+def _near_pairs_by(substrings: np.ndarray, codes: np.ndarray, max_distance: int) -> tuple[np.ndarray, np.ndarray]:
+    """The near pairs among the `(N,)` uint64 codes that share a substring `(N,)`, as two int64 arrays."""
+    order = np.argsort(substrings, kind="stable")
+    keys, values = substrings[order], codes[order]
+    pairs = [(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))]
+    start, offset = np.flatnonzero(keys[1:] == keys[:-1]), 1
+    # All pairs of neighbours in the order at once, then all of next but one, while they share the substring.
+    while len(start):
+        near = start[np.bitwise_count(values[start] ^ values[start + offset]) <= max_distance]
+        pairs.append((order[near], order[near + offset]))
+        offset += 1
+        start = start[start + offset < len(keys)]
+        start = start[keys[start] == keys[start + offset]]
+    first, second = (np.concatenate(ends) for ends in zip(*pairs))
+    return first, second

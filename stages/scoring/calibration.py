@@ -8,6 +8,8 @@ from stages.scoring.probabilities import safe_log
 
 _N_BINS = 15
 _N_DRAWS = 1000
+# Photos drawn at once: memory is bounded, some 500 MiB, for any number of photos.
+_MAX_DRAWN = 2**24
 # The search for a temperature is bounded, and runs over its logarithm.
 _MIN_TEMPERATURE, _MAX_TEMPERATURE = 0.1, 10.0
 
@@ -65,10 +67,13 @@ def ece_if_calibrated(probabilities: np.ndarray, seed: int = 0) -> float:
     A thousand times, whether the likeliest class is the true one is drawn with its own probability.
     """
     confidence = probabilities.max(axis=1)
-    right = np.random.default_rng(seed).random((_N_DRAWS, len(confidence))) < confidence
+    generator, at_once = np.random.default_rng(seed), max(1, _MAX_DRAWN // len(confidence))
     members = _bins(confidence)[None, :] == np.arange(_N_BINS)[:, None]
-    gaps = (right - confidence) @ members.T
-    return float(np.abs(gaps).sum(axis=1).mean() / len(confidence))
+    gaps = []
+    for start in range(0, _N_DRAWS, at_once):
+        right = generator.random((min(at_once, _N_DRAWS - start), len(confidence))) < confidence
+        gaps.append((right - confidence) @ members.T)
+    return float(np.abs(np.concatenate(gaps)).sum(axis=1).mean() / len(confidence))
 
 
 def _bins(confidence: np.ndarray) -> np.ndarray:

@@ -8,6 +8,8 @@ import pandas as pd
 from stages.core.errors import UserError
 
 _ROUNDS = 10_000
+# Groups drawn at once: memory is bounded, some 400 MiB, for any number of photos.
+_MAX_DRAWN = 2**24
 
 
 class PairedDifference(NamedTuple):
@@ -29,7 +31,10 @@ def paired_bootstrap(differences: np.ndarray, groups: np.ndarray, seed: int = 0)
         raise UserError("expected photos that both sides predicted, found none")
     # Not `scipy.stats.bootstrap`: paired, over sums and sizes of groups, it gives this interval, but refuses one group.
     by_group = pd.DataFrame({"sum": differences, "size": 1.0}).groupby(groups).sum().to_numpy()
-    draws = np.random.default_rng(seed).integers(0, len(by_group), (_ROUNDS, len(by_group)))
-    sums = by_group[draws].sum(axis=1)
+    generator, at_once = np.random.default_rng(seed), max(1, _MAX_DRAWN // len(by_group))
+    rounds = [min(at_once, _ROUNDS - start) for start in range(0, _ROUNDS, at_once)]
+    sums = np.concatenate(
+        [by_group[generator.integers(0, len(by_group), (count, len(by_group)))].sum(axis=1) for count in rounds]
+    )
     low, high = np.percentile(sums[:, 0] / sums[:, 1], [2.5, 97.5])
     return PairedDifference(float(np.mean(differences)), float(low), float(high))
