@@ -71,11 +71,13 @@ def record(mask: Mask) -> Row:
 def complete(boxes: pd.DataFrame, masked: dict[str, Row]) -> pd.DataFrame:
     """The table data/masks.csv: the rows of data/boxes.csv with the columns in `masked`, by image id, of each crop."""
     unmasked: Row = {"coverage": np.nan, "agreement": np.nan, "n_regions": 0, "is_masked": False, "mask_reason": ""}
-    rows = []
-    for box in boxes[["image_id", "path", "status", "reason"]].to_dict("records"):
-        columns = masked[str(box["image_id"])] if box["status"] == "ok" else {}
-        rows.append(box | unmasked | columns)
-    return pd.DataFrame(rows, columns=list(masks.COLUMNS))
+    own = {name: boxes[name].tolist() for name in ("image_id", "path", "status", "reason")}
+    found = [masked[name] if status == "ok" else {} for name, status in zip(own["image_id"], own["status"])]
+    columns: dict[str, list[object]] = {
+        name: [row.get(name, value) for row in found] for name, value in unmasked.items()
+    }
+    columns |= {name: [row.get(name, value) for row, value in zip(found, own[name])] for name in own}
+    return pd.DataFrame(columns, columns=list(masks.COLUMNS))
 
 
 def count(table: pd.DataFrame) -> dict[str, object]:

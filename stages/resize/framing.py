@@ -103,13 +103,15 @@ def write_model_inputs(
 
 def complete(photos: pd.DataFrame, masked: pd.DataFrame, written: dict[str, Row]) -> pd.DataFrame:
     """The table data/model_inputs.csv: the rows of the manifest and data/masks.csv with `written` by image id."""
-    rows = []
-    for photo, mask in zip(photos.to_dict("records"), masked.to_dict("records")):
-        row = {name: photo[name] for name in ("image_id", "path", "label", "group", "split")}
-        row |= {"status": mask["status"], "reason": mask["reason"], "background": "", "file": ""}
-        row |= {"scale": np.nan, "pad_left": 0, "pad_top": 0}
-        rows.append(row | (written[str(photo["image_id"])] if mask["status"] == "ok" else {}))
-    return pd.DataFrame(rows, columns=list(model_inputs.COLUMNS))
+    own = {name: photos[name].tolist() for name in ("image_id", "path", "label", "group", "split")}
+    own |= {name: masked[name].tolist() for name in ("status", "reason")}
+    without: Row = {"background": "", "file": "", "scale": np.nan, "pad_left": 0, "pad_top": 0}
+    found = [written[name] if status == "ok" else {} for name, status in zip(own["image_id"], own["status"])]
+    columns: dict[str, list[object]] = {
+        name: [row.get(name, value) for row in found] for name, value in without.items()
+    }
+    columns |= {name: [row.get(name, value) for row, value in zip(found, own[name])] for name in own}
+    return pd.DataFrame(columns, columns=list(model_inputs.COLUMNS))
 
 
 def require_every_class(path: Path, table: pd.DataFrame, photos: pd.DataFrame) -> None:
