@@ -22,7 +22,11 @@ class RuntimeSettings(Settings):
     engine: Literal["local", "ray"] = Field(
         "local", description="where networks run: in the stage's process, or on the Ray cluster of `RAY_ADDRESS`"
     )
-    cluster_timeout: Count = Field(120, description="seconds without an answer of the cluster after which a stage ends")
+    cluster_timeout: Count = Field(
+        120,
+        description="with the engine `ray`: longest wait in seconds, first for the connection to the cluster, then from "
+        "each result of a worker to the next one; after that the command ends with an error",
+    )
     shares_photos: bool = Field(
         False, description="`true`: the cluster's workers read local photos by the same path; `false`: they are sent"
     )

@@ -44,12 +44,12 @@ def run_inference(
         partial(load_network, settings),
         partial(_run_chunk, settings, absolute(source)),
     )
-    answers = cluster.run(job, items, settings.inference.batch_size)
-    for answer in progress.track(answers, len(new), "photo", "detect"):
-        if answer.output is not None:
-            yield answer.key, answer.output
-        elif answer.reason:
-            failures[answer.key] = answer.reason
+    results = cluster.run(job, items, settings.inference.batch_size)
+    for result in progress.track(results, len(new), "photo", "detect"):
+        if result.output is not None:
+            yield result.key, result.output
+        elif result.reason:
+            failures[result.key] = result.reason
 
 
 def _content(photos: Photos, is_sent: bool, row: PhotoRow) -> _Content:

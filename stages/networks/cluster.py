@@ -41,7 +41,7 @@ _PACKAGE = Path(stages.__file__).parent
 
 
 class ClusterError(UserError):
-    """The cluster cannot be reached, does not answer in time, or has workers of several kinds."""
+    """The cluster cannot be reached, returns nothing in time, or has workers of several kinds."""
 
 
 class Item(NamedTuple):
@@ -51,7 +51,7 @@ class Item(NamedTuple):
     content: Any
 
 
-class Answer(NamedTuple):
+class Result(NamedTuple):
     """The output for an item; None where it cannot be read, with the reason `worker_died` where it kills its worker."""
 
     key: str
@@ -72,7 +72,7 @@ class Job(NamedTuple):
 
 
 class Cluster:
-    """A connected cluster; `kind` is what `runtime.describe_runtime` says on the first worker that answers."""
+    """A connected cluster; `kind` is what `runtime.describe_runtime` says on the first worker that runs."""
 
     def __init__(self, inference: InferenceSettings, settings: RuntimeSettings) -> None:
         import ray
@@ -80,8 +80,8 @@ class Cluster:
         self._inference, self._settings, self._ray = inference, settings, ray
         self.kind: Mapping[str, str] = self._get(self._first_done([self._remote(_kind).remote(inference)]))
 
-    def run(self, job: Job, items: Iterable[Item], chunk_size: int) -> Iterator[Answer]:
-        """Yield an answer for each item, in any order.
+    def run(self, job: Job, items: Iterable[Item], chunk_size: int) -> Iterator[Result]:
+        """Yield a result for each item, in any order.
 
         The items of a chunk that kills its worker are tried one by one. Raises ClusterError, and what `job` raises.
         """
@@ -106,9 +106,9 @@ class Cluster:
                 if len(chunk) > 1:
                     single += chunk
                 else:
-                    yield Answer(chunk[0].key, None, WORKER_DIED)
+                    yield Result(chunk[0].key, None, WORKER_DIED)
                 continue
-            yield from (Answer(item.key, outputs.get(item.key)) for item in chunk)
+            yield from (Result(item.key, outputs.get(item.key)) for item in chunk)
 
     def _get(self, done: Any) -> Any:
         """The result of a task. Raises what the task raised, ClusterError, or Ray's error of a dead worker or node."""
@@ -145,7 +145,7 @@ class Cluster:
             return done[0]
         n_nodes = sum(node["Alive"] and node["Resources"].get("CPU", 0) > 0 for node in self._ray.nodes())
         raise ClusterError(
-            f"{_address()}: expected an answer of a worker within {seconds} s (runtime.cluster_timeout), found none; "
+            f"{_address()}: expected a result of a worker within {seconds} s (runtime.cluster_timeout), found none; "
             f"Ray knows of {n_nodes} nodes with cores, perhaps lost ones; start nodes and run the same command again, "
             "which runs only what is missing"
         )

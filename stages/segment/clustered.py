@@ -38,10 +38,10 @@ def run_inference(
         partial(load_network, view, settings),
         partial(_run_chunk, view, settings),
     )
-    answers = cluster.run(job, items, settings.inference.batch_size)
-    for answer in progress.track(answers, len(new), "crop", "segment"):
-        if answer.output is not None:
-            yield answer.key, answer.output
+    results = cluster.run(job, items, settings.inference.batch_size)
+    for result in progress.track(results, len(new), "crop", "segment"):
+        if result.output is not None:
+            yield result.key, result.output
 
 
 def _content(crop_archive: Archive, image_id: str) -> bytes:

@@ -111,8 +111,8 @@ def job(tmp_path):
     )
 
 
-def answers(workers, job, items, chunk_size=4):
-    return {answer.key: (answer.output, answer.reason) for answer in workers.run(job, items, chunk_size)}
+def run_all(workers, job, items, chunk_size=4):
+    return {result.key: (result.output, result.reason) for result in workers.run(job, items, chunk_size)}
 
 
 def numbers(count):
@@ -124,12 +124,12 @@ def expected(count):
 
 
 @pytest.mark.usefixtures("nodes")
-def test_each_item_is_answered_once_and_one_that_cannot_be_read_has_no_output(job, tmp_path):
+def test_each_item_has_one_result_and_one_that_cannot_be_read_has_no_output(job, tmp_path):
     items = [*numbers(10), Item("bad", "unreadable")]
     with cluster.connect(INFERENCE, SETTINGS) as workers:
         assert workers.kind == runtime.describe_runtime(INFERENCE)
-        assert answers(workers, job(), items) == {**expected(10), "bad": (None, "")}
-        assert answers(workers, job(), []) == {}
+        assert run_all(workers, job(), items) == {**expected(10), "bad": (None, "")}
+        assert run_all(workers, job(), []) == {}
     assert sorted((tmp_path / "log").read_text().split()) == sorted(item.key for item in items)
 
 
@@ -137,14 +137,14 @@ def test_each_item_is_answered_once_and_one_that_cannot_be_read_has_no_output(jo
 def test_an_item_that_kills_its_worker_has_a_reason_and_the_others_their_outputs(job):
     items = [*numbers(5), Item("killer", "kill"), *[Item(f"k{n}", n) for n in range(5, 9)]]
     with cluster.connect(INFERENCE, SETTINGS) as workers:
-        assert answers(workers, job(), items) == {**expected(9), "killer": (None, "worker_died")}
+        assert run_all(workers, job(), items) == {**expected(9), "killer": (None, "worker_died")}
 
 
 def test_after_the_loss_of_a_node_no_more_is_run_again_than_was_on_its_way(nodes, job, tmp_path):
     found = {}
     with cluster.connect(INFERENCE, SETTINGS) as workers:
-        for answer in workers.run(job(0.05), numbers(60), 4):
-            found[answer.key] = (answer.output, answer.reason)
+        for result in workers.run(job(0.05), numbers(60), 4):
+            found[result.key] = (result.output, result.reason)
             if len(found) == 20:
                 nodes.remove()
     assert found == expected(60)
@@ -159,20 +159,20 @@ def test_without_nodes_it_ends_in_time_and_with_a_new_node_it_goes_on(nodes, job
         with cluster.connect(INFERENCE, SETTINGS) as workers:
             # Only now: on a busy machine the first worker may take longer to start.
             workers._settings = SETTINGS.replace(cluster_timeout=5)
-            for answer in workers.run(job(0.05), numbers(40), 4):
-                found[answer.key] = answer.output
+            for result in workers.run(job(0.05), numbers(40), 4):
+                found[result.key] = result.output
                 while len(found) == 8 and nodes.nodes:
                     nodes.remove()
 
     started = time.monotonic()
-    with pytest.raises(ClusterError, match=r"expected an answer of a worker within 5 s .*found none; Ray knows"):
+    with pytest.raises(ClusterError, match=r"expected a result of a worker within 5 s .*found none; Ray knows"):
         lose_all()
     assert time.monotonic() - started < 40
     nodes.fill()
     missing = [item for item in numbers(40) if item.key not in found]
     assert 0 < len(missing) < 40
     with cluster.connect(INFERENCE, SETTINGS) as workers:
-        assert answers(workers, job(), missing) == {item.key: expected(40)[item.key] for item in missing}
+        assert run_all(workers, job(), missing) == {item.key: expected(40)[item.key] for item in missing}
 
 
 def test_a_cluster_that_never_comes_is_an_error_in_time(monkeypatch):
@@ -191,7 +191,7 @@ def test_a_worker_of_another_kind_is_refused_with_both_named(job):
     with cluster.connect(INFERENCE, SETTINGS) as workers:
         workers.kind = {**workers.kind, "device": "Another CPU"}
         with pytest.raises(ClusterError, match=r"found device Another CPU and .+; .*use nodes of one kind") as caught:
-            answers(workers, job()._replace(name="another"), numbers(3))
+            run_all(workers, job()._replace(name="another"), numbers(3))
     assert "\n" not in str(caught.value)
 
 
@@ -199,7 +199,7 @@ def test_a_worker_of_another_kind_is_refused_with_both_named(job):
 def test_an_error_of_the_job_comes_through(job):
     broken = job()._replace(run=partial(run_numbers, "/nowhere/log", 0))
     with cluster.connect(INFERENCE, SETTINGS) as workers, pytest.raises(FileNotFoundError, match="/nowhere/log"):
-        answers(workers, broken, [Item("a", 1)])
+        run_all(workers, broken, [Item("a", 1)])
 
 
 def load_nowhere(path):
@@ -212,7 +212,7 @@ def load_nowhere(path):
 def test_a_worker_that_lacks_a_package_is_an_error_of_one_line(job):
     text = "packages of requirements.lock, found: No module named 'package_of_nowhere'"
     with cluster.connect(INFERENCE, SETTINGS) as workers, pytest.raises(ClusterError, match=text):
-        answers(workers, job()._replace(name="third", load=load_nowhere), numbers(2))
+        run_all(workers, job()._replace(name="third", load=load_nowhere), numbers(2))
 
 
 def test_with_the_local_engine_nothing_is_connected():
