@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import stages
+from tests import ray_nodes
 
 assert stages.reproducibility() == stages.BITS, "expected params.yaml with `runtime.reproducibility: bits`"
 
@@ -36,3 +37,19 @@ def run(monkeypatch):
         module.main()
 
     return call
+
+
+@pytest.fixture(scope="module")
+def running_nodes():
+    """A Ray cluster of two nodes of one core each, for the tests of one module."""
+    pytest.importorskip("ray")
+    with ray_nodes.running() as nodes:
+        yield nodes
+
+
+@pytest.fixture
+def nodes(running_nodes, monkeypatch):
+    """That cluster with both nodes, named by RAY_ADDRESS."""
+    running_nodes.fill()
+    monkeypatch.setenv("RAY_ADDRESS", running_nodes.address)
+    return running_nodes

@@ -10,8 +10,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -20,31 +18,10 @@ import yaml
 from benchmarks import timing
 from stages.core import command, cores, tables
 from stages.schemas import crops, manifest, shards
+from tests import ray_nodes
 
 _STORE_BYTES = 200 * 2**20
-# Ray would replace 127.0.0.1 by the machine's outer address.
-_ADDRESS = "127.0.0.2"
 _OUTPUTS = {"detect": ("detections", "failures"), "segment": ("maps",)}
-
-
-@contextmanager
-def nodes(count: int) -> Iterator[str]:
-    """Yield the address of a cluster of a head without cores and `count` nodes of one core each."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    from ray.cluster_utils import Cluster
-
-    own = {"object_store_memory": _STORE_BYTES, "node_ip_address": _ADDRESS}
-    with tempfile.TemporaryDirectory() as elsewhere:
-        before = Path.cwd()
-        os.chdir(elsewhere)
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **own})
-        for _ in range(count):
-            cluster.add_node(num_cpus=1, **own)
-        os.chdir(before)
-        try:
-            yield cluster.address
-        finally:
-            cluster.shutdown()
 
 
 def write_inputs(folder: Path, count: int) -> None:
@@ -86,10 +63,11 @@ def main() -> None:
     parser.add_argument("--segmenter", default="u2netp")
     arguments = parser.parse_args()
     table = {}
-    with tempfile.TemporaryDirectory() as temporary, nodes(arguments.nodes) as address:
+    own = {"count": arguments.nodes, "store_bytes": _STORE_BYTES}
+    with tempfile.TemporaryDirectory() as temporary, ray_nodes.running(**own) as nodes:
         folder = Path(temporary)
         write_inputs(folder, arguments.photos)
-        os.environ["RAY_ADDRESS"] = address
+        os.environ["RAY_ADDRESS"] = nodes.address
         for stage in _OUTPUTS:
             seconds: dict[str, list[float]] = {"local": [], "ray": []}
             contents = []

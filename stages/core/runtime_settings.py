@@ -24,8 +24,8 @@ class RuntimeSettings(Settings):
     )
     cluster_timeout: Count = Field(
         120,
-        description="with the engine `ray`: longest wait in seconds, first for the connection to the cluster, then from "
-        "each result of a worker to the next one; after that the command ends with an error",
+        description="with the engine `ray`: longest wait in seconds, first for the connection to the cluster, then "
+        "from each result of a worker to the next one; after that the command ends with an error",
     )
     shares_photos: bool = Field(
         False, description="`true`: the cluster's workers read local photos by the same path; `false`: they are sent"

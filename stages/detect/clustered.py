@@ -35,13 +35,15 @@ def run_inference(
     With `is_sent` this process reads the photos, else the workers do. `failures` gets the reason, by image id, of each
     photo that kills its worker.
     """
+    runtime.require_network(networks / DETECTORS[settings.network].file)
     photos = Photos(source)
     contents = batches.ordered_thread_map(partial(_content, photos, is_sent), new, _AHEAD, photos.threads)
     items = (Item(row.image_id, content) for row, content in contents)
     job = Job(
         f"detect {settings.model_dump_json()}",
-        runtime.require_network(networks / DETECTORS[settings.network].file),
-        partial(load_network, settings),
+        networks,
+        (DETECTORS[settings.network].file,),
+        partial(_load, settings),
         partial(_run_chunk, settings, absolute(source)),
     )
     results = cluster.run(job, items, settings.inference.batch_size)
@@ -76,6 +78,10 @@ class _SentPhotos:
 @lru_cache(1)
 def _opened(source: SourceSettings) -> Photos:
     return Photos(source)
+
+
+def _load(settings: DetectSettings, folder: Path) -> InferenceFn:
+    return load_network(settings, folder / DETECTORS[settings.network].file)
 
 
 def _run_chunk(

@@ -26,7 +26,6 @@ from stages.core.errors import UserError
 from stages.core.result_cache import digest_of
 from stages.core.runtime_settings import RuntimeSettings
 from stages.networks import runtime
-from stages.networks.runtime import InferenceFn
 from stages.networks.settings import InferenceSettings
 
 WORKER_DIED = "worker_died"
@@ -60,15 +59,17 @@ class Result(NamedTuple):
 
 
 class Job(NamedTuple):
-    """What workers do: `load` makes a function of the network in a file, `run` applies it to a chunk of items.
+    """What workers do: `load` makes a model of a folder with the `files`, `run` applies it to a chunk of items.
 
-    Both are functions of modules of this package, or partials of them. `name` tells jobs with one network apart.
+    `files` are paths relative to `folder`, here and on the workers, which get copies. Both functions are of modules of
+    this package, or partials of them. `name` tells jobs with the same files apart.
     """
 
     name: str
-    network: Path
-    load: Callable[[Path], InferenceFn]
-    run: Callable[[InferenceFn, list[Item]], list[tuple[str, bytes]]]
+    folder: Path
+    files: tuple[str, ...]
+    load: Callable[[Path], Any]
+    run: Callable[[Any, list[Item]], list[tuple[str, bytes]]]
 
 
 class Cluster:
@@ -85,8 +86,9 @@ class Cluster:
 
         The items of a chunk that kills its worker are tried one by one. Raises ClusterError, and what `job` raises.
         """
-        network = self._ray.put(np.fromfile(job.network, np.uint8))
-        key = f"{job.name} {digest_of([job.network])}"
+        paths = [job.folder / name for name in job.files]
+        files = self._ray.put({name: np.fromfile(path, np.uint8) for name, path in zip(job.files, paths)})
+        key = f"{job.name} {digest_of(paths)}"
         errors = self._ray.exceptions
         # An item alone gets two attempts: the first one's node may have been lost.
         run_chunk, run_single = self._remote(_run), self._remote(_run, retries=1)
@@ -95,7 +97,7 @@ class Cluster:
         while True:
             while len(tasks) < _AHEAD * self._n_workers() and (chunk := _next(single, coming)):
                 remote = run_chunk if len(chunk) > 1 else run_single
-                tasks[remote.remote(job, key, network, self._inference, self.kind, chunk)] = chunk
+                tasks[remote.remote(job, key, files, self._inference, self.kind, chunk)] = chunk
             if not tasks:
                 return
             done = self._first_done(list(tasks))
@@ -240,7 +242,7 @@ def _kernel_variables() -> dict[str, str]:
 
 # What follows runs in the workers.
 
-_loaded: dict[str, InferenceFn] = {}
+_loaded: dict[str, Any] = {}
 
 
 def _kind(inference: InferenceSettings) -> dict[str, str]:
@@ -248,9 +250,14 @@ def _kind(inference: InferenceSettings) -> dict[str, str]:
 
 
 def _run(
-    job: Job, key: str, network: np.ndarray, inference: InferenceSettings, kind: Mapping[str, str], chunk: list[Item]
+    job: Job,
+    key: str,
+    files: Mapping[str, np.ndarray],
+    inference: InferenceSettings,
+    kind: Mapping[str, str],
+    chunk: list[Item],
 ) -> list[tuple[str, bytes]]:
-    """Run a chunk; the network of the last job stays loaded. Raises ClusterError on a worker of another kind."""
+    """Run a chunk; the model of the last job stays loaded. Raises ClusterError on a worker of another kind."""
     if key not in _loaded:
         own = _kind(inference)
         differing = [f"{name} {kind[name]} and {own[name]}" for name in kind if kind[name] != own[name]]
@@ -260,8 +267,10 @@ def _run(
                 "differ; use nodes of one kind"
             )
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, job.network.name)
-            network.tofile(path)
+            for name, content in files.items():
+                path = Path(folder, name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                content.tofile(path)
             _loaded.clear()
-            _loaded[key] = job.load(path)
+            _loaded[key] = job.load(Path(folder))
     return job.run(_loaded[key], chunk)

@@ -30,12 +30,14 @@ def run_inference(
 
     A crop that kills its worker gets no map; `mask` then gives the reason `missing`.
     """
+    runtime.require_network(networks / view.spec.file)
     contents = batches.ordered_thread_map(partial(_content, crop_archive), new, _AHEAD)
     items = (Item(new[image_id], content) for image_id, content in contents)
     job = Job(
         f"segment {view.model_dump_json()} {settings.model_dump_json()}",
-        runtime.require_network(networks / view.spec.file),
-        partial(load_network, view, settings),
+        networks,
+        (view.spec.file,),
+        partial(_load, view, settings),
         partial(_run_chunk, view, settings),
     )
     results = cluster.run(job, items, settings.inference.batch_size)
@@ -61,6 +63,10 @@ class _SentCrops:
 
     def read(self, name: str) -> bytes:
         return self._contents[name]
+
+
+def _load(view: SegmenterSettings, settings: SegmentSettings, folder: Path) -> InferenceFn:
+    return load_network(view, settings, folder / view.spec.file)
 
 
 def _run_chunk(

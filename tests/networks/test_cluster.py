@@ -30,59 +30,11 @@ pytestmark = pytest.mark.filterwarnings(
 INFERENCE = InferenceSettings(batch_size=4, engine="openvino", precision="f32")
 SETTINGS = RuntimeSettings(engine="ray", cluster_timeout=60)
 ROOT = Path(__file__).parents[2]
-STORE = 100 * 2**20
-# Ray takes 127.0.0.1 for the machine's outer address.
-ADDRESS = "127.0.0.2"
 
 
-class Nodes:
-    """A Ray cluster whose nodes come and go; workers start in `folder`, outside the project."""
-
-    def __init__(self, folder):
-        from ray.cluster_utils import Cluster
-
-        before = Path.cwd()
-        os.chdir(folder)
-        try:
-            head = {"num_cpus": 0, "object_store_memory": STORE, "node_ip_address": ADDRESS}
-            self._cluster = Cluster(initialize_head=True, head_node_args=head)
-            self.nodes = [self._add(), self._add()]
-        finally:
-            os.chdir(before)
-        self.address = self._cluster.address
-
-    def _add(self):
-        return self._cluster.add_node(num_cpus=1, object_store_memory=STORE, node_ip_address=ADDRESS)
-
-    def remove(self):
-        self._cluster.remove_node(self.nodes.pop(), allow_graceful=False)
-
-    def fill(self):
-        while len(self.nodes) < 2:
-            self.nodes.append(self._add())
-
-    def stop(self):
-        self._cluster.shutdown()
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    nodes = Nodes(tmp_path_factory.mktemp("elsewhere"))
-    yield nodes
-    nodes.stop()
-
-
-@pytest.fixture
-def nodes(running, monkeypatch):
-    running.fill()
-    monkeypatch.setenv("RAY_ADDRESS", running.address)
-    return running
-
-
-def load(path):
+def load(folder):
     """A network that adds the sum of the file's bytes."""
-    total = int(np.fromfile(path, np.uint8).sum())
+    total = int(np.fromfile(folder / "in" / "network", np.uint8).sum())
     return lambda batch: [batch + total]
 
 
@@ -104,10 +56,11 @@ def run_numbers(log, seconds, network, items):
 def job(tmp_path):
     """A function that makes a job; its functions travel by value: workers do not have this file."""
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    (tmp_path / "network").write_bytes(bytes([1, 2, 4]))
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "network").write_bytes(bytes([1, 2, 4]))
     (tmp_path / "log").touch()
     return lambda seconds=0.0: Job(
-        "sum", tmp_path / "network", load, partial(run_numbers, str(tmp_path / "log"), seconds)
+        "sum", tmp_path, ("in/network",), load, partial(run_numbers, str(tmp_path / "log"), seconds)
     )
 
 
@@ -202,10 +155,10 @@ def test_an_error_of_the_job_comes_through(job):
         run_all(workers, broken, [Item("a", 1)])
 
 
-def load_nowhere(path):
+def load_nowhere(folder):
     import package_of_nowhere
 
-    return package_of_nowhere.load(path)
+    return package_of_nowhere.load(folder)
 
 
 @pytest.mark.usefixtures("nodes")
