@@ -17,7 +17,6 @@ from stages.core import atomic, command, progress
 from stages.core.settings import load as load_settings
 from stages.ensemble import weighting
 from stages.networks import onnx_graph
-from stages.networks.catalogue import DETECTORS
 from stages.schemas import class_list
 
 NETWORKS, MODELS = "networks", "models"
@@ -25,8 +24,7 @@ NETWORKS, MODELS = "networks", "models"
 
 def copy_networks(settings: PreprocessingSettings, source: Path, out: Path) -> None:
     """Copy the detector's and the segmenters' files."""
-    files = {DETECTORS[settings.detect.network].file, *(view.spec.file for view in settings.segmenters.values())}
-    for file in sorted(files):
+    for file in settings.network_files():
         atomic.write_bytes(out / file, (source / file).read_bytes())
 
 

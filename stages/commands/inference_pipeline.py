@@ -1,41 +1,31 @@
-"""The trained ensemble loaded for new photos, from the project or from a bundle, with the functions of the stages."""
+"""Photos to the input of the models, for prediction, with the functions of the stages."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import onnx
 
-from stages.commands import bundle_manifest
 from stages.core import batches
 from stages.core.settings import read as read_settings
 from stages.crop import cropping
 from stages.crop.settings import CropSettings
 from stages.detect import detector
 from stages.detect.settings import DetectSettings
-from stages.ensemble import weighting
-from stages.evaluate import tta, tta_views
-from stages.evaluate.settings import TtaSettings
 from stages.images import images
 from stages.mask import combine
 from stages.mask.settings import MaskSettings
 from stages.networks import runtime
 from stages.networks.catalogue import DETECTORS
-from stages.networks.settings import InferenceSettings
 from stages.resize import framing
 from stages.resize.settings import ResizeSettings
-from stages.schemas import class_list
-from stages.scoring.probabilities import normalised
 from stages.segment import segmentation, segmenter
 from stages.segment.settings import SegmenterSettings, SegmentSettings
 from stages.selection import main_car
 from stages.selection.main_car import Candidates
 
-# Images (N, H, W, 3) uint8 RGB to probabilities (N, C).
-ClassifyFn = Callable[[np.ndarray], np.ndarray]
 # The sections of params.yaml that prediction reads.
 SECTIONS = ("runtime", "detect", "crop", "segment", "segmenters", "mask", "resize", "tta")
 
@@ -68,6 +58,10 @@ class PreprocessingSettings:
             resize=read_settings(path, "resize", ResizeSettings),
         )
 
+    def network_files(self) -> list[str]:
+        """The files of the detector and the segmenters below the folder of networks, sorted."""
+        return sorted({DETECTORS[self.detect.network].file, *(view.spec.file for view in self.segmenters.values())})
+
 
 class LoadedPhoto(NamedTuple):
     """The bytes of a photo and the detector's input; `error` says why there is neither."""
@@ -98,19 +92,22 @@ class Preprocessor:
             for name, view in settings.segmenters.items()
         }
 
-    def run(self, paths: list[Path]) -> Iterator[tuple[Path, ModelInput]]:
-        """Yield every path with its model input, in order; files are decoded ahead, networks run on batches.
+    def run(
+        self, photos: Sequence[Any], read: Callable[[Any], bytes] = images.load
+    ) -> Iterator[tuple[Any, ModelInput]]:
+        """Yield every photo with its model input, in order; files are decoded ahead, networks run on batches.
 
-        The result of a photo does not depend on the others.
+        `read` returns the bytes of a photo, here those of its path, or raises ImageError. The result of a photo does
+        not depend on the others.
         """
         size = self.settings.detect.inference.batch_size
-        loaded = batches.ordered_thread_map(self._load, paths, ahead=2 * size)
+        loaded = batches.ordered_thread_map(partial(self._load, read), photos, ahead=2 * size)
         for batch in batches.batched(loaded, size):
-            yield from zip([path for path, _ in batch], self._preprocess([photo for _, photo in batch]))
+            yield from zip([photo for photo, _ in batch], self._preprocess([content for _, content in batch]))
 
-    def _load(self, path: Path) -> LoadedPhoto:
+    def _load(self, read: Callable[[Any], bytes], photo: Any) -> LoadedPhoto:
         try:
-            content = images.load(path)
+            content = read(photo)
             return LoadedPhoto(content, *detector.prepare(content, self.detector))
         except images.ImageError as error:
             return LoadedPhoto(b"", None, (0, 0), str(error))
@@ -170,62 +167,3 @@ class Preprocessor:
     def _compose(self, crop: np.ndarray, note: str, mask: combine.Mask) -> ModelInput:
         image = framing.compose_input(crop, None if mask.reason else mask.alpha, self.settings.resize)
         return ModelInput(image, ", ".join(part for part in (note, mask.reason) if part))
-
-
-def combine_models(
-    models: dict[str, ClassifyFn], weights: dict[str, float], temperature: float, rule: TtaSettings
-) -> ClassifyFn:
-    """The weighted average of `models`, each with the test-time augmentation of `rule`."""
-    mix = weighting.WeightedEnsemble(np.array([weights[name] for name in models]), temperature)
-
-    def predict_model(model: ClassifyFn, inputs: np.ndarray) -> np.ndarray:
-        def predict_view(number: int, chosen: np.ndarray) -> np.ndarray:
-            return model(tta_views.apply_transform(inputs[chosen], tta_views.VIEWS[number]))
-
-        return tta.predict_tta(predict_view, len(inputs), rule).probabilities
-
-    return lambda inputs: mix(np.stack([predict_model(model, inputs) for model in models.values()]))
-
-
-def load_keras(path: Path, n_classes: int) -> ClassifyFn:
-    """A trained model in Keras."""
-    from stages.classifiers import inference  # TensorFlow: seconds to import, and not needed for a bundle
-
-    return partial(inference.predict, inference.load(path, n_classes))
-
-
-def load_onnx(path: Path) -> ClassifyFn:
-    """A model of a bundle, in the engine that suits the machine."""
-    (output,) = onnx.load(path, load_external_data=False).graph.output
-    network = runtime.load(path, [output.name], InferenceSettings(batch_size=1, engine="auto", precision="f32"))
-    return lambda inputs: normalised(np.stack(network(inputs)[0]))
-
-
-class Ensemble(NamedTuple):
-    """All that classifies photos: preprocessing, models, class names and the shares (C,) of the classes in train."""
-
-    preprocessor: Preprocessor
-    classify: ClassifyFn
-    classes: list[str]
-    prior: np.ndarray
-
-
-def from_project() -> Ensemble:
-    """The ensemble of the last `dvc repro` in this folder."""
-    settings, classes, models = Path("params.yaml"), class_list.read_classes(Path("data/classes.txt")), Path("models")
-    weights, temperature, prior = weighting.read(models / "ensemble.json", classes)
-    used = [name for name, weight in weights.items() if weight > 0]
-    loaded = {name: load_keras(models / name / "model.keras", len(classes)) for name in used}
-    classify = combine_models(loaded, weights, temperature, read_settings(settings, "tta", TtaSettings))
-    return Ensemble(Preprocessor(PreprocessingSettings.read(settings), models / "pretrained"), classify, classes, prior)
-
-
-def from_bundle(folder: Path) -> Ensemble:
-    """The ensemble of a bundle. Raises BundleError if a file has changed since the bundle was written."""
-    bundle_manifest.verify(folder)
-    settings, classes = folder / "params.yaml", class_list.read_classes(folder / "classes.txt")
-    weights, temperature, prior = weighting.read(folder / "ensemble.json", classes)
-    used = [name for name, weight in weights.items() if weight > 0]
-    loaded = {name: load_onnx(folder / "models" / f"{name}.onnx") for name in used}
-    classify = combine_models(loaded, weights, temperature, read_settings(settings, "tta", TtaSettings))
-    return Ensemble(Preprocessor(PreprocessingSettings.read(settings), folder / "networks"), classify, classes, prior)

@@ -1,19 +1,23 @@
 """Classify new photos with the trained ensemble.
 
-The ensemble is that of this project, or of a bundle.
+The ensemble is that of this project, or of a bundle. With the engine `ray` it runs on the workers of a cluster.
 """
 
 import argparse
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from stages.commands import inference_pipeline
-from stages.commands.inference_pipeline import Ensemble
-from stages.core import batches, command, progress, tables
+from stages.commands import clustered_prediction, trained_ensemble
+from stages.commands.inference_pipeline import PreprocessingSettings
+from stages.commands.trained_ensemble import EnsembleFiles, PhotoResult
+from stages.core import command, progress, settings, tables
+from stages.core.runtime_settings import RuntimeSettings
+from stages.networks import cluster
 from stages.sources.store import open_store
 from stages.submission import submitting
 from stages.submission.settings import SubmissionSettings
@@ -50,28 +54,41 @@ def list_photos(sources: list[Path]) -> list[ListedPhoto]:
 COLUMNS = ("path", "label", "probability", "second_label", "second_probability", "note")
 
 
-def predict(photos: list[ListedPhoto], ensemble: Ensemble) -> PhotoPredictions:
-    """The predictions of photos; `note` is a further column of their rows. A file that is no photo is left out.
+def collect(
+    photos: list[ListedPhoto], results: Iterable[tuple[int, PhotoResult]], classes: list[str], prior: np.ndarray
+) -> PhotoPredictions:
+    """The predictions of photos, from the result of each by its number, in any order.
 
-    A photo that cannot be read has a `reason`, and the prior for its probabilities.
+    `note` is a further column of their rows. A file that is no photo is left out. A photo that cannot be read has a
+    `reason`, and the `prior` (C,) for its probabilities.
     """
-    rows: list[tuple[str, str, str]] = []
-    probabilities: list[np.ndarray] = []
-    inputs = ensemble.preprocessor.run([photo.path for photo in photos])
-    tracked = progress.track(zip(photos, inputs), len(photos), "photo", "predict")
-    for batch in batches.batched(tracked, ensemble.preprocessor.settings.detect.inference.batch_size):
-        readable = [model_input.image for _, (_, model_input) in batch if model_input.image is not None]
-        predicted = iter(ensemble.classify(np.stack(readable)) if readable else ())
-        for photo, (path, (image, note)) in batch:
-            reason = note.partition(":")[0] if image is None else ""
-            if photo.is_named or submitting.is_photo(str(path), reason):
-                rows.append((str(path), reason, note))
-                probabilities.append(ensemble.prior if image is None else next(predicted))
-            elif image is not None:
-                next(predicted)
-    shape = (len(rows), len(ensemble.classes))
+    probabilities, notes = np.tile(prior.astype(np.float64), (len(photos), 1)), [""] * len(photos)
+    is_read = np.zeros(len(photos), bool)
+    for number, result in progress.track(results, len(photos), "photo", "predict"):
+        notes[number] = result.note
+        if result.probabilities is not None:
+            probabilities[number], is_read[number] = result.probabilities, True
+    reasons = ["" if read else note.partition(":")[0] for read, note in zip(is_read, notes)]
+    kept = [
+        number
+        for number, (photo, reason) in enumerate(zip(photos, reasons))
+        if photo.is_named or submitting.is_photo(str(photo.path), reason)
+    ]
+    rows = [(str(photos[number].path), reasons[number], notes[number]) for number in kept]
     table = pd.DataFrame(rows, columns=["path", "reason", "note"], dtype=str).assign(image_id="")
-    return PhotoPredictions(table, np.array(probabilities, dtype=np.float64).reshape(shape), ensemble.classes)
+    return PhotoPredictions(table, probabilities[kept], classes)
+
+
+def predict_paths(
+    paths: list[Path], files: EnsembleFiles, engine: RuntimeSettings
+) -> Iterator[tuple[int, PhotoResult]]:
+    """Yield number and result of every photo: in order by the local engine, in any order on a Ray cluster."""
+    if engine.engine == "local":
+        yield from enumerate(files.load().predict(paths))
+        return
+    inference = PreprocessingSettings.read(files.settings).detect.inference
+    with cluster.connect(inference, engine) as workers:
+        yield from clustered_prediction.predict(workers, paths, files, inference.batch_size, not engine.shares_photos)
 
 
 def to_table(predicted: PhotoPredictions) -> pd.DataFrame:
@@ -110,16 +127,26 @@ def arguments() -> argparse.Namespace:
         metavar=("ID", "LABEL"),
         help="the column names of that file; default: id label",
     )
+    parser.add_argument(
+        "--engine",
+        choices=["local", "ray"],
+        help="where to predict: in this process, or on the Ray cluster of RAY_ADDRESS; default: `runtime.engine` of "
+        "params.yaml, and local for a bundle",
+    )
     return parser.parse_args()
 
 
 def main() -> None:
     """Load the ensemble, classify the photos, write or print the predictions."""
     args = arguments()
+    files = trained_ensemble.of_bundle(args.model) if args.model else trained_ensemble.of_project()
+    engine = settings.read(files.settings, "runtime", RuntimeSettings)
+    # A bundle goes elsewhere: the cluster of the place where it was made says nothing there.
+    engine = engine.replace(engine=args.engine or ("local" if args.model else engine.engine))
     rule = SubmissionSettings(id=args.id, id_column=args.columns[0], label_column=args.columns[1])
     photos = list_photos(args.sources)
-    ensemble = inference_pipeline.from_bundle(args.model) if args.model else inference_pipeline.from_project()
-    predicted = predict(photos, ensemble)
+    results = predict_paths([photo.path for photo in photos], files, engine)
+    predicted = collect(photos, results, files.read_classes(), files.read_weights().prior)
     # Ids that repeat are found before anything is written.
     contest_file = submitting.submission(predicted, rule) if args.submission else None
     if args.out:
@@ -129,7 +156,8 @@ def main() -> None:
     if contest_file is not None:
         tables.write(args.submission, contest_file)
     unread = int((predicted.rows["reason"] != "").sum())
-    counts = f"{len(predicted.rows) - unread} photos classified, {unread} not readable"
+    place = " on Ray" if engine.engine == "ray" else ""
+    counts = f"{len(predicted.rows) - unread} photos classified{place}, {unread} not readable"
     print(f"predict: {counts}, {len(photos) - len(predicted.rows)} files are no photos", file=sys.stderr)
 
 

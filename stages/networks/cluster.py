@@ -164,8 +164,13 @@ def connect(inference: InferenceSettings, settings: RuntimeSettings) -> Iterator
     if is_local:
         # Ray's name for a setting that keeps a cluster, on Linux too, to 127.0.0.1: else its nodes listen everywhere.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-    import ray
-
+    try:
+        import ray
+    except ImportError as error:
+        raise ClusterError(
+            f"expected the package ray of requirements.lock for the engine `ray`, found: {error}; install it, or take "
+            "the engine `local`"
+        ) from None
     deadline = time.monotonic() + settings.cluster_timeout
     options: dict[str, Any] = {}
     if is_local:

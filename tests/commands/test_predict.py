@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from stages.commands import predict
-from stages.commands.inference_pipeline import Ensemble, ModelInput
+from stages.commands.inference_pipeline import ModelInput
 from stages.commands.predict import ListedPhoto
+from stages.commands.trained_ensemble import Ensemble
 from stages.core.tables import TableError
 from stages.submission import submitting
 from stages.submission.settings import SubmissionSettings
@@ -59,7 +60,12 @@ def preprocessor(values):
     """A preprocessor with batches of two that returns images of these values; None is a photo that cannot be read."""
     inputs = [ModelInput(None, "truncated: x") if v is None else ModelInput(image(v), "") for v in values]
     settings = SimpleNamespace(detect=SimpleNamespace(inference=SimpleNamespace(batch_size=2)))
-    return SimpleNamespace(run=lambda paths: zip(paths, inputs, strict=True), settings=settings)
+    return SimpleNamespace(run=lambda paths, _: zip(paths, inputs, strict=True), settings=settings)
+
+
+def run(listed, ensemble):
+    results = enumerate(ensemble.predict([photo.path for photo in listed]))
+    return predict.collect(listed, results, ensemble.classes, ensemble.prior)
 
 
 def photos(*names, is_named=False):
@@ -82,7 +88,7 @@ def test_each_photo_has_its_own_prediction_or_a_note():
         return classify(inputs)
 
     ensemble = Ensemble(preprocessor([2, None, None, None, 1]), count_and_classify, CLASSES, PRIOR)
-    found = predict.predict(photos(*NAMES), ensemble)
+    found = run(photos(*NAMES), ensemble)
     assert batches == [1, 1]
     np.testing.assert_allclose(found.probabilities, [[0.1, 0.1, 0.8], PRIOR, PRIOR, PRIOR, [0.1, 0.8, 0.1]])
     assert found.rows["reason"].tolist() == ["", *["truncated"] * 3, ""]
@@ -97,21 +103,21 @@ def unreadable(*reasons):
     """An ensemble whose preprocessor refuses every photo for these reasons."""
     inputs = [ModelInput(None, f"{reason}: x") for reason in reasons]
     settings = SimpleNamespace(detect=SimpleNamespace(inference=SimpleNamespace(batch_size=2)))
-    run = SimpleNamespace(run=lambda paths: zip(paths, inputs, strict=True), settings=settings)
-    return Ensemble(run, classify, CLASSES, PRIOR)
+    preprocessing = SimpleNamespace(run=lambda paths, _: zip(paths, inputs, strict=True), settings=settings)
+    return Ensemble(preprocessing, classify, CLASSES, PRIOR)
 
 
 def test_files_of_a_folder_that_are_no_photos_have_no_row_and_named_ones_have():
     names = ["Thumbs.db", "list.csv", "damaged.jpg", "no ending"]
     reasons = ["not_an_image", "not_an_image", "not_an_image", "truncated"]
-    found = predict.predict(photos(*names), unreadable(*reasons))
+    found = run(photos(*names), unreadable(*reasons))
     assert found.rows["path"].tolist() == ["damaged.jpg", "no ending"] and len(found.probabilities) == 2
-    found = predict.predict(photos(*names, is_named=True), unreadable(*reasons))
+    found = run(photos(*names, is_named=True), unreadable(*reasons))
     assert found.rows["path"].tolist() == names and len(found.probabilities) == 4
 
 
 def test_without_photos_the_tables_are_empty():
-    found = predict.predict([], Ensemble(preprocessor([]), classify, CLASSES, PRIOR))
+    found = run([], Ensemble(preprocessor([]), classify, CLASSES, PRIOR))
     assert found.probabilities.shape == (0, 3) and predict.to_table(found).columns.tolist() == list(predict.COLUMNS)
     assert len(submitting.submission(found, SubmissionSettings())) == 0
 
@@ -119,7 +125,7 @@ def test_without_photos_the_tables_are_empty():
 def test_a_contest_file_has_a_label_for_every_photo():
     paths = ["in/a.jpg", "in/b.png", "in/c.jpg"]
     ensemble = Ensemble(preprocessor([None, 1, 1]), classify, CLASSES, PRIOR)
-    found = predict.predict(photos(*paths), ensemble)
+    found = run(photos(*paths), ensemble)
     submission = submitting.submission(found, SubmissionSettings(id="stem", id_column="image", label_column="model"))
     # The first photo cannot be read: it has the likeliest class of the prior.
     assert submission.to_dict("list") == {"image": ["a", "b", "c"], "model": ["van"] * 3}
