@@ -51,7 +51,8 @@ def run_stage(folder: Path, stage: str, engine: str, segmenter: str, number: int
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     started = time.perf_counter()
     subprocess.run([sys.executable, "-m", f"stages.{stage}", *words], check=True, capture_output=True)
-    return time.perf_counter() - started, [(out / name).read_bytes() for name in _OUTPUTS[stage]]
+    files = [path for path in sorted(out.rglob("*")) if path.relative_to(out).parts[0] in _OUTPUTS[stage]]
+    return time.perf_counter() - started, [path.read_bytes() for path in files if path.is_file()]
 
 
 def main() -> None:
