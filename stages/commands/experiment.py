@@ -1,20 +1,22 @@
 """Run grids of experiments: every arm with every seed, and a table.
 
 Each run is a DVC experiment on the last commit, made in a clone that shares the cache, so the working tree does not
-change. Existing runs are not repeated, so an interrupted session continues.
+change. Existing runs are not repeated, so an interrupted session continues. With `--engine ray` runs are tasks of a
+Ray cluster.
 """
 
 import argparse
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from queue import SimpleQueue
 
 from tqdm import tqdm
 
-from stages.commands import compare, comparison, grid, revisions
+from stages.commands import clustered_experiments, compare, comparison, grid, revisions
+from stages.commands.clustered_experiments import Place
 from stages.commands.grid import Grid, Run
 from stages.core import atomic, command, progress, tables
 from stages.core.errors import UserError
@@ -22,7 +24,6 @@ from stages.core.programs import ProgramError, output, run_logged
 
 _WORKERS = Path(".dvc/tmp/experiments")
 _LOGS = Path("logs/experiments")
-_CACHES = (Path("logs/inference_cache"), Path("logs/inspection_cache"))
 
 
 class ExperimentError(UserError):
@@ -48,11 +49,8 @@ def make_worker(number: int) -> Path:
     cache = output(sys.executable, "-m", "dvc", "cache", "dir").strip()
     output(sys.executable, "-m", "dvc", "cache", "dir", "--local", Path(cache).absolute(), folder=folder)
     output(sys.executable, "-m", "dvc", "checkout", "--quiet", "--allow-missing", folder=folder)
-    # All workers share the caches: runs with the same photos decode them, and run inference, once.
-    for cached in _CACHES:
-        cached.mkdir(parents=True, exist_ok=True)
-        (folder / cached).parent.mkdir(exist_ok=True)
-        (folder / cached).symlink_to(cached.absolute())
+    for cached in clustered_experiments.CACHES:
+        clustered_experiments.share(cached, folder / cached)
     return folder
 
 
@@ -111,22 +109,28 @@ def write_table(name: str, plan: Grid, out: Path) -> int:
     return len(finished)
 
 
-def run_missing(runs: list[Run], target: str, jobs: int, name: str) -> list[ExperimentError]:
-    """Make those of `runs` that do not exist, `jobs` at a time; return the errors of those that failed."""
+def run_missing(runs: list[Run], target: str, jobs: int, name: str, place: Place | None = None) -> list[UserError]:
+    """Make those of `runs` that do not exist; return the errors of those that failed.
+
+    They are made `jobs` at a time on this machine, or at a `place` of a Ray cluster.
+    """
     _LOGS.mkdir(parents=True, exist_ok=True)
-    existing, errors = revisions.existing_runs(), []
+    existing, errors = revisions.existing_runs(), list[UserError]()
     missing = [run for run in runs if run.name not in existing]
-    bar = tqdm(run_all(missing, target, jobs), total=len(missing), unit="run", desc=name)
+    made: Iterable[tuple[Run, UserError | None]] = (
+        clustered_experiments.run_all(missing, target, place, _LOGS) if place else run_all(missing, target, jobs)
+    )
+    bar = tqdm(made, total=len(missing), unit="run", desc=name)
     for run, error in bar:
         bar.write(str(error) if error else f"{run.name}: done", file=sys.stderr)
         errors += [error] if error else []
     return errors
 
 
-def run_grid(path: Path, jobs: int, out: Path) -> list[ExperimentError]:
+def run_grid(path: Path, jobs: int, out: Path, place: Place | None = None) -> list[UserError]:
     """Make the missing runs of one grid and write its table; return the errors of the runs that failed."""
     name, plan = path.stem, grid.read(path)
-    errors = run_missing(grid.runs(name, plan), plan.target, jobs, name)
+    errors = run_missing(grid.runs(name, plan), plan.target, jobs, name, place)
     progress.summary(f"experiment {name}", runs=write_table(name, plan, out), failed=len(errors))
     return errors
 
@@ -137,9 +141,11 @@ def main() -> None:
     parser.add_argument("grids", type=Path, nargs="+", metavar="GRID", help="YAML files such as those in experiments/")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, each with `runtime.threads`; default: 1")
     parser.add_argument("--out", type=Path, default=Path("metrics/experiments"), help="folder of the tables")
+    clustered_experiments.add_arguments(parser)
     arguments = parser.parse_args()
     require_commit()
-    errors = [error for path in arguments.grids for error in run_grid(path, arguments.jobs, arguments.out)]
+    place = clustered_experiments.place_of(arguments)
+    errors = [error for path in arguments.grids for error in run_grid(path, arguments.jobs, arguments.out, place)]
     sys.exit(1 if errors else 0)
 
 

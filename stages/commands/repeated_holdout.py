@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from stages.commands import experiment, revisions
+from stages.commands import clustered_experiments, experiment, revisions
 from stages.commands.grid import Run
 from stages.core import atomic, command, progress, settings, tables
 from stages.ensemble import fitting
@@ -156,6 +156,7 @@ def main() -> None:
     )
     parser.add_argument("--jobs", type=int, default=1, help="splits at a time, each with `runtime.threads`; default: 1")
     parser.add_argument("--out", type=Path, default=Path("metrics/experiments"), help="folder of the table")
+    clustered_experiments.add_arguments(parser)
     arguments = parser.parse_args()
     if arguments.folds is not None and arguments.folds < 2:
         parser.error(f"--folds: expected 2 or more, found {arguments.folds}")
@@ -163,7 +164,7 @@ def main() -> None:
     folds, numbers = arguments.folds, arguments.seeds if arguments.folds is None else list(range(arguments.folds))
     name = arguments.name or ("splits" if folds is None else "folds")
     runs = [Run(f"{name}-{n}", name, n, (*arguments.set, *split_overrides(n, folds))) for n in numbers]
-    errors = experiment.run_missing(runs, _TARGET, arguments.jobs, name)
+    errors = experiment.run_missing(runs, _TARGET, arguments.jobs, name, clustered_experiments.place_of(arguments))
     n_runs = write_table(name, numbers, arguments.set, arguments.out, folds)
     progress.summary(f"repeated_holdout {name}", runs=n_runs, failed=len(errors))
     sys.exit(1 if errors else 0)

@@ -15,7 +15,11 @@ _MAX_NAMES = 12
 
 def experiment_ref() -> str:
     """The Git reference below which DVC keeps the experiments made from the last commit."""
-    commit = programs.output("git", "rev-parse", "HEAD").strip()
+    return ref_of(programs.output("git", "rev-parse", "HEAD").strip())
+
+
+def ref_of(commit: str) -> str:
+    """The Git reference below which DVC keeps the experiments made from a commit."""
     return f"refs/exps/{commit[:2]}/{commit[2:]}"
 
 

@@ -155,7 +155,14 @@ class Cluster:
 
 @contextmanager
 def connect(inference: InferenceSettings, settings: RuntimeSettings) -> Iterator[Cluster]:
-    """Connect to the cluster that RAY_ADDRESS names, or start one on this machine; leave it at the end.
+    """Connect to a cluster as `session` does, for networks. Raises ClusterError."""
+    with session(settings):
+        yield Cluster(inference, settings)
+
+
+@contextmanager
+def session(settings: RuntimeSettings) -> Iterator[Any]:
+    """Connect to the cluster that RAY_ADDRESS names, or start one on this machine; leave it at the end. Yield `ray`.
 
     Its workers get a copy of this code and `runtime.reproducibility`. Raises ClusterError.
     """
@@ -185,7 +192,7 @@ def connect(inference: InferenceSettings, settings: RuntimeSettings) -> Iterator
         except (OSError, RuntimeError, ValueError) as error:
             raise ClusterError(f"{_address()}: expected a Ray cluster of this version, found: {error}") from None
         try:
-            yield Cluster(inference, settings)
+            yield ray
         finally:
             ray.shutdown()
 

@@ -9,29 +9,9 @@ import pytest
 
 from stages.commands import experiment, revisions
 from stages.core import programs
+from tests.commands import grid_project
+from tests.commands.grid_project import PIPELINE, SCRIPT, git
 
-SCRIPT = """
-import sys, yaml
-from pathlib import Path
-train = yaml.safe_load(open("params.yaml"))["train"]
-if train["skill"] > 1:
-    sys.exit("too skilled")
-with open("runs.log", "a") as log:
-    log.write("ran")
-Path("data/predictions").mkdir(parents=True, exist_ok=True)
-rows = [f"{n:02d},{0.9 if n < 10 * train['skill'] + train['seed'] else 0.1},0.5" for n in range(10)]
-Path("data/predictions/a.csv").write_text("image_id,car,van\\n" + "\\n".join(rows) + "\\n")
-photos = [f"{n:02d},car,test,ok,{n:02d}" for n in range(10)]
-Path("data/model_inputs.csv").write_text("image_id,label,split,status,group\\n" + "\\n".join(photos) + "\\n")
-"""
-PIPELINE = """
-stages:
-  predict:
-    cmd: python predict.py
-    params: [train]
-    deps: [predict.py]
-    outs: [data/predictions/a.csv, data/model_inputs.csv]
-"""
 GRID = """
 question: Does skill help?
 target: predict
@@ -45,22 +25,12 @@ arms:
 """
 
 
-def git(*words):
-    identity = ["-c", "user.name=test", "-c", "user.email=test@example.invalid"]
-    subprocess.run(["git", *identity, *words], check=True, capture_output=True)
-
-
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A repository of that pipeline, all of it committed, as the working directory."""
     monkeypatch.chdir(tmp_path)
-    for name, text in {"predict.py": SCRIPT, "dvc.yaml": PIPELINE, "skill.yaml": GRID, ".gitignore": "/logs\n"}.items():
-        (tmp_path / name).write_text(text)
-    (tmp_path / "params.yaml").write_text("train: {skill: 0.4, seed: 0}\n")
-    git("init", "-q")
-    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], check=True, capture_output=True)
-    git("add", ".")
-    git("commit", "-q", "-m", "start")
+    files = {"predict.py": SCRIPT, "dvc.yaml": PIPELINE, "skill.yaml": GRID, ".gitignore": "/logs\n"}
+    grid_project.make(files | {"params.yaml": "train: {skill: 0.4, seed: 0}\n"})
     return tmp_path
 
 
