@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import LinearConstraint, minimize
-from sklearn.model_selection import GroupKFold
 
 from stages.core import json_file
 from stages.core.errors import UserError
@@ -71,6 +69,8 @@ def _min_log_loss(true_probabilities: np.ndarray) -> tuple[np.ndarray, str]:
 
     The loss is convex, so the minimum does not depend on the start.
     """
+    from scipy.optimize import LinearConstraint, minimize  # slow to import, and prediction fits nothing
+
     n_models = len(true_probabilities)
     equal = np.full(n_models, 1 / n_models)
 
@@ -133,6 +133,8 @@ def cross_fitted(
 
     The 5 folds keep groups together. Scores of the result are out of sample.
     """
+    from sklearn.model_selection import GroupKFold  # slow to import, and prediction fits nothing
+
     predicted = np.zeros(probabilities.shape[1:])
     settings = settings.replace(min_val=1)
     for fit_rows, held_out in GroupKFold(min(_N_FOLDS, len(set(groups)))).split(labels, groups=groups):

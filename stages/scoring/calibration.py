@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize_scalar
 
 from stages.scoring.probabilities import safe_log
 
@@ -31,6 +30,8 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     Targets are smoothed to (N + 1) / (N + 2) (Platt 1999, "Probabilistic outputs for support vector machines", section
     2.2): if all N photos are classified correctly, the next one need not be.
     """
+    from scipy.optimize import minimize_scalar  # slow to import, and prediction fits nothing
+
     rows, doubt = np.arange(len(labels)), 1 / (len(labels) + 2)
 
     def loss(log_temperature: float) -> float:

@@ -1,7 +1,6 @@
 """Arrays of class probabilities, and log loss."""
 
 import numpy as np
-from sklearn import metrics
 
 # The smallest probability in a logarithm, which stays finite for a class that a model holds impossible.
 MIN_PROBABILITY = 1e-12
@@ -25,4 +24,6 @@ def negative_log_likelihood(labels: np.ndarray, probabilities: np.ndarray) -> np
 
 def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Return the mean negative natural logarithm of the probability (N, C) of the true class (N,)."""
+    from sklearn import metrics  # slow to import, and prediction needs no score
+
     return float(metrics.log_loss(labels, probabilities, labels=np.arange(probabilities.shape[1])))
