@@ -1,6 +1,7 @@
 """Bare limits with TensorFlow: the same loops as the stages', fed with batches that are ready."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,11 +24,11 @@ def step(report: Report) -> None:
     """The training loop on one batch, again and again."""
     make_batches = training_data.training_batches
 
-    def one_batch(*arguments: object) -> tf.data.Dataset:
+    def one_batch(*arguments: Any) -> tf.data.Dataset:
         batch = next(iter(make_batches(*arguments)))
         return tf.data.Dataset.from_tensors(batch).repeat()
 
-    training_data.training_batches = one_batch
+    vars(training_data)["training_batches"] = one_batch
     keras_data.train(report)
 
 

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-BITS, METRICS = "bits", "metrics"
+Reproducibility = Literal["bits", "metrics"]
+BITS: Reproducibility = "bits"
+METRICS: Reproducibility = "metrics"
 # Rows that stand for the pipeline itself: the figure of `params.yaml`'s setting, and that of all instructions.
 DEFAULT = "pipeline"
 _MANY = 6
@@ -20,7 +22,7 @@ class Contender:
     name: str
     title: str
     work: str
-    reproducibility: Literal["bits", "metrics"] = METRICS
+    reproducibility: Reproducibility = METRICS
     plain: str = ""
     limit: str = ""
 
@@ -38,7 +40,7 @@ class Part:
     needs_models: bool = False
 
 
-def _pipeline(work: str, plain: str = "", limit: str = "", mode: Literal["bits", "metrics"] = BITS) -> Contender:
+def _pipeline(work: str, plain: str = "", limit: str = "", mode: Reproducibility = BITS) -> Contender:
     name = DEFAULT if mode == BITS else f"{DEFAULT}_{METRICS}"
     if limit and mode == METRICS:
         limit = f"{limit}_{METRICS}"

@@ -52,7 +52,10 @@ def ingest(report: Report) -> None:
 
 
 def _read_rgb(path: Path) -> np.ndarray:
-    return cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    image = cv2.imread(str(path))
+    if image is None:
+        raise ValueError(f"{path}: expected a photo, found other bytes")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def _letterbox(image: np.ndarray, side: int) -> np.ndarray:
