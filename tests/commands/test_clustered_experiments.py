@@ -16,7 +16,7 @@ pytest.importorskip("ray")
 pytestmark = pytest.mark.filterwarnings(
     "ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning"
 )
-RUNTIME = "runtime: {reproducibility: bits, threads: 1, engine: local, cluster_timeout: 60, shares_photos: false}\n"
+RUNTIME = "runtime: {reproducibility: bits, threads: 1, engine: local, cluster_timeout: 300, shares_photos: false}\n"
 # `skill` 0.7 kills the worker of the first attempt, and leaves a mark; 0.75 kills that of every one. The stage
 # fails, too: a finished one would be in the cache, and the next attempt would take it from there.
 KILLER = """
@@ -113,7 +113,7 @@ def test_a_run_whose_worker_dies_is_made_again_and_one_that_kills_each_is_a_line
 
 @pytest.mark.usefixtures("nodes", "project")
 def test_without_a_node_that_a_run_fits_it_ends_in_time(monkeypatch):
-    text = Path("params.yaml").read_text().replace("cluster_timeout: 60", "cluster_timeout: 5")
+    text = Path("params.yaml").read_text().replace("cluster_timeout: 300", "cluster_timeout: 5")
     Path("params.yaml").write_text(text)
     grid_project.git("commit", "-q", "-a", "-m", "timeout")
     monkeypatch.setattr(sys, "argv", ["experiment", "skill.yaml", "--engine", "ray", "--gpus", "1"])

@@ -31,7 +31,7 @@ MODEL_HW = (160, 256)
 def write_settings(folder, **runtime):
     """The project's settings, with batches of four."""
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
-    content["runtime"] |= {"cluster_timeout": 60, **runtime}
+    content["runtime"] |= {"cluster_timeout": 300, **runtime}
     content["detect"]["inference"]["batch_size"] = 4
     (folder / "params.yaml").write_text(yaml.safe_dump(content))
 
@@ -182,7 +182,7 @@ def test_a_photo_that_kills_its_worker_is_one_row_and_the_others_are_predicted(b
     with monkeypatch.context() as patched:
         # The function travels by value, and finds the original one on the worker.
         patched.setattr(clustered_prediction, "run_chunk", run_or_die)
-        results = predict.predict_paths(paths, files, RuntimeSettings(engine="ray", cluster_timeout=60))
+        results = predict.predict_paths(paths, files, RuntimeSettings(engine="ray", cluster_timeout=300))
         found = predict.collect(photos, results, CLASSES, prior)
     is_killer = found.rows["path"].str.contains("killer").to_numpy()
     assert is_killer.sum() == 1 and found.rows.loc[is_killer, "reason"].tolist() == ["worker_died"]
