@@ -11,8 +11,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
 
 from stages.commands import revisions
 from stages.commands.grid import Run
@@ -97,7 +101,7 @@ def run_all(runs: list[Run], target: str, place: Place, logs: Path) -> Iterator[
         while tasks:
             done = _first_done(ray, list(tasks), place)
             run = tasks.pop(done)
-            yield run, _bring_home(ray, done, run, logs)
+            yield run, _bring_home(ray, done, run, place, logs)
 
 
 def _first_done(ray: Any, tasks: list[Any], place: Place) -> Any:
@@ -118,7 +122,7 @@ def _first_done(ray: Any, tasks: list[Any], place: Place) -> Any:
             )
 
 
-def _bring_home(ray: Any, done: Any, run: Run, logs: Path) -> ClusterRunError | None:
+def _bring_home(ray: Any, done: Any, run: Run, place: Place, logs: Path) -> ClusterRunError | None:
     errors = ray.exceptions
     try:
         outcome: Outcome = ray.get(done)
@@ -134,7 +138,16 @@ def _bring_home(ray: Any, done: Any, run: Run, logs: Path) -> ClusterRunError | 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "experiment.bundle")
         path.write_bytes(outcome.reference)
-        output("git", "fetch", "--quiet", path, f"{reference}:{reference}")
+        output("git", "fetch", "--quiet", path, reference)
+    commit = output("git", "rev-parse", "FETCH_HEAD").strip()
+    if not place.cache:
+        try:
+            with closing(Repo()) as repo:
+                repo.fetch(revs=[commit], workspace=False)
+        except DvcException as error:
+            return ClusterRunError(f"{run.name}: expected its outputs in the DVC remote, found: {error}")
+    # Last: only an experiment with its outputs counts as made.
+    output("git", "update-ref", reference, commit)
     return None
 
 
