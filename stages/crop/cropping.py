@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import fisher_exact
 
 from stages.core import batches, progress, shard_writer, system
 from stages.core.result_cache import code_digest
@@ -153,6 +152,8 @@ def _reasons(rows: pd.DataFrame) -> dict[str, Any]:
 
 def overrejected_classes(refused: dict[str, tuple[int, int]]) -> dict[str, float]:
     """The classes refused more often than all others together, from (refused, photos) of each: name to probability."""
+    from scipy.stats import fisher_exact  # slow to import, and prediction counts no classes
+
     all_refused, all_photos = (sum(column) for column in zip(*refused.values())) if refused else (0, 0)
     found = {}
     for name, (count_refused, n_photos) in refused.items():
