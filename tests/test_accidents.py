@@ -57,7 +57,9 @@ def ingest(tmp_path, out):
     code, _, error = result_of(start("scan", **common, cache=tmp_path / "hashes", details=tmp_path / "scan.json"))
     assert code == 0, error
     files = {"manifest": "m.csv", "classes": "c.txt", "metrics": "m.json", "details": "d.json", "class_counts": "n.csv"}
-    return start("ingest", **common, **{name: out / path for name, path in (files | {"leaks": "l.csv"}).items()})
+    files |= {"leaks": "l.csv", "shards": "s.json"}
+    common["cache"] = tmp_path / "inspections"
+    return start("ingest", **common, **{name: out / path for name, path in files.items()})
 
 
 def test_a_full_disk_leaves_no_partial_file_and_the_same_command_continues(tmp_path, disk):
