@@ -62,6 +62,7 @@ def ingest(run, source="photos", **changes):
     keys = {"seed": 1, "val_share": 0.2, "test_share": 0.2, "near_duplicate_bits": 3, "min_photos_per_class": 3}
     main(run, source, **keys, **changes)
     names = {name: f"{name}.out" for name in ("classes", "metrics", "details", "class_counts", "leaks")}
+    names |= {"cache": "inspections", "shards": "shards.json"}
     run(ingest_stage, params="params.yaml", files="files.csv", manifest="manifest.csv", **names)
     return pd.read_csv("manifest.csv", keep_default_na=False)
 
