@@ -44,7 +44,8 @@ def ingest(folder, source):
     """Run `scan` and `ingest`, each in a process with limited memory and time; return its manifest by path."""
     (folder / "params.yaml").write_text(json.dumps({"ingest": {"source": str(source), **SETTINGS}}))
     common = {"params": "params.yaml", "files": "files.csv", "details": "d.json"}
-    written = {"manifest": "m.csv", "classes": "c.txt", "metrics": "m.json", "class-counts": "n.csv", "leaks": "l.csv"}
+    written = {"manifest": "m.csv", "shards": "s.json", "classes": "c.txt", "cache": "inspections"}
+    written |= {"metrics": "m.json", "class-counts": "n.csv", "leaks": "l.csv"}
     for stage, files in (("scan", {"cache": "hashes"}), ("ingest", written)):
         options = [word for name, path in (common | files).items() for word in (f"--{name}", str(folder / path))]
         words = [sys.executable, "-m", f"stages.{stage}", *options]
