@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from stages.core import archive, atomic
-from stages.core.archive import ArchiveError
+from stages.core.archive import Archive, ArchiveError
 
 Item = TypeVar("Item")
 
@@ -37,6 +37,25 @@ class Shard(Generic[Item]):
     def key(self) -> str:
         """A digest of the inputs."""
         return digest(self.inputs)
+
+
+def of_archives(
+    by_shard: Mapping[str, list[Item]],
+    sources: Mapping[str, Archive],
+    describe: Callable[[list[Item]], Any],
+) -> dict[str, Shard[Item]]:
+    """Shards whose items are made from those of the same name in `sources`; `describe` gives the other inputs.
+
+    Raises ArchiveError where a source is one ZIP file: it has no such shards, and a change of it would go unnoticed.
+    """
+    for source in sources.values():
+        if source.path.is_file():
+            text = "expected a folder of shards, found one ZIP file; delete it and run `dvc repro`"
+            raise ArchiveError("not_a_folder", f"{source.path}: {text}")
+    return {
+        name: Shard(items, [describe(items), {key: source.fingerprints.get(name) for key, source in sources.items()}])
+        for name, items in by_shard.items()
+    }
 
 
 def digest(value: Any) -> str:

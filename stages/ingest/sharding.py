@@ -25,8 +25,8 @@ def assign(image_ids: Sequence[str], before: Assignment | None, known: set[str])
         return distribute(image_ids)
     later = {name: before.later[name] for name in image_ids if name in before.later}
     new = [name for name in image_ids if name not in later and known and name not in known]
-    old = set(new)
-    sizes = Counter(before.number(name) for name in image_ids if name not in old)
+    added = set(new)
+    sizes = Counter(before.number(name) for name in image_ids if name not in added)
     last = max([*sizes, len(before.starts) - 1])
     for name in new:
         last += sizes[last] >= SIZE

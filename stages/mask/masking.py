@@ -10,7 +10,7 @@ import pandas as pd
 from stages.core import batches, progress, shard_writer, system
 from stages.core.archive import Archive
 from stages.core.result_cache import code_digest
-from stages.core.shard_writer import Made, Shard
+from stages.core.shard_writer import Made
 from stages.images import archived, images
 from stages.mask.combine import Mask, combine
 from stages.mask.settings import MaskSettings
@@ -49,11 +49,7 @@ def write_masks(
             yield Made(masks.file_name(image_id), content, [image_id, row])
 
     common = [code_digest("stages.mask.masking"), system.image_libraries(), rule.model_dump()]
-    sources = {"": crop_archive, **maps}
-    tasks = {
-        name: Shard(ids, [*common, ids, {key: source.fingerprints.get(name) for key, source in sources.items()}])
-        for name, ids in by_shard.items()
-    }
+    tasks = shard_writer.of_archives(by_shard, {"": crop_archive, **maps}, lambda ids: [*common, ids])
     return dict(shard_writer.update(folder, memory, tasks, make))
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from stages.core import batches, progress, shard_writer, system
 from stages.core.archive import Archive
 from stages.core.result_cache import code_digest
-from stages.core.shard_writer import Made, Shard
+from stages.core.shard_writer import Made
 from stages.core.tables import TableError
 from stages.images import archived, background, images
 from stages.resize import frame
@@ -86,18 +86,10 @@ def write_model_inputs(
             yield Made(str(row.get("file", "")), content, [mask["image_id"], row])
 
     common = [code_digest("stages.resize.framing"), system.image_libraries(), settings.model_dump()]
-    sources = (crop_archive, mask_archive)
-    tasks = {
-        name: Shard(
-            rows,
-            [
-                *common,
-                [[row["image_id"], row["is_masked"]] for row in rows],
-                [source.fingerprints.get(name) for source in sources],
-            ],
-        )
-        for name, rows in by_shard.items()
-    }
+    sources = {"crops": crop_archive, "masks": mask_archive}
+    tasks = shard_writer.of_archives(
+        by_shard, sources, lambda rows: [*common, [[row["image_id"], row["is_masked"]] for row in rows]]
+    )
     return dict(shard_writer.update(folder, memory, tasks, make))
 
 

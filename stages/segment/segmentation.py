@@ -12,7 +12,7 @@ import numpy as np
 from stages.core import batches, progress, shard_writer
 from stages.core.archive import Archive, ReadsArchive
 from stages.core.result_cache import ResultCache, code_digest, digest_of
-from stages.core.shard_writer import Made, Shard
+from stages.core.shard_writer import Made
 from stages.images import archived, images
 from stages.networks import runtime
 from stages.networks.runtime import InferenceFn
@@ -119,7 +119,7 @@ def write_maps(
         for image_id, content in maps_of(image_ids):
             yield Made(masks.file_name(image_id), content, bool(content))
 
-    tasks = {name: Shard(ids, [dict(key), ids, crop_archive.fingerprints.get(name)]) for name, ids in by_shard.items()}
+    tasks = shard_writer.of_archives(by_shard, {"crops": crop_archive}, lambda ids: [dict(key), ids])
     return sum(shard_writer.update(folder, memory, tasks, make))
 
 

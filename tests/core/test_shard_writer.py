@@ -3,6 +3,7 @@ import json
 import pytest
 
 from stages.core import shard_writer
+from stages.core.archive import Archive, ArchiveError
 from stages.core.shard_writer import Made, Shard
 from tests import archives
 
@@ -89,3 +90,27 @@ def test_a_run_that_ends_early_keeps_its_complete_shards(tmp_path, update):
 
 def test_no_shard_is_an_empty_folder(tmp_path, update):
     assert update({}) == ([], []) and list((tmp_path / "out").iterdir()) == []
+
+
+def test_inputs_hold_the_items_and_the_shards_of_the_same_name(tmp_path):
+    archives.put(tmp_path / "crops", {"a.png": b"1"})
+    by_shard = {"00000": ["a"], "00001": ["b"]}
+
+    def keys():
+        sources = {"crops": Archive(tmp_path / "crops")}
+        tasks = shard_writer.of_archives(by_shard, sources, lambda items: ["settings", items])
+        assert {name: task.items for name, task in tasks.items()} == by_shard
+        return [task.key for task in tasks.values()]
+
+    before = keys()
+    assert keys() == before
+    archives.put(tmp_path / "crops", {"a.png": b"2"})
+    assert [old == new for old, new in zip(before, keys())] == [False, True]
+
+
+def test_one_zip_file_is_no_source_of_shards(tmp_path):
+    archives.put(tmp_path / "crops.zip", {"a.png": b"1"})
+    with pytest.raises(
+        ArchiveError, match=r"crops\.zip: expected a folder of shards, found one ZIP file; delete it and"
+    ):
+        shard_writer.of_archives({}, {"crops": Archive(tmp_path / "crops.zip")}, list)

@@ -6,9 +6,12 @@ import pytest
 import yaml
 
 from stages.core import tables
+from stages.core.archive import Archive, ArchiveError
 from stages.core.settings import SettingsError
 from stages.core.tables import TableError
 from stages.mask import __main__ as mask_stage
+from stages.mask.masking import write_masks
+from stages.mask.settings import MaskSettings
 from stages.schemas import crops, masks, shards
 from tests import archives
 from tests.segment.test_segmentation import row
@@ -95,3 +98,14 @@ def test_maps_of_a_segmenter_that_is_no_more_go(tmp_path, stage, capsys):
 def test_weights_that_do_not_fit_the_segmenters_are_refused(stage, weights):
     with pytest.raises(SettingsError, match=r"mask\.weights.*`[bc]` is on one side only"):
         stage([row("aa")], {"aa": (band(1, 9), band(1, 9))}, weights=weights)
+
+
+def test_one_zip_file_in_place_of_the_maps_is_refused(tmp_path):
+    archives.put(tmp_path / "crops", {})
+    archives.put(tmp_path / "a.zip", {"aa.png": band(1, 9)})
+    maps = {"a": Archive(tmp_path / "a.zip")}
+    with pytest.raises(ArchiveError, match=r"a\.zip: expected a folder of shards"):
+        write_masks(
+            tmp_path / "masks", tmp_path / "memory", {}, Archive(tmp_path / "crops"), maps, MaskSettings(**RULE)
+        )
+    assert not (tmp_path / "masks").exists()

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from stages.core import tables
+from stages.core.archive import Archive, ArchiveError
 from stages.resize import __main__ as resize_stage
 from stages.resize import framing
 from stages.resize.settings import ResizeSettings
@@ -164,3 +165,12 @@ def test_a_mask_of_another_size_than_its_crop_is_one_failed_row(tmp_path, stage,
         stage(*rows(("a", "ok", True)))
     table, _ = read(tmp_path)
     assert table["status"].tolist() == ["failed"] and table["reason"].tolist() == ["mask_size"]
+
+
+def test_one_zip_file_in_place_of_the_masks_is_refused(tmp_path):
+    archives.put(tmp_path / "crops", {})
+    archives.put(tmp_path / "masks.zip", {})
+    sources = Archive(tmp_path / "crops"), Archive(tmp_path / "masks.zip")
+    with pytest.raises(ArchiveError, match=r"masks\.zip: expected a folder of shards"):
+        framing.write_model_inputs(tmp_path / "out", tmp_path / "memory", {}, *sources, settings())
+    assert not (tmp_path / "out").exists()

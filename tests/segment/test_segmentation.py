@@ -7,9 +7,11 @@ import pytest
 import yaml
 
 from stages.core import tables
+from stages.core.archive import Archive, ArchiveError
 from stages.networks import runtime
 from stages.schemas import crops, shards
 from stages.segment import __main__ as segment_stage
+from stages.segment import segmentation
 from tests import archives
 
 NOT_CROPPED = {"x_min": np.nan, "y_min": np.nan, "x_max": np.nan, "y_max": np.nan, "score": np.nan, "class_name": ""}
@@ -104,3 +106,10 @@ def test_another_network_view_or_arithmetic_has_outputs_of_its_own(tmp_path, sta
         assert stage([row("aa")], **(view | changes))[2] == [1], changes
         assert stage([row("aa")], **(view | changes))[2] == [], changes
     assert len(list((tmp_path / "cache").glob("*.sqlite"))) == 3
+
+
+def test_one_zip_file_in_place_of_the_crops_is_refused(tmp_path):
+    archives.put(tmp_path / "crops.zip", {"aa.jpg": b"any"})
+    with pytest.raises(ArchiveError, match=r"crops\.zip: expected a folder of shards"):
+        segmentation.write_maps(tmp_path / "maps", tmp_path / "memory", {}, Archive(tmp_path / "crops.zip"), {}, iter)
+    assert not (tmp_path / "maps").exists()
