@@ -7,10 +7,12 @@ follows runs only if data/files.csv changed.
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
-from stages.core import atomic, command, progress, tables
+from stages.core import atomic, command, progress
 from stages.core.settings import read as read_settings
-from stages.scan import dvc_outputs, scanning
+from stages.scan import dvc_outputs, last_run
+from stages.scan.last_run import ScanResult
 from stages.sources.settings import SourceSettings
 
 
@@ -23,16 +25,34 @@ def main() -> None:
     settings = read_settings(arguments.params, "ingest", SourceSettings, subset=True)
     for source in filter(None, (settings.source, settings.root, settings.unlabelled)):
         dvc_outputs.reproduce(source)
-    scanned = scanning.scan(settings, arguments.cache)
-    print(f"scan: layout {scanned.layout}", file=sys.stderr)
-    for remark in scanned.remarks:
+    memory = arguments.cache.with_name(f"{arguments.cache.name}.last")
+    key = last_run.key_of(settings)
+    outcome = last_run.recall(memory, key)
+    if outcome is None:
+        outcome = _scan(settings, arguments.cache, arguments.files)
+        # A file that could not be read may be readable at the next run.
+        last_run.remember(memory, "" if "unreadable" in outcome.details["reason"] else key, outcome)
+    else:
+        atomic.write_bytes(arguments.files, outcome.table)
+    for remark in outcome.remarks:
         print(f"scan: {remark}", file=sys.stderr)
+    atomic.write_json(arguments.details, outcome.details)
+    progress.summary("scan", files=outcome.n_files, not_used=outcome.n_not_used)
+
+
+def _scan(settings: SourceSettings, hash_cache: Path, table: Path) -> ScanResult:
+    """List the source and write the table."""
+    # Imported here: pandas and the readers of layouts take as long as listing 100,000 files, and most runs need none.
+    from stages.core import tables
+    from stages.scan import scanning
+
+    scanned = scanning.scan(settings, hash_cache)
+    remarks = [f"layout {scanned.layout}", *scanned.remarks]
     for names in scanning.similar_labels(scanned.rows["label"]):
-        print(f"scan: {names} are separate classes; if they are one class, use ingest.class_map", file=sys.stderr)
-    tables.write(arguments.files, scanned.rows)
-    atomic.write_json(arguments.details, {"layout": scanned.layout, **scanning.count(scanned.rows)})
-    not_used = int((scanned.rows["reason"] != "").sum())
-    progress.summary("scan", files=len(scanned.rows), not_used=not_used)
+        remarks.append(f"{names} are separate classes; if they are one class, use ingest.class_map")
+    tables.write(table, scanned.rows)
+    details: dict[str, Any] = {"layout": scanned.layout, **scanning.count(scanned.rows)}
+    return ScanResult(table.read_bytes(), details, remarks, len(scanned.rows), sum(details["reason"].values()))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stages.core import command, programs
+from stages.scan import stage_files
 from stages.sources.store import is_url
 
 if TYPE_CHECKING:
@@ -18,13 +19,13 @@ def stages_that_write(path: Path) -> list[str]:
 
     None outside a DVC repository, and none for a path outside the working directory: DVC takes seconds to know that.
     """
-    if not Path(os.path.normpath(path.absolute())).is_relative_to(Path.cwd()):
+    whole = Path(os.path.normpath(path.absolute()))
+    if not whole.is_relative_to(Path.cwd()) or not stage_files.could_write(whole):
         return []
     from dvc.exceptions import NotDvcRepoError
     from dvc.repo import Repo
     from dvc.repo.index import Index
 
-    whole = Path(os.path.normpath(path.absolute()))
     try:
         with Repo() as repo:
             # Not `find_outs_by_path`, which builds the graph of all stages first, nor `repo.index`, which compares each

@@ -23,6 +23,13 @@ class _Folder(NamedTuple):
     holders: frozenset[_Identity]
 
 
+class Contents(NamedTuple):
+    """A `digest` of the names and states of all files, and when the last of them changed, in ns since 1970."""
+
+    digest: str
+    changed_ns: int
+
+
 class FolderStore:
     """The files below a local folder; links to files and folders are followed. Implements `store.Store`."""
 
@@ -34,6 +41,24 @@ class FolderStore:
         """As `Store.list_files`."""
         reasons: dict[str, str] = {}
         folders: list[str] = []
+        for path, reason, _ in self._walk():
+            if path.endswith("/") and not reason:
+                folders.append(path[:-1])
+            else:
+                reasons[path] = reason
+        return listing(reasons, folders)
+
+    def contents(self) -> Contents:
+        """What every visible file is known by without reading it. Raises SourceError as `list_files` does."""
+        lines, changed_ns = [], 0
+        for path, reason, info in self._walk():
+            state = tuple(state_of(info)) if info else ()
+            lines.append(f"{path}\0{reason}\0{state}\0")
+            changed_ns = max(changed_ns, *state[1:3], 0)
+        return Contents(sha256(os.fsencode("".join(sorted(lines)))), changed_ns)
+
+    def _walk(self) -> Iterator[tuple[str, str, os.stat_result | None]]:
+        """Yield path, reason and, of usable files, `stat` of all that is visible; paths of folders end with a slash."""
         waiting = [_Folder("", _identities(self._folder))]
         while waiting:
             folder = waiting.pop()
@@ -42,17 +67,17 @@ class FolderStore:
             except OSError as error:
                 if not folder.path:
                     raise SourceError(f"{self.root}: expected a folder that can be read: {error.strerror}") from None
-                reasons[folder.path] = "unreadable"
+                yield folder.path, "unreadable", None
                 continue
-            folders += [folder.path.removesuffix("/")] if folder.path else []
+            if folder.path:
+                yield folder.path, "", None
             for entry in entries:
                 path = folder.path + entry.name
-                reason, identity = _inspect(entry, folder.holders)
-                if identity is None:
-                    reasons[path] = reason
+                reason, info = _inspect(entry, folder.holders)
+                if info is not None and stat.S_ISDIR(info.st_mode):
+                    waiting.append(_Folder(f"{path}/", folder.holders | {(info.st_dev, info.st_ino)}))
                 else:
-                    waiting.append(_Folder(f"{path}/", folder.holders | {identity}))
-        return listing(reasons, folders)
+                    yield path, reason, info
 
     def version(self, path: str) -> str:
         """As `Store.version`; a file that the cache knows, unchanged by its `stat`, is not read."""
@@ -98,8 +123,8 @@ def _states(names: Iterable[str]) -> Iterator[tuple[str, FileState]]:
         yield name, state_of(info)
 
 
-def _inspect(entry: os.DirEntry[str], holders: frozenset[_Identity]) -> tuple[str, _Identity | None]:
-    """The reason why an entry cannot be read, if any, and the identity of a folder to go into."""
+def _inspect(entry: os.DirEntry[str], holders: frozenset[_Identity]) -> tuple[str, os.stat_result | None]:
+    """The reason why an entry cannot be read, if any, else the `stat` of a file, or of a folder to go into."""
     try:
         info = entry.stat()
     except FileNotFoundError:
@@ -107,8 +132,7 @@ def _inspect(entry: os.DirEntry[str], holders: frozenset[_Identity]) -> tuple[st
     except OSError as error:
         return ("link_loop" if error.errno == errno.ELOOP else "unreadable"), None
     if stat.S_ISDIR(info.st_mode):
-        identity = (info.st_dev, info.st_ino)
-        return ("link_loop", None) if identity in holders else ("", identity)
+        return ("link_loop", None) if (info.st_dev, info.st_ino) in holders else ("", info)
     if not stat.S_ISREG(info.st_mode):
         return "not_a_file", None
-    return ("" if os.access(entry.path, os.R_OK) else "unreadable"), None
+    return ("", info) if os.access(entry.path, os.R_OK) else ("unreadable", None)

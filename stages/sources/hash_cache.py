@@ -15,7 +15,7 @@ from stages.sources.store import SourceError
 
 # A file changed less than this before it was read could change again without a new time stamp: FAT's clock counts
 # seconds by two, others are finer. Git and DVC also read such a file again.
-_CLOCK_NS = 2_000_000_000
+CLOCK_NS = 2_000_000_000
 _ROWS_PER_TRANSACTION = 256
 # SQLite before 3.32 takes 999 values in a statement.
 _NAMES_PER_QUERY = 500
@@ -72,7 +72,7 @@ class HashCache:
             return f"sha256:{known}"
         started = time.time_ns()
         found = digest()
-        is_settled = max(before.mtime_ns, before.ctime_ns) + _CLOCK_NS < started
+        is_settled = max(before.mtime_ns, before.ctime_ns) + CLOCK_NS < started
         if self._path is not None and is_settled and state_of(stat()) == before:
             self._put((os.fsencode(name), repr(tuple(before)), found))
         return f"sha256:{found}"
