@@ -16,16 +16,8 @@ from stages.images import boxes, images, letterbox
 from stages.schemas import crops
 from stages.schemas.manifest import UNLABELLED
 from stages.schemas.shards import Assignment
-from stages.selection import sweep
-from stages.selection.main_car import (
-    NO_CANDIDATES,
-    Candidates,
-    Selection,
-    candidates_by_photo,
-    crop_window,
-    select_box,
-)
-from stages.selection.sweep import SweepInput
+from stages.selection import main_car, sweep
+from stages.selection.main_car import PhotoSet, crop_window
 from stages.sources.photos import Photos
 
 Row = dict[Hashable, object]
@@ -38,34 +30,30 @@ _DECIDES_CROP = ("image_id", "is_cropped", *boxes.COLUMNS)
 
 def select_boxes(photos: pd.DataFrame, found: pd.DataFrame, rule: CropSettings) -> pd.DataFrame:
     """data/boxes.csv for all rows of the manifest `photos`, from the detections `found`; reads no photo."""
-    by_photo = candidates_by_photo(found)
-    rows = [
-        select_row(photo, by_photo.get(str(photo["image_id"]), NO_CANDIDATES), rule)
-        for photo in photos.to_dict("records")
-    ]
-    return pd.DataFrame(rows, columns=list(crops.COLUMNS))
+    is_tried = (photos["status"] == "ok").to_numpy() & (rule.mode != "full_image")
+    is_annotated = is_tried & photos["x_min"].notna().to_numpy()
+    table = photos[["image_id", "path", "status", "reason"]].reset_index(drop=True)
+    table["is_cropped"], table["n_vehicles"] = is_annotated, is_annotated.astype(np.int64)
+    table["score"], table["runner_up_ratio"] = np.where(is_annotated, 1.0, np.nan), 0.0
+    table["class_name"] = pd.Series(np.where(is_annotated, crops.ANNOTATED, ""), table.index, dtype=str)
+    corners = photos[boxes.COLUMNS].to_numpy(np.float64)
+    table[boxes.COLUMNS] = np.where(is_annotated[:, None], corners, np.nan)
+    rows = np.flatnonzero(is_tried & ~is_annotated)
+    _fill(table, rows, main_car.photo_set(photos.iloc[rows], found), rule)
+    return table[list(crops.COLUMNS)]
 
 
-def select_row(photo: Row, found: Candidates, rule: CropSettings) -> Row:
-    """The row of data/boxes.csv for one row of the manifest and what was found in its photo."""
-    row: Row = {name: photo[name] for name in ("image_id", "path", "status", "reason")}
-    row |= {"is_cropped": False, "class_name": "", "n_vehicles": 0, "runner_up_ratio": 0.0}
-    if photo["status"] != "ok" or rule.mode == "full_image":
-        return row
-    if pd.notna(float(str(photo["x_min"]))):
-        corners = {name: photo[name] for name in boxes.COLUMNS}
-        return row | {"is_cropped": True, "score": 1.0, "class_name": crops.ANNOTATED, "n_vehicles": 1} | corners
-    choice = select_box(found, (int(str(photo["width"])), int(str(photo["height"]))), rule)
-    row |= {"n_vehicles": choice.n_vehicles, "runner_up_ratio": choice.runner_up_ratio}
-    if choice.index is None:
-        return row | _rejected(choice, rule)
-    corners = dict(zip(boxes.COLUMNS, found.corners[choice.index].tolist()))
-    chosen = {"score": found.scores[choice.index], "class_name": found.names[choice.index], **corners}
-    return row | {"is_cropped": True} | chosen
-
-
-def _rejected(choice: Selection, rule: CropSettings) -> Row:
-    return {"reason": choice.reason, "status": "ok" if rule.on_no_box == "full_image" else "dropped"}
+def _fill(table: pd.DataFrame, rows: np.ndarray, photos: PhotoSet, rule: CropSettings) -> None:
+    """Fill the `rows` of data/boxes.csv of photos without an annotated box with what the rule selects."""
+    choice = main_car.select(photos, rule)
+    is_selected = choice.index >= 0
+    chosen, index, rejected = rows[is_selected], choice.index[is_selected], rows[~is_selected]
+    table.loc[rows, "n_vehicles"], table.loc[rows, "runner_up_ratio"] = choice.n_vehicles, choice.runner_up_ratio
+    table.loc[chosen, "is_cropped"], table.loc[chosen, "score"] = True, photos.scores[index]
+    table.loc[chosen, "class_name"] = photos.class_names[photos.classes[index]]
+    table.loc[chosen, boxes.COLUMNS] = photos.corners[index]
+    table.loc[rejected, "reason"] = choice.reason[~is_selected]
+    table.loc[rejected, "status"] = "ok" if rule.on_no_box == "full_image" else "dropped"
 
 
 def make_crop(photos: Photos, rule: CropSettings, row: Row) -> tuple[bytes, str]:
@@ -118,11 +106,8 @@ def threshold_tables(photos: pd.DataFrame, found: pd.DataFrame, rule: CropSettin
     The manifest is sorted by image id, a hash, so these are as good as drawn by lot.
     """
     is_detected = (photos["status"] == "ok") & photos["x_min"].isna()
-    usable, by_photo = photos[is_detected].iloc[:_N_SWEPT], candidates_by_photo(found)
-    sizes = zip(usable["width"].tolist(), usable["height"].tolist())
-    ids = usable["image_id"].tolist()
-    inputs = [SweepInput(size_wh, by_photo.get(name, NO_CANDIDATES)) for name, size_wh in zip(ids, sizes)]
-    return sweep.sweep_thresholds(inputs, rule)
+    usable = photos[is_detected].iloc[:_N_SWEPT]
+    return sweep.sweep_thresholds(main_car.photo_set(usable, found), rule)
 
 
 def count(table: pd.DataFrame, photos: pd.DataFrame) -> dict[str, object]:

@@ -16,9 +16,8 @@ from stages.images.boxes import COLUMNS as CORNERS
 from stages.images.overlap import upsample_map
 from stages.schemas import crops, detections, manifest, masks
 from stages.selection import main_car, sweep
-from stages.selection.main_car import NO_CANDIDATES, candidates_by_photo
+from stages.selection.main_car import PhotoSet, photo_set
 from stages.selection.settings import SelectionSettings
-from stages.selection.sweep import SweepInput
 
 TRUTH_COLUMNS = {"path": "str", "kind": "str", **dict.fromkeys(CORNERS, "float")}
 
@@ -39,16 +38,11 @@ def pair_boxes(chosen: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     return both
 
 
-def sweep_inputs(both: pd.DataFrame, photos: pd.DataFrame, detected: pd.DataFrame) -> list[SweepInput]:
-    """The detections of each readable regular photo, with its true box."""
-    by_photo = candidates_by_photo(detected)
+def with_true_boxes(both: pd.DataFrame, photos: pd.DataFrame, detected: pd.DataFrame) -> tuple[PhotoSet, np.ndarray]:
+    """The detections of all readable regular photos, and their true boxes `(P, 4)`."""
     readable = both.merge(photos.loc[photos["status"] == "ok", ["path", "width", "height"]], on="path")
     true_boxes = readable[[f"true_{name}" for name in CORNERS]].to_numpy(dtype=np.float64)
-    sizes = zip(readable["width"].tolist(), readable["height"].tolist())
-    return [
-        SweepInput(size_wh, by_photo.get(name, NO_CANDIDATES), box)
-        for name, size_wh, box in zip(readable["image_id"], sizes, true_boxes)
-    ]
+    return photo_set(readable, detected), true_boxes
 
 
 class MaskSources(NamedTuple):
@@ -112,7 +106,8 @@ def main() -> None:
     atomic.write_json(arguments.metrics, compared(scores))
     atomic.write_json(arguments.details, scores)
     photos, boxes = manifest.read(arguments.manifest), detections.read(arguments.detections)
-    for name, table in sweep.sweep_thresholds(sweep_inputs(both, photos, boxes), rule).items():
+    detected, true_boxes = with_true_boxes(both, photos, boxes)
+    for name, table in sweep.sweep_thresholds(detected, rule, true_boxes).items():
         tables.write(arguments.thresholds / f"{name}.csv", table)
     counts = {"photos": len(both), "boxes_at_iou_50": int((box_ious >= 0.5).sum()), "masks": scores["mask"]["n"]}
     progress.summary("score_sample", **counts)

@@ -24,7 +24,19 @@ class Candidates(NamedTuple):
     names: np.ndarray
 
 
-NO_CANDIDATES = Candidates(np.empty((0, 4)), np.empty(0), np.empty(0, dtype=object))
+class PhotoSet(NamedTuple):
+    """The boxes of P photos, one photo after the other.
+
+    `corners` (N, 4) in pixels, `scores` (N,) 0..1, `classes` (N,) positions in `class_names`, `photo` (N,) numbers of
+    photos, 0..P-1, ascending; `size_wh` (P, 2) in pixels.
+    """
+
+    corners: np.ndarray
+    scores: np.ndarray
+    classes: np.ndarray
+    class_names: np.ndarray
+    photo: np.ndarray
+    size_wh: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -40,8 +52,27 @@ class Selection:
     runner_up_ratio: float = 0.0
 
 
+@dataclass(frozen=True)
+class Selections:
+    """As `Selection`, of P photos: arrays (P,). `index` is the number of a box among those of all photos, or -1."""
+
+    index: np.ndarray
+    reason: np.ndarray
+    n_vehicles: np.ndarray
+    runner_up_ratio: np.ndarray
+
+
 def select_box(candidates: Candidates, size_wh: tuple[int, int], rule: SelectionSettings) -> Selection:
-    """Select the main car among the boxes of one photo of `size_wh` pixels.
+    """Select the main car among the boxes of one photo of `size_wh` pixels, as `select` does."""
+    classes, names = pd.factorize(candidates.names)
+    photo, sizes_wh = np.zeros(len(classes), np.int64), np.array([size_wh], np.float64)
+    found = select(PhotoSet(candidates.corners, candidates.scores, classes, names, photo, sizes_wh), rule)
+    index, ratio = int(found.index[0]), float(found.runner_up_ratio[0])
+    return Selection(None if index < 0 else index, str(found.reason[0]), int(found.n_vehicles[0]), ratio)
+
+
+def select(photos: PhotoSet, rule: SelectionSettings) -> Selections:
+    """Select the main car of each photo.
 
     The reason for none is the first that holds: `no_vehicle`, no box of the rule's classes, nor of another class
     with `min_score`; `other_class`, only boxes of other classes; `low_score`, all boxes of the classes below
@@ -49,52 +80,68 @@ def select_box(candidates: Candidates, size_wh: tuple[int, int], rule: Selection
     photo's edge and is too narrow or too flat for a whole car; `several_cars`, another vehicle has
     `max_runner_up_ratio` of the best one's rank or more.
     """
-    is_of_class = np.isin(candidates.names, rule.classes)
-    if not is_of_class.any():
-        return Selection(None, "other_class" if (candidates.scores >= rule.min_score).any() else "no_vehicle", 0)
-    eligible = np.flatnonzero(is_of_class & (candidates.scores >= rule.min_score))
-    if len(eligible) == 0:
-        return Selection(None, "low_score", 0)
-    corners, scores = candidates.corners[eligible], candidates.scores[eligible]
-    ranks = scores * np.sqrt(boxes.area(corners))
-    best = int(np.argmax(ranks))
-    distinct = distinct_vehicles(corners, ranks)
-    runner_up_ratio = float(ranks[distinct[1]] / ranks[best]) if len(distinct) > 1 and ranks[best] > 0 else 0.0
-    reason = _rejection_reason(corners[best], runner_up_ratio, size_wh, rule)
-    return Selection(None if reason else int(eligible[best]), reason, len(distinct), round(runner_up_ratio, 4))
+    n_photos = len(photos.size_wh)
+    is_of_class = np.isin(photos.class_names, rule.classes)[photos.classes]
+    is_sure = photos.scores >= rule.min_score
+    has_class, has_sure = (np.bincount(photos.photo[rows], minlength=n_photos) > 0 for rows in (is_of_class, is_sure))
+    reason = np.where(has_class, "low_score", np.where(has_sure, "other_class", "no_vehicle")).astype(object)
+    index, n_vehicles, ratio = np.full(n_photos, -1), np.zeros(n_photos, np.int64), np.zeros(n_photos)
+    eligible = np.flatnonzero(is_of_class & is_sure)
+    corners, numbers = photos.corners[eligible], photos.photo[eligible]
+    ranks = photos.scores[eligible] * np.sqrt(boxes.area(corners))
+    kept = distinct_vehicles(corners, ranks, numbers)
+    with_car, first, n_vehicles_of = np.unique(numbers[kept], return_index=True, return_counts=True)
+    best, second = kept[first], kept[np.minimum(first + 1, len(kept) - 1)]
+    has_second = (n_vehicles_of > 1) & (ranks[best] > 0)
+    unrounded = np.divide(ranks[second], ranks[best], out=np.zeros(len(best)), where=has_second)
+    reason[with_car] = _rejection_reasons(corners[best], unrounded, photos.size_wh[with_car], rule)
+    index[with_car] = np.where(reason[with_car] == "", eligible[best], -1)
+    n_vehicles[with_car] = n_vehicles_of
+    ratio[with_car] = [round(value, 4) for value in unrounded.tolist()]  # NumPy's own rounding is another one
+    return Selections(index, reason, n_vehicles, ratio)
 
 
-def _rejection_reason(
-    box: np.ndarray, runner_up_ratio: float, size_wh: tuple[int, int], rule: SelectionSettings
-) -> str:
-    """Why the best box `(4,)` is rejected, or empty."""
-    width, height = (float(side) for side in boxes.size_wh(box))
-    if width * height < rule.min_area * size_wh[0] * size_wh[1]:
-        return "too_small"
-    touches_side, touches_top_or_bottom = touched_edges(box, size_wh)
+def _rejection_reasons(
+    best: np.ndarray, runner_up_ratio: np.ndarray, size_wh: np.ndarray, rule: SelectionSettings
+) -> np.ndarray:
+    """Why the best boxes `(N, 4)` of photos of `size_wh` `(N, 2)` pixels are rejected, or empty, `(N,)`."""
+    width, height = (side.astype(np.float64) for side in boxes.size_wh(best))
+    touches_side, touches_top_or_bottom = touched_edges(best, size_wh)
     is_too_narrow, is_too_flat = width < rule.min_aspect * height, width > rule.max_aspect * height
-    if (touches_side and is_too_narrow) or (touches_top_or_bottom and is_too_flat):
-        return "cut_by_frame"
-    return "several_cars" if rule.max_runner_up_ratio < 1 and runner_up_ratio >= rule.max_runner_up_ratio else ""
+    reasons = {
+        "too_small": width * height < rule.min_area * size_wh[:, 0] * size_wh[:, 1],
+        "cut_by_frame": (touches_side & is_too_narrow) | (touches_top_or_bottom & is_too_flat),
+        "several_cars": (rule.max_runner_up_ratio < 1) & (runner_up_ratio >= rule.max_runner_up_ratio),
+    }
+    return np.select(list(reasons.values()), list(reasons), "").astype(object)
 
 
-def touched_edges(box: np.ndarray, size_wh: tuple[int, int]) -> tuple[bool, bool]:
-    """Whether a `(4,)` box in pixels ends within 1 % of the photo's left or right edge, and of its upper or lower."""
-    size = np.array([*size_wh, *size_wh], dtype=np.float64)
-    near = np.concatenate([box[:2], size[2:] - box[2:]]) <= _EDGE_TOLERANCE * size
-    return bool(near[0] or near[2]), bool(near[1] or near[3])
+def touched_edges(corners: np.ndarray, size_wh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Whether `(N, 4)` boxes end within 1 % of their photo's left or right edge, and of its upper or lower.
 
-
-def distinct_vehicles(corners: np.ndarray, ranks: np.ndarray) -> list[int]:
-    """The indices of distinct vehicles among boxes `(N, 4)`, highest of the ranks `(N,)` first.
-
-    A box that overlaps one of higher rank is the same vehicle.
+    `size_wh` are the sizes of the photos, `(N, 2)`; all is in pixels.
     """
-    kept: list[int] = []
-    for index in np.argsort(-ranks, kind="stable").tolist():
-        if not kept or box_iou(corners[index], corners[kept]).max() <= _SAME_VEHICLE_IOU:
-            kept.append(index)
-    return kept
+    tolerance = _EDGE_TOLERANCE * size_wh
+    is_near = (corners[:, :2] <= tolerance) | (size_wh - corners[:, 2:] <= tolerance)
+    return is_near[:, 0], is_near[:, 1]
+
+
+def distinct_vehicles(corners: np.ndarray, ranks: np.ndarray, photo: np.ndarray) -> np.ndarray:
+    """The indices of distinct vehicles among boxes `(N, 4)`: by the number of the `photo` `(N,)`, highest rank first.
+
+    A box that overlaps one of higher rank `(N,)` in its photo is the same vehicle.
+    """
+    order = np.lexsort((-ranks, photo))
+    is_kept, left = np.zeros(len(order), bool), np.arange(len(order))
+    # In each round the best one that is left of each photo is kept, and what overlaps it goes.
+    while len(left):
+        numbers = photo[order[left]]
+        is_first = np.r_[True, numbers[1:] != numbers[:-1]]
+        best = left[is_first][np.cumsum(is_first) - 1]
+        is_kept[left[is_first]] = True
+        overlap = box_iou(corners[order[left]], corners[order[best]])
+        left = left[~is_first & (overlap <= _SAME_VEHICLE_IOU)]
+    return order[is_kept]
 
 
 def crop_window(box: np.ndarray | None, size_wh: tuple[int, int], margin: float) -> tuple[int, int, int, int]:
@@ -107,9 +154,13 @@ def crop_window(box: np.ndarray | None, size_wh: tuple[int, int], margin: float)
     return boxes.to_pixels(boxes.expand(box, margin), *size_wh)
 
 
-def candidates_by_photo(detections: pd.DataFrame) -> dict[str, Candidates]:
-    """The boxes of each photo, by image id, from the rows of data/detections.csv."""
-    corners = detections[boxes.COLUMNS].to_numpy(dtype=np.float64)
-    scores, names = detections["score"].to_numpy(dtype=np.float64), detections["class_name"].to_numpy(dtype=object)
-    by_id = detections.groupby("image_id").indices
-    return {str(image_id): Candidates(corners[rows], scores[rows], names[rows]) for image_id, rows in by_id.items()}
+def photo_set(photos: pd.DataFrame, detections: pd.DataFrame) -> PhotoSet:
+    """The boxes of rows of data/manifest.csv, from rows of data/detections.csv."""
+    number = pd.Index(photos["image_id"]).get_indexer(detections["image_id"])
+    rows = np.argsort(number, kind="stable")[np.count_nonzero(number < 0) :]
+    corners, scores = (
+        detections[boxes.COLUMNS].to_numpy(np.float64)[rows],
+        detections["score"].to_numpy(np.float64)[rows],
+    )
+    classes, names = pd.factorize(detections["class_name"].to_numpy(dtype=object)[rows])
+    return PhotoSet(corners, scores, classes, names, number[rows], photos[["width", "height"]].to_numpy(np.float64))

@@ -1,14 +1,14 @@
 """The outcomes of selection at other values of each threshold, without running inference again."""
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from stages.images.overlap import box_iou
 from stages.schemas.crops import REJECTION_REASONS
-from stages.selection.main_car import Candidates, Selection, select_box
+from stages.selection import main_car
+from stages.selection.main_car import PhotoSet
 from stages.selection.settings import SelectionSettings
 
 # Each threshold takes these values while the others keep those of the rule.
@@ -20,23 +20,20 @@ GRID: dict[str, tuple[float, ...]] = {
 }
 
 
-class SweepInput(NamedTuple):
-    """One photo: its size in pixels, its detected boxes, the true box `(4,)` where it is known."""
-
-    size_wh: tuple[int, int]
-    candidates: Candidates
-    true_box: np.ndarray | None = None
-
-
-def sweep_thresholds(photos: list[SweepInput], rule: SelectionSettings) -> dict[str, pd.DataFrame]:
+def sweep_thresholds(
+    photos: PhotoSet, rule: SelectionSettings, true_boxes: np.ndarray | None = None
+) -> dict[str, pd.DataFrame]:
     """For each threshold of GRID a table of `count_outcomes` by value; `is_current` marks the rule's own value."""
-    return {name: _sweep_one(photos, rule, name, values) for name, values in GRID.items()}
-
-
-def _sweep_one(photos: list[SweepInput], rule: SelectionSettings, name: str, values: Iterable[float]) -> pd.DataFrame:
-    current = getattr(rule, name)
-    outcomes = {value: count_outcomes(photos, _with(rule, name, value)) for value in sorted({*values, current})}
-    return pd.DataFrame([{"value": value, "is_current": value == current, **row} for value, row in outcomes.items()])
+    tables = {}
+    for name, values in GRID.items():
+        current = getattr(rule, name)
+        rules = {value: _with(rule, name, value) for value in sorted({*values, current})}
+        rows = [
+            {"value": value, "is_current": value == current, **count_outcomes(photos, changed, true_boxes)}
+            for value, changed in rules.items()
+        ]
+        tables[name] = pd.DataFrame(rows)
+    return tables
 
 
 def _with(rule: SelectionSettings, name: str, value: float) -> SelectionSettings:
@@ -44,27 +41,24 @@ def _with(rule: SelectionSettings, name: str, value: float) -> SelectionSettings
     return rule.replace(**changed)
 
 
-def count_outcomes(photos: list[SweepInput], rule: SelectionSettings) -> dict[str, float | int]:
+def count_outcomes(
+    photos: PhotoSet, rule: SelectionSettings, true_boxes: np.ndarray | None = None
+) -> dict[str, float | int]:
     """Counts over all photos: `photos`, `cropped`, one for each reason, and `share_cropped`, 0..1.
 
-    Where true boxes are known also `recall_50`, the share of photos whose selected box has IoU 0.5 or more with the
-    true one, and `precision_50`, the same among photos with a selected box.
+    With true boxes, `(P, 4)` in pixels, also `recall_50`, the share of photos whose selected box has IoU 0.5 or more
+    with the true one, and `precision_50`, the same among photos with a selected box.
     """
-    selections = [select_box(photo.candidates, photo.size_wh, rule) for photo in photos]
-    reasons = pd.Series([selection.reason for selection in selections], dtype=str).value_counts()
-    cropped = sum(selection.index is not None for selection in selections)
-    counts = {"photos": len(photos), "cropped": cropped, "share_cropped": _share(cropped, len(photos))}
-    counts |= {reason: int(reasons.get(reason, 0)) for reason in REJECTION_REASONS}
-    if any(photo.true_box is not None for photo in photos):
-        correct = sum(_is_correct(photo, selection) for photo, selection in zip(photos, selections))
-        counts |= {"recall_50": _share(correct, len(photos)), "precision_50": _share(correct, cropped)}
+    found, n_photos = main_car.select(photos, rule), len(photos.size_wh)
+    is_selected = found.index >= 0
+    cropped = int(is_selected.sum())
+    counts = {"photos": n_photos, "cropped": cropped, "share_cropped": _share(cropped, n_photos)}
+    counts |= {reason: int((found.reason == reason).sum()) for reason in REJECTION_REASONS}
+    if true_boxes is not None and n_photos:
+        ious = box_iou(photos.corners[found.index[is_selected]], true_boxes[is_selected])
+        correct = int((ious >= 0.5).sum())
+        counts |= {"recall_50": _share(correct, n_photos), "precision_50": _share(correct, cropped)}
     return counts
-
-
-def _is_correct(photo: SweepInput, selection: Selection) -> bool:
-    if selection.index is None or photo.true_box is None:
-        return False
-    return bool(box_iou(photo.candidates.corners[selection.index], photo.true_box) >= 0.5)
 
 
 def _share(part: int, total: int) -> float:

@@ -6,7 +6,7 @@ from stages.crop.settings import CropSettings
 from stages.images import images, letterbox
 from stages.schemas.crops import REJECTION_REASONS
 from stages.selection import main_car
-from stages.selection.main_car import Candidates, Selection
+from stages.selection.main_car import Candidates, PhotoSet, Selection
 
 RULE = CropSettings(
     mode="box",
@@ -72,7 +72,7 @@ def test_one_vehicle_detected_as_two_classes_counts_once():
     assert (
         choose([((0, 0, 10, 10), 0.9, "car"), ((0, 0, 10, 6), 0.8, "car")]).n_vehicles == 2
     )  # overlap by 0.6, no more
-    assert main_car.distinct_vehicles(np.empty((0, 4)), np.empty(0)) == []
+    assert len(main_car.distinct_vehicles(np.empty((0, 4)), np.empty(0), np.empty(0))) == 0
 
 
 def test_a_runner_up_of_similar_rank_is_reported_and_rejected_beyond_the_limit():
@@ -162,3 +162,28 @@ def test_a_crop_from_a_photo_of_reduced_scale_is_that_of_the_whole_within_half_a
 
 def test_a_rule_without_area_takes_the_smallest_box():
     assert choose([((0, 0, 1, 1), 0.1, "car")], RULE.replace(min_area=0.0)) == Selection(0, "", 1)
+
+
+@pytest.mark.parametrize("changes", [{}, {"max_runner_up_ratio": 0.7}, {"min_score": 0.4, "min_area": 0.1}])
+def test_photos_together_have_the_outcomes_of_each_alone(changes):
+    """Also with ties of rank, boxes that touch edges, and photos without any box."""
+    rng, rule = np.random.default_rng(0), RULE.replace(**changes)
+    numbers = [int(n) for n in rng.integers(0, 9, 60)]
+    corners = np.sort(rng.integers(0, 11, (sum(numbers), 2, 2)) * 10.0, axis=1).reshape(-1, 4)
+    scores, classes = rng.choice([0.1, 0.4, 0.9], len(corners)), rng.integers(0, 3, len(corners))
+    names, photo = np.array(["car", "truck", "bus"], dtype=object), np.repeat(np.arange(60), numbers)
+    found = main_car.select(PhotoSet(corners, scores, classes, names, photo, np.full((60, 2), 100.0)), rule)
+    for number in range(60):
+        rows = np.flatnonzero(photo == number)
+        alone = choose(list(zip(corners[rows], scores[rows], names[classes[rows]])), rule)
+        index = None if found.index[number] < 0 else int(found.index[number] - rows[0])
+        ratio, n_vehicles = float(found.runner_up_ratio[number]), int(found.n_vehicles[number])
+        assert Selection(index, found.reason[number], n_vehicles, ratio) == alone
+    assert len(set(found.reason)) > 2 and found.n_vehicles.max() > 2
+
+
+def test_greedy_choice_of_distinct_vehicles_by_hand():
+    """A box that overlaps only one that was dropped stays: 10 pixels apart they overlap by 2/3, 20 apart by 3/7."""
+    corners = np.array([(0, 0, 50, 50), (10, 0, 60, 50), (20, 0, 70, 50), (10, 0, 60, 50)], np.float64)
+    ranks, photo = np.array([3.0, 2, 1, 5]), np.array([0, 0, 0, 1])
+    assert main_car.distinct_vehicles(corners, ranks, photo).tolist() == [0, 2, 3]
