@@ -1,5 +1,7 @@
 """The network of a model before training: its configuration and its pretrained weights."""
 
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +15,23 @@ Tensors = dict[str, np.ndarray]
 
 
 def read(folder: Path, model: ModelSettings) -> Tensors | None:
-    """Read the pretrained tensors of `model`, None where it starts from random weights."""
+    """Read the pretrained tensors of `model`, None where it starts from random weights.
+
+    Raises UserError where the file is missing or damaged.
+    """
     if model.weights == RANDOM_WEIGHTS:
         return None
     path = folder / model.weights
     if not path.is_file():
         raise UserError(f"{path}: expected pretrained weights, found none; run `dvc repro` in {path.parent}")
-    with np.load(path, allow_pickle=False) as archive:
-        return dict(archive)
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            return dict(archive)
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path}: expected pretrained weights, found a damaged file ({error}); delete it and run `dvc repro` in "
+            f"{path.parent}"
+        ) from None
 
 
 def shape(

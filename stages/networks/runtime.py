@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import openvino
+from google.protobuf.message import DecodeError
 
 import stages
 from stages.core import cores, programs
@@ -32,9 +33,9 @@ def load(path: Path, outputs: list[str], settings: InferenceSettings, side: int 
     """Load the ONNX file at `path`. `outputs` are the names of the outputs to return, in this order.
 
     `side` is the side of the square input `(N, 3, side, side)` in pixels, where it is not the one in the file.
-    Raises UserError naming the file and the command that makes it.
+    Raises UserError naming the file and the command that makes it, also where the file is damaged.
     """
-    require_network(path)
+    _require_whole(require_network(path))
     engine = resolve_engine(settings.engine)
     if engine == "onnxruntime":
         return _load_onnxruntime(path, outputs, side)
@@ -46,6 +47,16 @@ def require_network(path: Path) -> Path:
     if not path.is_file():
         raise UserError(f"{path}: expected a network here, found none; run `dvc repro {path}`")
     return path
+
+
+def _require_whole(path: Path) -> None:
+    """Raise UserError where the file at `path` is cut or no ONNX file; the engines tell so in many ways."""
+    try:
+        problem = "" if onnx.load(path).graph.node else "no layer"
+    except DecodeError as error:
+        problem = str(error)
+    if problem:
+        raise UserError(f"{path}: expected an ONNX network, found: {problem}; delete it and run `dvc repro {path}`")
 
 
 def resolve_engine(engine: str) -> str:

@@ -61,3 +61,17 @@ def test_a_model_with_code_of_its_own_is_refused(tmp_path):
     keras.Model(image, output).save(tmp_path / "model.keras")
     with pytest.raises(ValueError, match="lambda"):
         inference.load(tmp_path / "model.keras", 3)
+
+
+def test_a_damaged_model_is_an_error_that_names_the_command(tmp_path):
+    image = keras.Input((4, 4, 3))
+    keras.Model(image, keras.layers.GlobalAveragePooling2D()(image)).save(tmp_path / "whole.keras")
+    content = (tmp_path / "whole.keras").read_bytes()
+    assert inference.load(tmp_path / "whole.keras", 3).output_shape == (None, 3)
+    flipped = content.replace(b'"class_name"', b'"class_nome"', 1)
+    for damaged in (b"", content[:10], content[: len(content) // 2], content[:-1], flipped):
+        (tmp_path / "model.keras").write_bytes(damaged)
+        with pytest.raises(
+            UserError, match=r"model\.keras: expected a trained model, found: .*; delete it and run `dvc"
+        ):
+            inference.load(tmp_path / "model.keras", 3)

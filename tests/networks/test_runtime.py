@@ -86,6 +86,17 @@ def test_a_missing_network_is_refused_by_name_with_what_makes_it(tmp_path):
         load(tmp_path / "none.onnx", "auto")
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.99])
+def test_a_cut_file_is_an_error_that_names_the_command(tmp_path, path, engine, share):
+    content = path.read_bytes()
+    (tmp_path / "cut.onnx").write_bytes(content[: int(share * len(content))])
+    with pytest.raises(
+        UserError, match=r"cut\.onnx: expected an ONNX network, found: .*; delete it and run `dvc repro"
+    ):
+        load(tmp_path / "cut.onnx", engine)
+
+
 def test_auto_takes_what_the_machine_has(monkeypatch):
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     assert runtime.resolve_engine("auto") == "openvino" and runtime.resolve_engine("onnxruntime") == "onnxruntime"
