@@ -5,6 +5,9 @@ Later rules select from these boxes, so changing a rule does not rerun inference
 
 import argparse
 from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
 
 from stages.core import atomic, command, progress, tables
 from stages.core.result_cache import ResultCache
@@ -21,23 +24,46 @@ from stages.sources.settings import SourceSettings
 from stages.sources.store import is_url
 
 
+class _Detected(NamedTuple):
+    """The table of detections, the reasons of photos that ended a worker, and the ids of those that gave nothing."""
+
+    table: pd.DataFrame
+    failures: dict[str, str]
+    unread: set[str]
+    n_new: int
+    engine: str
+
+
 def main() -> None:
     """Write data/detections.csv, the photos that failed, and the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("params", "manifest", "networks", "cache", "detections", "failures", "details"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
-    settings = read_settings(arguments.params, "detect", DetectSettings)
+    source = read_settings(arguments.params, "ingest", SourceSettings, subset=True)
     photos = manifest.read(arguments.manifest).query("status == 'ok'")
     without_box = photos[photos["x_min"].isna()]
-    source = read_settings(arguments.params, "ingest", SourceSettings, subset=True)
+    found = _detect(arguments, source, without_box)
+    counts = _counts(found, without_box, n_annotated=len(photos) - len(without_box))
+    tables.write(arguments.detections, found.table)
+    tables.write(arguments.failures, detection_failures.table(found.failures))
+    atomic.write_json(arguments.details, counts)
+    # Without detections they would look like photos without a car.
+    reasons = ["unreadable" if image_id in found.unread else "" for image_id in without_box["image_id"]]
+    require_reachable(source, without_box["split"], reasons)
+    progress.summary("detect", **counts, not_readable=len(found.unread), new_photos=found.n_new, engine=found.engine)
+
+
+def _detect(arguments: argparse.Namespace, source: SourceSettings, photos: pd.DataFrame) -> _Detected:
+    """The detections of photos, rows of the manifest, from the cache, into which those that are missing are put."""
+    settings = read_settings(arguments.params, "detect", DetectSettings)
     engine = read_settings(arguments.params, "runtime", RuntimeSettings)
     failures: dict[str, str] = {}
     with cluster.connect_if_ray(settings.inference, engine) as workers:
         system = workers.kind if workers else runtime.describe_runtime(settings.inference)
         with ResultCache(arguments.cache, cache_key(arguments.networks, settings, system)) as cache:
-            missing = cache.missing(without_box["image_id"])
-            rows = map(PhotoRow, without_box["image_id"], without_box["path"], without_box["split"])
+            missing = cache.missing(photos["image_id"])
+            rows = map(PhotoRow, photos["image_id"], photos["path"], photos["split"])
             new = [row for row in rows if row.image_id in missing]
             if workers:
                 is_sent = not (engine.shares_photos or is_url(source.source))
@@ -45,26 +71,20 @@ def main() -> None:
                 cache.put_many(clustered.run_inference(workers, new, source, *options))
             else:
                 cache.put_many(run_inference(new, Photos(source), arguments.networks, settings))
-            unread = cache.missing(without_box["image_id"])
-            table = to_table(cache.get_many(without_box["image_id"]), DETECTORS[settings.network].classes)
-    tables.write(arguments.detections, table)
-    tables.write(arguments.failures, detection_failures.table(failures))
-    counts = {"photos": len(without_box), "with_boxes": int(table["image_id"].nunique()), "boxes": len(table)}
-    if len(without_box) < len(photos):
-        counts["annotated"] = len(photos) - len(without_box)
-    if failures:
-        counts[cluster.WORKER_DIED] = len(failures)
-    atomic.write_json(arguments.details, counts)
-    # Without detections they would look like photos without a car.
-    reasons = ["unreadable" if image_id in unread else "" for image_id in without_box["image_id"]]
-    require_reachable(source, without_box["split"], reasons)
-    progress.summary(
-        "detect",
-        **counts,
-        not_readable=len(unread),
-        new_photos=len(new),
-        engine=runtime.shown(system, workers is not None),
-    )
+            unread = cache.missing(photos["image_id"])
+            table = to_table(cache.get_many(photos["image_id"]), DETECTORS[settings.network].classes)
+    return _Detected(table, failures, unread, len(new), runtime.shown(system, workers is not None))
+
+
+def _counts(found: _Detected, photos: pd.DataFrame, n_annotated: int) -> dict[str, int]:
+    """The counts of metrics, and of the closing line."""
+    n_with_boxes = int(found.table["image_id"].nunique())
+    counts = {"photos": len(photos), "with_boxes": n_with_boxes, "boxes": len(found.table)}
+    if n_annotated:
+        counts["annotated"] = n_annotated
+    if found.failures:
+        counts[cluster.WORKER_DIED] = len(found.failures)
+    return counts
 
 
 if __name__ == "__main__":

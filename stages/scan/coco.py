@@ -151,8 +151,8 @@ def _photos(name: str, file: CocoFile, lookup: PathLookup) -> Iterator[tuple[str
 def _by_id(name: str, kind: str, items: list[Item]) -> dict[Id, Item]:
     by_id = {item.id: item for item in items}
     if len(by_id) < len(items):
-        seen: set[Id] = set()
-        repeated = next(item.id for item in items if item.id in seen or seen.add(item.id))  # type: ignore[func-returns-value]
+        earlier: set[Id] = set()
+        repeated = next(item.id for item in items if item.id in earlier or earlier.add(item.id))  # type: ignore[func-returns-value]
         raise LayoutError(
             f"{name}: expected each id once in `{kind}`, found {shown(repeated)} twice; give one another id"
         )
