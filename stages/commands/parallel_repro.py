@@ -78,12 +78,9 @@ def run_all(
     running: dict[Future[None], tuple[list[str], frozenset[int]]] = {}
     with ThreadPoolExecutor(jobs) as pool:
         while True:
-            starting: list[list[str]] = []
-            while len(running) + len(starting) < jobs and not errors and (chain := schedule.take()):
-                starting.append(chain)
-            free = sorted(all_cores.difference(*(share for _, share in running.values())))
-            for number, chain in enumerate(starting):
-                share = frozenset(free[number :: len(starting)])
+            starting = [] if errors else _take_chains(schedule, jobs - len(running))
+            free = all_cores.difference(*(share for _, share in running.values()))
+            for chain, share in zip(starting, _shares(free, len(starting))):
                 running[pool.submit(run_chain, chain, share or all_cores)] = (chain, share)
             on_change([chain for chain, _ in running.values()], n_done)
             if not running:
@@ -98,6 +95,19 @@ def run_all(
                     errors.append(error)
                 else:
                     raise error
+
+
+def _take_chains(schedule: Schedule, limit: int) -> list[list[str]]:
+    """At most `limit` chains that can start now."""
+    chains: list[list[str]] = []
+    while len(chains) < limit and (chain := schedule.take()):
+        chains.append(chain)
+    return chains
+
+
+def _shares(free: frozenset[int], count: int) -> list[frozenset[int]]:
+    """The cores that are free in `count` shares; empty ones where there are too few."""
+    return [frozenset(sorted(free)[number::count]) for number in range(count)]
 
 
 def default_jobs(n_cores: int, cores_per_stage: int, free_bytes: int) -> int:
