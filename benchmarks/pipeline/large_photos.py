@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from importlib import import_module
@@ -98,13 +98,14 @@ def measure_steps(path: str, names: list[str], is_full: bool) -> dict[str, float
 def fake_network(_: Path, outputs: list[str], *__: object) -> runtime.InferenceFn:
     """A detector (two outputs) with a car in the middle, or a segmenter (one output) of all but the border."""
 
-    def boxes(batch: np.ndarray) -> list[np.ndarray]:
-        heat, extents = (np.zeros((len(batch), 128, 128, depth), np.float32) for depth in (80, 4))
-        heat[:, 64, 64, 2], extents[:, 64, 64] = 0.9, 120
+    def boxes(batch: runtime.Batch) -> list[Sequence[np.ndarray]]:
+        rows, columns = (side // 4 for side in batch[0].shape[:2])
+        heat, extents = (np.zeros((len(batch), rows, columns, depth), np.float32) for depth in (80, 4))
+        heat[:, rows // 2, columns // 2, 2], extents[:, rows // 2, columns // 2] = 0.9, 120
         return [heat, extents]
 
-    def masks(batch: np.ndarray) -> list[np.ndarray]:
-        maps = np.zeros((len(batch), 1, 320, 320), np.float32)
+    def masks(batch: runtime.Batch) -> list[Sequence[np.ndarray]]:
+        maps = np.zeros((len(batch), 1, *batch[0].shape[1:]), np.float32)
         maps[..., 20:-20, 20:-20] = 1
         return [maps]
 

@@ -76,8 +76,8 @@ def read_photos(report: Report) -> None:
     _timed(report, len(paths), lambda: [path.read_bytes() for path in paths])
 
 
-def _batches(inputs: list[np.ndarray], size: int) -> list[np.ndarray]:
-    return [np.stack(inputs[start : start + size]) for start in range(0, len(inputs), size)]
+def _batches(inputs: list[np.ndarray], size: int) -> list[list[np.ndarray]]:
+    return [inputs[start : start + size] for start in range(0, len(inputs), size)]
 
 
 def detector(report: Report) -> None:

@@ -127,7 +127,7 @@ class Preprocessor:
         if self.settings.crop.mode == "full_image" or not photos:
             return [(None, "")] * len(photos)
         sizes = [photo.size_wh for photo in photos]
-        inputs = np.stack([image for photo in photos if (image := photo.detector_input) is not None])
+        inputs = [image for photo in photos if (image := photo.detector_input) is not None]
         detections = detector.detect(inputs, sizes, self.detector_fn, self.detector, self.settings.detect)
         return [self._select_box(*one) for one in zip(detections, sizes)]
 

@@ -59,7 +59,7 @@ def detect_all(
         readable = [(row.image_id, photo.image, photo.size_wh) for row, photo in group if photo.image is not None]
         if readable:
             image_ids, inputs, sizes_wh = zip(*readable)
-            yield from zip(image_ids, detect(np.stack(inputs), list(sizes_wh), network, spec, settings))
+            yield from zip(image_ids, detect(inputs, list(sizes_wh), network, spec, settings))
 
 
 def cache_key(networks: Path, settings: DetectSettings, system: Mapping[str, str]) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """CenterNet inference: photos to boxes of every class in pixels of the photo."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -19,22 +19,44 @@ Heads = tuple[np.ndarray, np.ndarray]
 
 
 def prepare(content: bytes, spec: Detector) -> tuple[np.ndarray, tuple[int, int]]:
-    """Decode a photo, given its file's bytes, into the network's square, `(size, size, 3)` uint8 RGB, as in training.
+    """Decode a photo, given its file's bytes, into the network's input `(H, W, 3)` uint8 RGB, as in training.
 
-    Also returns the photo's full width and height. Raises ImageError as `images.decode_photo` does.
+    That is the `window` of a square of `size` pixels with the photo in its middle. Also returns the photo's full width
+    and height. Raises ImageError as `images.decode_photo` does.
     """
     photo = images.decode_photo(content, images.at_least(_OVERSAMPLING * spec.size))
     resize = letterbox.warp if spec.fit == "warp" else letterbox.letterbox
-    return resize(photo.image, (spec.size, spec.size), _FILLS[spec.fit], photo.size_wh), photo.size_wh
+    square = resize(photo.image, (spec.size, spec.size), _FILLS[spec.fit], photo.size_wh)
+    left, top, right, bottom = window(photo.size_wh, spec)
+    return square[top:bottom, left:right], photo.size_wh
+
+
+def window(size_wh: tuple[int, int], spec: Detector) -> tuple[int, int, int, int]:
+    """The part of the square that the network sees of a photo of `size_wh`: left, top, right, bottom in its pixels.
+
+    It reaches a whole cell of `spec.cell` beyond the photo, so that the photo's border is no border of the input, and
+    begins and ends between cells, so that the grids of the network lie as in the square.
+    """
+    if spec.cell is None:
+        return 0, 0, spec.size, spec.size
+    place, cell = letterbox.place(*size_wh, (spec.size, spec.size)), spec.cell
+    left, top = (max(0, (start - cell) // cell * cell) for start in (place.left, place.top))
+    ends = place.left + place.width, place.top + place.height
+    right, bottom = (min(spec.size, -(-(end + cell) // cell) * cell) for end in ends)
+    return left, top, right, bottom
 
 
 def detect(
-    inputs: np.ndarray, sizes_wh: list[tuple[int, int]], network: InferenceFn, spec: Detector, settings: DetectSettings
+    inputs: Sequence[np.ndarray],
+    sizes_wh: list[tuple[int, int]],
+    network: InferenceFn,
+    spec: Detector,
+    settings: DetectSettings,
 ) -> list[centernet.Detections]:
     """Boxes of every class for a batch of prepared photos.
 
-    `inputs` is `(N, size, size, 3)` uint8 RGB, `sizes_wh` the photos' full sizes. Boxes are in pixels of the photo,
-    clipped to it; classes are indices into `spec.classes`.
+    `inputs` are N images `(H, W, 3)` uint8 RGB of `prepare`, `sizes_wh` the photos' full sizes. Boxes are in pixels of
+    the photo, clipped to it; classes are indices into `spec.classes`.
     """
     results = []
     for (heatmap, extents), size_wh in zip(predict_heads(inputs, network, spec, settings.flip), sizes_wh):
@@ -43,7 +65,9 @@ def detect(
     return results
 
 
-def predict_heads(inputs: np.ndarray, network: InferenceFn, spec: Detector, is_flipped: bool) -> Iterator[Heads]:
+def predict_heads(
+    inputs: Sequence[np.ndarray], network: InferenceFn, spec: Detector, is_flipped: bool
+) -> Iterator[Heads]:
     """The heads of each image of a batch: heat map `(rows, columns, C)` and extents `(rows, columns, 4)`, float32.
 
     With `is_flipped`, the mean of those of the image and of its mirror image (arXiv 1904.07850, section 5).
@@ -52,7 +76,8 @@ def predict_heads(inputs: np.ndarray, network: InferenceFn, spec: Detector, is_f
     if not is_flipped:
         yield from heads
         return
-    for (heatmap, extents), (other_heatmap, other_extents) in zip(heads, zip(*network(inputs[:, :, ::-1]))):
+    mirrored = [image[:, ::-1] for image in inputs]
+    for (heatmap, extents), (other_heatmap, other_extents) in zip(heads, zip(*network(mirrored))):
         unmirrored = centernet.unmirrored(other_extents, spec.stride)
         yield (heatmap + other_heatmap[:, ::-1]) / 2, (extents + unmirrored) / 2
 
@@ -61,7 +86,8 @@ def to_photo(corners: np.ndarray, size_wh: tuple[int, int], spec: Detector) -> n
     """Transform boxes `(N, 4)` float32 from pixels of the network's input to pixels of the photo, clipped to it."""
     place = letterbox.place_unrounded if spec.fit == "warp" else letterbox.place
     width, height, left, top = place(*size_wh, (spec.size, spec.size))
-    offset = np.array([left, top] * 2, dtype=np.float32)
+    seen_left, seen_top, *_ = window(size_wh, spec)
+    offset = np.array([left - seen_left, top - seen_top] * 2, dtype=np.float32)
     scale = np.array([size_wh[0] / width, size_wh[1] / height] * 2, dtype=np.float32)
     return boxes.clip((corners - offset) * scale, *size_wh)
 

@@ -28,7 +28,8 @@ class Detector:
     `size`: side of the square input in pixels, `(N, size, size, 3)` float32 RGB 0..255. `outputs`: names of the heat
     map `(N, rows, columns, C)` after the sigmoid and of the extents `(N, rows, columns, 4)` (left, top, right, bottom
     in input pixels). `classes`: the C names by number. `fit`: how photos were resized to the input in the network's
-    training: `letterbox`, by area, with grey padding; or `warp`, by one affine map, with black padding.
+    training: `letterbox`, by area, with grey padding; or `warp`, by one affine map, with black padding. `cell`: pixels
+    of the coarsest grid; padding beyond a whole cell around the photo is cut off. None: nothing is.
     """
 
     file: str
@@ -37,6 +38,7 @@ class Detector:
     stride: int
     classes: tuple[str, ...]
     fit: Literal["letterbox", "warp"]
+    cell: int | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ DETECTORS = {
         stride=4,
         classes=COCO,
         fit="letterbox",
+        cell=32,
     ),
     **{
         name: _gluoncv(name, classes)

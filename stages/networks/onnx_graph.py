@@ -21,15 +21,16 @@ def free_batch(model: onnx.ModelProto) -> onnx.ModelProto:
     return result
 
 
-def set_input_side(model: onnx.ModelProto, side: int) -> onnx.ModelProto:
-    """Return a copy of `model`, which takes images `(N, C, H, W)`, declared for squares of `side` pixels.
+def free_size(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a copy of `model` that takes arrays of any size with as many dimensions as declared, such as images.
 
     Only the declared shapes change: the graph's operations must not have a fixed size.
     """
     result = onnx.ModelProto()
     result.CopyFrom(model)
-    for dimension in result.graph.input[0].type.tensor_type.shape.dim[2:]:
-        dimension.dim_value = side
+    for value in result.graph.input:
+        for place, dimension in enumerate(value.type.tensor_type.shape.dim):
+            dimension.dim_param = f"{value.name}_{place}"
     for value in result.graph.output:
         value.type.tensor_type.ClearField("shape")
     del result.graph.value_info[:]

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
 
@@ -17,9 +18,11 @@ from stages.core.errors import UserError
 from stages.networks import onnx_graph
 from stages.networks.settings import InferenceSettings
 
-# Takes a batch (N, ...) of numbers, converted to float32, and returns the outputs in the order given to `load`, each as
-# N float32 arrays, one per item: joining the heat maps of a batch took a fifth of the network's own time.
-InferenceFn = Callable[[np.ndarray], list[Sequence[np.ndarray]]]
+Batch = np.ndarray | Sequence[np.ndarray]
+# Takes a batch of N arrays of numbers, converted to float32: `(N, ...)`, or images of several sizes. Returns the
+# outputs in the order given to `load`, each as N float32 arrays, one per item: joining the heat maps of a batch took a
+# fifth of the network's own time.
+InferenceFn = Callable[[Batch], list[Sequence[np.ndarray]]]
 
 _CUDA = "CUDAExecutionProvider"
 _NVIDIA_SMI = ("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
@@ -29,17 +32,17 @@ class DeviceError(UserError):
     """The device that a network runs on cannot be named."""
 
 
-def load(path: Path, outputs: list[str], settings: InferenceSettings, side: int | None = None) -> InferenceFn:
+def load(path: Path, outputs: list[str], settings: InferenceSettings) -> InferenceFn:
     """Load the ONNX file at `path`. `outputs` are the names of the outputs to return, in this order.
 
-    `side` is the side of the square input `(N, 3, side, side)` in pixels, where it is not the one in the file.
+    Images may have another size than the one in the file: it is made ready for each size when the first one comes.
     Raises UserError naming the file and the command that makes it, also where the file is damaged.
     """
     _require_whole(require_network(path))
     engine = resolve_engine(settings.engine)
     if engine == "onnxruntime":
-        return _load_onnxruntime(path, outputs, side)
-    return _load_openvino(path, outputs, resolve_precision(settings.precision), side)
+        return _load_onnxruntime(path, outputs)
+    return _load_openvino(path, outputs, resolve_precision(settings.precision))
 
 
 def require_network(path: Path) -> Path:
@@ -130,44 +133,61 @@ def _unnamed_card(problem: str) -> DeviceError:
     )
 
 
-def _load_onnxruntime(path: Path, outputs: list[str], side: int | None) -> InferenceFn:
-    model = onnx_graph.set_input_side(onnx.load(path), side).SerializeToString() if side else path
+def _load_onnxruntime(path: Path, outputs: list[str]) -> InferenceFn:
+    model = onnx_graph.free_size(onnx.load(path)).SerializeToString()
     session = onnxruntime.InferenceSession(model, providers=onnxruntime.get_available_providers())
     (input_name,) = (value.name for value in session.get_inputs())
 
-    def run(batch: np.ndarray) -> list[Sequence[np.ndarray]]:
-        return list(session.run(outputs, {input_name: batch.astype(np.float32, copy=False)}))
+    def run(batch: Batch) -> list[Sequence[np.ndarray]]:
+        return list(session.run(outputs, {input_name: np.asarray(batch, np.float32)}))
 
-    return run
+    return partial(_by_shape, run)
 
 
-def _load_openvino(path: Path, outputs: list[str], precision: str, side: int | None) -> InferenceFn:
+def _load_openvino(path: Path, outputs: list[str], precision: str) -> InferenceFn:
     # One stream per core, one image per stream: faster on CPUs than a batch on all cores at once, and an image's output
     # cannot depend on its place in the batch.
     streams = cores.available()
     core = openvino.Core()
     graph = core.read_model(path)
     graph = openvino.Model([graph.output(name) for name in outputs], graph.get_parameters())
-    shape = graph.input(0).partial_shape
-    graph.reshape([1, shape[1], side, side] if side else [1, *shape[1:]])
     options = {
         "INFERENCE_PRECISION_HINT": precision,
         "NUM_STREAMS": streams,
         "INFERENCE_NUM_THREADS": streams,
     }
-    # Twice as many requests as streams, so that the next image is ready when one is done.
-    queue = openvino.AsyncInferQueue(core.compile_model(graph, "CPU", options), 2 * streams)
 
-    def run(batch: np.ndarray) -> list[Sequence[np.ndarray]]:
-        results: list[list[np.ndarray]] = [[]] * len(batch)
+    @cache
+    def requests_for(shape: tuple[int, ...]) -> list[openvino.InferRequest]:
+        graph.reshape([1, *shape])
+        compiled = core.compile_model(graph, "CPU", options)
+        # Twice as many requests as streams, so that the next image is ready when one is done.
+        return [compiled.create_infer_request() for _ in range(2 * streams)]
 
-        def collect(request: openvino.InferRequest, place: int) -> None:
-            results[place] = [tensor.data[0].copy() for tensor in request.output_tensors]
-
-        queue.set_callback(collect)
-        for place in range(len(batch)):
-            queue.start_async([batch[place : place + 1].astype(np.float32, copy=False)], userdata=place)
-        queue.wait_all()
+    def run(batch: Batch) -> list[Sequence[np.ndarray]]:
+        # Not by OpenVINO's AsyncInferQueue: a callback that waits for Python's lock hangs where the queue is freed.
+        requests = requests_for(batch[0].shape)
+        results = []
+        for place in range(len(batch) + len(requests)):
+            request = requests[place % len(requests)]
+            if len(requests) <= place:
+                request.wait()
+                results.append([tensor.data[0].copy() for tensor in request.output_tensors])
+            if place < len(batch):
+                request.start_async([batch[place][np.newaxis].astype(np.float32, copy=False)])
         return list(zip(*results))
 
-    return run
+    return partial(_by_shape, run)
+
+
+def _by_shape(run: InferenceFn, batch: Batch) -> list[Sequence[np.ndarray]]:
+    """The outputs of `run`, which takes arrays of one shape, for arrays of several shapes."""
+    places: dict[tuple[int, ...], list[int]] = {}
+    for place, item in enumerate(batch):
+        places.setdefault(item.shape, []).append(place)
+    if len(places) == 1:
+        return run(batch)
+    found: dict[int, Sequence[np.ndarray]] = {}
+    for group in places.values():
+        found |= dict(zip(group, zip(*run([batch[place] for place in group]))))
+    return list(zip(*(found[place] for place in range(len(batch)))))

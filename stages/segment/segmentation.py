@@ -55,7 +55,7 @@ def segment_all(
 
 def load_network(view: SegmenterSettings, settings: SegmentSettings, path: Path) -> InferenceFn:
     """The network of a segmenter in the file `path`, ready to run."""
-    return runtime.load(path, [view.spec.output], settings.inference, view.input_px)
+    return runtime.load(path, [view.spec.output], settings.inference)
 
 
 def cache_key(

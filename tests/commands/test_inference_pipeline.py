@@ -60,11 +60,17 @@ def fake_network(_, outputs, *__):
 
 
 def detector(batch):
-    """Detect a car in the middle half of every photo: 160 x 120 is at rows 64..448 of 512 x 512."""
-    heat, extents = np.zeros((len(batch), 128, 128, 80), np.float32), np.zeros((len(batch), 128, 128, 4), np.float32)
-    heat[:, 64, 64, 2] = 0.9
-    extents[:, 64, 64] = (128, 96, 128, 96)
-    return [heat, extents]
+    """Detect a car in the middle half of every photo: one of 4:3 is 512 x 384, between rows of padding."""
+    return list(zip(*map(heads, batch)))
+
+
+def heads(image):
+    """The heads of one image, for `detector`."""
+    rows, columns = (side // 4 for side in image.shape[:2])
+    heat, extents = np.zeros((rows, columns, 80), np.float32), np.zeros((rows, columns, 4), np.float32)
+    heat[rows // 2, columns // 2, 2] = 0.9
+    extents[rows // 2, columns // 2] = (128, 96, 128, 96) if rows < columns else (96, 128, 96, 128)
+    return heat, extents
 
 
 def segmenter(batch):

@@ -40,9 +40,14 @@ def stage(tmp_path, run, monkeypatch):
 
         def predict(batch):
             batches.append(len(batch))
-            heatmap = np.zeros((len(batch), 128, 128, 80), np.float32)
-            heatmap[:, 64, 64, COCO.index("car")] = batch[:, 256, 256, 0] / np.float32(255)
-            return [heatmap, np.full((len(batch), 128, 128, 4), 64, np.float32)]
+            return list(zip(*map(heads, batch)))
+
+        def heads(image):
+            rows, columns = (side // 4 for side in image.shape[:2])
+            heatmap = np.zeros((rows, columns, 80), np.float32)
+            middle = image[2 * rows, 2 * columns, 0]
+            heatmap[rows // 2, columns // 2, COCO.index("car")] = middle / np.float32(255)
+            return heatmap, np.full((rows, columns, 4), 64, np.float32)
 
         monkeypatch.setattr(runtime, "load", lambda *_: predict)
         (tmp_path / "networks").mkdir(exist_ok=True)

@@ -86,6 +86,37 @@ def test_a_photo_is_padded_with_grey(corners):
     assert size_wh == (40, 20)
 
 
+@pytest.mark.parametrize(
+    ("size_wh", "expected"),
+    [
+        ((640, 480), (0, 32, 512, 480)),  # 64 rows of padding on each side: one cell of 32 stays
+        ((480, 640), (32, 0, 480, 512)),
+        ((1920, 1080), (0, 64, 512, 448)),  # 112 rows: between cells, the second begins at 64
+        ((600, 500), (0, 0, 512, 512)),  # 42 rows: less than two cells
+        ((500, 500), (0, 0, 512, 512)),
+        ((1000, 10), (0, 192, 512, 320)),  # 253 rows above and 254 below 5 rows of photo
+        ((1, 500), (192, 0, 288, 512)),
+    ],
+)
+def test_the_network_sees_a_whole_cell_of_padding_around_the_photo(size_wh, expected):
+    spec = replace(SPEC, size=512, cell=32)
+    assert detector.window(size_wh, spec) == expected
+    assert detector.window(size_wh, replace(spec, cell=None)) == (0, 0, 512, 512)
+
+
+def test_without_the_outer_padding_pixels_and_boxes_lie_as_in_the_square(corners):
+    square, cut = replace(SPEC, size=64), replace(SPEC, size=64, cell=4)
+    for size_wh in ((40, 20), (20, 40), (61, 7)):
+        content = images.encode(corners(*size_wh), ".png")
+        whole, part = detector.prepare(content, square)[0], detector.prepare(content, cut)[0]
+        left, top, right, bottom = detector.window(size_wh, cut)
+        np.testing.assert_array_equal(part, whole[top:bottom, left:right])
+        assert whole.size > part.size
+        box = np.float32([[left + 5, top + 6, right - 7, bottom - 6]])
+        of_part = detector.to_photo(box - np.float32([left, top, left, top]), size_wh, cut)
+        np.testing.assert_array_equal(of_part, detector.to_photo(box, size_wh, square))
+
+
 def test_a_large_photo_is_padded_as_the_same_photo_decoded_in_full():
     image = letterbox.resize(np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8), 1003, 743)
     content = images.encode(image, ".jpg")

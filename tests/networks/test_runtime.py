@@ -120,12 +120,26 @@ def test_an_image_network_takes_another_side_than_that_of_its_file(tmp_path, eng
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "n.onnx")
     batch = np.zeros((2, 1, side, side), np.float32)
     batch[1, 0, 0, side - 1] = 5  # the upper right corner
-    (output,) = runtime.load(
-        tmp_path / "n.onnx", ["y"], InferenceSettings(batch_size=2, engine=engine, precision="f32"), side
-    )(batch)
+    (output,) = load(tmp_path / "n.onnx", engine, ["y"])(batch)
     expected = np.zeros((2, 1, side, side), np.float32)
     expected[1, 0, :2, side - 2 :] = 5
     np.testing.assert_array_equal(output, expected)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_images_of_several_sizes_in_one_batch_each_get_their_own_output(tmp_path, engine):
+    shapes = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ("n", 1, 4, 4)) for name in "xy"]
+    kernel = numpy_helper.from_array(np.array([[[[0, 0, 1]]]], np.float32), "w")  # the right neighbour
+    node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[0, 1, 0, 1])
+    graph = helper.make_graph([node], "graph", shapes[:1], shapes[1:], [kernel])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "n.onnx")
+    sizes = [(2, 3), (4, 4), (2, 3), (3, 2), (4, 4)]
+    batch = [(40 * n + np.arange(h * w)).astype(np.uint8).reshape(1, h, w) for n, (h, w) in enumerate(sizes)]
+    (outputs,) = load(tmp_path / "n.onnx", engine, ["y"])(batch)
+    assert [output.shape[1:] for output in outputs] == sizes
+    for image, output in zip(batch, outputs):
+        np.testing.assert_array_equal(output[0, :, :-1], image[0, :, 1:])
+        assert (output[0, :, -1] == 0).all()
 
 
 def describe(engine):

@@ -32,8 +32,8 @@ def stage(tmp_path, run, monkeypatch, corners):
     def call(rows, content=b"played", **view):
         loaded, batches = [], []
 
-        def load(path, outputs, _, side=None):
-            loaded.append((path.name, outputs, side))
+        def load(path, outputs, _):
+            loaded.append((path.name, outputs))
             return lambda batch: [batches.append(len(batch)) or batch[:, :1]]
 
         (tmp_path / "networks").mkdir(exist_ok=True)
@@ -64,7 +64,7 @@ def maps_of(folder):
 def test_every_readable_crop_of_a_usable_photo_gets_its_map(tmp_path, stage):
     rows = [row("aa"), row("bb"), row("cc"), row("dd", "failed")]
     metrics, loaded, _ = stage(rows, network="u2netp")
-    assert metrics == {"crops": 3, "maps": 2} and loaded == [("u2netp.onnx", ["1959"], None)]
+    assert metrics == {"crops": 3, "maps": 2} and loaded == [("u2netp.onnx", ["1959"])]
     assert list(archives.take(tmp_path / "maps")) == ["aa.png", "bb.png"]
     saliency_map = archives.mask(tmp_path / "maps", "aa.png")
     assert saliency_map.shape == (320, 320)
@@ -75,9 +75,9 @@ def test_every_readable_crop_of_a_usable_photo_gets_its_map(tmp_path, stage):
 
 
 def test_a_flipped_view_of_another_side_gives_its_map_as_the_crop_lies(tmp_path, stage):
-    _, loaded, _ = stage([row("aa")], network="u2netp", flip=True, input_px=64)
+    stage([row("aa")], network="u2netp", flip=True, input_px=64)
     saliency_map = archives.mask(tmp_path / "maps", "aa.png")
-    assert saliency_map.shape == (64, 64) and saliency_map[8, 8] > 127 > saliency_map[8, 56] and loaded[0][2] == 64
+    assert saliency_map.shape == (64, 64) and saliency_map[8, 8] > 127 > saliency_map[8, 56]
 
 
 def test_without_a_crop_there_is_an_empty_archive(tmp_path, stage):
