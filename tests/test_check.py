@@ -48,7 +48,7 @@ def set_to(section, key, value):
         (set_to("ingest", "near_duplicate_bits", 17), ("ingest.near_duplicate_bits", "0..16")),
         (set_to("detect", "network", "yolo"), ("detect.network", "centernet_mobilenetv3", "'yolo'")),
         (set_to("crop", "classes", ["Car"]), ("crop.classes", "car", "'Car'")),
-        (set_to("mask", "weights", {"u2netp": 1}), ("mask.weights", "`u2netp_flipped`")),
+        (set_to("mask", "weights", {"u2net": 1}), ("mask.weights", "`u2net`")),
         (set_to("mask", "weights", {}), ("mask.weights", "one or more")),
         (set_to("segmenters", "more", {"network": "unet"}), ("segmenters.more.network", "u2netp", "'unet'")),
         (lambda c: c.pop("segmenters"), ("segmenters", "at least one")),

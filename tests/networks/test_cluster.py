@@ -221,7 +221,7 @@ def outputs(run, content, folder, **engine):
     }
     shards.write(Path("shards.json"), shards.ONE_SHARD)
     segmented |= {"boxes": "boxes.csv", "shards": "shards.json", "crops": "crops"}
-    run(segment_stage, segmenter="u2netp_flipped", **shared, **segmented)
+    run(segment_stage, segmenter="u2netp", **shared, **segmented)
     return {name: Path(folder, name).read_bytes() for name in ("detections", "failures", "details", "maps/00000.zip")}
 
 
