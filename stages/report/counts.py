@@ -106,16 +106,20 @@ def class_rejections(crop: dict[str, Any], classes: list[str]) -> list[ClassReje
 
 
 def shapes(rows: pd.DataFrame) -> list[tuple[str, pd.Series, str, str]]:
-    """Distributions over the photos: a name, the values, a label and the unit."""
+    """Distributions over the photos: a name, the values, a label and the unit.
+
+    The agreement of segmenters is one of them only where there are several segmenters.
+    """
     usable, cropped = rows[rows["is_usable"]], rows[rows["is_cropped"]]
     width, height = cropped["x_max"] - cropped["x_min"], cropped["y_max"] - cropped["y_min"]
     megapixels = usable["width"] * usable["height"] / 1e6
     share = width * height / (cropped["width"] * cropped["height"])
-    return [
+    distributions = [
         ("size", megapixels, "size of the photo", "megapixels"),
         ("photo-aspect", usable["width"] / usable["height"], "aspect ratio of the photo", "width / height"),
         ("share", share, "area of the chosen box", "share of the photo, 0 to 1"),
         ("aspect", width / height, "aspect ratio of the chosen box", "width / height"),
         ("coverage", rows["coverage"], "area of the mask", "share of the crop, 0 to 1"),
-        ("agreement", rows["agreement"], "agreement of the segmenters", "mean IoU, 0 to 1"),
     ]
+    agreement = ("agreement", rows["agreement"], "agreement of the segmenters", "mean IoU, 0 to 1")
+    return [*distributions, *([agreement] if agreement[1].notna().any() else [])]

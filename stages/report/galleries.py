@@ -100,10 +100,12 @@ class GalleryBuilder:
         )
 
     def masks(self, rows: pd.DataFrame) -> list[Gallery]:
-        """Masks that are not used, then those that are, in ascending order of agreement."""
+        """Masks that are not used, then those that are, in ascending order of agreement, or of coverage."""
         drawn = rows[rows["coverage"].notna()]
         unused, used = drawn[~drawn["is_masked"]], drawn[drawn["is_masked"]]
-        order = "Lowest agreement of the segmenters first. Left: background tinted. Right: background removed."
+        # A single segmenter agrees with none.
+        first = "agreement of the segmenters" if drawn["agreement"].notna().any() else "coverage"
+        order = f"Lowest {first} first. Left: background tinted. Right: background removed."
         why = " ".join(reasons.explain(code) for code in sorted(unused["mask_reason"].unique()))
         return [
             self._mask_gallery(unused, "Masks not used", why or "None."),

@@ -27,17 +27,17 @@ def main() -> None:
         dvc_outputs.reproduce(source)
     memory = arguments.cache.with_name(f"{arguments.cache.name}.last")
     key = last_run.key_of(settings)
-    outcome = last_run.recall(memory, key)
-    if outcome is None:
-        outcome = _scan(settings, arguments.cache, arguments.files)
+    result = last_run.recall(memory, key)
+    if result is None:
+        result = _scan(settings, arguments.cache, arguments.files)
         # A file that could not be read may be readable at the next run.
-        last_run.remember(memory, "" if "unreadable" in outcome.details["reason"] else key, outcome)
+        last_run.remember(memory, "" if "unreadable" in result.details["reason"] else key, result)
     else:
-        atomic.write_bytes(arguments.files, outcome.table)
-    for remark in outcome.remarks:
+        atomic.write_bytes(arguments.files, result.table)
+    for remark in result.remarks:
         print(f"scan: {remark}", file=sys.stderr)
-    atomic.write_json(arguments.details, outcome.details)
-    progress.summary("scan", files=outcome.n_files, not_used=outcome.n_not_used)
+    atomic.write_json(arguments.details, result.details)
+    progress.summary("scan", files=result.n_files, not_used=result.n_not_used)
 
 
 def _scan(settings: SourceSettings, hash_cache: Path, table: Path) -> ScanResult:

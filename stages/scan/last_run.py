@@ -34,7 +34,7 @@ class ScanResult(NamedTuple):
 
 
 def key_of(settings: SourceSettings) -> str:
-    """A digest of all that an outcome depends on; empty where only reading the source tells whether it changed.
+    """A digest of all that a result depends on; empty where only reading the source tells whether it changed.
 
     That is so of anything but local folders, and of files that changed so lately that they could change again without
     a new time stamp.
@@ -59,24 +59,24 @@ def key_of(settings: SourceSettings) -> str:
 
 
 def recall(folder: Path, key: str) -> ScanResult | None:
-    """The outcome that is remembered in `folder` under this key; None where there is none, or it is damaged."""
+    """The result that is remembered in `folder` under this key; None where there is none, or it is damaged."""
     try:
-        known = json.loads((folder / "outcome.json").read_text(encoding="utf-8"))
+        known = json.loads((folder / "result.json").read_text(encoding="utf-8"))
         table = (folder / "files.csv").read_bytes()
         is_current = key != "" and known["key"] == key and known["table"] == hashlib.sha256(table).hexdigest()
-        return ScanResult(table, **known["outcome"]) if is_current else None
+        return ScanResult(table, **known["result"]) if is_current else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def remember(folder: Path, key: str, outcome: ScanResult) -> None:
-    """Keep an outcome in `folder` in place of the one before; only that of a key is worth it."""
-    (folder / "outcome.json").unlink(missing_ok=True)
+def remember(folder: Path, key: str, result: ScanResult) -> None:
+    """Keep a result in `folder` in place of the one before; only that of a key is worth it."""
+    (folder / "result.json").unlink(missing_ok=True)
     if key:
-        known = outcome._asdict()
+        known = result._asdict()
         digest = hashlib.sha256(known.pop("table")).hexdigest()
-        atomic.write_bytes(folder / "files.csv", outcome.table)
-        atomic.write_json(folder / "outcome.json", {"key": key, "table": digest, "outcome": known})
+        atomic.write_bytes(folder / "files.csv", result.table)
+        atomic.write_json(folder / "result.json", {"key": key, "table": digest, "result": known})
 
 
 def _is_folder(source: str, folder: Path) -> bool:

@@ -233,6 +233,18 @@ def test_issues_and_flags_are_shown(project, run):
     assert page.says("No label issues and no outliers.") and not page.says("Flagged")
 
 
+def test_one_segmenter_has_no_agreement_and_several_have(project, run):
+    project.write()
+    page = project.render(run)
+    assert page.says("Lowest agreement of the segmenters first.") and "Histogram: agreement" in page.source
+    for row in project.rows:
+        row["agreement"] = np.nan
+    project.write()
+    page = project.render(run)
+    assert page.says("Lowest coverage first.") and "agreement of" not in page.source
+    assert page.says("coverage 25.0%") and "Histogram: area of the mask" in page.source
+
+
 def test_of_many_issues_the_most_severe_are_shown(tmp_path, run):
     project = Project(tmp_path, ["train"] * 6, per_gallery=2)
     for place, score in ((4, 0.01), (1, 0.02), (3, 0.03)):

@@ -67,8 +67,8 @@ def touch_back(root):
         lambda root: (root / "photos" / "c").mkdir(),
         lambda root: (root / "photos" / "a" / "dangling.png").symlink_to("nowhere"),
         lambda root: (root / "out" / "hashes.last" / "files.csv").write_text("damaged"),
-        lambda root: (root / "out" / "hashes.last" / "outcome.json").write_text("[]"),
-        lambda root: (root / "out" / "hashes.last" / "outcome.json").write_bytes(b"\xff"),
+        lambda root: (root / "out" / "hashes.last" / "result.json").write_text("[]"),
+        lambda root: (root / "out" / "hashes.last" / "result.json").write_bytes(b"\xff"),
         lambda root: shutil.rmtree(root / "out" / "hashes.last"),
     ],
 )
