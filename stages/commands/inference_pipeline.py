@@ -43,8 +43,8 @@ class PreprocessingSettings:
 
     @classmethod
     def read(cls, path: Path) -> "PreprocessingSettings":
-        """Read the sections, and of the segmenters those that have a weight."""
-        mask = read_settings(path, "mask", MaskSettings)
+        """Read the sections, and of the segmenters those that have a weight; none where no mask is used."""
+        mask, resize = read_settings(path, "mask", MaskSettings), read_settings(path, "resize", ResizeSettings)
         return cls(
             detect=read_settings(path, "detect", DetectSettings),
             crop=read_settings(path, "crop", CropSettings),
@@ -52,10 +52,10 @@ class PreprocessingSettings:
             segmenters={
                 name: read_settings(path, f"segmenters.{name}", SegmenterSettings)
                 for name, weight in mask.weights.items()
-                if weight
+                if weight and resize.uses_masks
             },
             mask=mask,
-            resize=read_settings(path, "resize", ResizeSettings),
+            resize=resize,
         )
 
     def network_files(self) -> list[str]:
@@ -151,10 +151,10 @@ class Preprocessor:
         # The crop stage writes JPEG files: the models are trained on images with its compression.
         return images.decode(images.encode(crop, ".jpg")), note
 
-    def _segment(self, crops: list[np.ndarray]) -> list[combine.Mask]:
-        """The masks of crops `(H, W, 3)` uint8 RGB."""
-        if not crops:
-            return []
+    def _segment(self, crops: list[np.ndarray]) -> list[combine.Mask | None]:
+        """The masks of crops `(H, W, 3)` uint8 RGB; None where none is needed."""
+        if not crops or not self.segmenter_fns:
+            return [None] * len(crops)
         maps = {}
         for name, view in self.settings.segmenters.items():
             inputs = np.stack([segmenter.prepare(crop, view) for crop in crops])
@@ -164,6 +164,7 @@ class Preprocessor:
             for n, crop in enumerate(crops)
         ]
 
-    def _compose(self, crop: np.ndarray, note: str, mask: combine.Mask) -> ModelInput:
-        image = framing.compose_input(crop, None if mask.reason else mask.alpha, self.settings.resize)
-        return ModelInput(image, ", ".join(part for part in (note, mask.reason) if part))
+    def _compose(self, crop: np.ndarray, note: str, mask: combine.Mask | None) -> ModelInput:
+        alpha, reason = (None, "") if mask is None else (None if mask.reason else mask.alpha, mask.reason)
+        image = framing.compose_input(crop, alpha, self.settings.resize)
+        return ModelInput(image, ", ".join(part for part in (note, reason) if part))

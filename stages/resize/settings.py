@@ -4,14 +4,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from stages.core.settings import Settings
+from stages.images.settings import BackgroundSettings
 from stages.resize.frame import Fit
 
 Channel = Annotated[int, Field(ge=0, le=255)]
 Pixels = Annotated[int, Field(ge=16, le=2048)]
 
 
-class ResizeSettings(Settings):
+class ResizeSettings(BackgroundSettings):
     """The size of what the models see, what becomes of the background, and the file format."""
 
     width: Pixels = Field(description="of the model inputs, in pixels")
@@ -21,7 +21,6 @@ class ResizeSettings(Settings):
         description="`pad` keeps the aspect ratio and fills the rest with `fill`, `reflect` with the mirrored crop; "
         "`squash` stretches the crop",
     )
-    background: Literal["remove", "blur", "keep"] = Field(description="what becomes of the pixels outside the mask")
     fill: tuple[Channel, Channel, Channel] = Field(description="red, green, blue of padding and removed background")
     blur: Annotated[float, Field(ge=0, le=0.5)] = Field(
         description="sigma of a blurred background, as a share of the crop's longer side"

@@ -150,6 +150,17 @@ def test_every_name_and_format_is_processed_as_itself(tmp_path, preprocess):
         assert np.abs(middle - colour(number)).max() <= 12, name
 
 
+def test_where_no_mask_is_used_prediction_needs_no_segmenter(tmp_path):
+    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    files = {}
+    for background in ("remove", "blur", "keep"):
+        content["resize"]["background"] = background
+        (tmp_path / "params.yaml").write_text(json.dumps(content))
+        files[background] = inference_pipeline.PreprocessingSettings.read(tmp_path / "params.yaml").network_files()
+    assert files["remove"] == files["blur"] == ["centernet_mobilenetv3.onnx", "u2netp.onnx"]
+    assert files["keep"] == ["centernet_mobilenetv3.onnx"]
+
+
 @pytest.mark.parametrize("orientation", [1, 6, 8])
 def test_a_large_rotated_photo_has_the_crop_of_its_small_upright_copy(tmp_path, preprocess, corners, orientation):
     """3201 x 2399 pixels are decoded at a half or a quarter; a box must be the same pixels for every stage."""

@@ -29,7 +29,7 @@ def band(x_min, x_max):
 def stage(tmp_path, run, corners):
     """A function that runs the stage on crops of 40 x 20 pixels with the given maps of `a` and `b`."""
 
-    def call(rows, maps, **rule):
+    def call(rows, maps, background="remove", **rule):
         for name in ("crops", "maps/a", "maps/b"):
             archives.put(tmp_path / name, {})
         for image_id, pair in maps.items():
@@ -38,7 +38,8 @@ def stage(tmp_path, run, corners):
                 if saliency_map is not None:
                     archives.put(tmp_path / "maps" / name, {f"{image_id}.png": saliency_map})
         segmenters = {name: {"network": "u2netp"} for name in "ab"}
-        (tmp_path / "params.yaml").write_text(yaml.safe_dump({"mask": RULE | rule, "segmenters": segmenters}))
+        content = {"mask": RULE | rule, "segmenters": segmenters, "resize": {"background": background}}
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
         tables.write(tmp_path / "boxes.csv", pd.DataFrame(rows, columns=list(crops.COLUMNS)))
         names = {
             "params": "params.yaml",
@@ -53,6 +54,13 @@ def stage(tmp_path, run, corners):
         return masks.read(tmp_path / "masks.csv"), json.loads((tmp_path / "details.json").read_text())
 
     return call
+
+
+def test_where_no_mask_is_used_none_is_made_and_no_crop_fails(tmp_path, stage):
+    table, details = stage([row("aa"), row("bb", "failed")], {"aa": (None, None)}, background="keep")
+    assert table["status"].tolist() == ["ok", "failed"] and not table["is_masked"].any()
+    assert table["coverage"].isna().all() and (table["mask_reason"] == "").all()
+    assert details == {"crops": 1, "masked": 0, "reason": {}} and archives.take(tmp_path / "masks") == {}
 
 
 def test_each_crop_gets_one_mask_or_the_reason_for_none(tmp_path, stage):

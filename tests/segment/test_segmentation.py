@@ -29,7 +29,7 @@ def stage(tmp_path, run, monkeypatch, corners):
     It returns the metrics, what the network was loaded with, and the sizes of its batches.
     """
 
-    def call(rows, content=b"played", **view):
+    def call(rows, content=b"played", background="remove", **view):
         loaded, batches = [], []
 
         def load(path, outputs, _):
@@ -38,7 +38,11 @@ def stage(tmp_path, run, monkeypatch, corners):
 
         (tmp_path / "networks").mkdir(exist_ok=True)
         (tmp_path / "networks" / "u2netp.onnx").write_bytes(content)
-        settings = {"runtime": {}, "segment": {"inference": {"batch_size": 2, "engine": "auto", "precision": "f32"}}}
+        settings = {
+            "runtime": {},
+            "resize": {"background": background},
+            "segment": {"inference": {"batch_size": 2, "engine": "auto", "precision": "f32"}},
+        }
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings | {"segmenters": {"one": view}}))
         tables.write(tmp_path / "boxes.csv", pd.DataFrame(rows, columns=list(crops.COLUMNS)))
         monkeypatch.setattr(runtime, "load", load)
@@ -83,6 +87,15 @@ def test_a_flipped_view_of_another_side_gives_its_map_as_the_crop_lies(tmp_path,
 def test_without_a_crop_there_is_an_empty_archive(tmp_path, stage):
     assert stage([], network="u2netp")[0] == {"crops": 0, "maps": 0}
     assert archives.take(tmp_path / "maps") == {}
+
+
+def test_where_no_mask_is_used_no_network_is_loaded(tmp_path, stage, capsys):
+    assert stage([row("aa"), row("bb")], background="keep", network="u2netp") == ({"crops": 0, "maps": 0}, [], [])
+    assert archives.take(tmp_path / "maps") == {}
+    assert "resize.background is keep" in capsys.readouterr().err
+    assert stage([row("aa"), row("bb")], background="blur", network="u2netp")[0] == {"crops": 2, "maps": 2}
+    # Another treatment of the background needs the same maps.
+    assert stage([row("aa"), row("bb")], background="remove", network="u2netp")[2] == []
 
 
 def test_cached_maps_are_not_computed_again_and_have_the_same_bytes(tmp_path, stage, corners):
