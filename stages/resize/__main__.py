@@ -6,7 +6,7 @@ from pathlib import Path
 from stages.core import atomic, command, progress, tables
 from stages.core.archive import Archive
 from stages.core.settings import read as read_settings
-from stages.resize.framing import complete, count, require_every_class, write_model_inputs
+from stages.resize.framing import Crop, complete, count, require_every_class, write_model_inputs
 from stages.resize.settings import ResizeSettings
 from stages.schemas import manifest, masks, shards
 
@@ -21,7 +21,8 @@ def main() -> None:
     photos, masked = manifest.read(arguments.manifest), masks.read(arguments.mask_table)
     tables.require_same_rows(arguments.mask_table, masked, arguments.manifest, photos)
     wanted = masked[masked["status"] == "ok"]
-    by_shard = shards.read(arguments.shards).split(zip(wanted["image_id"], wanted.to_dict("records")))
+    chosen = map(Crop, wanted["image_id"].tolist(), wanted["is_masked"].tolist())
+    by_shard = shards.read(arguments.shards).split(zip(wanted["image_id"], chosen))
     archives = Archive(arguments.crops), Archive(arguments.masks)
     made = write_model_inputs(arguments.out, arguments.memory, by_shard, *archives, settings)
     table = complete(photos, masked, made)

@@ -1,8 +1,9 @@
 """Remove, blur or keep the background of every crop, and fit the crop into one frame, by default padded."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,13 @@ from stages.resize.settings import ResizeSettings
 from stages.schemas import crops, masks, model_inputs
 
 Row = dict[str, object]
-MaskRow = dict[Hashable, object]
+
+
+class Crop(NamedTuple):
+    """A crop by its photo's id, and whether its mask is used."""
+
+    image_id: str
+    is_masked: bool
 
 
 def compose_input(crop: np.ndarray, mask: np.ndarray | None, settings: ResizeSettings) -> np.ndarray:
@@ -50,13 +57,13 @@ def describe(crop: np.ndarray, has_mask: bool, settings: ResizeSettings) -> Row:
 
 
 def make_model_input(
-    crop_archive: Archive, mask_archive: Archive, settings: ResizeSettings, row: MaskRow
+    crop_archive: Archive, mask_archive: Archive, settings: ResizeSettings, chosen: Crop
 ) -> tuple[bytes, Row]:
-    """The encoded model input (or nothing) of one row of data/masks.csv, and its columns of data/model_inputs.csv."""
-    image_id = str(row["image_id"])
+    """The encoded model input of a crop (or nothing), and its columns of data/model_inputs.csv."""
+    image_id = chosen.image_id
     try:
         crop = archived.read_image(crop_archive, crops.file_name(image_id))
-        mask = archived.read_mask(mask_archive, masks.file_name(image_id)) if row["is_masked"] else None
+        mask = archived.read_mask(mask_archive, masks.file_name(image_id)) if chosen.is_masked else None
     except images.ImageError as error:
         return b"", {"status": "failed", "reason": error.reason}
     if mask is not None and mask.shape != crop.shape[:2]:
@@ -68,28 +75,25 @@ def make_model_input(
 def write_model_inputs(
     folder: Path,
     memory: Path,
-    by_shard: dict[str, list[MaskRow]],
+    by_shard: dict[str, list[Crop]],
     crop_archive: Archive,
     mask_archive: Archive,
     settings: ResizeSettings,
 ) -> dict[str, Row]:
-    """Write the model inputs of rows of data/masks.csv, by shard, into the shards of an archive.
+    """Write the model inputs of crops, by shard, into the shards of an archive.
 
     Returns the table's columns by image id. See `shard_writer.update` for `memory`.
     """
 
-    def make(rows: list[MaskRow]) -> Iterator[Made]:
-        made = batches.ordered_thread_map(
-            partial(make_model_input, crop_archive, mask_archive, settings), rows, ahead=32
-        )
-        for mask, (content, row) in progress.track(made, len(rows), "crop", "resize"):
-            yield Made(str(row.get("file", "")), content, [mask["image_id"], row])
+    def make(chosen: list[Crop]) -> Iterator[Made]:
+        make_one = partial(make_model_input, crop_archive, mask_archive, settings)
+        made = batches.ordered_thread_map(make_one, chosen, ahead=32)
+        for crop, (content, row) in progress.track(made, len(chosen), "crop", "resize"):
+            yield Made(str(row.get("file", "")), content, [crop.image_id, row])
 
     common = [code_digest("stages.resize.framing"), system.image_libraries(), settings.model_dump()]
     sources = {"crops": crop_archive, "masks": mask_archive}
-    tasks = shard_writer.of_archives(
-        by_shard, sources, lambda rows: [*common, [[row["image_id"], row["is_masked"]] for row in rows]]
-    )
+    tasks = shard_writer.of_archives(by_shard, sources, lambda chosen: [*common, [list(crop) for crop in chosen]])
     return dict(shard_writer.update(folder, memory, tasks, make))
 
 
