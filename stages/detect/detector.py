@@ -34,16 +34,14 @@ def prepare(content: bytes, spec: Detector) -> tuple[np.ndarray, tuple[int, int]
 def window(size_wh: tuple[int, int], spec: Detector) -> tuple[int, int, int, int]:
     """The part of the square that the network sees of a photo of `size_wh`: left, top, right, bottom in its pixels.
 
-    It reaches a whole cell of `spec.cell` beyond the photo, so that the photo's border is no border of the input, and
-    begins and ends between cells, so that the grids of the network lie as in the square.
+    As many whole cells of `spec.cell` are cut off on opposite sides as leave one cell or more of padding there: the
+    photo's border is no border of the input, and the grids of the network lie as in the square.
     """
     if spec.cell is None:
         return 0, 0, spec.size, spec.size
-    place, cell = letterbox.place(*size_wh, (spec.size, spec.size)), spec.cell
-    left, top = (max(0, (start - cell) // cell * cell) for start in (place.left, place.top))
-    ends = place.left + place.width, place.top + place.height
-    right, bottom = (min(spec.size, -(-(end + cell) // cell) * cell) for end in ends)
-    return left, top, right, bottom
+    place = letterbox.place(*size_wh, (spec.size, spec.size))
+    left, top = (max(0, padding - spec.cell) // spec.cell * spec.cell for padding in (place.left, place.top))
+    return left, top, spec.size - left, spec.size - top
 
 
 def detect(
@@ -86,8 +84,8 @@ def to_photo(corners: np.ndarray, size_wh: tuple[int, int], spec: Detector) -> n
     """Transform boxes `(N, 4)` float32 from pixels of the network's input to pixels of the photo, clipped to it."""
     place = letterbox.place_unrounded if spec.fit == "warp" else letterbox.place
     width, height, left, top = place(*size_wh, (spec.size, spec.size))
-    seen_left, seen_top, *_ = window(size_wh, spec)
-    offset = np.array([left - seen_left, top - seen_top] * 2, dtype=np.float32)
+    window_left, window_top, *_ = window(size_wh, spec)
+    offset = np.array([left - window_left, top - window_top] * 2, dtype=np.float32)
     scale = np.array([size_wh[0] / width, size_wh[1] / height] * 2, dtype=np.float32)
     return boxes.clip((corners - offset) * scale, *size_wh)
 

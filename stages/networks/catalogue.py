@@ -29,7 +29,7 @@ class Detector:
     map `(N, rows, columns, C)` after the sigmoid and of the extents `(N, rows, columns, 4)` (left, top, right, bottom
     in input pixels). `classes`: the C names by number. `fit`: how photos were resized to the input in the network's
     training: `letterbox`, by area, with grey padding; or `warp`, by one affine map, with black padding. `cell`: pixels
-    of the coarsest grid; padding beyond a whole cell around the photo is cut off. None: nothing is.
+    of the coarsest grid, whose cells of padding are cut off but for those beside the photo; None: nothing is cut off.
     """
 
     file: str

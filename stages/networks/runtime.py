@@ -1,8 +1,9 @@
 """Inference with networks in ONNX files: OpenVINO on CPUs, ONNX Runtime on NVIDIA cards."""
 
 import os
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -139,9 +140,16 @@ def _load_onnxruntime(path: Path, outputs: list[str]) -> InferenceFn:
     (input_name,) = (value.name for value in session.get_inputs())
 
     def run(batch: Batch) -> list[Sequence[np.ndarray]]:
-        return list(session.run(outputs, {input_name: np.asarray(batch, np.float32)}))
+        places: dict[tuple[int, ...], list[int]] = {}
+        for place, item in enumerate(batch):
+            places.setdefault(item.shape, []).append(place)
+        found: dict[int, Sequence[np.ndarray]] = {}
+        for group in places.values():
+            inputs = np.stack([batch[place] for place in group]).astype(np.float32, copy=False)
+            found |= dict(zip(group, zip(*session.run(outputs, {input_name: inputs}))))
+        return list(zip(*(found[place] for place in range(len(batch)))))
 
-    return partial(_by_shape, run)
+    return run
 
 
 def _load_openvino(path: Path, outputs: list[str], precision: str) -> InferenceFn:
@@ -157,37 +165,35 @@ def _load_openvino(path: Path, outputs: list[str], precision: str) -> InferenceF
         "INFERENCE_NUM_THREADS": streams,
     }
 
+    # Twice as many requests as streams, so that the next image is ready when one is done.
+    n_requests = 2 * streams
+
     @cache
     def requests_for(shape: tuple[int, ...]) -> list[openvino.InferRequest]:
         graph.reshape([1, *shape])
         compiled = core.compile_model(graph, "CPU", options)
-        # Twice as many requests as streams, so that the next image is ready when one is done.
-        return [compiled.create_infer_request() for _ in range(2 * streams)]
+        return [compiled.create_infer_request() for _ in range(n_requests)]
 
     def run(batch: Batch) -> list[Sequence[np.ndarray]]:
         # Not by OpenVINO's AsyncInferQueue: a callback that waits for Python's lock hangs where the queue is freed.
-        requests = requests_for(batch[0].shape)
+        idle = {shape: list(requests_for(shape)) for shape in {item.shape for item in batch}}
+        running: deque[tuple[openvino.InferRequest, tuple[int, ...]]] = deque()
         results = []
-        for place in range(len(batch) + len(requests)):
-            request = requests[place % len(requests)]
-            if len(requests) <= place:
-                request.wait()
-                results.append([tensor.data[0].copy() for tensor in request.output_tensors])
-            if place < len(batch):
-                request.start_async([batch[place][np.newaxis].astype(np.float32, copy=False)])
+
+        def collect() -> None:
+            request, shape = running.popleft()
+            request.wait()
+            results.append([tensor.data[0].copy() for tensor in request.output_tensors])
+            idle[shape].append(request)
+
+        for item in batch:
+            if len(running) == n_requests:
+                collect()
+            request = idle[item.shape].pop()
+            request.start_async([item[np.newaxis].astype(np.float32, copy=False)])
+            running.append((request, item.shape))
+        while running:
+            collect()
         return list(zip(*results))
 
-    return partial(_by_shape, run)
-
-
-def _by_shape(run: InferenceFn, batch: Batch) -> list[Sequence[np.ndarray]]:
-    """The outputs of `run`, which takes arrays of one shape, for arrays of several shapes."""
-    places: dict[tuple[int, ...], list[int]] = {}
-    for place, item in enumerate(batch):
-        places.setdefault(item.shape, []).append(place)
-    if len(places) == 1:
-        return run(batch)
-    found: dict[int, Sequence[np.ndarray]] = {}
-    for group in places.values():
-        found |= dict(zip(group, zip(*run([batch[place] for place in group]))))
-    return list(zip(*(found[place] for place in range(len(batch)))))
+    return run

@@ -91,11 +91,12 @@ def test_a_photo_is_padded_with_grey(corners):
     [
         ((640, 480), (0, 32, 512, 480)),  # 64 rows of padding on each side: one cell of 32 stays
         ((480, 640), (32, 0, 480, 512)),
-        ((1920, 1080), (0, 64, 512, 448)),  # 112 rows: between cells, the second begins at 64
+        ((1920, 1080), (0, 64, 512, 448)),  # 112 rows: three cells and a half, of which two go
         ((600, 500), (0, 0, 512, 512)),  # 42 rows: less than two cells
         ((500, 500), (0, 0, 512, 512)),
         ((1000, 10), (0, 192, 512, 320)),  # 253 rows above and 254 below 5 rows of photo
-        ((1, 500), (192, 0, 288, 512)),
+        ((1500, 1000), (0, 32, 512, 480)),  # 85 rows above and 86 below
+        ((1, 500), (192, 0, 320, 512)),
     ],
 )
 def test_the_network_sees_a_whole_cell_of_padding_around_the_photo(size_wh, expected):
