@@ -5,10 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-import stages
 from tests import ray_nodes
-
-assert stages.reproducibility() == stages.BITS, "expected params.yaml with `runtime.reproducibility: bits`"
 
 CORNERS = {"top_left": (255, 0, 0), "top_right": (0, 255, 0), "bottom_left": (0, 0, 255), "bottom_right": (255, 255, 0)}
 

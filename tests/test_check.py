@@ -228,16 +228,17 @@ def test_the_output_is_the_same_for_all_parameters(tmp_path, changed, run):
 
 
 CPU = {"features": ["avx2", "avx512f", "avx512_bf16"]}
+BITS = {"reproducibility": "bits"}
 
 
 @pytest.mark.parametrize(
     ("runtime", "cpu", "n_cores", "expected"),
     [
-        ({}, CPU, 2, "would use AVX-512, bf16: faster"),
-        ({}, CPU, 16, "AVX-512, bf16, 16 cores in place of 2 for training: faster"),
-        ({"threads": 8}, {"features": ["avx2"]}, 16, "would use 16 cores in place of 8"),
-        ({}, {"features": ["avx2"]}, 2, ""),
-        ({"reproducibility": "metrics"}, CPU, 16, ""),
+        (BITS, CPU, 2, "would use AVX-512, bf16: faster"),
+        (BITS, CPU, 16, "AVX-512, bf16, 16 cores in place of 2 for training: faster"),
+        (BITS | {"threads": 8}, {"features": ["avx2"]}, 16, "would use 16 cores in place of 8"),
+        (BITS, {"features": ["avx2"]}, 2, ""),
+        ({}, CPU, 16, ""),
     ],
 )
 def test_hardware_that_bits_leaves_unused_is_named(runtime, cpu, n_cores, expected):

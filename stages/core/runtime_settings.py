@@ -9,15 +9,15 @@ from stages.core.settings import Count, Settings
 
 
 class RuntimeSettings(Settings):
-    """What results may depend on: the same bytes on many CPUs, or the same figures as fast as this machine can.
+    """What results may depend on: the same figures as fast as this machine can, or the same bytes on many CPUs.
 
-    `bits` restricts every library to AVX2 and training to `threads` threads, so that a commit gives the same bytes
-    wherever its CPU is of the same kind. `metrics` takes all cores and the widest instructions that each library
-    finds, bf16 among them; figures then agree within a tolerance.
+    `metrics` runs networks and training on all cores with the widest instructions that the CPU has, bf16 among them;
+    on another CPU, figures agree within a tolerance. `bits` restricts them to AVX2 and training to `threads` threads,
+    so that a commit gives the same bytes wherever its CPU is of the same kind.
     """
 
     reproducibility: Literal["bits", "metrics"] = Field(
-        "bits", description="`bits`: AVX2 and a fixed number of threads; `metrics`: all cores, widest instructions"
+        "metrics", description="`metrics`: all cores, widest instructions; `bits`: AVX2 and a fixed number of threads"
     )
     engine: Literal["local", "ray"] = Field(
         "local", description="where networks run: in the stage's process, or on the Ray cluster of `RAY_ADDRESS`"

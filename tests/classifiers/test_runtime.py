@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+import stages
 from stages.classifiers import runtime
 from stages.classifiers.engine import tf
 from stages.core.settings import SettingsError
@@ -38,7 +39,8 @@ def test_configure_pins_threads_and_seeds_in_a_fresh_process():
     assert first.startswith("('float32', 1)") and first.endswith("\n1\n")
 
 
-def test_bfloat16_needs_a_card_or_a_cpu_that_is_let_go():
+def test_bfloat16_needs_a_card_or_a_cpu_that_is_let_go(monkeypatch):
+    monkeypatch.setattr(stages, "reproducibility", lambda: stages.BITS)
     with pytest.raises(
         SettingsError, match=r"train\.precision: expected float32 or auto .* runtime.reproducibility to metrics"
     ):

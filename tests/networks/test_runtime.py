@@ -103,6 +103,7 @@ def test_auto_takes_what_the_machine_has(monkeypatch):
     both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: both)
     assert runtime.resolve_engine("auto") == "onnxruntime" and runtime.resolve_engine("openvino") == "openvino"
+    monkeypatch.setattr(stages, "reproducibility", lambda: stages.BITS)
     assert runtime.resolve_precision("auto") == "f32"
     monkeypatch.setattr(stages, "reproducibility", lambda: stages.METRICS)
     assert runtime.resolve_precision("auto") in ("f32", "bf16")
