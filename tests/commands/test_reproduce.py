@@ -7,11 +7,13 @@ import sys
 import pytest
 import yaml
 
+import stages
 from stages.commands import reproduce
 from stages.core import system
 from stages.core.errors import UserError
 from stages.core.programs import ProgramError
 
+MODE = stages.reproducibility()
 LOCKS = ("models/pretrained/dvc.lock", "data/sample/dvc.lock", "dvc.lock")
 
 
@@ -35,7 +37,9 @@ def project(tmp_path, monkeypatch):
             LOCKS[1]: lock("render", "photos", "p"),
             LOCKS[2]: lock("train@lite", "metrics/train.json", "t"),
             "metrics/train.json": json.dumps({"loss": 0.5}),
-            "metrics/provenance.json": json.dumps({"cpu": cpu or system.this_cpu(), "reproducibility": "bits"}),
+            "metrics/provenance.json": json.dumps(
+                {"cpu": cpu or system.this_cpu(), "reproducibility": stages.reproducibility()}
+            ),
             "Makefile": f"repro:\n\t{command}\n",
             "changes/kept": "",
             **{f"changes/{path}": text for path, text in changes.items()},
