@@ -68,7 +68,7 @@ _DISTANCES = "_distances"
 # Sides of a segmenter's input in pixels: with less OpenVINO cannot run U2-Net, with more memory runs out.
 _SEGMENTER_SIDES = (32, 2048)
 # What `metrics` would use beyond AVX2, by the CPU's name for it; each makes networks or training clearly faster.
-_WIDE = {"avx512f": "AVX-512", "avx512_bf16": "bf16", "amx_bf16": "AMX"}
+_WIDE = {"avx512f": "AVX-512"}  # bf16 and AMX are for those who ask for them by `inference.precision`
 
 
 def check_sections(path: Path) -> int:

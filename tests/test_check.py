@@ -234,8 +234,8 @@ BITS = {"reproducibility": "bits"}
 @pytest.mark.parametrize(
     ("runtime", "cpu", "n_cores", "expected"),
     [
-        (BITS, CPU, 2, "would use AVX-512, bf16: faster"),
-        (BITS, CPU, 16, "AVX-512, bf16, 16 cores in place of 2 for training: faster"),
+        (BITS, CPU, 2, "would use AVX-512: faster"),
+        (BITS, CPU, 16, "AVX-512, 16 cores in place of 2 for training: faster"),
         (BITS | {"threads": 8}, {"features": ["avx2"]}, 16, "would use 16 cores in place of 8"),
         (BITS, {"features": ["avx2"]}, 2, ""),
         ({}, CPU, 16, ""),

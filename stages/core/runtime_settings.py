@@ -11,8 +11,8 @@ from stages.core.settings import Count, Settings
 class RuntimeSettings(Settings):
     """What results may depend on: the same figures as fast as this machine can, or the same bytes on many CPUs.
 
-    `metrics` runs networks and training on all cores with the widest instructions that the CPU has, bf16 among them;
-    on another CPU, figures agree within a tolerance. `bits` restricts them to AVX2 and training to `threads` threads,
+    `metrics` runs networks and training on all cores with the widest instructions that the CPU has; on another CPU,
+    figures agree within a tolerance. `bits` restricts them to AVX2 and training to `threads` threads,
     so that a commit gives the same bytes wherever its CPU is of the same kind.
     """
 
