@@ -106,8 +106,8 @@ def main() -> None:
     classes = class_list.read_classes(Path("data/classes.txt"))
     settings = read_settings(Path("params.yaml"), "report", ReportSettings)
     sources = Photos(read_settings(Path("params.yaml"), "ingest", SourceSettings, subset=True))
-    stored = (Archive(Path(f"data/{name}")) for name in ("crops", "masks", "model_inputs"))
-    store = thumbnails.ArchiveThumbnails(sources, *stored, settings.thumbnail)
+    crops, masks, inputs = (Archive(Path(f"data/{name}")) for name in ("crops", "masks", "model_inputs"))
+    store = thumbnails.ArchiveThumbnails(sources, crops, masks, inputs, settings.thumbnail)
     with tempfile.TemporaryDirectory() as folder:
         files = write(Path(folder), classes, -(-n_photos // len(manifest.read(Path("data/manifest.csv")))))
         start = time.perf_counter()

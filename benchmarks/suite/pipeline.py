@@ -118,12 +118,12 @@ def predict_cold_bundle(report: Report) -> None:
 
 def predict_warm(report: Report) -> None:
     """One photo by an ensemble that is loaded."""
-    from stages.commands import inference_pipeline, predict
+    from stages.commands import trained_ensemble
 
-    ensemble = inference_pipeline.from_project()
-    photos = predict.list_photos([next(iter(sorted(Path("photos").rglob("*.jp*g"))))])
-    predict.predict(photos, ensemble)
+    ensemble = trained_ensemble.of_project().load()
+    photos = [min(Path("photos").rglob("*.jp*g"))]
+    list(ensemble.predict(photos))
     while True:
         started = time.perf_counter()
-        predict.predict(photos, ensemble)
+        list(ensemble.predict(photos))
         report(time.perf_counter() - started, 1)
