@@ -9,6 +9,7 @@ import pytest
 
 import stages
 from stages.core import system
+from stages.core.runtime_settings import RuntimeSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 NARROW, WIDE = "fpu avx2 fma", "fpu avx2 fma avx512f avx512_bf16"
@@ -82,6 +83,10 @@ def test_the_settings_are_read_before_any_library_is_imported(tmp_path, text, ex
     if text is not None:
         (tmp_path / "params.yaml").write_text(text)
     assert run_python(PRINT, tmp_path) == expected
+
+
+def test_settings_without_the_key_have_one_default():
+    assert RuntimeSettings().reproducibility == stages._DEFAULT
 
 
 def test_the_settings_are_those_of_the_command_line(tmp_path):

@@ -71,7 +71,7 @@ def _figures(parts: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, float]]
                 is_default = row["name"] == DEFAULT
                 key = name if is_default else f"{name}_{BITS}"
                 if "times_plain" in row:
-                    # The default has two names, so that readers of either find it when another value is the default.
+                    # `_default` names the figure of the default setting, whichever value that is.
                     for mode in ("default", METRICS) if is_default else (BITS,):
                         figures["ratios"][f"{name}_{mode}"] = row["times_plain"]
                 if "share_of_limit" in row:

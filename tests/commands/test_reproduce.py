@@ -13,7 +13,6 @@ from stages.core import system
 from stages.core.errors import UserError
 from stages.core.programs import ProgramError
 
-MODE = stages.reproducibility()
 LOCKS = ("models/pretrained/dvc.lock", "data/sample/dvc.lock", "dvc.lock")
 
 
