@@ -12,10 +12,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Final
 
 _CPU = Path("/proc/cpuinfo")
-BITS, METRICS = "bits", "metrics"
-_DEFAULT = METRICS
+BITS: Final = "bits"
+METRICS: Final = "metrics"
+DEFAULT: Final = METRICS
 
 
 def settings_path(arguments: Sequence[str]) -> Path:
@@ -34,9 +36,9 @@ def _read_reproducibility(path: Path) -> str:
         return BITS
     try:
         content = YAML(typ="safe").load(path)
-        return BITS if content["runtime"]["reproducibility"] == BITS else _DEFAULT
+        return BITS if content["runtime"]["reproducibility"] == BITS else DEFAULT
     except (OSError, ValueError, YAMLError, LookupError, TypeError):
-        return _DEFAULT  # whoever reads the settings names what is wrong with them
+        return DEFAULT  # whoever reads the settings names what is wrong with them
 
 
 def kernel_variables(flags: str, wanted: str) -> Mapping[str, str]:

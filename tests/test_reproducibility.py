@@ -86,7 +86,7 @@ def test_the_settings_are_read_before_any_library_is_imported(tmp_path, text, ex
 
 
 def test_settings_without_the_key_have_one_default():
-    assert RuntimeSettings().reproducibility == stages._DEFAULT
+    assert RuntimeSettings().reproducibility == stages.DEFAULT
 
 
 def test_the_settings_are_those_of_the_command_line(tmp_path):

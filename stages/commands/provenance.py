@@ -10,6 +10,7 @@ import stages
 from stages.core import atomic, command, json_file, programs, progress, settings, system
 from stages.core.errors import UserError
 from stages.core.result_cache import digest_of
+from stages.core.runtime_settings import RuntimeSettings
 from stages.detect.settings import DetectSettings
 from stages.networks import runtime
 from stages.segment.settings import SegmentSettings
@@ -45,11 +46,16 @@ def commit() -> str:
     return programs.output("git", "rev-parse", "HEAD").strip()
 
 
-def describe(requirements: Path, lock: Path, pretrained: Path) -> dict[str, Any]:
+def this_machine(params: Path) -> dict[str, Any]:
+    """What decides which results this machine shares with others, for `system.match_hardware`."""
+    threads = settings.read(params, "runtime", RuntimeSettings).n_threads
+    return {"cpu": system.this_cpu(), "reproducibility": stages.reproducibility(), "threads": threads}
+
+
+def describe(params: Path, requirements: Path, lock: Path, pretrained: Path) -> dict[str, Any]:
     """All facts but the commit and the precision of each stage."""
     return {
-        "cpu": system.this_cpu(),
-        "reproducibility": stages.reproducibility(),
+        **this_machine(params),
         "dvc_lock_sha256": digest_of([lock]),
         "requirements_sha256": digest_of([requirements]),
         "drift": system.drift(system.locked(requirements), system.installed()),
@@ -63,7 +69,7 @@ def main() -> None:
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     parser.add_argument("--out", type=Path, default=Path("metrics/provenance.json"), help="the file to write")
     arguments = parser.parse_args()
-    facts = describe(Path("requirements.lock"), Path("dvc.lock"), Path("models/pretrained/dvc.lock"))
+    facts = describe(arguments.params, Path("requirements.lock"), Path("dvc.lock"), Path("models/pretrained/dvc.lock"))
     facts["stages"] = precisions(arguments.params, Path("models"))
     before = json_file.read(arguments.out, advice="delete it") if arguments.out.is_file() else {}
     if {**before, "commit": ""} != {**facts, "commit": ""}:

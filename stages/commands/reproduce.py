@@ -15,8 +15,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-import stages
-from stages.commands import reproduction
+from stages.commands import provenance, reproduction
 from stages.core import command, programs, system
 from stages.core.errors import UserError
 
@@ -65,7 +64,7 @@ def state(texts: dict[str, str]) -> dict[str, Any]:
 
 def match_commit(text: str) -> system.HardwareMatch:
     """How well this machine matches the one in a provenance file, given as its text."""
-    here = {"cpu": system.this_cpu(), "reproducibility": stages.reproducibility()}
+    here = provenance.this_machine(Path("params.yaml"))
     return system.match_hardware(parse(_PROVENANCE, text), here) if text else "other"
 
 

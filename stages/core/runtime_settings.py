@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+import stages
 from stages.core import cores
 from stages.core.settings import Count, Settings
 
@@ -17,7 +18,8 @@ class RuntimeSettings(Settings):
     """
 
     reproducibility: Literal["bits", "metrics"] = Field(
-        "metrics", description="`metrics`: all cores, widest instructions; `bits`: AVX2 and a fixed number of threads"
+        stages.DEFAULT,
+        description="`metrics`: all cores, widest instructions; `bits`: AVX2 and a fixed number of threads",
     )
     engine: Literal["local", "ray"] = Field(
         "local", description="where networks run: in the stage's process, or on the Ray cluster of `RAY_ADDRESS`"

@@ -76,12 +76,13 @@ def cpu(information: str) -> dict[str, object]:
 
 
 def match_hardware(one: Mapping[str, Any], other: Mapping[str, Any]) -> HardwareMatch:
-    """Which results two machines share; each is described by its `cpu` and its `reproducibility`.
+    """Which results two machines share; each is described by its `cpu`, `reproducibility` and `threads`.
 
-    `same`: the same CPU and setting, hence the same bytes. `kernels`: CPUs of one vendor, both restricted to AVX2: the
-    same bytes in inference, but perhaps not in training, where TensorFlow's block sizes depend on the caches.
+    `same`: the same CPU, setting and threads of training, hence the same bytes. `kernels`: CPUs of one vendor, both
+    restricted to AVX2: the same bytes in inference, but perhaps not in training, where TensorFlow's block sizes depend
+    on the caches.
     """
-    if (one["cpu"], one["reproducibility"]) == (other["cpu"], other["reproducibility"]):
+    if all(one.get(name) == other.get(name) for name in ("cpu", "reproducibility", "threads")):
         return "same"
     both = one, other
     is_avx2 = all(m["reproducibility"] == stages.BITS and {"avx2", "fma"} <= set(m["cpu"]["features"]) for m in both)

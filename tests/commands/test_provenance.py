@@ -10,6 +10,7 @@ from stages.core.errors import UserError
 from stages.core.settings import SettingsError
 
 PARAMS = {
+    "runtime": {"reproducibility": "bits", "threads": 3},
     "detect": {
         "network": "centernet_mobilenetv3", "min_score": 0.05, "max_boxes": 100,
         "inference": {"batch_size": 16, "engine": "openvino", "precision": "f32"},
@@ -57,7 +58,11 @@ def test_it_records_commit_networks_packages_cpu_and_precision(run):
     assert facts["stages"]["train@lite"] == {"device": "CPU", "precision": "float32"}
     assert facts["stages"]["detect"]["engine"] == "openvino" and facts["stages"]["detect"]["precision"] == "f32"
     assert facts["stages"]["segment"]["engine"] == "onnxruntime" and facts["stages"]["segment"]["precision"] == "f32"
-    assert facts["cpu"]["machine"] and len(facts["dvc_lock_sha256"]) == len(facts["requirements_sha256"]) == 64
+    assert (
+        facts["threads"] == 3
+        and facts["cpu"]["machine"]
+        and len(facts["dvc_lock_sha256"]) == len(facts["requirements_sha256"]) == 64
+    )
 
 
 @pytest.mark.usefixtures("project")

@@ -29,7 +29,7 @@ def lock(stage, path, md5):
 def project(tmp_path, monkeypatch):
     """A function that commits a project of three stages; its second run overwrites files with `changes`."""
 
-    def make(changes, cpu=None, command="cp -r changes/. ."):
+    def make(changes, command="cp -r changes/. .", **machine):
         root = tmp_path / "project"
         files = {
             LOCKS[0]: lock("convert", "net.onnx", "n"),
@@ -37,8 +37,9 @@ def project(tmp_path, monkeypatch):
             LOCKS[2]: lock("train@lite", "metrics/train.json", "t"),
             "metrics/train.json": json.dumps({"loss": 0.5}),
             "metrics/provenance.json": json.dumps(
-                {"cpu": cpu or system.this_cpu(), "reproducibility": stages.reproducibility()}
+                {"cpu": system.this_cpu(), "reproducibility": stages.reproducibility(), "threads": 2} | machine
             ),
+            "params.yaml": "runtime: {reproducibility: bits, threads: 2}\n",
             "Makefile": f"repro:\n\t{command}\n",
             "changes/kept": "",
             **{f"changes/{path}": text for path, text in changes.items()},
@@ -79,9 +80,16 @@ def test_different_figures_fail_on_the_same_cpu(project, monkeypatch, capfd):
     assert code == 1 and "metrics/train.json.loss: 0.5 to 0.55" in output and "2 of 3 outputs" in output
 
 
-@pytest.mark.parametrize("other", [{"vendor": "another"}, {"family": "26 2", "features": ["avx2", "fma", "avx512f"]}])
-def test_small_differences_pass_on_another_cpu(project, monkeypatch, capfd, tmp_path, other):
-    project(CHANGED, cpu={**system.this_cpu(), **other})
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"cpu": {**system.this_cpu(), "vendor": "another"}},
+        {"cpu": {**system.this_cpu(), "family": "26 2", "features": ["avx2", "fma", "avx512f"]}},
+        {"threads": 3, "reproducibility": "metrics"},
+    ],
+)
+def test_small_differences_pass_on_another_machine(project, monkeypatch, capfd, tmp_path, other):
+    project(CHANGED, **other)
     code, output = reproduce_project(monkeypatch, capfd, "--folder", str(tmp_path / "kept"))
     assert code == 0 and "not that of the commit" in output and "1 stages are within" in output and "0 differ" in output
     assert json.loads((tmp_path / "kept" / "metrics" / "train.json").read_text()) == {"loss": 0.55}

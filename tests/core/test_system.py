@@ -67,10 +67,12 @@ def test_a_cpu_is_described_by_model_and_relevant_features():
 
 
 def test_cpus_of_one_vendor_restricted_to_avx2_have_the_same_kernels_and_no_others_have():
-    wide = {"cpu": system.cpu(CPUINFO), "reproducibility": "bits"}
+    wide = {"cpu": system.cpu(CPUINFO), "reproducibility": "bits", "threads": 2}
     narrow = {**wide, "cpu": {**wide["cpu"], "family": "6 7", "features": ["avx2", "fma"]}}
     assert system.match_hardware(wide, wide) == "same" and system.match_hardware(wide, narrow) == "kernels"
     native = {**narrow, "reproducibility": "metrics"}
     assert system.match_hardware(native, native) == "same" and system.match_hardware(narrow, native) == "other"
+    more = {**native, "threads": 16}
+    assert system.match_hardware(more, more) == "same" and system.match_hardware(more, native) == "other"
     for changes in ({"vendor": "Other"}, {"features": ["avx2"]}, {"machine": "other"}):
         assert system.match_hardware(wide, {**narrow, "cpu": {**narrow["cpu"], **changes}}) == "other", changes
