@@ -23,7 +23,9 @@ _STAGES = {
     "scan": {"files": "files.csv", "cache": "hashes", "details": "s.json"},
     "ingest": {
         "files": "files.csv",
+        "cache": "inspection_cache",
         "manifest": "manifest.csv",
+        "shards": "shards.json",
         "classes": "classes.txt",
         "class-counts": "counts.csv",
         "leaks": "leaks.csv",
