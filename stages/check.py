@@ -21,6 +21,7 @@ from stages.crop.settings import CropSettings
 from stages.detect.settings import DetectSettings
 from stages.ensemble.settings import EnsembleSettings
 from stages.evaluate.settings import TtaSettings
+from stages.images.settings import InputSettings, read_used
 from stages.ingest.settings import IngestSettings
 from stages.mask.settings import MaskSettings, check_segmenters
 from stages.networks.catalogue import DETECTORS
@@ -50,7 +51,7 @@ SECTIONS: dict[str, type[Settings]] = {
     "report": ReportSettings,
 }
 # Sections with any number of entries of one kind, each under a name of the user's choice.
-NAMED: dict[str, type[Settings]] = {"segmenters": SegmenterSettings, "models": ModelSettings}
+NAMED: dict[str, type[Settings]] = {"segmenters": SegmenterSettings, "inputs": InputSettings, "models": ModelSettings}
 # Names stand in commands, in names of files, and in DVC's paths of parameters and stages.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _MAX_NAME = 64
@@ -88,6 +89,7 @@ def check_sections(path: Path) -> int:
         _at(path, check_names, section, entries)
         sections[section] = {name: settings.read(path, f"{section}.{name}", model) for name in entries}
     check_segmenters(path, sections["mask"])
+    read_used(path)
     _at(path, check_rules, sections)
     for name, model in sections["models"].items():
         _at(path, check_model, name, model, sections, path.parent / "models" / "pretrained")
@@ -190,7 +192,7 @@ def check_model(name: str, model: ModelSettings, sections: Mapping[str, Any], pr
         raise SettingsError(f"models.{name}.backbone: {problem}")
     _check_weights(f"models.{name}.weights", model, pretrained)
     resolve(sections["train"], model, name)
-    frame = sections["resize"].frame_wh
+    frame = sections["inputs"][model.input].frame_wh
     given = {f"models.{name}.input_px": model.input_px}
     for number, phase in enumerate(sections["train"].phases()):
         given[f"train.unfreeze[{number}].input_px"] = phase.input_px
@@ -218,15 +220,15 @@ def _check_input_side(place: str, side: int | None, backbone: str, frame_wh: tup
     longer = side or max(frame_wh)
     if longer > max(frame_wh):
         raise SettingsError(
-            f"{place}: expected at most {max(frame_wh)}, the longer side of resize.width and height, found {side}; a "
+            f"{place}: expected at most {max(frame_wh)}, the longer side of its input, found {side}; a "
             "network shrinks its inputs, and enlarged ones show no more"
         )
     shorter = round(min(frame_wh) * longer / max(frame_wh))
     if shorter < catalogue.min_side(backbone):
         raise SettingsError(
             f"{place}: expected inputs of {backbone} with a shorter side of {catalogue.min_side(backbone)} pixels or "
-            f"more, found {shorter} (of a frame of {frame_wh[0]} x {frame_wh[1]}); enlarge it, or resize.width and "
-            "height"
+            f"more, found {shorter} (of a frame of {frame_wh[0]} x {frame_wh[1]}); enlarge it, or "
+            "the width and height of its input"
         )
 
 

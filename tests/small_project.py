@@ -49,7 +49,10 @@ def write_params(folder: Path, photos: str) -> None:
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
     content["ingest"] |= {"source": photos, "unlabelled": UNLABELLED, "near_duplicate_bits": 0}
     content["ingest"] |= {"val_share": 0.34, "test_share": 0.34}
-    content["models"] = {"tiny": {"backbone": "efficientnet_lite0", "weights": NETWORKS[-1], "input_px": 64}}
+    tiny = {"backbone": "efficientnet_lite0", "weights": NETWORKS[-1], "input_px": 64}
+    content["models"] = {"tiny": tiny | {"input": "removed"}, "other": tiny | {"input": "kept"}}
+    removed = content["inputs"]["removed"]
+    content["inputs"] = {"removed": removed, "kept": removed | {"background": "keep"}, "unused": removed}
     content["train"]["epochs"] = 1
     content["ensemble"]["min_val"] = 1
     (folder / "params.yaml").write_text(yaml.safe_dump(content))
@@ -75,8 +78,9 @@ def missing_network() -> str | None:
 def make(folder: Path, photos: str = "photos") -> None:
     """Create the project in `folder`, with its photos in the folder `photos`, ready for `dvc repro`."""
     shutil.copytree(ROOT / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("dvc.yaml", ".dvcignore"):
-        shutil.copy(ROOT / name, folder)
+    (folder / "metrics").mkdir()
+    for name in ("dvc.yaml", ".dvcignore", "metrics/advice.json"):
+        shutil.copy(ROOT / name, folder / name)
     (folder / "models" / "pretrained").mkdir(parents=True)
     for name in NETWORKS:
         shutil.copy(ROOT / "models" / "pretrained" / name, folder / "models" / "pretrained")

@@ -4,8 +4,10 @@ import io
 import json
 
 import pytest
+import yaml
 
 from benchmarks import __main__ as bench
+from benchmarks.pipeline import many_photos
 from benchmarks.suite import dvc_stages, project, results, worker
 from benchmarks.suite.parts import PARTS, Contender, Part
 from benchmarks.suite.processes import ContenderError, environment, last_line
@@ -192,10 +194,20 @@ def test_photos_are_taken_in_turn_from_each_class(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["ingest", "detect", "crop", "segment", "mask", "resize", "train", "evaluate"])
-def test_options_and_outputs_of_stages_come_from_dvc_yaml(name):
+def test_options_and_outputs_of_stages_come_from_dvc_yaml(name, monkeypatch, tmp_path):
+    (tmp_path / "params.yaml").write_text("models: {one: {input: kept}}")
+    monkeypatch.chdir(tmp_path)
     options = dvc_stages.options(name, "one")
     assert options[:2] == ["--params", "params.yaml"] and not any("$" in word for word in options)
+    assert ("data/model_inputs/kept" in options) == (name in ("train", "evaluate"))
     assert dvc_stages.outputs(name, "one")
+
+
+def test_placeholders_stand_for_the_outputs_of_every_model_segmenter_and_input():
+    definition = yaml.safe_load((dvc_stages.ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    paths = many_photos.outputs(definition, {"models": ["a", "b"], "segmenters": ["c"], "inputs": ["d", "e"]})
+    assert {"models/a", "models/b", "data/maps/c", "data/model_inputs/d", "data/model_inputs/e"} <= set(paths)
+    assert not any("$" in path for path in paths)
 
 
 def test_every_contender_is_compared_with_one_of_its_part():

@@ -74,7 +74,9 @@ def test_an_invalid_parameter_is_an_error_that_names_it(changed, change, parts):
 
 
 def add_model(name, **changes):
-    return lambda c: c["models"].__setitem__(name, {"backbone": "xception", "weights": "none", **changes})
+    return lambda c: c["models"].__setitem__(
+        name, {"backbone": "xception", "weights": "none", "input": "removed", **changes}
+    )
 
 
 def add_segmenter(name, **changes):
@@ -105,14 +107,18 @@ def several(*changes):
             "models.x.weights: expected weights of xception, such as keras/xception.npz, found those of "
             "efficientnet_lite0: efficientnet_lite0.npz",
         ),
-        (add_model("x", input_px=257), "models.x.input_px: expected at most 256, the longer side"),
+        (
+            add_model("x", input="kep"),
+            "models.x.input: expected an entry of `inputs`, found `kep`; did you mean `kept`?",
+        ),
+        (add_model("x", input_px=321), "models.x.input_px: expected at most 320, the longer side"),
         (
             add_model("x", backbone="inception_v3", input_px=119),
             "models.x.input_px: expected inputs of inception_v3 with a shorter side of 75 pixels or more, found 74",
         ),
         (
             set_to("train", "unfreeze", [{"epochs": 1}, {"epochs": 1, "input_px": 512}]),
-            "train.unfreeze[1].input_px: expected at most 256",
+            "train.unfreeze[1].input_px: expected at most 320",
         ),
         (
             several(set_to("train", "unfreeze", [{"epochs": 1}]), add_model("x", epochs=3)),
@@ -130,9 +136,9 @@ def several(*changes):
         ),
         (
             set_to("ensemble", "manual_weights", {"lite0": 1, "lite3": 1}),
-            "ensemble.manual_weights: expected a weight for each of lite0, lite1, lite2, not all 0, found",
+            "ensemble.manual_weights: expected a weight for each of lite0, lite0_kept, lite2, not all 0, found",
         ),
-        (set_to("ensemble", "manual_weights", {"lite0": 0, "lite1": 0, "lite2": 0}), "not all 0"),
+        (set_to("ensemble", "manual_weights", {"lite0": 0, "lite0_kept": 0, "lite2": 0}), "not all 0"),
         (set_to("crop", "min_score", 0.04), "crop.min_score: expected at least detect.min_score = 0.05, found 0.04"),
         (
             several(set_to("detect", "network", "gluoncv/center_net_dla34_voc"), set_to("crop", "classes", ["truck"])),
@@ -156,7 +162,7 @@ def test_what_one_key_requires_of_another_is_checked_before_any_stage(changed, c
         several(set_to("tta", "mode", "fixed"), set_to("tta", "min_views", 8)),
         several(set_to("crop", "mode", "full_image"), set_to("crop", "min_score", 0.0)),
         add_segmenter("s", network="gluoncv/deeplab_resnet101_voc", input_px=480),
-        set_to("ensemble", "manual_weights", {"lite0": 0, "lite1": 2, "lite2": 1}),
+        set_to("ensemble", "manual_weights", {"lite0": 0, "lite0_kept": 2, "lite2": 1}),
         add_model("a_distances"),
         add_model("7"),
     ],

@@ -24,7 +24,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("table", ["manifest", "boxes", "masks", "model_inputs"])
+@pytest.mark.parametrize("table", ["manifest", "boxes", "masks", "splits"])
 def test_every_table_has_one_row_per_file(project, table):
     rows = pd.read_csv(project / "data" / f"{table}.csv", keep_default_na=False).set_index("path")
     assert len(rows) == 3 * PER_CLASS + 3 + 4
@@ -38,18 +38,20 @@ def test_every_table_has_one_row_per_file(project, table):
 
 
 def test_every_usable_photo_has_a_model_input(project):
-    rows = pd.read_csv(project / "data" / "model_inputs.csv", keep_default_na=False)
+    rows = pd.read_csv(project / "data" / "splits.csv", keep_default_na=False)
     usable = rows[rows["status"] == "ok"]
     assert len(usable) == 3 * PER_CLASS + 1
-    assert sorted(usable["file"]) == sorted(archives.take(project / "data" / "model_inputs"))
+    for name in ("removed", "kept"):
+        found = archives.take(project / "data" / "model_inputs" / name)
+        assert sorted(f"{image_id}.png" for image_id in usable["image_id"]) == sorted(found)
 
 
 def test_metrics_agree_with_the_predictions(project):
     scores, weights = (
         json.loads((project / "metrics" / name).read_text()) for name in ("ensemble.json", "weights.json")
     )
-    assert weights == {"tiny": 1.0}
-    photos = pd.read_csv(project / "data" / "model_inputs.csv", keep_default_na=False).set_index("image_id")
+    assert set(weights) == {"tiny", "other"} and sum(weights.values()) == pytest.approx(1)
+    photos = pd.read_csv(project / "data" / "splits.csv", keep_default_na=False).set_index("image_id")
     predicted = pd.read_csv(project / "data" / "ensemble_predictions.csv").set_index("image_id")
     test = photos[photos["split"] == "test"]
     assert scores["n"] == len(test) == 6
@@ -88,7 +90,7 @@ def test_photos_without_labels_are_answered_as_predict_answers_them(project):
     names = ["label", "second_label"]
     assert predicted[names].values.tolist()[1:] == table[names].values.tolist()[1:]
     differences = pd.to_numeric(predicted["probability"]).to_numpy()[1:] - table["probability"].to_numpy()[1:]
-    assert np.abs(differences).max() < 1e-4
+    assert np.abs(differences).max() < 2e-4
     # A damaged photo has a note, and no label.
     assert predicted.iloc[0]["label"] == "" and "truncated" in predicted.iloc[0]["note"]
 
@@ -115,7 +117,7 @@ def test_after_a_pull_another_machine_has_nothing_to_do(project, tmp_path):
 
 
 def test_predictions_equal_those_of_the_pipeline_and_do_not_depend_on_other_photos(project):
-    photos = pd.read_csv(project / "data" / "model_inputs.csv", keep_default_na=False).set_index("path")
+    photos = pd.read_csv(project / "data" / "splits.csv", keep_default_na=False).set_index("path")
     table = pd.read_csv(project / "data" / "ensemble_predictions.csv").set_index("image_id")
     run(project, "python", "-m", "stages", "predict", "photos", "--out", "all.csv", "--submission", "submission.csv")
     predicted = pd.read_csv(project / "all.csv", keep_default_na=False)
@@ -125,7 +127,7 @@ def test_predictions_equal_those_of_the_pipeline_and_do_not_depend_on_other_phot
         if photo["image_id"] in table.index and photo["split"] == "test":
             expected = table.loc[photo["image_id"]].sort_values()
             assert [row.label, row.second_label] == expected.index[[-1, -2]].tolist()
-            assert float(row.probability) == pytest.approx(expected.iloc[-1], abs=1e-4)
+            assert float(row.probability) == pytest.approx(expected.iloc[-1], abs=2e-4)
     empty = predicted.set_index("path").loc["photos/van/nothing.jpg"]
     assert empty["label"] == "" and "empty_file" in empty["note"]
     submission = pd.read_csv(project / "submission.csv", keep_default_na=False)
@@ -137,17 +139,13 @@ def test_predictions_equal_those_of_the_pipeline_and_do_not_depend_on_other_phot
     pd.testing.assert_frame_equal(again.astype(str), some.reset_index(drop=True).astype(str))
 
 
-def test_a_bundle_predicts_the_same_in_another_folder_without_tensorflow(project, tmp_path):
+def test_predictions_and_those_of_a_bundle_in_another_folder_are_the_same_without_tensorflow(project, tmp_path):
     run(project, "python", "-m", "stages", "bundle", "bundle")
     bundle = (project / "bundle").rename(tmp_path / "elsewhere")
     code = "import sys; from stages import __main__; __main__.main(); assert 'tensorflow' not in sys.modules"
-    run(project, "python", "-m", "stages", "predict", "photos", "--out", "keras.csv")
-    run(project, "python", "-c", code, "predict", "photos", "--model", str(bundle), "--out", "onnx.csv")
-    keras, onnx = (pd.read_csv(project / name, keep_default_na=False) for name in ("keras.csv", "onnx.csv"))
-    names = ["path", "label", "second_label", "note"]
-    pd.testing.assert_frame_equal(keras[names], onnx[names])
-    differences = pd.to_numeric(keras["probability"]) - pd.to_numeric(onnx["probability"])
-    assert differences.abs().max() < 2e-4
+    run(project, "python", "-c", code, "predict", "photos", "--out", "here.csv")
+    run(project, "python", "-c", code, "predict", "photos", "--model", str(bundle), "--out", "there.csv")
+    assert (project / "here.csv").read_bytes() == (project / "there.csv").read_bytes()
     for path in (bundle / "models").iterdir():
         path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(AssertionError, match=r"predict: .*onnx: expected the SHA-256"):

@@ -30,14 +30,13 @@ def read(files: argparse.Namespace, classes: list[str]) -> list[Features]:
     """The features of the photos of train by the untrained network of each model."""
     recipe = settings.read(files.params, "train", TrainSettings)
     runtime.configure(recipe.seed, settings.read(files.params, "runtime", RuntimeSettings).n_threads)
-    chosen = split_data.read(files.data / "model_inputs.csv", classes)["train"]
-    pictures = Archive(files.data / "model_inputs")
-    size_hw = dataset.image_size_hw(pictures, chosen)
+    chosen = split_data.read(files.data / "splits.csv", classes)["train"]
     features = []
     for name in sorted(settings.load(files.params)["models"]):
         model = settings.read(files.params, f"models.{name}", ModelSettings)
         own = resolve(recipe, model, name)
-        shape = pretrained.shape(model, size_hw, len(classes))
+        pictures = Archive(files.data / "model_inputs" / model.input)
+        shape = pretrained.shape(model, dataset.image_size_hw(pictures, chosen), len(classes))
         network = pretrained.network(model, shape, pretrained.read(files.pretrained, model))
         features.append(probing.extract_features(network, chosen, pictures, own))
     return features

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from importlib import import_module
@@ -70,8 +70,9 @@ def steps(path: Path) -> dict[str, Callable[[], object]]:
     name = images.image_id(path.read_bytes())
     with Image.open(path) as image:
         height, width = image.size  # before EXIF orientation
-    corners = {"x_min": 0.2 * width, "y_min": 0.2 * height, "x_max": 0.8 * width, "y_max": 0.8 * height}
-    row = {"image_id": name, "path": path.name, "split": "test", "is_cropped": True, **corners}
+    corners: dict[Hashable, object] = {"x_min": 0.2 * width, "y_min": 0.2 * height}
+    corners |= {"x_max": 0.8 * width, "y_max": 0.8 * height}
+    row = corners | {"image_id": name, "path": path.name, "split": "test", "is_cropped": True}
     photos = Photos(SourceSettings(source=str(path.parent)))
     return {
         "ingest": partial(inspect_file, photos.store("test"), path.name, ""),
@@ -84,7 +85,7 @@ def measure_steps(path: str, names: list[str], is_full: bool) -> dict[str, float
     """Seconds (the median of five) and peak memory of some steps; `is_full` decodes at full size."""
     if is_full:
         decode = images.decode_photo
-        images.decode_photo = lambda content, _: decode(content, lambda _: 1.0)
+        vars(images)["decode_photo"] = lambda content, _: decode(content, lambda _: 1.0)
     work = [steps(Path(path))[name] for name in names]
     before, seconds = peak_mib(), []
     for _ in range(5):
@@ -102,19 +103,19 @@ def fake_network(_: Path, outputs: list[str], *__: object) -> runtime.InferenceF
         rows, columns = (side // 4 for side in batch[0].shape[:2])
         heat, extents = (np.zeros((len(batch), rows, columns, depth), np.float32) for depth in (80, 4))
         heat[:, rows // 2, columns // 2, 2], extents[:, rows // 2, columns // 2] = 0.9, 120
-        return [heat, extents]
+        return [list(heat), list(extents)]
 
     def masks(batch: runtime.Batch) -> list[Sequence[np.ndarray]]:
         maps = np.zeros((len(batch), 1, *batch[0].shape[1:]), np.float32)
         maps[..., 20:-20, 20:-20] = 1
-        return [maps]
+        return [list(maps)]
 
     return boxes if len(outputs) == 2 else masks
 
 
 def measure_stage(stage: str, options: list[str]) -> dict[str, float]:
     """Seconds and peak memory of a stage run as from the command line, without its network."""
-    runtime.load = fake_network
+    vars(runtime)["load"] = fake_network
     sys.argv = [stage, *options]
     started = time.perf_counter()
     import_module(f"stages.{stage}.__main__").main()
@@ -133,7 +134,8 @@ def in_process(kind: str, folder: Path, **arguments: object) -> dict[str, float]
 def measure(request: str) -> None:
     """Run the measurement that `in_process` requested and print the figures."""
     kind, arguments = json.loads(request)
-    print(json.dumps({"stage": measure_stage, "steps": measure_steps}[kind](**arguments)))
+    work: dict[str, Callable[..., dict[str, float]]] = {"stage": measure_stage, "steps": measure_steps}
+    print(json.dumps(work[kind](**arguments)))
 
 
 def one_photo(folder: Path) -> pd.DataFrame:
@@ -151,7 +153,7 @@ def one_photo(folder: Path) -> pd.DataFrame:
 
 
 def stage_options(stage: str) -> list[str]:
-    """The options of a stage in dvc.yaml, for networks in the folder `networks` and the segmenter or model `one`."""
+    """The options of a stage in dvc.yaml, for networks in the folder `networks` and the segmenter or input `one`."""
     command = yaml.safe_load((_ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]
     command = command.get("do", command)["cmd"]
     for name, value in {"pretrained": "networks", "key": "one"}.items():
@@ -165,6 +167,8 @@ def make_project(folder: Path) -> None:
     content = yaml.safe_load(_SETTINGS.read_text(encoding="utf-8"))
     content["ingest"]["source"] = "photos"
     content["segmenters"], content["mask"]["weights"] = {"one": {"network": "u2netp"}}, {"one": 1.0}
+    model = next(iter(content["models"].values()))
+    content["inputs"], content["models"] = {"one": content["inputs"][model["input"]]}, {"one": model | {"input": "one"}}
     (folder / "networks").mkdir(parents=True)
     (folder / "params.yaml").write_text(json.dumps(content), encoding="utf-8")
     for name in ("centernet_mobilenetv3.onnx", "u2netp.onnx"):

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from benchmarks import timing
 from stages.core import command, tables
 
 _ROOT = Path(__file__).parents[2]
-_ARCHIVES = ("data/crops", "data/masks", "data/model_inputs")
+_ARCHIVES = ("data/crops", "data/masks", "data/model_inputs/${key}")
 
 
 def write_placeholder(path: Path, count: int | None = None) -> None:
@@ -47,12 +48,12 @@ def write_photos(folder: Path, count: int, has_csv: bool) -> str:
     return "photos.csv"
 
 
-def outputs(definition: dict[str, object], models: list[str], segmenters: list[str]) -> list[str]:
-    """The paths of the outputs of a dvc.yaml."""
-    paths = []
-    for name, stage in definition["stages"].items():
+def outputs(definition: dict[str, Any], settings: dict[str, Any]) -> list[str]:
+    """The paths of the outputs of a dvc.yaml, for the entries of params.yaml, the `settings`."""
+    paths: list[str] = []
+    for stage in definition["stages"].values():
         body = stage.get("do", stage)
-        keys = {"segment": segmenters}.get(name, models) if "foreach" in stage else [""]
+        keys = settings[stage["foreach"].removeprefix("${").removesuffix("}")] if "foreach" in stage else [""]
         for item in (*body.get("outs", []), *body.get("metrics", []), *body.get("plots", [])):
             path = next(iter(item)) if isinstance(item, dict) else item
             paths += [path.replace("${key}", key) for key in keys]
@@ -70,8 +71,13 @@ def make_project(folder: Path, count: int, has_csv: bool = False, has_folders: b
     for network in ("centernet_mobilenetv3.onnx", "u2netp.onnx", *(m["weights"] for m in settings["models"].values())):
         write_placeholder(folder / "models" / "pretrained" / network)
     definition = yaml.safe_load((_ROOT / "dvc.yaml").read_text(encoding="utf-8"))
-    for path in outputs(definition, list(settings["models"]), list(settings["segmenters"])):
-        write_placeholder(folder / path, count if has_folders and path in _ARCHIVES else None)
+    archives = {path.replace("${key}", name) for path in _ARCHIVES for name in settings["inputs"]}
+    for path in outputs(definition, settings):
+        write_placeholder(folder / path, count if has_folders and path in archives else None)
+    # Of what no stage makes, such as the files of commands.
+    for path in (path for stage in definition["stages"].values() for path in stage.get("do", stage).get("deps", [])):
+        if "$" not in path and not (folder / path).exists():
+            write_placeholder(folder / path)
     # The real table of files between two commits: what follows `scan` is then up to date.
     commit = ["dvc", "commit", "-q", "-f"]
     for words in (["git", "init", "-q"], ["dvc", "init", "-q"], commit, ["dvc", "repro", "-q", "scan"], commit):

@@ -30,8 +30,7 @@ from stages.ingest import duplicates, manifest_rows, splits
 from stages.ingest.settings import IngestSettings
 from stages.mask import masking
 from stages.report import counts, sampling
-from stages.resize import framing
-from stages.schemas import detections, files, manifest, masks, model_inputs, predictions
+from stages.schemas import detections, files, manifest, masks, predictions, split_table
 from stages.schemas.predictions import Predictions
 from stages.scoring import scores
 
@@ -108,20 +107,14 @@ class Tables:
         return masking.complete(self.boxes, self.masked)
 
     @cached_property
-    def written(self) -> dict[str, framing.Row]:
-        """Columns of data/model_inputs.csv by image id."""
-        own = {"background": "remove", "scale": 0.312345, "pad_left": 0, "pad_top": 21}
-        return {name: own | {"file": f"{name}.jpg"} for name in self.masked}
-
-    @cached_property
-    def inputs(self) -> pd.DataFrame:
-        """data/model_inputs.csv."""
-        return framing.complete(self.manifest, self.masks, self.written)
+    def splits(self) -> pd.DataFrame:
+        """data/splits.csv."""
+        return cropping.make_split_table(self.manifest, self.boxes)
 
     @cached_property
     def joined(self) -> pd.DataFrame:
         """The rows of the report."""
-        rows = self.inputs.assign(is_usable=self.manifest["status"] == "ok", is_masked=self.masks["is_masked"])
+        rows = self.splits.assign(is_usable=self.manifest["status"] == "ok", is_masked=self.masks["is_masked"])
         rows = rows.assign(width=1023, height=767, coverage=0.4, agreement=0.9)
         return rows.join(self.boxes[["is_cropped", *_CORNERS]])
 
@@ -174,7 +167,7 @@ WORKS: dict[str, Callable[[Tables, Path], Callable[[], object]]] = {
     "manifest read": lambda made, folder: _reader(folder / "t.csv", made.manifest, manifest.read),
     "detections read": lambda made, folder: _reader(folder / "t.csv", made.detections, detections.read),
     "masks read": lambda made, folder: _reader(folder / "t.csv", made.masks, masks.read),
-    "model_inputs read": lambda made, folder: _reader(folder / "t.csv", made.inputs, model_inputs.read),
+    "splits read": lambda made, folder: _reader(folder / "t.csv", made.splits, split_table.read),
     "manifest write": lambda made, folder: (
         lambda frame=made.manifest: tables.write(folder / "t.csv", frame)  # type: ignore[misc]
     ),
@@ -190,11 +183,11 @@ WORKS: dict[str, Callable[[Tables, Path], Callable[[], object]]] = {
     "crop thresholds": lambda made, _: (
         lambda boxes=made.detections: cropping.threshold_tables(made.manifest, boxes, made.crop)  # type: ignore[misc]
     ),
+    "crop split table": lambda made, _: (
+        lambda boxes=made.boxes: cropping.make_split_table(made.manifest, boxes)  # type: ignore[misc]
+    ),
     "mask complete": lambda made, _: (
         lambda masked=made.masked: masking.complete(made.boxes, masked)  # type: ignore[misc]
-    ),
-    "resize complete": lambda made, _: (
-        lambda table=made.masks: framing.complete(made.manifest, table, made.written)  # type: ignore[misc]
     ),
     "report counts": lambda made, _: _report(made),
 }

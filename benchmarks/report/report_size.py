@@ -19,19 +19,20 @@ import pandas as pd
 from stages.core import atomic, tables
 from stages.core.archive import Archive
 from stages.core.settings import read as read_settings
+from stages.images.settings import read_used
 from stages.report import page, report_data, thumbnails
 from stages.report.galleries import GalleryBuilder
 from stages.report.pictures import Thumbnail, ThumbnailStore
 from stages.report.report_data import Files
 from stages.report.settings import ReportSettings
-from stages.schemas import class_list, crops, detections, issues, manifest, masks, model_inputs, predictions
+from stages.schemas import class_list, crops, detections, issues, manifest, masks, predictions, split_table
 from stages.schemas.predictions import Predictions
 from stages.sources.photos import Photos
 from stages.sources.settings import SourceSettings
 
 # Separates the name of a photo from the number of its copy.
 _COPY = "~"
-_TABLES = {"manifest": manifest, "detections": detections, "boxes": crops, "masks": masks, "model_inputs": model_inputs}
+_TABLES = {"manifest": manifest, "detections": detections, "boxes": crops, "masks": masks, "splits": split_table}
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,9 @@ class Copies:
         """The crop without its background."""
         return self.store.masked(_original(image_id))
 
-    def model_input(self, file: str) -> Thumbnail:
-        """The input of the models."""
-        return self.store.model_input(_original(file))
+    def model_inputs(self, image_id: str) -> dict[str, Thumbnail]:
+        """What the models see, by its caption."""
+        return self.store.model_inputs(_original(image_id))
 
 
 def _original(name: str) -> str:
@@ -66,8 +67,8 @@ def _original(name: str) -> str:
 
 
 def repeated(table: pd.DataFrame, times: int) -> pd.DataFrame:
-    """The table repeated `times` times, each with other ids, paths, groups and files."""
-    names = [name for name in ("image_id", "path", "group", "file") if name in table]
+    """The table repeated `times` times, each with other ids, paths and groups."""
+    names = [name for name in ("image_id", "path", "group") if name in table]
     copies = []
     for number in range(times):
         marked = {name: table[name].where(table[name] == "", table[name] + f"{_COPY}{number}") for name in names}
@@ -106,7 +107,8 @@ def main() -> None:
     classes = class_list.read_classes(Path("data/classes.txt"))
     settings = read_settings(Path("params.yaml"), "report", ReportSettings)
     sources = Photos(read_settings(Path("params.yaml"), "ingest", SourceSettings, subset=True))
-    crops, masks, inputs = (Archive(Path(f"data/{name}")) for name in ("crops", "masks", "model_inputs"))
+    crops, masks = Archive(Path("data/crops")), Archive(Path("data/masks"))
+    inputs = {name: Archive(Path("data/model_inputs") / name) for name in read_used(Path("params.yaml"))}
     store = thumbnails.ArchiveThumbnails(sources, crops, masks, inputs, settings.thumbnail)
     with tempfile.TemporaryDirectory() as folder:
         files = write(Path(folder), classes, -(-n_photos // len(manifest.read(Path("data/manifest.csv")))))

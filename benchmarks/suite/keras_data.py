@@ -19,7 +19,7 @@ from stages.train import fit, trainer
 from stages.train.checkpoint import Checkpoint
 from stages.train.settings import TrainSettings
 
-PARAMS, TABLE, INPUTS = Path("params.yaml"), Path("data/model_inputs.csv"), Path("data/model_inputs")
+PARAMS, SPLITS = Path("params.yaml"), Path("data/splits.csv")
 # An epoch of fewer steps would mostly show the batches that were ready when it began.
 _MIN_STEPS = 8
 
@@ -30,6 +30,11 @@ def first_model() -> tuple[str, ModelSettings]:
     return name, settings.read(PARAMS, f"models.{name}", ModelSettings)
 
 
+def input_folder() -> Path:
+    """The archive of what the first model sees."""
+    return Path("data/model_inputs") / first_model()[1].input
+
+
 def class_names() -> list[str]:
     """The classes, in order."""
     return class_list.read_classes(Path("data/classes.txt"))
@@ -37,7 +42,7 @@ def class_names() -> list[str]:
 
 def splits() -> dict[str, SplitData]:
     """The photos of each split."""
-    return split_data.read(TABLE, class_names())
+    return split_data.read(SPLITS, class_names())
 
 
 def recipe() -> TrainSettings:
@@ -48,7 +53,7 @@ def recipe() -> TrainSettings:
 
 def train_source(rule: TrainSettings) -> ImageSource:
     """The photos of train, repeated until they make an epoch of at least `_MIN_STEPS` batches."""
-    source = trainer.read_splits(TABLE, INPUTS, class_names()).train
+    source = trainer.read_splits(SPLITS, input_folder(), class_names()).train
     times = -(-_MIN_STEPS * rule.batch_size // len(source.names))
     return source._replace(names=source.names * times, labels=source.labels.repeat(times).reshape(-1, times).T.ravel())
 

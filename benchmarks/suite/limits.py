@@ -94,7 +94,7 @@ def segmenters(report: Report) -> None:
     """All segmenters on crops that are decoded and resized."""
     rule = settings.read(_PARAMS, "segment", SegmentSettings)
     crops = [images.decode(content) for content in crop_files().values()]
-    ready: list[tuple[InferenceFn, list[np.ndarray]]] = []
+    ready: list[tuple[InferenceFn, list[list[np.ndarray]]]] = []
     for name in segmenter_names():
         view = settings.read(_PARAMS, f"segmenters.{name}", SegmenterSettings)
         network = segmentation.load_network(view, rule, _NETWORKS / view.spec.file)

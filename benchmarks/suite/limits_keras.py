@@ -39,7 +39,7 @@ def evaluate(report: Report) -> None:
     runtime.configure(loader.seed, settings.read(PARAMS, "runtime", RuntimeSettings).n_threads)
     name, _ = keras_data.first_model()
     model = inference.load(Path("models") / name / "model.keras", len(keras_data.class_names()))
-    archive, splits = Archive(keras_data.INPUTS), keras_data.splits()
+    archive, splits = Archive(keras_data.input_folder()), keras_data.splits()
     ready: list[tuple[list[np.ndarray], int]] = []
     for split in evaluation.SCORED_SPLITS:
         source = ImageSource.of(archive, splits[split], model.input_shape[1:3])

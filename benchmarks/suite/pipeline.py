@@ -14,6 +14,7 @@ import yaml
 
 from benchmarks.suite import dvc_stages
 from benchmarks.suite.report import Report
+from stages.images.settings import read_used
 from stages.networks import runtime
 
 
@@ -72,8 +73,8 @@ def mask_step(report: Report) -> None:
 
 
 def resize(report: Report) -> None:
-    """The stage resize."""
-    _measure(report, [("resize", "")], n_photos)
+    """The stage resize, for each input that a model names."""
+    _measure(report, [("resize", name) for name in read_used(Path("params.yaml"))], n_photos)
 
 
 def evaluate(report: Report) -> None:

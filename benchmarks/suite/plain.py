@@ -21,8 +21,10 @@ from stages.core.archive import Archive
 from stages.crop.settings import CropSettings
 from stages.detect import centernet
 from stages.detect.settings import DetectSettings
+from stages.images.settings import InputSettings, read_used
 from stages.networks.catalogue import DETECTORS, Segmenter
 from stages.resize.settings import ResizeSettings
+from stages.schemas import split_table
 from stages.segment.settings import SegmenterSettings
 
 _PARAMS, _NETWORKS, _OUT = Path("params.yaml"), Path("models/pretrained"), Path("plain")
@@ -162,22 +164,37 @@ def rembg_mask(report: Report) -> None:
     _measure(report, _written_crops(), work)
 
 
-def resize(report: Report) -> None:
-    """Grey for the background of each crop, then a thumbnail in the middle of a grey canvas."""
-    rule = settings.read(_PARAMS, "resize", ResizeSettings)
-    alphas = Archive(Path("data/masks"))
-    folder = Path("plain_masks")
+def _written_masks() -> Path:
+    """The folder of the masks as files of their own; empty where no model needs masks."""
+    alphas, folder = Archive(Path("data/masks")), Path("plain_masks")
     folder.mkdir(exist_ok=True)
     for name in alphas.names:
         (folder / name).write_bytes(alphas.read(name))
+    return folder
 
-    def work(path: Path) -> None:
-        with Image.open(path) as crop_file, Image.open(folder / f"{path.stem}.png") as mask_file:
-            pixels, alpha = np.asarray(crop_file.convert("RGB")), np.asarray(mask_file.convert("L"))[..., None] / 255
-        piece = Image.fromarray((pixels * alpha + np.array(rule.fill) * (1 - alpha)).astype(np.uint8))
-        piece.thumbnail(rule.frame_wh)
-        canvas = Image.new("RGB", rule.frame_wh, rule.fill)
-        canvas.paste(piece, ((rule.width - piece.width) // 2, (rule.height - piece.height) // 2))
-        canvas.save(_OUT / f"{path.stem}.png")
 
-    _measure(report, [path for path in _written_crops() if (folder / f"{path.stem}.png").is_file()], work)
+def resize(report: Report) -> None:
+    """For each input that a model names: grey for a background, then a thumbnail in the middle of a grey canvas."""
+    fill, inputs = settings.read(_PARAMS, "resize", ResizeSettings).fill, read_used(_PARAMS)
+    crops, masks = {path.stem: path for path in _written_crops()}, _written_masks()
+    table = split_table.read(Path("data/splits.csv")).query("status == 'ok'")
+    photos = {image_id: Path("photos") / path for image_id, path in zip(table["image_id"], table["path"])}
+
+    def piece(image_id: str, item: InputSettings) -> Image.Image:
+        with Image.open((photos if item.region == "full_image" else crops)[image_id]) as file:
+            shown = file.convert("RGB")
+        if not item.uses_masks:
+            return shown
+        with Image.open(masks / f"{image_id}.png") as mask_file:
+            pixels, alpha = np.asarray(shown), np.asarray(mask_file.convert("L"))[..., None] / 255
+        return Image.fromarray((pixels * alpha + np.array(fill) * (1 - alpha)).astype(np.uint8))
+
+    def work(image_id: str) -> None:
+        for name, item in inputs.items():
+            small = piece(image_id, item)
+            small.thumbnail(item.frame_wh)
+            canvas = Image.new("RGB", item.frame_wh, fill)
+            canvas.paste(small, ((item.width - small.width) // 2, (item.height - small.height) // 2))
+            canvas.save(_OUT / f"{image_id}_{name}.png")
+
+    _measure(report, photos, work)

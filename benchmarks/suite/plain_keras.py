@@ -12,12 +12,13 @@ from benchmarks.suite.report import Report
 from stages.classifiers import backbones, pretrained
 from stages.classifiers.engine import keras, tf
 from stages.core.archive import Archive
+from stages.schemas import model_inputs
 from stages.train.settings import TrainSettings
 
 
 def _write_folder(folder: Path, names: list[str], labels: np.ndarray) -> Path:
-    """Write model inputs as files, one folder for each class; a name that occurs again is a link."""
-    archive, classes = Archive(keras_data.INPUTS), keras_data.class_names()
+    """Write inputs of the first model as files, one folder for each class; a name that occurs again is a link."""
+    archive, classes = Archive(keras_data.input_folder()), keras_data.class_names()
     for label in classes:
         (folder / label).mkdir(parents=True, exist_ok=True)
     for number, (name, label) in enumerate(zip(names, labels)):
@@ -97,7 +98,8 @@ def evaluate(report: Report) -> None:
     name, _ = keras_data.first_model()
     model = keras.models.load_model(Path("models") / name / "model.keras")
     splits, batch_size = keras_data.splits(), keras_data.recipe().batch_size
-    names = [file for split in ("val", "test") for file in splits[split].names]
+    image_ids = [image_id for split in ("val", "test") for image_id in splits[split].image_ids]
+    names = model_inputs.file_names(Archive(keras_data.input_folder()), image_ids)
     labels = np.concatenate([splits[split].labels for split in ("val", "test")])
     data = _load(_write_folder(Path("plain_test"), names, labels), model.input_shape[1:3], batch_size)
     keras_data.timed(report, len(names), lambda: model.predict(data, verbose=0))

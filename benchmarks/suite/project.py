@@ -88,8 +88,9 @@ def create(folder: Path, photos: list[Path], params: Path) -> None:
 def run_stages(folder: Path, say: Say) -> None:
     """Run the stages up to the inputs of the models. Raises ContenderError with the reason if one fails."""
     segments = [("segment", name) for name in _section(folder, "segmenters")]
+    resizes = [("resize", name) for name in _section(folder, "inputs")]
     before = [(name, "") for name in ("scan", "ingest", "detect", "crop")]
-    _run(folder, [*before, *segments, ("mask", ""), ("resize", "")], say, "stages up to resize")
+    _run(folder, [*before, *segments, ("mask", ""), *resizes], say, "stages up to resize")
 
 
 def make_models(folder: Path, say: Say) -> None:

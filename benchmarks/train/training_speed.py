@@ -44,8 +44,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="lite0")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    parser.add_argument("--table", type=Path, default=Path("data/model_inputs.csv"))
-    parser.add_argument("--photos", type=Path, default=Path("data/model_inputs"))
+    parser.add_argument("--splits", type=Path, default=Path("data/splits.csv"))
+    parser.add_argument(
+        "--input-images", type=Path, default=Path("data/model_inputs"), help="an archive for each input"
+    )
     parser.add_argument("--classes", type=Path, default=Path("data/classes.txt"))
     parser.add_argument("--steps", type=int, default=4, help="in each round")
     parser.add_argument("--rounds", type=int, default=5)
@@ -55,7 +57,8 @@ def main() -> None:
     recipe = settings.read(arguments.params, "train", TrainSettings).replace(unfreeze="all", epochs=1000)
     model = settings.read(arguments.params, f"models.{arguments.model}", ModelSettings)
     runtime.pin_threads(settings.read(arguments.params, "runtime", RuntimeSettings).n_threads)
-    source = trainer.read_splits(arguments.table, arguments.photos, class_list.read_classes(arguments.classes)).train
+    classes = class_list.read_classes(arguments.classes)
+    source = trainer.read_splits(arguments.splits, arguments.input_images / model.input, classes).train
     n_classes = int(source.labels.max()) + 1
     batches = iter(training_data.training_batches(source, recipe, n_classes))
     fixed = list(itertools.islice(batches, arguments.steps))

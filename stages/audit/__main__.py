@@ -18,7 +18,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     names = (
         "params",
-        "table",
+        "splits",
         "classes",
         "predictions",
         "ensemble-predictions",
@@ -43,7 +43,7 @@ def main() -> None:
     args = arguments()
     rule = settings.read(args.params, "audit", AuditSettings)
     classes = class_list.read_classes(args.classes)
-    splits, names = split_data.read(args.table, classes), sorted(settings.load(args.params)["models"])
+    splits, names = split_data.read(args.splits, classes), sorted(settings.load(args.params)["models"])
     remove_stale(names, args.probes, args.curves)
     models, probes = (
         {name: predictions.read(folder / f"{name}.csv", classes) for name in names}

@@ -11,6 +11,7 @@ from PIL import Image
 from stages.classifiers.engine import tf
 from stages.core.archive import Archive, ArchiveError
 from stages.core.errors import UserError
+from stages.schemas import model_inputs
 from stages.schemas.split_data import SplitData
 
 
@@ -32,10 +33,11 @@ class ImageSource(NamedTuple):
     @classmethod
     def of(cls, archive: Archive, photos: SplitData, size_hw: tuple[int, int]) -> "ImageSource":
         """The images of `photos` in an archive. Raises PhotoError naming the first that is missing."""
-        for name in photos.names:
+        names = model_inputs.file_names(archive, photos.image_ids)
+        for name in names:
             if name not in archive:
                 raise PhotoError(f"{archive.path}: expected an image {name}, found none; run `dvc repro resize`")
-        return cls(archive.read, photos.names, photos.labels, size_hw)
+        return cls(archive.read, names, photos.labels, size_hw)
 
 
 def in_order(source: ImageSource, batch_size: int, count: int | None = None) -> Iterator[np.ndarray]:
@@ -103,7 +105,7 @@ def _fetcher(source: ImageSource) -> Callable[[Any], Any]:
 
 def image_size_hw(archive: Archive, photos: SplitData) -> tuple[int, int]:
     """Return height and width in pixels of the first image, which all images have. Raises ArchiveError."""
-    name = photos.names[0]
+    (name,) = model_inputs.file_names(archive, photos.image_ids[:1])
     content = archive.read(name)
     try:
         with Image.open(io.BytesIO(content)) as image:

@@ -40,7 +40,9 @@ class _Shrink(keras.Layer):
         self.rows, self.columns = rows, columns
 
     def call(self, pictures: Any) -> Any:
-        return tf.einsum("ah,nhwc,bw->nabc", self.rows, pictures, self.columns)
+        # Plain products of matrices: of an einsum tf2onnx makes other reshapes from one conversion to the next.
+        shrunk = tf.matmul(tf.matmul(self.rows, tf.transpose(pictures, [0, 3, 1, 2])), self.columns.T)
+        return tf.transpose(shrunk, [0, 2, 3, 1])
 
 
 def _exportable(layer: keras.Layer) -> keras.Layer:

@@ -27,6 +27,7 @@ class ModelSettings(Settings):
     weights: str = Field(
         description="a file of models/pretrained, `keras/<backbone>.npz` for ImageNet's through Keras, or `none`"
     )
+    input: str = Field(description="an entry of `inputs`: what the network sees")
     input_px: Side | None = Field(
         None, description="longer side to which the network itself shrinks its inputs; null: none"
     )

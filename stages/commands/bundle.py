@@ -7,16 +7,15 @@ import argparse
 import shutil
 from pathlib import Path
 
-import onnx
 import yaml
 
-from stages.classifiers import inference, keras_to_onnx
 from stages.commands import bundle_manifest
-from stages.commands.inference_pipeline import SECTIONS, PreprocessingSettings
+from stages.commands.inference_pipeline import NAMED_SECTIONS, SECTIONS, PreprocessingSettings
 from stages.core import atomic, command, progress
+from stages.core.errors import UserError
 from stages.core.settings import load as load_settings
 from stages.ensemble import weighting
-from stages.networks import onnx_graph
+from stages.images.settings import read_used
 from stages.schemas import class_list
 
 NETWORKS, MODELS = "networks", "models"
@@ -28,22 +27,26 @@ def copy_networks(settings: PreprocessingSettings, source: Path, out: Path) -> N
         atomic.write_bytes(out / file, (source / file).read_bytes())
 
 
-def export_models(names: list[str], models: Path, n_classes: int, out: Path) -> None:
-    """Convert each of these trained models to `<name>.onnx`."""
-    for name in progress.track(names, len(names), "model", "bundle"):
-        graph = keras_to_onnx.convert(inference.load(models / name / "model.keras", n_classes))
-        with atomic.replacing(out / f"{name}.onnx") as temporary:
-            onnx.save(onnx_graph.canonical(onnx_graph.remove_noop_reshapes(onnx_graph.free_batch(graph))), temporary)
+def copy_models(names: list[str], models: Path, out: Path) -> None:
+    """Copy each of these trained models to `<name>.onnx`."""
+    for name in names:
+        path = models / name / "model.onnx"
+        if not path.is_file():
+            raise UserError(f"{path}: expected a trained model, found none; run `dvc repro`")
+        atomic.write_bytes(out / f"{name}.onnx", path.read_bytes())
 
 
-def copy_settings(source: Path, out: Path) -> None:
-    """Copy the sections of params.yaml that prediction reads."""
+def copy_settings(source: Path, models: list[str], out: Path) -> None:
+    """Copy the sections of params.yaml that prediction reads, and the entries of `models` and of their inputs."""
     content = load_settings(source)
-    atomic.write_text(out, yaml.safe_dump({name: content[name] for name in SECTIONS}, sort_keys=False))
+    needed = {"inputs": list(read_used(source, models)), "models": models}
+    copied = {name: content[name] for name in SECTIONS}
+    copied |= {section: {name: content[section][name] for name in needed[section]} for section in NAMED_SECTIONS}
+    atomic.write_text(out, yaml.safe_dump(copied, sort_keys=False))
 
 
 def main() -> None:
-    """Copy networks and settings, convert the models, write the manifest."""
+    """Copy networks, models and settings, write the manifest."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path, metavar="FOLDER", help="the folder to create")
     for name, default in (("params", "params.yaml"), ("classes", "data/classes.txt"), ("models", "models")):
@@ -57,9 +60,9 @@ def main() -> None:
     # Until it is complete, the folder has another name: an interrupted command leaves no partial bundle.
     unfinished = args.out.with_name(f".{args.out.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    copy_networks(PreprocessingSettings.read(args.params), args.models / "pretrained", unfinished / NETWORKS)
-    export_models(used, args.models, len(classes), unfinished / MODELS)
-    copy_settings(args.params, unfinished / "params.yaml")
+    copy_networks(PreprocessingSettings.read(args.params, used), args.models / "pretrained", unfinished / NETWORKS)
+    copy_models(used, args.models, unfinished / MODELS)
+    copy_settings(args.params, used, unfinished / "params.yaml")
     for source, name in ((args.classes, "classes.txt"), (args.models / "ensemble.json", "ensemble.json")):
         atomic.write_bytes(unfinished / name, source.read_bytes())
     n_files = bundle_manifest.write(unfinished)

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from stages.core import atomic
 from stages.core.errors import UserError
 
-FORMAT = 1
+FORMAT = 2
 _MANIFEST = "manifest.json"
 
 

@@ -63,11 +63,11 @@ def test_outcomes(revision: str, predictions: str) -> pd.DataFrame:
     Raises UserError for an unknown revision, and unless the table `predictions` has all test photos.
     """
     with revisions.opened(revision) as files:
-        photos, probabilities = read_table(files, "data/model_inputs.csv"), read_table(files, predictions)
+        photos, probabilities = read_table(files, "data/splits.csv"), read_table(files, predictions)
     photos = photos[(photos["split"] == "test") & (photos["status"] == "ok")]
     if missing := sorted(set(photos.index) - set(probabilities.index)):
         raise UserError(
-            f"{predictions} of `{revision}`: expected the {len(photos)} test photos of data/model_inputs.csv, found "
+            f"{predictions} of `{revision}`: expected the {len(photos)} test photos of data/splits.csv, found "
             f"none for {missing[0]}; run `dvc repro`"
         )
     probabilities = probabilities.astype(float).reindex(photos.index)

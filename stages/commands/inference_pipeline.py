@@ -1,6 +1,6 @@
-"""Photos to the input of the models, for prediction, with the functions of the stages."""
+"""Photos to the inputs of the models, for prediction, with the functions of the stages."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,11 +15,12 @@ from stages.crop.settings import CropSettings
 from stages.detect import detector
 from stages.detect.settings import DetectSettings
 from stages.images import images
+from stages.images.settings import InputSettings, read_used
 from stages.mask import combine
 from stages.mask.settings import MaskSettings
 from stages.networks import runtime
 from stages.networks.catalogue import DETECTORS
-from stages.resize import framing
+from stages.resize.framing import Composer
 from stages.resize.settings import ResizeSettings
 from stages.segment import segmentation, segmenter
 from stages.segment.settings import SegmenterSettings, SegmentSettings
@@ -28,6 +29,8 @@ from stages.selection.main_car import Candidates
 
 # The sections of params.yaml that prediction reads.
 SECTIONS = ("runtime", "detect", "crop", "segment", "segmenters", "mask", "resize", "tta")
+# And of these sections the entries that the models need.
+NAMED_SECTIONS = ("inputs", "models")
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,14 @@ class PreprocessingSettings:
     segment: SegmentSettings
     segmenters: dict[str, SegmenterSettings]
     mask: MaskSettings
+    inputs: dict[str, InputSettings]
     resize: ResizeSettings
 
     @classmethod
-    def read(cls, path: Path) -> "PreprocessingSettings":
-        """Read the sections, and of the segmenters those that have a weight; none where no mask is used."""
-        mask, resize = read_settings(path, "mask", MaskSettings), read_settings(path, "resize", ResizeSettings)
+    def read(cls, path: Path, models: Iterable[str]) -> "PreprocessingSettings":
+        """Read the sections: the inputs of `models`, and the segmenters that have a weight, if an input uses masks."""
+        mask, inputs = read_settings(path, "mask", MaskSettings), read_used(path, models)
+        uses_masks = any(item.uses_masks for item in inputs.values())
         return cls(
             detect=read_settings(path, "detect", DetectSettings),
             crop=read_settings(path, "crop", CropSettings),
@@ -52,10 +57,11 @@ class PreprocessingSettings:
             segmenters={
                 name: read_settings(path, f"segmenters.{name}", SegmenterSettings)
                 for name, weight in mask.weights.items()
-                if weight and resize.uses_masks
+                if weight and uses_masks
             },
             mask=mask,
-            resize=resize,
+            inputs=inputs,
+            resize=read_settings(path, "resize", ResizeSettings),
         )
 
     def network_files(self) -> list[str]:
@@ -72,18 +78,22 @@ class LoadedPhoto(NamedTuple):
     error: str = ""
 
 
-class ModelInput(NamedTuple):
-    """The input of the models, `(height, width, 3)` uint8 RGB, or None; `note` says why there is no crop or mask."""
+class ModelInputs(NamedTuple):
+    """What models see of a photo, `(height, width, 3)` uint8 RGB by the name of the input, or None.
 
-    image: np.ndarray | None
+    `note` says why there is no crop or mask, or nothing at all.
+    """
+
+    images: dict[str, np.ndarray] | None
     note: str
 
 
 class Preprocessor:
-    """Detection, crop, mask and resize: from the files of photos to the input of the models, as in training."""
+    """Detection, crop, mask and resize: from the files of photos to the inputs of the models, as in training."""
 
     def __init__(self, settings: PreprocessingSettings, networks: Path) -> None:
         self.settings = settings
+        self.composers = {name: Composer(item, settings.resize) for name, item in settings.inputs.items()}
         self.detector = DETECTORS[settings.detect.network]
         outputs = list(self.detector.outputs)
         self.detector_fn = runtime.load(networks / self.detector.file, outputs, settings.detect.inference)
@@ -94,8 +104,8 @@ class Preprocessor:
 
     def run(
         self, photos: Sequence[Any], read: Callable[[Any], bytes] = images.load
-    ) -> Iterator[tuple[Any, ModelInput]]:
-        """Yield every photo with its model input, in order; files are decoded ahead, networks run on batches.
+    ) -> Iterator[tuple[Any, ModelInputs]]:
+        """Yield every photo with its model inputs, in order; files are decoded ahead, networks run on batches.
 
         `read` returns the bytes of a photo, here those of its path, or raises ImageError. The result of a photo does
         not depend on the others.
@@ -112,15 +122,16 @@ class Preprocessor:
         except images.ImageError as error:
             return LoadedPhoto(b"", None, (0, 0), str(error))
 
-    def _preprocess(self, photos: list[LoadedPhoto]) -> list[ModelInput]:
+    def _preprocess(self, photos: list[LoadedPhoto]) -> list[ModelInputs]:
         boxes = iter(self._detect([photo for photo in photos if not photo.error]))
         cuts = [(photo, *(next(boxes) if not photo.error else (None, ""))) for photo in photos]
         crops = [crop for _, crop in batches.ordered_thread_map(self._crop, cuts, ahead=len(cuts))]
         masks = iter(self._segment([image for image, _ in crops if image is not None]))
-        return [
-            ModelInput(None, note) if image is None else self._compose(image, note, next(masks))
-            for image, note in crops
+        whole = [
+            (photo.content, crop, None if crop is None else next(masks), note)
+            for photo, (crop, note) in zip(photos, crops)
         ]
+        return [made for _, made in batches.ordered_thread_map(self._compose, whole, ahead=len(whole))]
 
     def _detect(self, photos: list[LoadedPhoto]) -> list[tuple[np.ndarray | None, str]]:
         """The main car's box `(4,)` in pixels of each photo, or None and the reason."""
@@ -164,7 +175,16 @@ class Preprocessor:
             for n, crop in enumerate(crops)
         ]
 
-    def _compose(self, crop: np.ndarray, note: str, mask: combine.Mask | None) -> ModelInput:
+    def _compose(self, photo: tuple[bytes, np.ndarray | None, combine.Mask | None, str]) -> ModelInputs:
+        """The model inputs of a photo: the bytes of its file, its crop or None, its mask or None, and its note."""
+        content, crop, mask, note = photo
+        if crop is None:
+            return ModelInputs(None, note)
         alpha, reason = (None, "") if mask is None else (None if mask.reason else mask.alpha, mask.reason)
-        image = framing.compose_input(crop, alpha, self.settings.resize)
-        return ModelInput(image, ", ".join(part for part in (note, reason) if part))
+        made = {
+            name: composer.of_photo(content)
+            if composer.item.region == "full_image"
+            else composer.of_crop(crop, alpha if composer.item.uses_masks else None)
+            for name, composer in self.composers.items()
+        }
+        return ModelInputs(made, ", ".join(part for part in (note, reason) if part))

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from stages.commands import clustered_prediction, trained_ensemble
-from stages.commands.inference_pipeline import PreprocessingSettings
 from stages.commands.trained_ensemble import EnsembleFiles, PhotoResult
 from stages.core import command, progress, settings, tables
 from stages.core.runtime_settings import RuntimeSettings
@@ -86,7 +85,7 @@ def predict_paths(
     if engine.engine == "local":
         yield from enumerate(files.load().predict(paths))
         return
-    inference = PreprocessingSettings.read(files.settings).detect.inference
+    inference = files.preprocessing().detect.inference
     with cluster.connect(inference, engine) as workers:
         yield from clustered_prediction.predict(workers, paths, files, inference.batch_size, not engine.shares_photos)
 

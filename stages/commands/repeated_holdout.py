@@ -27,8 +27,8 @@ from stages.schemas.split_data import SplitData
 from stages.scoring import scores
 
 _TARGET = "ensemble"
-_MODEL_INPUTS = "data/model_inputs.csv"
-_INPUTS = ("params.yaml", "data/classes.txt", _MODEL_INPUTS, "data/predictions")
+_SPLITS = "data/splits.csv"
+_INPUTS = ("params.yaml", "data/classes.txt", _SPLITS, "data/predictions")
 
 
 class SplitPredictions(NamedTuple):
@@ -52,11 +52,11 @@ def predict_split(folder: Path) -> SplitPredictions:
     """Fit the ensemble on val, as the stage does, and predict test. Raises TableError if val or test is empty."""
     rule = settings.read(folder / "params.yaml", "ensemble", EnsembleSettings)
     classes = class_list.read_classes(folder / "data/classes.txt")
-    splits = split_data.read(folder / _MODEL_INPUTS, classes)
+    splits = split_data.read(folder / _SPLITS, classes)
     val, test = splits["val"], splits["test"]
     for name, split in (("val", val), ("test", test)):
         if not split.image_ids:
-            raise tables.TableError(f"{folder / _MODEL_INPUTS}: expected photos of the split {name}, found none")
+            raise tables.TableError(f"{folder / _SPLITS}: expected photos of the split {name}, found none")
     models = fitting.read_models(folder / "params.yaml", folder / "data/predictions", classes)
     stacked = fitting.stack(models, val.image_ids + test.image_ids)
     best_single = fitting.alternatives(stacked, val, rule)["best_single"]
@@ -67,11 +67,10 @@ def predict_split(folder: Path) -> SplitPredictions:
 def pool(splits: list[SplitPredictions]) -> SplitPredictions:
     """The predictions of all splits as one; those of one photo in several splits share a group."""
     tests = [split.test for split in splits]
-    image_ids, sources, names, groups = (
-        [item for test in tests for item in getattr(test, field)]
-        for field in ("image_ids", "sources", "names", "groups")
+    image_ids, sources, groups = (
+        [item for test in tests for item in getattr(test, field)] for field in ("image_ids", "sources", "groups")
     )
-    pooled = SplitData(image_ids, sources, names, np.concatenate([test.labels for test in tests]), groups)
+    pooled = SplitData(image_ids, sources, np.concatenate([test.labels for test in tests]), groups)
     ensemble, single = (np.concatenate([getattr(split, name) for split in splits]) for name in ("ensemble", "single"))
     return SplitPredictions(pooled, ensemble, single)
 

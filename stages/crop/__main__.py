@@ -6,7 +6,15 @@ from pathlib import Path
 import pandas as pd
 
 from stages.core import atomic, command, progress, settings, tables
-from stages.crop.cropping import count, select_boxes, threshold_tables, with_failures, write_crops
+from stages.crop.cropping import (
+    count,
+    make_split_table,
+    require_every_class,
+    select_boxes,
+    threshold_tables,
+    with_failures,
+    write_crops,
+)
 from stages.crop.settings import CropSettings
 from stages.schemas import detection_failures, detections, manifest, shards
 from stages.sources.photos import Photos, require_reachable
@@ -14,11 +22,11 @@ from stages.sources.settings import SourceSettings
 
 
 def main() -> None:
-    """Write data/boxes.csv, data/crops, the counts, and how they move with the thresholds."""
+    """Write data/boxes.csv, data/splits.csv, data/crops, the counts, and how they move with the thresholds."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("params", "manifest", "shards", "detections", "failures", "boxes", "crops", "memory"):
+    for name in ("params", "manifest", "shards", "detections", "failures", "boxes", "splits", "crops"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    for name in ("metrics", "details", "thresholds"):
+    for name in ("memory", "metrics", "details", "thresholds"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
     rule = settings.read(arguments.params, "crop", CropSettings)
@@ -34,6 +42,8 @@ def main() -> None:
     failures = write_crops(arguments.crops, arguments.memory, sources, rule, wanted, assignment)
     table = with_failures(table, failures)
     tables.write(arguments.boxes, table)
+    splits = make_split_table(photos, table)
+    tables.write(arguments.splits, splits)
     n_cropped = int(table["is_cropped"].sum())
     atomic.write_json(arguments.metrics, {"photos": n_cropped})
     atomic.write_json(arguments.details, count(table, photos))
@@ -41,6 +51,7 @@ def main() -> None:
         tables.write(arguments.thresholds / f"{name}.csv", moved)
     tables.require_usable(arguments.boxes, table)
     require_reachable(source, wanted["split"], failures)
+    require_every_class(arguments.splits, splits, photos)
     progress.summary("crop", photos=len(wanted), cropped=n_cropped, failed=int((failures != "").sum()) + len(known))
 
 

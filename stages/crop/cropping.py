@@ -11,9 +11,10 @@ import pandas as pd
 from stages.core import batches, progress, shard_writer, system
 from stages.core.result_cache import code_digest
 from stages.core.shard_writer import Made, Shard
+from stages.core.tables import TableError
 from stages.crop.settings import CropSettings
 from stages.images import boxes, images, letterbox
-from stages.schemas import crops
+from stages.schemas import crops, split_table
 from stages.schemas.manifest import UNLABELLED
 from stages.schemas.shards import Assignment
 from stages.selection import main_car, sweep
@@ -98,6 +99,28 @@ def with_failures(table: pd.DataFrame, reasons: pd.Series) -> pd.DataFrame:
     tried.loc[failed, "is_cropped"] = False
     tried.loc[failed, "reason"] = reasons[failed]
     return tried
+
+
+def make_split_table(photos: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """data/splits.csv: the rows of the manifest `photos`, with status and reason of data/boxes.csv, the `table`."""
+    rows = photos[["image_id", "path", "label", "group", "split"]].reset_index(drop=True)
+    return rows.assign(status=table["status"].to_numpy(), reason=table["reason"].to_numpy())[list(split_table.COLUMNS)]
+
+
+def require_every_class(path: Path, splits: pd.DataFrame, photos: pd.DataFrame) -> None:
+    """Raise TableError naming a class of the manifest `photos` none of whose train photos is used in `splits`."""
+    in_train = (photos["status"] == "ok") & (photos["split"] == "train")
+    rows = splits[in_train.to_numpy()]
+    used = set(rows.loc[rows["status"] == "ok", "label"])
+    lost = rows[~rows["label"].isin(used)]
+    if len(lost):
+        label = lost["label"].iloc[0]
+        reasons = lost.loc[lost["label"] == label, "reason"].value_counts()
+        counts = ", ".join(f"{number} {reason}" for reason, number in reasons.items())
+        raise TableError(
+            f"{path}: expected a train photo of each class, found none of `{label}` ({counts}); relax the rule in "
+            "section crop, set crop.on_no_box to full_image, or drop the class by ingest.class_map"
+        )
 
 
 def threshold_tables(photos: pd.DataFrame, found: pd.DataFrame, rule: CropSettings) -> dict[str, pd.DataFrame]:

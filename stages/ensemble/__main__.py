@@ -17,7 +17,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--unlabelled-probabilities", type=Path, required=True, help="those of the ensemble")
     parser.add_argument("--ensemble", type=Path, required=True, help="the fitted ensemble, in the folder of the models")
     parser.add_argument("--unlabelled", type=Path, required=True, help="folder of their predictions without labels")
-    for name in ("params", "table", "classes", "ensemble-predictions", "test-predictions", "details"):
+    for name in ("params", "splits", "classes", "ensemble-predictions", "test-predictions", "details"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     for name in ("metrics", "best-single", "gain", "weights"):
         parser.add_argument(f"--{name}", type=Path, required=True, help="figures that DVC compares between experiments")
@@ -37,7 +37,7 @@ def main() -> None:
     args = arguments()
     rule = settings.read(args.params, "ensemble", EnsembleSettings)
     classes = class_list.read_classes(args.classes)
-    splits = split_data.read(args.table, classes)
+    splits = split_data.read(args.splits, classes)
     val, test = splits["val"], splits["test"]
     remove_stale(args.params, [args.predictions, args.unlabelled], args.ensemble.parent)
     stacked = fitting.stack(fitting.read_models(args.params, args.predictions, classes), val.image_ids + test.image_ids)

@@ -33,7 +33,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--metrics", type=Path, required=True, help="figures that DVC compares between experiments")
     parser.add_argument("--details", type=Path, required=True, help="all other figures")
     parser.add_argument("--tables", type=Path, required=True, help="folder of the tables for plots")
-    for name in ("params", "table", "photos", "classes", "predictions", "unlabelled"):
+    for name in ("params", "splits", "photos", "classes", "predictions", "unlabelled"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     return parser.parse_args()
 
@@ -45,9 +45,9 @@ def main() -> None:
     rule = settings.read(args.params, "tta", TtaSettings)
     system = runtime.configure(loader.seed, settings.read(args.params, "runtime", RuntimeSettings).n_threads)
     classes = class_list.read_classes(args.classes)
-    splits = split_data.read(args.table, classes)
+    splits = split_data.read(args.splits, classes)
     model = inference.load(args.models / args.model / "model.keras", len(classes))
-    images, unlabelled = Archive(args.photos), split_data.read_unlabelled(args.table)
+    images, unlabelled = Archive(args.photos), split_data.read_unlabelled(args.splits)
     by_view = predict_views(model, splits, images, loader, tta.max_views(rule))
     predicted = {
         name: tta.predict_tta(tta.from_precomputed(rows), rows.shape[1], rule).probabilities

@@ -86,7 +86,7 @@ def predict_adaptively(
 ) -> np.ndarray:
     """Return the probabilities (N, C) of photos, each with as few views as `rule` allows."""
     rows = [np.zeros((0, model.output_shape[-1]))]
-    if not photos.names:
+    if not photos.image_ids:
         return rows[0]
     source = ImageSource.of(images, photos, model.input_shape[1:3])
     n_batches = -(-len(source.names) // loader.batch_size)

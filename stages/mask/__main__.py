@@ -5,7 +5,7 @@ from pathlib import Path
 
 from stages.core import atomic, command, progress, settings, stale_files, tables
 from stages.core.archive import Archive
-from stages.images.settings import BackgroundSettings
+from stages.images.settings import any_uses_masks
 from stages.mask.masking import complete, count, write_masks
 from stages.mask.settings import MaskSettings, check_segmenters
 from stages.schemas import crops, shards
@@ -24,7 +24,7 @@ def main() -> None:
     # The folder of maps is a dependency as a whole.
     stale_files.print_removed("mask", stale_files.remove(arguments.maps, rule.weights, "{}"), "segmenter")
     maps = {name: Archive(arguments.maps / name) for name in rule.weights}
-    needed = image_ids if settings.read(arguments.params, "resize", BackgroundSettings, subset=True).uses_masks else []
+    needed = image_ids if any_uses_masks(arguments.params) else []
     by_shard = shards.read(arguments.shards).split(zip(needed, needed))
     masked = write_masks(arguments.masks, arguments.memory, by_shard, Archive(arguments.crops), maps, rule)
     table = complete(chosen, {image_id: {} for image_id in image_ids} | masked)

@@ -20,12 +20,12 @@ Row = dict[str, object]
 
 
 def make_mask(crop_archive: Archive, maps: dict[str, Archive], rule: MaskSettings, image_id: str) -> tuple[bytes, Row]:
-    """Make the mask of one crop from the maps by segmenter: a PNG (or nothing), and its columns of data/masks.csv."""
-    try:
-        size_wh = archived.read_size_wh(crop_archive, crops.file_name(image_id))
-        saliency_maps = {name: archived.read_mask(maps[name], masks.file_name(image_id)) for name in rule.weights}
-    except images.ImageError as error:
-        return b"", {"status": "failed", "reason": error.reason}
+    """Make the mask of one crop from the maps by segmenter: a PNG, and its columns of data/masks.csv.
+
+    Raises ImageError where an archive is damaged.
+    """
+    size_wh = archived.read_size_wh(crop_archive, crops.file_name(image_id))
+    saliency_maps = {name: archived.read_mask(maps[name], masks.file_name(image_id)) for name in rule.weights}
     mask = combine(saliency_maps, size_wh, rule)
     return images.encode(mask.alpha, ".png"), record(mask)
 

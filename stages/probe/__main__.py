@@ -23,7 +23,7 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True, help="name of an entry of `models` in params.yaml")
-    for name in ("params", "table", "photos", "classes", "pretrained", "predictions", "distances", "details"):
+    for name in ("params", "splits", "photos", "classes", "pretrained", "predictions", "distances", "details"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     return parser.parse_args()
 
@@ -38,9 +38,9 @@ def main() -> None:
     system = runtime.configure(
         derive_seed(loader.seed, args.model), settings.read(args.params, "runtime", RuntimeSettings).n_threads
     )
-    splits = split_data.read(args.table, classes)
+    splits = split_data.read(args.splits, classes)
     if not splits["train"].image_ids:
-        raise tables.TableError(f"{args.table}: expected photos with the split `train`, found none")
+        raise tables.TableError(f"{args.splits}: expected photos with the split `train`, found none")
     images = Archive(args.photos)
     shape = pretrained.shape(model, dataset.image_size_hw(images, splits["train"]), len(classes))
     network = pretrained.network(model, shape, pretrained.read(args.pretrained, model))

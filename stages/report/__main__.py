@@ -10,6 +10,7 @@ from stages.core.archive import Archive
 from stages.core.settings import load as load_settings
 from stages.core.settings import read as read_settings
 from stages.images import images
+from stages.images.settings import read_used
 from stages.report import page, report_data, strip
 from stages.report.galleries import GalleryBuilder
 from stages.report.report_data import Files, ReportData
@@ -24,21 +25,23 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--predictions", type=Path, required=True, help="the predictions of the ensemble")
-    for name in ("params", "manifest", "detections", "boxes", "masks", "model-inputs", "issues", "metrics", "classes"):
+    for name in ("params", "manifest", "detections", "boxes", "masks", "splits", "issues", "metrics", "classes"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     for name in ("crops", "mask-images", "input-images", "out", "strip"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     return parser.parse_args()
 
 
-def remove_stale(params: Path, metrics: Path) -> None:
-    """Remove figures of models and segmenters that params.yaml no longer names."""
+def remove_stale(params: Path, metrics: Path, input_images: Path) -> None:
+    """Remove figures and images of models, segmenters and inputs that params.yaml no longer names."""
     sections = load_settings(params)
-    models, segmenters = (list(sections.get(name) or {}) for name in ("models", "segmenters"))
+    models, segmenters, inputs = (list(sections.get(name) or {}) for name in ("models", "segmenters", "inputs"))
     removed = stale_files.remove(metrics / "evaluate", models, "{}.json", "{}")
     removed += stale_files.remove(metrics / "probe", models, "{}.json")
     stale_files.print_removed("report", removed, "model")
     stale_files.print_removed("report", stale_files.remove(metrics / "segment", segmenters, "{}.json"), "segmenter")
+    removed = stale_files.remove(input_images, inputs, "{}") + stale_files.remove(metrics / "resize", inputs, "{}.json")
+    stale_files.print_removed("report", removed, "input")
 
 
 def draw_strip(data: ReportData, thumbnails: ArchiveThumbnails, seed: int) -> np.ndarray:
@@ -55,7 +58,7 @@ def draw_strip(data: ReportData, thumbnails: ArchiveThumbnails, seed: int) -> np
         "detected boxes": None if thumbnail is None else strip.with_boxes(thumbnail, photo, detections),
         "crop": thumbnails.crop(image_id).image,
         "mask": thumbnails.masked(image_id).image,
-        "model input": thumbnails.model_input(photo["file"]).image,
+        **{caption: model_input.image for caption, model_input in thumbnails.model_inputs(image_id).items()},
     }
     return strip.draw({name: blank if image is None else image for name, image in images_by_caption.items()})
 
@@ -64,13 +67,12 @@ def main() -> None:
     """Read the results, render the page, write."""
     args = arguments()
     settings = read_settings(args.params, "report", ReportSettings)
-    remove_stale(args.params, args.metrics)
+    remove_stale(args.params, args.metrics, args.input_images)
     files = Files(**{name: getattr(args, name) for name in Files._fields})
     data = report_data.read(files, class_list.read_classes(args.classes))
     photos = Photos(read_settings(args.params, "ingest", SourceSettings, subset=True))
-    thumbnails = ArchiveThumbnails(
-        photos, Archive(args.crops), Archive(args.mask_images), Archive(args.input_images), settings.thumbnail
-    )
+    inputs = {name: Archive(args.input_images / name) for name in read_used(args.params)}
+    thumbnails = ArchiveThumbnails(photos, Archive(args.crops), Archive(args.mask_images), inputs, settings.thumbnail)
     html = page.render(data, GalleryBuilder(data.detections, thumbnails, settings))
     atomic.write_text(args.out, html)
     atomic.write_bytes(args.strip, images.encode(draw_strip(data, thumbnails, settings.seed), ".jpg"))

@@ -124,17 +124,22 @@ class GalleryBuilder:
         return Card(_marks(row), row["path"], (before, after), lines, row["mask_reason"])
 
     def steps(self, rows: pd.DataFrame) -> Gallery:
-        """Photos that reached the models: photo, crop and model input."""
+        """Photos that reached the models: photo, crop and model inputs."""
         used = rows[rows["status"] == "ok"]
         cards = tuple(self._steps_card(row) for _, row in self._sample(used).iterrows())
-        sentence = "Photo with its boxes, crop, and model input."
+        sentence = "Photo with its boxes, crop, and what the models see."
         return Gallery("From photo to model input", sentence, len(used), cards)
 
     def _steps_card(self, row: pd.Series) -> Card:
         photo = self._photo_card(row)
         crop = gallery_image(self._store.crop(row["image_id"]), f"Crop of {row['path']}")
-        model_input = gallery_image(self._store.model_input(row["file"]), f"Model input of {row['path']}")
-        return Card(_marks(row), row["path"], (*photo.images, crop, model_input), photo.lines)
+        return Card(_marks(row), row["path"], (*photo.images, crop, *self._model_inputs(row)), photo.lines)
+
+    def _model_inputs(self, row: pd.Series) -> tuple[GalleryImage, ...]:
+        inputs = self._store.model_inputs(row["image_id"])
+        return tuple(
+            gallery_image(image, f"{caption.capitalize()} of {row['path']}") for caption, image in inputs.items()
+        )
 
     def duplicates(self, rows: pd.DataFrame) -> Gallery:
         """Groups of near-duplicates, side by side, those with different splits or labels first."""
@@ -170,16 +175,15 @@ class GalleryBuilder:
         return Gallery("Wrong predictions on test", "Ordered by confidence, highest first.", len(wrong), cards)
 
     def _error_card(self, row: pd.Series) -> Card:
-        alt = f"Model input of {row['path']}"
         lines = (
             f"predicted: {row['predicted']}, {row['probability']:.1%}",
             f"true: {row['label']}, {row['true_probability']:.1%}",
         )
-        return Card(_marks(row), row["path"], (gallery_image(self._store.model_input(row["file"]), alt),), lines)
+        return Card(_marks(row), row["path"], self._model_inputs(row), lines)
 
     def issues(self, rows: pd.DataFrame, issues: pd.DataFrame) -> list[Gallery]:
         """Label issues, then outliers, the most severe first."""
-        used = rows[rows["status"] == "ok"].set_index("image_id", drop=False)[["image_id", "file", "outcome"]]
+        used = rows[rows["status"] == "ok"].set_index("image_id", drop=False)[["image_id", "outcome"]]
         shown = issues.merge(used.reset_index(drop=True), on="image_id", how="inner")
         label_issues, outliers = (shown[shown["kind"] == kind] for kind in ("label_issue", "outlier"))
         by_probability = "Out-of-sample predictions contradict the label. Ordered by its probability, lowest first."
@@ -201,8 +205,7 @@ class GalleryBuilder:
         is_outlier = row["kind"] == "outlier"
         label = f"label: {row['label']}" + ("" if is_outlier else f", probability {row['score']:.1%}")
         finding = f"distance: {row['score']:.1f}" if is_outlier else f"suggested label: {row['suggested_label']}"
-        images = (gallery_image(self._store.model_input(row["file"]), f"Model input of {row['path']}"),)
-        return Card(_marks(row), row["path"], images, (label, finding, row["split"]))
+        return Card(_marks(row), row["path"], self._model_inputs(row), (label, finding, row["split"]))
 
 
 def _marks(row: pd.Series) -> Marks:

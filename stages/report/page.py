@@ -53,6 +53,8 @@ def _tables(data: ReportData) -> dict[str, Any]:
         "likely_causes": flags.LIKELY_CAUSES,
         "ensemble": data.ensemble,
         "tta_rows": results.tta_rows(data.models),
+        "advice": data.advice,
+        "advice_rows": results.advice_rows(data.advice),
         "reliability_charts": {n: charts.reliability(n, t) for n, t in data.reliability.items() if len(t)},
         "leaks": data.leaks.head(_LEAKS_SHOWN).to_dict("records"),
         "n_leaks": len(data.leaks),

@@ -37,8 +37,8 @@ class ThumbnailStore(Protocol):
     def masked(self, image_id: str) -> Thumbnail:
         """The crop with its background, where the mask is 0, in one colour."""
 
-    def model_input(self, file: str) -> Thumbnail:
-        """The input of the models."""
+    def model_inputs(self, image_id: str) -> dict[str, Thumbnail]:
+        """What the models see, by a caption that names the input where there are several."""
 
 
 class Box(NamedTuple):

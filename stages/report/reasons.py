@@ -55,9 +55,6 @@ SENTENCES: dict[str, dict[str, str]] = {
         "masks_disagree": "The mean pairwise IoU of the segmenters' masks is below `mask.min_agreement`; the whole "
         "crop is used.",
     },
-    "resize": {
-        "mask_size": "The mask has another size than the crop; run `dvc repro -f mask`.",
-    },
 }
 # What was done to use a photo: the codes of `images.DecodedPhoto.note`, joined by ";" where there are several.
 NOTES: dict[str, str] = {

@@ -8,7 +8,19 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from stages.core import tables
-from stages.schemas import crops, curves, detections, issues, manifest, masks, model_inputs, predictions, thresholds
+from stages.schemas import (
+    advice,
+    crops,
+    curves,
+    detections,
+    issues,
+    manifest,
+    masks,
+    predictions,
+    split_table,
+    thresholds,
+)
+from stages.schemas.advice import Advice
 from stages.schemas.predictions import Predictions
 
 CORNERS = ["x_min", "y_min", "x_max", "y_max"]
@@ -26,7 +38,7 @@ class Files(NamedTuple):
     detections: Path
     boxes: Path
     masks: Path
-    model_inputs: Path
+    splits: Path
     predictions: Path
     issues: Path
     metrics: Path
@@ -38,13 +50,14 @@ class ReportData:
 
     Columns of `rows`: those of data/manifest.csv; `is_usable`, whether the file is a usable photo; `is_cropped`, the
     corners, `score` and `class_name` of the chosen box; `coverage`, `agreement`, `is_masked`, `mask_reason`
-    of the mask; `status`, `reason` and `file` of data/model_inputs.csv; `outcome`, the last reason
-    or NOT_REJECTED.
+    of the mask; `status` and `reason` of data/splits.csv; `outcome`, the last reason or NOT_REJECTED.
 
     By model: `models` holds the scores, `probes` those of its linear probe, `curves` its training curves (a table with
     `step` and a value for each of curves.FIGURES that was logged), `reliability` its bins of confidence on test.
     `leaks` are the photos of groups that straddle given splits. `issues` are label issues and outliers, `audit` the
-    flags, `crop` the rejections by class, `thresholds` a table for each threshold of the rule for the main car.
+    flags, `crop` the rejections by class,
+    `thresholds` a table for each threshold of the rule for the main car, `advice` what linear probes say of inputs and
+    backbones, None where nobody asked, or where it is about other photos.
     """
 
     rows: pd.DataFrame
@@ -60,6 +73,7 @@ class ReportData:
     reliability: dict[str, pd.DataFrame]
     crop: dict[str, Any]
     thresholds: dict[str, pd.DataFrame]
+    advice: Advice | None
 
 
 def read(files: Files, classes: list[str]) -> ReportData:
@@ -67,7 +81,7 @@ def read(files: Files, classes: list[str]) -> ReportData:
     rows = _read_rows(files)
     predicted = predictions.read(files.predictions, classes)
     test_ids = select_split(rows, "test")["image_id"]
-    tables.require(files.model_inputs, test_ids.isin(predicted.image_ids), test_ids, f"an id of {files.predictions}")
+    tables.require(files.splits, test_ids.isin(predicted.image_ids), test_ids, f"an id of {files.predictions}")
     ensemble = _read_ensemble(files.metrics / "ensemble" / "details.json", len(test_ids))
     names = sorted(ensemble["weights"])
     return ReportData(
@@ -82,6 +96,7 @@ def read(files: Files, classes: list[str]) -> ReportData:
         audit=_read_json(files.metrics / "audit" / "details.json", ("flags",)),
         crop=_read_json(files.metrics / "crop" / "details.json", ("by_class", "overrejected_classes")),
         thresholds={path.stem: thresholds.read(path) for path in sorted((files.metrics / _THRESHOLDS).glob("*.csv"))},
+        advice=advice.read(files.metrics / "advice.json", files.splits),
         reliability={n: tables.read(files.metrics / "evaluate" / n / "reliability.csv", _RELIABILITY) for n in names},
         curves={name: curves.read(files.metrics / "train" / name) for name in names},
     )
@@ -100,15 +115,15 @@ def select_split(rows: pd.DataFrame, split: str) -> pd.DataFrame:
 
 def _read_rows(files: Files) -> pd.DataFrame:
     photos, boxes = manifest.read(files.manifest), crops.read(files.boxes)
-    mask_rows, inputs = masks.read(files.masks), model_inputs.read(files.model_inputs)
-    for path, table in ((files.boxes, boxes), (files.masks, mask_rows), (files.model_inputs, inputs)):
+    mask_rows, splits = masks.read(files.masks), split_table.read(files.splits)
+    for path, table in ((files.boxes, boxes), (files.masks, mask_rows), (files.splits, splits)):
         tables.require_same_rows(path, table, files.manifest, photos)
     rows = photos.drop(columns=CORNERS).assign(
-        is_usable=photos["status"] == "ok", status=inputs["status"], reason=inputs["reason"]
+        is_usable=photos["status"] == "ok", status=splits["status"], reason=splits["reason"]
     )
     rows = rows.join(boxes[["is_cropped", *CORNERS, "score", "class_name"]])
     rows["is_cropped"] &= boxes["status"] == "ok"
-    rows = rows.join(mask_rows[["coverage", "agreement", "is_masked", "mask_reason"]]).join(inputs["file"])
+    rows = rows.join(mask_rows[["coverage", "agreement", "is_masked", "mask_reason"]])
     outcome = rows["reason"].where(rows["reason"] != "", rows["mask_reason"])
     return rows.assign(outcome=outcome.where(outcome != "", NOT_REJECTED))
 

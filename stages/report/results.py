@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+from stages.schemas.advice import Advice
+
 Figures = dict[str, Any]
 _NOT_SCORED: Figures = {"n": 0}
 
@@ -75,3 +77,9 @@ def tta_rows(models: dict[str, dict[str, Figures]]) -> list[TtaRow]:
         for mode, text in _MODES.items()
         if mode in modes
     ]
+
+
+def advice_rows(advice: Advice | None) -> list[dict[str, Any]]:
+    """What linear probes say of inputs and backbones, the least log loss first; `is_base` marks the base."""
+    rows = sorted(advice.rows, key=lambda row: float(row["log_loss"])) if advice else []
+    return [row | {"is_base": advice is not None and row["input"] == advice.base} for row in rows]

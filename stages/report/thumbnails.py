@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from stages.core.archive import Archive
 from stages.images import archived, background, images, letterbox
 from stages.report.pictures import Thumbnail
-from stages.schemas import crops, masks
+from stages.schemas import crops, masks, model_inputs
 from stages.sources.photos import Photos
 
 # The background of a masked car: a colour that is rare in paint, road and sky.
@@ -23,7 +24,7 @@ class ArchiveThumbnails:
     photos: Photos
     crops: Archive
     masks: Archive
-    model_inputs: Archive
+    inputs: dict[str, Archive]
     side: int
 
     def photo(self, path: str, image_id: str, split: str) -> Thumbnail:
@@ -42,9 +43,18 @@ class ArchiveThumbnails:
         """The crop with its background mixed half with one colour."""
         return self._thumbnail(lambda: self._masked(image_id, 0.5))
 
-    def model_input(self, file: str) -> Thumbnail:
-        """The input of the models."""
-        return self._thumbnail(lambda: archived.read_image(self.model_inputs, file))
+    def model_inputs(self, image_id: str) -> dict[str, Thumbnail]:
+        """What the models see, by a caption that names the input where there are several."""
+        return {
+            f"input {name}" if len(self.inputs) > 1 else "model input": self._thumbnail(
+                partial(self._model_input, archive, image_id)
+            )
+            for name, archive in self.inputs.items()
+        }
+
+    def _model_input(self, archive: Archive, image_id: str) -> np.ndarray:
+        (file,) = model_inputs.file_names(archive, [image_id])
+        return archived.read_image(archive, file)
 
     def _photo(self, path: str, image_id: str, split: str) -> np.ndarray:
         content = self.photos.load(path, image_id, split)

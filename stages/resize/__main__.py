@@ -1,36 +1,46 @@
-"""Remove, blur or keep the background, and fit every crop into one frame."""
+"""Make what models see by one entry of `inputs`, in one frame."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from stages.core import atomic, command, progress, tables
 from stages.core.archive import Archive
 from stages.core.settings import read as read_settings
-from stages.resize.framing import Crop, complete, count, require_every_class, write_model_inputs
+from stages.images.settings import InputSettings, read_used
+from stages.resize.framing import Composer, Sources, count, used_photos, write_model_inputs
 from stages.resize.settings import ResizeSettings
-from stages.schemas import manifest, masks, shards
+from stages.schemas import masks, shards, split_table
+from stages.sources.photos import Photos
+from stages.sources.settings import SourceSettings
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--input", required=True, help="name of an entry of `inputs` in params.yaml")
+    for name in ("params", "splits", "shards", "crops", "masks", "mask-table", "out", "memory", "details"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    return parser.parse_args()
 
 
 def main() -> None:
-    """Write data/model_inputs, data/model_inputs.csv and the counts."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("params", "manifest", "shards", "crops", "masks", "mask-table", "out", "memory", "table", "details"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    arguments = parser.parse_args()
-    settings = read_settings(arguments.params, "resize", ResizeSettings)
-    photos, masked = manifest.read(arguments.manifest), masks.read(arguments.mask_table)
-    tables.require_same_rows(arguments.mask_table, masked, arguments.manifest, photos)
-    wanted = masked[masked["status"] == "ok"]
-    chosen = map(Crop, wanted["image_id"].tolist(), wanted["is_masked"].tolist())
-    by_shard = shards.read(arguments.shards).split(zip(wanted["image_id"], chosen))
-    archives = Archive(arguments.crops), Archive(arguments.masks)
-    made = write_model_inputs(arguments.out, arguments.memory, by_shard, *archives, settings)
-    table = complete(photos, masked, made)
-    tables.write(arguments.table, table)
-    atomic.write_json(arguments.details, count(table))
-    tables.require_usable(arguments.table, table)
-    require_every_class(arguments.table, table, photos)
-    progress.summary("resize", crops=len(wanted), padded=int((table["status"] == "ok").sum()))
+    """Write the model inputs, none where no model sees them, and the counts."""
+    args = arguments()
+    item = read_settings(args.params, f"inputs.{args.input}", InputSettings)
+    splits, masked = split_table.read(args.splits), masks.read(args.mask_table)
+    tables.require_same_rows(args.mask_table, masked, args.splits, splits)
+    photos = used_photos(splits, masked, item.uses_masks)
+    if args.input not in read_used(args.params):
+        print(f"resize {args.input}: no model names this input: nothing is made", file=sys.stderr)
+        photos = []
+    by_shard = shards.read(args.shards).split((photo.image_id, photo) for photo in photos)
+    source = Photos(read_settings(args.params, "ingest", SourceSettings, subset=True))
+    sources = Sources(Archive(args.crops), Archive(args.masks), source)
+    composer = Composer(item, read_settings(args.params, "resize", ResizeSettings))
+    n_made = write_model_inputs(args.out, args.memory, by_shard, sources, composer, args.input)
+    atomic.write_json(args.details, count(photos, item))
+    progress.summary(f"resize {args.input}", photos=n_made, masked=sum(photo.is_masked for photo in photos))
 
 
 if __name__ == "__main__":

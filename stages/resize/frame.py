@@ -1,13 +1,10 @@
 """Fit an image of any shape into a frame: padded, reflected or stretched."""
 
-from typing import Literal
-
 import cv2
 import numpy as np
 
 from stages.images import letterbox
-
-Fit = Literal["pad", "reflect", "squash"]
+from stages.images.settings import Fit
 
 
 def place(width: int, height: int, frame_wh: tuple[int, int], how: Fit) -> letterbox.Placement:

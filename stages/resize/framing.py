@@ -1,7 +1,6 @@
-"""Remove, blur or keep the background of every crop, and fit the crop into one frame, by default padded."""
+"""Remove, blur or keep the background of every crop, or take whole photos, and fit the images into one frame."""
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,127 +10,127 @@ import pandas as pd
 from stages.core import batches, progress, shard_writer, system
 from stages.core.archive import Archive
 from stages.core.result_cache import code_digest
-from stages.core.shard_writer import Made
-from stages.core.tables import TableError
+from stages.core.shard_writer import Made, Shard
 from stages.images import archived, background, images
+from stages.images.settings import InputSettings
 from stages.resize import frame
 from stages.resize.settings import ResizeSettings
 from stages.schemas import crops, masks, model_inputs
+from stages.sources.photos import ReadsPhotos
 
-Row = dict[str, object]
 
-
-class Crop(NamedTuple):
-    """A crop by its photo's id, and whether its mask is used."""
+class UsedPhoto(NamedTuple):
+    """A row of data/splits.csv that is used, and whether its mask is."""
 
     image_id: str
+    path: str
+    split: str
     is_masked: bool
 
 
-def compose_input(crop: np.ndarray, mask: np.ndarray | None, settings: ResizeSettings) -> np.ndarray:
-    """The model input `(height, width, 3)` uint8 RGB of a crop `(H, W, 3)` and its mask `(H, W)`, both uint8.
+class Sources(NamedTuple):
+    """What model inputs are made from: the archives of crops and masks, and the photos themselves."""
 
-    Without a mask the background is kept.
+    crops: Archive
+    masks: Archive
+    photos: ReadsPhotos
+
+
+class Composer(NamedTuple):
+    """Makes the model inputs of one entry of `inputs`, by the `rule` for all of them."""
+
+    item: InputSettings
+    rule: ResizeSettings
+
+    def of_crop(self, crop: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+        """The model input `(height, width, 3)` uint8 RGB of a crop `(H, W, 3)` and its mask `(H, W)`, both uint8.
+
+        Without a mask the background is kept.
+        """
+        if mask is not None and self.item.background == "remove":
+            crop = background.remove(crop, mask, self.rule.fill)
+        elif mask is not None and self.item.background == "blur":
+            crop = background.blur(crop, mask, self.rule.blur)
+        return self._fit(crop)
+
+    def of_photo(self, content: bytes) -> np.ndarray:
+        """The model input `(height, width, 3)` uint8 RGB of a whole photo, given the bytes of its file.
+
+        Raises ImageError as `images.decode_photo` does.
+        """
+        return self._fit(images.decode_photo(content, self._share_needed).image)
+
+    def _share_needed(self, size_wh: tuple[int, int]) -> float:
+        return max(self.item.width / size_wh[0], self.item.height / size_wh[1])
+
+    def _fit(self, image: np.ndarray) -> np.ndarray:
+        return frame.fit(image, self.item.frame_wh, self.item.fit, self.rule.fill)
+
+
+def used_photos(splits: pd.DataFrame, masked: pd.DataFrame, uses_masks: bool) -> list[UsedPhoto]:
+    """The used photos of data/splits.csv; their masks, too, where data/masks.csv and the input say so."""
+    is_masked = masked["is_masked"] & uses_masks
+    rows = splits[["image_id", "path", "split"]].assign(is_masked=is_masked.to_numpy())
+    return [UsedPhoto(*row) for row in rows[splits["status"] == "ok"].itertuples(index=False)]
+
+
+def compose(sources: Sources, composer: Composer, photo: UsedPhoto) -> np.ndarray:
+    """The model input `(height, width, 3)` uint8 RGB of a photo.
+
+    Raises ImageError where a source is damaged or missing.
     """
-    if mask is not None and settings.background == "remove":
-        crop = background.remove(crop, mask, settings.fill)
-    elif mask is not None and settings.background == "blur":
-        crop = background.blur(crop, mask, settings.blur)
-    return frame.fit(crop, settings.frame_wh, settings.fit, settings.fill)
-
-
-def describe(crop: np.ndarray, has_mask: bool, settings: ResizeSettings) -> Row:
-    """The background treatment of a crop `(H, W, 3)`, its scale, and its place in the frame.
-
-    The scale is the larger one of the two sides', which differ by rounding, or by more with `squash`.
-    """
-    height, width = crop.shape[:2]
-    place = frame.place(width, height, settings.frame_wh, settings.fit)
-    scale = max(place.width / width, place.height / height)
-    return {
-        "background": settings.background if has_mask else "keep",
-        "scale": round(scale, 6),
-        "pad_left": place.left,
-        "pad_top": place.top,
-    }
-
-
-def make_model_input(
-    crop_archive: Archive, mask_archive: Archive, settings: ResizeSettings, chosen: Crop
-) -> tuple[bytes, Row]:
-    """The encoded model input of a crop (or nothing), and its columns of data/model_inputs.csv."""
-    image_id = chosen.image_id
-    try:
-        crop = archived.read_image(crop_archive, crops.file_name(image_id))
-        mask = archived.read_mask(mask_archive, masks.file_name(image_id)) if chosen.is_masked else None
-    except images.ImageError as error:
-        return b"", {"status": "failed", "reason": error.reason}
+    if composer.item.region == "full_image":
+        try:
+            return composer.of_photo(sources.photos.load(photo.path, photo.image_id, photo.split))
+        except images.ImageError as error:
+            raise error.of(photo.path) from None
+    crop = archived.read_image(sources.crops, crops.file_name(photo.image_id))
+    mask = archived.read_mask(sources.masks, masks.file_name(photo.image_id)) if photo.is_masked else None
     if mask is not None and mask.shape != crop.shape[:2]:
-        return b"", {"status": "failed", "reason": "mask_size"}
-    content = images.encode(compose_input(crop, mask, settings), f".{settings.format}")
-    return content, {"file": f"{image_id}.{settings.format}", **describe(crop, mask is not None, settings)}
+        text = f"{sources.masks.path}: {masks.file_name(photo.image_id)}: expected the crop's height and width "
+        raise images.ImageError("mask_size", f"{text}{crop.shape[:2]}, found {mask.shape}; run `dvc repro -sf mask`")
+    return composer.of_crop(crop, mask)
 
 
 def write_model_inputs(
-    folder: Path,
-    memory: Path,
-    by_shard: dict[str, list[Crop]],
-    crop_archive: Archive,
-    mask_archive: Archive,
-    settings: ResizeSettings,
-) -> dict[str, Row]:
-    """Write the model inputs of crops, by shard, into the shards of an archive.
+    folder: Path, memory: Path, by_shard: dict[str, list[UsedPhoto]], sources: Sources, composer: Composer, name: str
+) -> int:
+    """Write the model inputs of photos, by shard, into the shards of an archive; return their number.
 
-    Returns the table's columns by image id. See `shard_writer.update` for `memory`.
+    `name` is that of the entry of `inputs`. See `shard_writer.update` for `memory`.
     """
 
-    def make(chosen: list[Crop]) -> Iterator[Made]:
-        make_one = partial(make_model_input, crop_archive, mask_archive, settings)
-        made = batches.ordered_thread_map(make_one, chosen, ahead=32)
-        for crop, (content, row) in progress.track(made, len(chosen), "crop", "resize"):
-            yield Made(str(row.get("file", "")), content, [crop.image_id, row])
+    def make(chosen: list[UsedPhoto]) -> Iterator[Made]:
+        def encoded(photo: UsedPhoto) -> bytes:
+            return images.encode(compose(sources, composer, photo), f".{composer.rule.format}")
 
-    common = [code_digest("stages.resize.framing"), system.image_libraries(), settings.model_dump()]
-    sources = {"crops": crop_archive, "masks": mask_archive}
-    tasks = shard_writer.of_archives(by_shard, sources, lambda chosen: [*common, [list(crop) for crop in chosen]])
-    return dict(shard_writer.update(folder, memory, tasks, make))
+        made = batches.ordered_thread_map(encoded, chosen, ahead=32)
+        for photo, content in progress.track(made, len(chosen), "photo", f"resize {name}"):
+            file = model_inputs.file_name(photo.image_id, f".{composer.rule.format}")
+            yield Made(file, content, None)
 
-
-def complete(photos: pd.DataFrame, masked: pd.DataFrame, written: dict[str, Row]) -> pd.DataFrame:
-    """The table data/model_inputs.csv: the rows of the manifest and data/masks.csv with `written` by image id."""
-    own = {name: photos[name].tolist() for name in ("image_id", "path", "label", "group", "split")}
-    own |= {name: masked[name].tolist() for name in ("status", "reason")}
-    without: Row = {"background": "", "file": "", "scale": np.nan, "pad_left": 0, "pad_top": 0}
-    found = [written[name] if status == "ok" else {} for name, status in zip(own["image_id"], own["status"])]
-    columns: dict[str, list[object]] = {
-        name: [row.get(name, value) for row in found] for name, value in without.items()
-    }
-    columns |= {name: [row.get(name, value) for row, value in zip(found, own[name])] for name in own}
-    return pd.DataFrame(columns, columns=list(model_inputs.COLUMNS))
+    tasks = _shards(by_shard, sources, composer)
+    return len(shard_writer.update(folder, memory, tasks, make))
 
 
-def require_every_class(path: Path, table: pd.DataFrame, photos: pd.DataFrame) -> None:
-    """Raise TableError naming a class of the manifest `photos` none of whose train photos has a model input."""
-    in_train = photos[(photos["status"] == "ok") & (photos["split"] == "train")]
-    rows = table.loc[in_train.index]
-    used = set(rows.loc[rows["status"] == "ok", "label"])
-    lost = rows[~rows["label"].isin(used)]
-    if len(lost):
-        label = lost["label"].iloc[0]
-        reasons = lost.loc[lost["label"] == label, "reason"].value_counts()
-        counts = ", ".join(f"{number} {reason}" for reason, number in reasons.items())
-        raise TableError(
-            f"{path}: expected a train photo of each class, found none of `{label}` ({counts}); relax the rule in "
-            "section crop, set crop.on_no_box to full_image, or drop the class by ingest.class_map"
-        )
+def _shards(by_shard: dict[str, list[UsedPhoto]], sources: Sources, composer: Composer) -> dict[str, Shard[UsedPhoto]]:
+    """The shards with what their members depend on; the image id stands for the photo's bytes, wherever it lies."""
+    common = [code_digest("stages.resize.framing"), system.image_libraries()]
+    common += [composer.item.model_dump(), composer.rule.model_dump()]
+    is_whole = composer.item.region == "full_image"
+    archives = {} if is_whole else {"crops": sources.crops}
+    archives |= {"masks": sources.masks} if composer.item.uses_masks else {}
+    return shard_writer.of_archives(
+        by_shard, archives, lambda chosen: [*common, [[photo.image_id, photo.is_masked] for photo in chosen]]
+    )
 
 
-def count(table: pd.DataFrame) -> dict[str, object]:
-    """Counts for metrics: model inputs by background and by split, rows without one."""
-    usable = table[table["status"] == "ok"]
+def count(photos: list[UsedPhoto], item: InputSettings) -> dict[str, object]:
+    """Counts for metrics: model inputs by what became of the background, and by split."""
+    treated = pd.Series([item.background if photo.is_masked else "keep" for photo in photos], dtype=str)
+    splits = pd.Series([photo.split for photo in photos], dtype=str)
     return {
-        "photos": len(usable),
-        "without_model_input": len(table) - len(usable),
-        "background": usable["background"].value_counts().to_dict(),
-        "split": usable["split"].value_counts().to_dict(),
+        "photos": len(photos),
+        "background": treated.value_counts().to_dict(),
+        "split": splits.value_counts().to_dict(),
     }

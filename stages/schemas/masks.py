@@ -9,7 +9,7 @@ from stages.core import tables
 COLUMNS = {
     "image_id": "str",
     "path": "str",
-    "status": "str",  # as in data/boxes.csv, and failed where the crop could not be read
+    "status": "str",  # as in data/boxes.csv
     "reason": "str",
     "coverage": "float",  # mean of the mask over the crop, 0..1; empty where there is no mask
     "agreement": "float",  # of the segmenters: mean IoU of their masks, two by two; empty where there is none

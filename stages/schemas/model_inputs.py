@@ -1,34 +1,16 @@
-"""data/model_inputs.csv: one row per row of the manifest; the images are in data/model_inputs."""
+"""data/model_inputs/<input>: one image of each used photo, for each entry of `inputs` that a model names."""
 
-from pathlib import Path
+from stages.core.archive import Archive
 
-import pandas as pd
-
-from stages.core import tables
-from stages.schemas import manifest
-
-COLUMNS = {
-    "image_id": "str",
-    "path": "str",
-    "label": "str",
-    "group": "str",
-    "split": "str",
-    "status": "str",  # ok | dropped | failed | rejected
-    "reason": "str",
-    "background": "str",  # remove | blur | keep: what was done to this photo
-    "file": "str",  # name in data/model_inputs, <image_id>.<format>; empty where the status is not ok
-    "scale": "float",  # pixels of the model input per pixel of the crop
-    "pad_left": "int",  # pixels of the model input
-    "pad_top": "int",
-}
+_SUFFIXES = (".png", ".jpg")
 
 
-def read(path: Path) -> pd.DataFrame:
-    """Read the table and check it. Raises tables.TableError naming the column and the first bad value."""
-    frame = tables.read(path, COLUMNS)
-    usable = frame["status"] == "ok"
-    known = frame["split"].isin([*manifest.SPLITS, manifest.UNLABELLED])
-    tables.require(path, known | ~usable, frame["split"], "train, val, test or unlabelled")
-    is_repeated = frame["image_id"].where(usable).duplicated() & usable
-    tables.require(path, ~is_repeated, frame["image_id"], "each usable photo once")
-    return frame
+def file_name(image_id: str, suffix: str) -> str:
+    """The name of a photo's model input, which is a PNG or a JPEG by `resize.format`."""
+    return f"{image_id}{suffix}"
+
+
+def file_names(archive: Archive, image_ids: list[str]) -> list[str]:
+    """The names of the model inputs of photos in an archive, in which all are of one format."""
+    found = [suffix for suffix in _SUFFIXES if image_ids and file_name(image_ids[0], suffix) in archive]
+    return [file_name(image_id, (*found, _SUFFIXES[0])[0]) for image_id in image_ids]

@@ -1,4 +1,4 @@
-"""The labelled photos of each split, from data/model_inputs.csv."""
+"""The labelled photos of each split, from data/splits.csv."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,20 +7,18 @@ import numpy as np
 import pandas as pd
 
 from stages.core import tables
-from stages.schemas import model_inputs
+from stages.schemas import split_table
 from stages.schemas.manifest import SPLITS, UNLABELLED
 
 
 class SplitData(NamedTuple):
     """N photos sorted by id; `labels` (N,) int64 are indices into the classes.
 
-    `sources` are paths in the source folder, `names` files in the archive of model inputs. Photos of one of `groups`
-    are near-duplicates.
+    `sources` are paths in the source folder. Photos of one of `groups` are near-duplicates.
     """
 
     image_ids: list[str]
     sources: list[str]
-    names: list[str]
     labels: np.ndarray
     groups: list[str]
 
@@ -30,7 +28,7 @@ def read(path: Path, classes: list[str]) -> dict[str, SplitData]:
 
     Raises TableError if a label is no class, a split has another name, or an id occurs twice.
     """
-    frame = model_inputs.read(path)
+    frame = split_table.read(path)
     usable = (frame["status"] == "ok") & (frame["split"] != UNLABELLED)
     tables.require(path, frame["label"].isin(classes) | ~usable, frame["label"], f"one of {len(classes)} classes")
     frame = frame[usable].sort_values("image_id")
@@ -45,7 +43,7 @@ def class_shares(photos: SplitData, n_classes: int) -> np.ndarray:
 
 def read_unlabelled(path: Path) -> SplitData:
     """Read the photos to predict: those without labels, and labelled ones of which they are copies; labels are -1."""
-    frame = model_inputs.read(path)
+    frame = split_table.read(path)
     wanted = set(frame.loc[frame["split"] == UNLABELLED, "image_id"]) - {""}
     usable = frame[(frame["status"] == "ok") & frame["image_id"].isin(wanted)].sort_values("image_id")
     return _with_labels(usable, np.full(len(usable), -1, dtype=np.int64))
@@ -57,6 +55,5 @@ def _of_split(frame: pd.DataFrame, classes: list[str]) -> SplitData:
 
 
 def _with_labels(frame: pd.DataFrame, labels: np.ndarray) -> SplitData:
-    ids, sources, names = (frame[column].tolist() for column in ("image_id", "path", "file"))
     groups = frame["group"].where(frame["group"] != "", frame["image_id"])
-    return SplitData(ids, sources, names, labels, groups.tolist())
+    return SplitData(frame["image_id"].tolist(), frame["path"].tolist(), labels, groups.tolist())

@@ -10,7 +10,7 @@ from stages.core.archive import Archive
 from stages.core.result_cache import ResultCache
 from stages.core.runtime_settings import RuntimeSettings
 from stages.core.settings import read as read_settings
-from stages.images.settings import BackgroundSettings
+from stages.images.settings import any_uses_masks
 from stages.networks import cluster, runtime
 from stages.schemas import crops, shards
 from stages.segment import clustered
@@ -28,8 +28,8 @@ def main() -> None:
     settings = read_settings(arguments.params, "segment", SegmentSettings)
     view = read_settings(arguments.params, f"segmenters.{arguments.segmenter}", SegmenterSettings)
     chosen = crops.read(arguments.boxes).query("status == 'ok'")["image_id"].tolist()
-    if not read_settings(arguments.params, "resize", BackgroundSettings, subset=True).uses_masks:
-        print("segment: resize.background is keep: no mask is needed, no segmenter runs", file=sys.stderr)
+    if not any_uses_masks(arguments.params):
+        print("segment: the background of every model's input is keep: no segmenter runs", file=sys.stderr)
         chosen = []
     by_shard = shards.read(arguments.shards).split(zip(chosen, chosen))
     crop_archive = Archive(arguments.crops)

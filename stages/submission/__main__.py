@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from stages.core import command, progress, settings, tables
-from stages.schemas import class_list, model_inputs, predictions, split_data
+from stages.schemas import class_list, predictions, split_data, split_table
 from stages.schemas.manifest import UNLABELLED
 from stages.sources.file_names import is_table_name
 from stages.sources.settings import SourceSettings
@@ -22,7 +22,7 @@ from stages.submission.settings import SubmissionSettings
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("params", "table", "classes", "probabilities", "predictions", "submission"):
+    for name in ("params", "splits", "classes", "probabilities", "predictions", "submission"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     return parser.parse_args()
 
@@ -42,10 +42,10 @@ def main() -> None:
     args = arguments()
     rule = settings.read(args.params, "submission", SubmissionSettings)
     source = settings.read(args.params, "ingest", SourceSettings, subset=True)
-    classes, inputs = class_list.read_classes(args.classes), model_inputs.read(args.table)
+    classes, inputs = class_list.read_classes(args.classes), split_table.read(args.splits)
     rows = inputs[inputs["split"] == UNLABELLED].sort_values("path")
     is_listed = source.unlabelled is not None and is_table_name(source.unlabelled)
-    prior = split_data.class_shares(split_data.read(args.table, classes)["train"], len(classes))
+    prior = split_data.class_shares(split_data.read(args.splits, classes)["train"], len(classes))
     predicted = submitting.predict_rows(rows, predictions.read(args.probabilities, classes), prior, is_listed)
     tables.write(args.predictions, submitting.to_table(predicted))
     for path, reason in predicted.rows.loc[predicted.rows["reason"] != "", ["path", "reason"]].head(20).values:

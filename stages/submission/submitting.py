@@ -42,7 +42,7 @@ def is_photo(path: str, reason: str) -> bool:
 
 
 def predict_rows(rows: pd.DataFrame, predicted: Predictions, prior: np.ndarray, is_listed: bool) -> PhotoPredictions:
-    """The predictions of rows of data/model_inputs.csv by image id, or the `prior` (C,) of a photo without model input.
+    """The predictions of rows of data/splits.csv by image id, or the `prior` (C,) of a photo without model input.
 
     Files that are no photos are left out, unless a table names them, `is_listed`.
     """

@@ -9,6 +9,7 @@ from stages.core import atomic, command, progress, settings
 from stages.core.archive import Archive
 from stages.core.runtime_settings import RuntimeSettings
 from stages.schemas import class_list
+from stages.train import onnx_file
 from stages.train.checkpoint import Checkpoint, fingerprint
 from stages.train.curves import Curves
 from stages.train.settings import TrainSettings, resolve
@@ -19,7 +20,7 @@ def arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True, help="name of an entry of `models` in the settings")
-    names = ("params", "table", "photos", "classes", "pretrained", "out", "curves", "logs")
+    names = ("params", "splits", "photos", "classes", "pretrained", "out", "curves", "logs")
     for name in names:
         parser.add_argument(f"--{name}", type=Path, required=True)
     return parser.parse_args()
@@ -34,14 +35,15 @@ def main() -> None:
     system = runtime.configure(
         recipe.seed, settings.read(args.params, "runtime", RuntimeSettings).n_threads, recipe.precision
     )
-    splits = read_splits(args.table, args.photos, classes)
+    splits = read_splits(args.splits, args.photos, classes)
     facts = (model, recipe, system, classes, Archive(args.photos).fingerprints)
-    inputs = fingerprint(facts, [args.table, args.pretrained / model.weights])
+    inputs = fingerprint(facts, [args.splits, args.pretrained / model.weights])
     checkpoint = Checkpoint(args.logs / "checkpoint.npz", inputs)
     setup = TrainingSetup(pretrained.read(args.pretrained, model), len(classes), system.precision, checkpoint)
     with Curves(args.curves, args.logs) as curves:
         result = train(model, recipe, splits, setup, curves)
     keras_file.save(result.model, args.out / "model.keras")
+    onnx_file.save(result.model, args.out / "model.onnx")
     names = {"name": args.model, "backbone": model.backbone, "weights": model.weights, "classes": classes}
     atomic.write_json(args.out / "model.json", names | record(result, recipe, system))
     checkpoint.remove()

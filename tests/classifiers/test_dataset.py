@@ -51,11 +51,11 @@ def test_the_unreadable_photo_is_named(source, content):
 
 def test_a_source_is_of_an_archive_that_holds_all_its_photos(tmp_path):
     archives.put(tmp_path / "p.zip", {f"{number}.png": one_colour(number) for number in (3, 1)})
-    chosen = SplitData(["1", "3"], ["x", "y"], ["1.png", "3.png"], np.array([7, 8]), ["1", "3"])
+    chosen = SplitData(["1", "3"], ["x", "y"], np.array([7, 8]), ["1", "3"])
     (batch,) = dataset.in_order(ImageSource.of(Archive(tmp_path / "p.zip"), chosen, SIZE), 2)
     np.testing.assert_array_equal(batch, [one_colour(1), one_colour(3)])
     with pytest.raises(PhotoError, match=r"p\.zip: expected an image 4\.png, found none"):
-        ImageSource.of(Archive(tmp_path / "p.zip"), chosen._replace(names=["1.png", "4.png"]), SIZE)
+        ImageSource.of(Archive(tmp_path / "p.zip"), chosen._replace(image_ids=["1", "4"]), SIZE)
 
 
 def test_bytes_that_end_in_noughts_reach_the_decoder_whole(source):

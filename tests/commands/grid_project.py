@@ -16,7 +16,7 @@ Path("data/predictions").mkdir(parents=True, exist_ok=True)
 rows = [f"{n:02d},{0.9 if n < 10 * train['skill'] + train['seed'] else 0.1},0.5" for n in range(10)]
 Path("data/predictions/a.csv").write_text("image_id,car,van\\n" + "\\n".join(rows) + "\\n")
 photos = [f"{n:02d},car,test,ok,{n:02d}" for n in range(10)]
-Path("data/model_inputs.csv").write_text("image_id,label,split,status,group\\n" + "\\n".join(photos) + "\\n")
+Path("data/splits.csv").write_text("image_id,label,split,status,group\\n" + "\\n".join(photos) + "\\n")
 """
 PIPELINE = """
 stages:
@@ -24,7 +24,7 @@ stages:
     cmd: python predict.py
     params: [train]
     deps: [predict.py]
-    outs: [data/predictions/a.csv, data/model_inputs.csv]
+    outs: [data/predictions/a.csv, data/splits.csv]
 """
 
 

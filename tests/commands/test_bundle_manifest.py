@@ -66,8 +66,8 @@ def test_a_damaged_manifest_is_rejected(folder, text):
 
 
 def test_other_formats_and_other_folders_are_rejected(folder, tmp_path):
-    rewrite(folder, format=2)
-    with pytest.raises(BundleError, match="expected format 1, found 2"):
+    rewrite(folder, format=1)
+    with pytest.raises(BundleError, match="expected format 2, found 1"):
         bundle_manifest.verify(folder)
     with pytest.raises(BundleError, match=r"found none; run `python -m stages bundle`"):
         bundle_manifest.verify(tmp_path)

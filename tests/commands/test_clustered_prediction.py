@@ -33,6 +33,8 @@ def write_settings(folder, **runtime):
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
     content["runtime"] |= {"cluster_timeout": 300, **runtime}
     content["detect"]["inference"]["batch_size"] = 4
+    content["inputs"] = {"one": {"background": "remove", "width": MODEL_HW[1], "height": MODEL_HW[0]}}
+    content["models"] = {"tiny": {"backbone": "xception", "weights": "none", "input": "one"}}
     (folder / "params.yaml").write_text(yaml.safe_dump(content))
 
 
@@ -60,13 +62,8 @@ def write_ensemble(folder, networks, weights):
     atomic.write_json(folder / weights, record)
 
 
-@pytest.fixture
-def bundle(tmp_path):
-    """A bundle whose model is the softmax of a product with the mean colour."""
-    folder = tmp_path / "bundle"
-    write_ensemble(folder, folder / "networks", "ensemble.json")
-    write_settings(folder)
-    (folder / "classes.txt").write_text("\n".join(CLASSES) + "\n")
+def write_model(path):
+    """A model: the softmax of a product with the mean colour."""
     matrix = np.array([[0.03, -0.02, 0.01], [0.01, 0.02, -0.03], [-0.02, 0.01, 0.02]], np.float32)
     nodes = [
         helper.make_node("ReduceMean", ["photos", "axes"], ["mean"], keepdims=0),
@@ -80,42 +77,34 @@ def bundle(tmp_path):
         numpy_helper.from_array(matrix, "matrix"),
     ]
     graph = helper.make_graph(nodes, "tiny", inputs, outputs, constants)
-    (folder / "models").mkdir()
+    path.parent.mkdir()
     opset = [helper.make_opsetid("", 18)]
-    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=10), folder / "models/tiny.onnx")
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=10), path)
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    """A bundle with a small model."""
+    folder = tmp_path / "bundle"
+    write_ensemble(folder, folder / "networks", "ensemble.json")
+    write_settings(folder)
+    (folder / "classes.txt").write_text("\n".join(CLASSES) + "\n")
+    write_model(folder / "models/tiny.onnx")
     bundle_manifest.write(folder)
     return folder
 
 
-KERAS = """
-import sys
-from pathlib import Path
-from stages.classifiers import keras_file
-from stages.classifiers.engine import keras
-
-keras.utils.set_random_seed(3)
-inputs = keras.Input((160, 256, 3), dtype="uint8")
-scaled = keras.layers.Rescaling(1 / 64)(inputs)
-features = keras.layers.Conv2D(8, 5, strides=4, activation="relu")(scaled)
-features = keras.layers.Conv2D(16, 3, strides=2, activation="relu")(features)
-pooled = keras.layers.GlobalAveragePooling2D()(features)
-model = keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(pooled))
-keras_file.save(model, Path(sys.argv[1]))
-"""
-
-
 @pytest.fixture
 def project(tmp_path):
-    """A project with a small Keras model, after its `dvc repro`."""
+    """A project with a small model, after its `dvc repro`."""
     folder = tmp_path / "project"
     write_ensemble(folder, folder / "models/pretrained", "models/ensemble.json")
     write_settings(folder)
     (folder / "data").mkdir()
     (folder / "data/classes.txt").write_text("\n".join(CLASSES) + "\n")
-    (folder / "models/tiny").mkdir()
+    write_model(folder / "models/tiny/model.onnx")
     write_photos(folder / "photos")
     (folder / "stages").symlink_to(ROOT / "stages")
-    small_project.run(folder, "python", "-c", KERAS, "models/tiny/model.keras")
     return folder
 
 

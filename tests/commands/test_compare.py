@@ -21,7 +21,7 @@ def write(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     subprocess.run(["git", "init", "-q"], check=True)
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "model_inputs.csv").write_text(PHOTOS)
+    (tmp_path / "data" / "splits.csv").write_text(PHOTOS)
     return (tmp_path / "p.csv").write_text
 
 

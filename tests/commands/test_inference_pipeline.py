@@ -23,7 +23,7 @@ from stages.mask import __main__ as mask_stage
 from stages.networks import runtime
 from stages.resize import __main__ as resize_stage
 from stages.scan import __main__ as scan_stage
-from stages.schemas import class_list, manifest, model_inputs
+from stages.schemas import class_list, manifest, split_table
 from stages.segment import __main__ as segment_stage
 from tests import archives, hostile
 
@@ -85,10 +85,11 @@ def preprocess(tmp_path, run, monkeypatch):
     """A function that runs the stages from scan to resize on the photos below `tmp_path`/"my photos"."""
     monkeypatch.chdir(tmp_path)  # Outside this repository no DVC stage is looked for that writes the photos.
 
-    def call(**changes):
+    def call(background="keep", item=(), **changes):
         content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
         content["ingest"] |= {"source": str(tmp_path / "my photos"), "near_duplicate_bits": 0}
-        content["resize"] |= {"background": "keep"}
+        content["inputs"] = {"one": {"background": background, "width": 256, "height": 160} | dict(item)}
+        content["models"] = {"m": {"backbone": "x", "weights": "none", "input": "one"}}
         content["segmenters"], content["mask"]["weights"] = {"one": {"network": "u2netp"}}, {"one": 1.0}
         for section, keys in changes.items():
             content[section] |= keys
@@ -120,15 +121,15 @@ def preprocess(tmp_path, run, monkeypatch):
             detections=out / "d.csv", failures=out / "failures.csv")  # fmt: skip
         common["shards"] = out / "shards.json"
         run(crop_stage, **common, **compared, manifest=out / "manifest.csv", detections=out / "d.csv",
-            failures=out / "failures.csv", boxes=out / "boxes.csv", **archive("crops"),
+            failures=out / "failures.csv", boxes=out / "boxes.csv", splits=out / "splits.csv", **archive("crops"),
             thresholds=out / "thresholds")  # fmt: skip
         run(segment_stage, **common, segmenter="one", boxes=out / "boxes.csv", crops=out / "crops", networks=out,
             cache=out / "cache" / "s", **archive("maps", "one"))  # fmt: skip
         run(mask_stage, **common, **compared, boxes=out / "boxes.csv", crops=out / "crops", maps=out / "maps",
             **archive("masks"), table=out / "masks.csv")  # fmt: skip
-        run(resize_stage, **common, manifest=out / "manifest.csv", crops=out / "crops", masks=out / "masks",
-            mask_table=out / "masks.csv", out=out / "model_inputs", memory=out / "memory" / "model_inputs",
-            table=out / "model_inputs.csv")  # fmt: skip
+        run(resize_stage, **common, input="one", splits=out / "splits.csv", crops=out / "crops", masks=out / "masks",
+            mask_table=out / "masks.csv", out=out / "model_inputs",
+            memory=out / "memory" / "model_inputs")  # fmt: skip
         return out
 
     return call
@@ -140,13 +141,13 @@ def test_every_name_and_format_is_processed_as_itself(tmp_path, preprocess):
     if sum(path.is_file() for path in (tmp_path / "my photos").rglob("*")) != len(NAMES):
         pytest.skip("this file system does not distinguish names by case or Unicode form")
     out = preprocess()
-    rows = model_inputs.read(out / "model_inputs.csv").set_index("path")
-    assert sorted(rows.index) == sorted(NAMES) and (rows["status"] == "ok").all() and rows["file"].is_unique
+    rows = split_table.read(out / "splits.csv").set_index("path")
+    assert sorted(rows.index) == sorted(NAMES) and (rows["status"] == "ok").all() and rows["image_id"].is_unique
     assert rows["label"].to_dict() == {name: name.split("/")[0] for name in NAMES}
     assert class_list.read_classes(out / "classes.txt") == ["Van", "van"]
     assert (pd.read_csv(out / "boxes.csv")["is_cropped"]).all()
     for number, name in enumerate(NAMES):
-        middle = archives.picture(out / "model_inputs", rows.loc[name, "file"])[112, 112].astype(int)
+        middle = archives.picture(out / "model_inputs", f"{rows.loc[name, 'image_id']}.png")[112, 112].astype(int)
         assert np.abs(middle - colour(number)).max() <= 12, name
 
 
@@ -154,9 +155,13 @@ def test_where_no_mask_is_used_prediction_needs_no_segmenter(tmp_path):
     content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     files = {}
     for background in ("remove", "blur", "keep"):
-        content["resize"]["background"] = background
+        content["inputs"] = {"a": {"background": background, "width": 32, "height": 32}}
+        content["inputs"]["b"] = content["inputs"]["a"] | {"background": "remove"}
+        content["models"] = {"m": {"input": "a"}, "without_weight": {"input": "b"}}
         (tmp_path / "params.yaml").write_text(json.dumps(content))
-        files[background] = inference_pipeline.PreprocessingSettings.read(tmp_path / "params.yaml").network_files()
+        files[background] = inference_pipeline.PreprocessingSettings.read(
+            tmp_path / "params.yaml", ["m"]
+        ).network_files()
     assert files["remove"] == files["blur"] == ["centernet_mobilenetv3.onnx", "u2netp.onnx"]
     assert files["keep"] == ["centernet_mobilenetv3.onnx"]
 
@@ -173,9 +178,7 @@ def test_a_large_rotated_photo_has_the_crop_of_its_small_upright_copy(tmp_path, 
         (folder / label).mkdir(parents=True)
         image = Image.fromarray(np.ascontiguousarray(stored if label == "a" else stored[::-1]))
         image.save(folder / label / "large.jpg", exif=exif, quality=92)
-    out = preprocess(
-        crop={"max_side": 400, "margin": 0.0}, resize={"background": "remove", "width": 224, "height": 224}
-    )
+    out = preprocess("remove", {"width": 224, "height": 224}, crop={"max_side": 400, "margin": 0.0})
     rows = manifest.read(out / "manifest.csv").set_index("path")
     assert rows.loc["a/large.jpg", ["width", "height"]].tolist() == [3201, 2399]
     box = pd.read_csv(out / "boxes.csv").set_index("path").loc["a/large.jpg", ["x_min", "y_min", "x_max", "y_max"]]
@@ -194,9 +197,9 @@ def test_a_large_rotated_photo_has_the_crop_of_its_small_upright_copy(tmp_path, 
         padded[[40, 40, 180, 180], [90, 218, 90, 218]], expected[[0, 0, -1, -1], [0, -1, 0, -1]], atol=8
     )
     # Prediction has the same model input, to the last pixel.
-    settings = inference_pipeline.PreprocessingSettings.read(tmp_path / "params.yaml")
-    ((_, (image, note)),) = inference_pipeline.Preprocessor(settings, out).run([folder / "a" / "large.jpg"])
-    np.testing.assert_array_equal(image, padded)
+    settings = inference_pipeline.PreprocessingSettings.read(tmp_path / "params.yaml", ["m"])
+    ((_, (shown, note)),) = inference_pipeline.Preprocessor(settings, out).run([folder / "a" / "large.jpg"])
+    np.testing.assert_array_equal(shown["one"], padded)
     assert note == ""
 
 
@@ -205,16 +208,16 @@ def test_hostile_files_do_not_change_the_results_of_others(tmp_path, preprocess)
     folder = tmp_path / "my photos"
     for number in range(8):
         draw(folder / "ab"[number % 2] / f"good_{number}.jpg", number)
-    alone = model_inputs.read(preprocess() / "model_inputs.csv").set_index("path")
+    alone = split_table.read(preprocess() / "splits.csv").set_index("path")
     before = archives.take(tmp_path / "out" / "model_inputs")
     allowed = hostile.make(folder / "a", tmp_path / "outside")
     out = preprocess()
-    rows = model_inputs.read(out / "model_inputs.csv").set_index("path")
+    rows = split_table.read(out / "splits.csv").set_index("path")
     assert len(rows) == len(allowed) + 8 and alone.index.isin(rows.index).all()
-    columns = ["image_id", "label", "status", "reason", "file"]
+    columns = ["image_id", "label", "status", "reason"]
     pd.testing.assert_frame_equal(rows.loc[alone.index, columns], alone[columns])
     written = archives.take(out / "model_inputs")
-    assert sorted(before) == sorted(alone["file"]) and {name: written[name] for name in before} == before
+    assert sorted(before) == sorted(alone["image_id"] + ".png") and {name: written[name] for name in before} == before
     usable = rows[rows["status"] == "ok"]
-    assert len(usable) > 50 and sorted(written) == sorted(usable["file"])
+    assert len(usable) > 50 and sorted(written) == sorted(usable["image_id"] + ".png")
     assert (rows.loc[rows["status"] == "failed", "reason"] != "").all()

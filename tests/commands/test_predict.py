@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 
 from stages.commands import predict
-from stages.commands.inference_pipeline import ModelInput
+from stages.commands.inference_pipeline import ModelInputs
 from stages.commands.predict import ListedPhoto
-from stages.commands.trained_ensemble import Ensemble
+from stages.commands.trained_ensemble import Ensemble, LoadedModel, combine_models
 from stages.core.tables import TableError
+from stages.evaluate.settings import TtaSettings
 from stages.submission import submitting
 from stages.submission.settings import SubmissionSettings
 from stages.submission.submitting import PhotoPredictions, SubmissionError
@@ -52,14 +53,15 @@ def test_the_table_has_the_two_likeliest_classes_with_four_digits():
     assert table[columns].values.tolist() == [["bus", 0.7, "car", 0.2], ["car", 0.4, "van", 0.4]]
 
 
-def image(value):
-    return np.full((2, 2, 3), value, np.uint8)
+def shown(value):
+    """What two inputs show of a photo; only the first has its value."""
+    return {"a": np.full((2, 2, 3), value, np.uint8), "b": np.zeros((1, 1, 3), np.uint8)}
 
 
 def preprocessor(values):
     """A preprocessor with batches of two that returns images of these values; None is a photo that cannot be read."""
-    inputs = [ModelInput(None, "truncated: x") if v is None else ModelInput(image(v), "") for v in values]
-    settings = SimpleNamespace(detect=SimpleNamespace(inference=SimpleNamespace(batch_size=2)))
+    inputs = [ModelInputs(None, "truncated: x") if v is None else ModelInputs(shown(v), "") for v in values]
+    settings = SimpleNamespace(detect=SimpleNamespace(inference=SimpleNamespace(batch_size=2)), inputs=("a", "b"))
     return SimpleNamespace(run=lambda paths, _: zip(paths, inputs, strict=True), settings=settings)
 
 
@@ -77,14 +79,28 @@ NAMES = ["0.jpg", "1.jpg", "2.jpg", "3.jpg", "4.jpg"]
 
 
 def classify(inputs):
-    return np.eye(3)[inputs[:, 0, 0, 0]] * 0.7 + 0.1
+    assert inputs["b"].shape[1:] == (1, 1, 3) and len(inputs["b"]) == len(inputs["a"])
+    return np.eye(3)[inputs["a"][:, 0, 0, 0]] * 0.7 + 0.1
+
+
+def test_each_model_sees_the_input_that_it_names():
+    """Of the three classes, `a` finds the one of its image's value, `b` another; the weights are 1 and 3."""
+
+    def one_hot(inputs):
+        return np.eye(3)[inputs[:, 0, 0, 0]]
+
+    models = {"first": LoadedModel(one_hot, "a"), "second": LoadedModel(one_hot, "b")}
+    rule = TtaSettings(mode="none", min_views=1, max_views=1, agreement=1.0)
+    combined = combine_models(models, {"first": 1.0, "second": 3.0}, 1.0, rule)
+    found = combined({"a": np.full((2, 4, 6, 3), 1, np.uint8), "b": np.full((2, 2, 2, 3), 2, np.uint8)})
+    np.testing.assert_allclose(found, [[0, 0.25, 0.75]] * 2, atol=1e-6)
 
 
 def test_each_photo_has_its_own_prediction_or_a_note():
     batches = []
 
     def count_and_classify(inputs):
-        batches.append(len(inputs))
+        batches.append(len(inputs["a"]))
         return classify(inputs)
 
     ensemble = Ensemble(preprocessor([2, None, None, None, 1]), count_and_classify, CLASSES, PRIOR)
@@ -101,8 +117,8 @@ def test_each_photo_has_its_own_prediction_or_a_note():
 
 def unreadable(*reasons):
     """An ensemble whose preprocessor refuses every photo for these reasons."""
-    inputs = [ModelInput(None, f"{reason}: x") for reason in reasons]
-    settings = SimpleNamespace(detect=SimpleNamespace(inference=SimpleNamespace(batch_size=2)))
+    inputs = [ModelInputs(None, f"{reason}: x") for reason in reasons]
+    settings = SimpleNamespace(detect=SimpleNamespace(inference=SimpleNamespace(batch_size=2)), inputs=("a", "b"))
     preprocessing = SimpleNamespace(run=lambda paths, _: zip(paths, inputs, strict=True), settings=settings)
     return Ensemble(preprocessing, classify, CLASSES, PRIOR)
 

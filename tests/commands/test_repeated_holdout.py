@@ -15,7 +15,7 @@ from stages.schemas import predictions
 from stages.schemas.predictions import Predictions
 from stages.schemas.split_data import SplitData
 
-HEADER = "image_id,path,label,group,split,status,reason,background,file,scale,pad_left,pad_top\n"
+HEADER = "image_id,path,label,group,split,status,reason\n"
 PARAMS = "ingest: {seed: 0}\nmodels: {a: {backbone: x}, b: {backbone: x}}\nensemble: {min_val: 2, method: equal}\n"
 PIPELINE = """
 stages:
@@ -23,7 +23,7 @@ stages:
     cmd: python predict.py
     params: [ingest]
     deps: [predict.py]
-    outs: [data/predictions, data/model_inputs.csv, data/classes.txt]
+    outs: [data/predictions, data/splits.csv, data/classes.txt]
 """
 # Twelve photos, cars with even and vans with odd numbers; the seed decides which third is test and which is val. The
 # true class has a probability of 0.9 by model a, of 0.6 by model b.
@@ -35,10 +35,10 @@ if seed > 5:
     raise SystemExit("this split fails")
 split = [["train", "test", "val"][(n // 2 + seed) % 3] for n in range(12)]
 label = ["car", "van"] * 6
-row = lambda n: f"{{n:02d}},s/{{n}}.jpg,{{label[n]}},{{n:02d}},{{split[n]}},ok,,keep,{{n}}.png,1,0,0"
+row = lambda n: f"{{n:02d}},s/{{n}}.jpg,{{label[n]}},{{n:02d}},{{split[n]}},ok,"
 Path("data/predictions").mkdir(parents=True, exist_ok=True)
 Path("data/classes.txt").write_text("car\\nvan\\n")
-Path("data/model_inputs.csv").write_text({HEADER!r} + "\\n".join(map(row, range(12))) + "\\n")
+Path("data/splits.csv").write_text({HEADER!r} + "\\n".join(map(row, range(12))) + "\\n")
 for name, p_true in dict(a=0.9, b=0.6).items():
     held_out = [n for n in range(12) if split[n] != "train"]
     p_car = [p_true if label[n] == "car" else 1 - p_true for n in held_out]
@@ -49,7 +49,7 @@ for name, p_true in dict(a=0.9, b=0.6).items():
 
 def split(ids, ensemble, single=0.5):
     """Test photos of class 0, whose probability is `ensemble` for the ensemble and `single` for the single model."""
-    test = SplitData(ids, ids, ids, np.zeros(len(ids), np.int64), ids)
+    test = SplitData(ids, ids, np.zeros(len(ids), np.int64), ids)
     first = np.array(ensemble).reshape(-1, 1)
     return SplitPredictions(test, np.hstack([first, 1 - first]), np.tile([single, 1 - single], (len(ids), 1)))
 
@@ -118,9 +118,9 @@ def test_a_split_without_test_photos_is_an_error(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "params.yaml").write_text(PARAMS)
     (tmp_path / "data/classes.txt").write_text("car\nvan\n")
-    (tmp_path / "data/model_inputs.csv").write_text(HEADER + "v,s/v.jpg,car,v,val,ok,,keep,v.png,1,0,0\n")
+    (tmp_path / "data/splits.csv").write_text(HEADER + "v,s/v.jpg,car,v,val,ok,\n")
     predictions.write(tmp_path / "data/predictions/a.csv", Predictions(["v"], np.array([[0.5, 0.5]]), ["car", "van"]))
-    with pytest.raises(TableError, match=r"model_inputs\.csv: expected photos of the split test, found none"):
+    with pytest.raises(TableError, match=r"splits\.csv: expected photos of the split test, found none"):
         repeated_holdout.predict_split(tmp_path)
     shutil.rmtree(tmp_path)
 

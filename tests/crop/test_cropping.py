@@ -10,7 +10,7 @@ from stages.crop import __main__ as crop_stage
 from stages.crop import cropping
 from stages.crop.settings import CropSettings
 from stages.images import images
-from stages.schemas import crops, detection_failures, detections, manifest, shards
+from stages.schemas import crops, detection_failures, detections, manifest, shards, split_table
 from tests import archives
 
 RULE = CropSettings(
@@ -128,6 +128,7 @@ def stage(tmp_path, run, corners):
             detections=tmp_path / "detections.csv",
             failures=tmp_path / "failures.csv",
             boxes=tmp_path / "boxes.csv",
+            splits=tmp_path / "splits.csv",
             crops=tmp_path / "crops",
             metrics=tmp_path / "m.json",
             details=tmp_path / "details.json",
@@ -158,6 +159,20 @@ def test_the_stage_cuts_the_box_out_of_the_photo(tmp_path, stage, corners):
     assert metrics["by_split"] == {"train": refused | {"photos": 2}} and metrics["overrejected_classes"] == {}
     moved = pd.read_csv(tmp_path / "thresholds" / "min_score.csv").set_index("value")["cropped"]
     assert moved.loc[[0.05, 0.5, 0.6]].tolist() == [1, 1, 0]
+
+
+def test_what_the_rule_decides_is_in_the_table_of_splits(tmp_path, stage):
+    rows = [photo("", path="a.png"), photo("", path="b.png", label="None"), photo("", path="c.png", label="None")]
+    rows[2]["split"] = "val"
+    with pytest.raises(
+        TableError, match=r"splits\.csv: expected a train photo of each class, found none of `None` \(1 no"
+    ):
+        stage(rows, [(0, "car", 0.5, 0.0, 0.0, 9.0, 9.0), (2, "car", 0.5, 0.0, 0.0, 9.0, 9.0)], on_no_box="drop")
+    table = split_table.read(tmp_path / "splits.csv")
+    expected = [["a.png", "nan", "train", "ok", ""], ["b.png", "None", "train", "dropped", "no_vehicle"]]
+    columns = ["path", "label", "split", "status", "reason"]
+    assert table[columns].values.tolist() == [*expected, ["c.png", "None", "val", "ok", ""]]
+    assert table["image_id"].tolist() == [row["image_id"] for row in rows] and table["group"].tolist() == [""] * 3
 
 
 def test_a_class_refused_more_than_others_is_named_with_its_chance():

@@ -39,11 +39,11 @@ def folder(tmp_path):
     """Two photos each of val and test; v1, t1, t2 are sedans."""
     (tmp_path / "params.yaml").write_text(PARAMS)
     (tmp_path / "classes.txt").write_text("\n".join(CLASSES) + "\n")
-    (tmp_path / "model_inputs.csv").write_text(
-        "image_id,path,label,group,split,status,reason,background,file,scale,pad_left,pad_top\n"
-        "t1,s/1.jpg,sedan,t1,test,ok,,keep,t1.png,1,0,0\nt2,s/2.jpg,sedan,t2,test,ok,,keep,t2.png,1,0,0\n"
-        "n1,s/3.jpg,sedan,n1,train,ok,,keep,n1.png,1,0,0\nv1,s/4.jpg,sedan,v1,val,ok,,keep,v1.png,1,0,0\n"
-        "v2,p/5.jpg,pickup,v2,val,ok,,keep,v2.png,1,0,0\n"
+    (tmp_path / "splits.csv").write_text(
+        "image_id,path,label,group,split,status,reason\n"
+        "t1,s/1.jpg,sedan,t1,test,ok,\nt2,s/2.jpg,sedan,t2,test,ok,\n"
+        "n1,s/3.jpg,sedan,n1,train,ok,\nv1,s/4.jpg,sedan,v1,val,ok,\n"
+        "v2,p/5.jpg,pickup,v2,val,ok,\n"
     )
     predictions.write(tmp_path / "rows" / "a.csv", table(ROWS_A))
     predictions.write(tmp_path / "rows" / "b.csv", table(ROWS_B))
@@ -53,7 +53,7 @@ def folder(tmp_path):
 
 
 def run(folder, monkeypatch):
-    given = {"params": "params.yaml", "table": "model_inputs.csv", "classes": "classes.txt", "predictions": "rows"}
+    given = {"params": "params.yaml", "splits": "splits.csv", "classes": "classes.txt", "predictions": "rows"}
     given["unlabelled"] = "others"
     given |= {path.split("/")[-1]: f"out/{path}" for path in OUTPUTS}
     arguments = [part for name, path in given.items() for part in (f"--{name}", str(folder / path))]
@@ -194,9 +194,9 @@ def test_a_small_val_split_gives_equal_weights_and_the_reason(folder, monkeypatc
 
 @pytest.mark.parametrize("kept", [["v1", "v2"], ["t1", "t2"], []])
 def test_empty_splits_have_no_figures(folder, monkeypatch, kept):
-    lines = (folder / "model_inputs.csv").read_text().splitlines()
+    lines = (folder / "splits.csv").read_text().splitlines()
     kept_lines = [line for line in lines if line[:2] in ("im", "n1", *kept)]
-    (folder / "model_inputs.csv").write_text("\n".join(kept_lines) + "\n")
+    (folder / "splits.csv").write_text("\n".join(kept_lines) + "\n")
     for name, rows in (("a", ROWS_A), ("b", ROWS_B)):
         predictions.write(folder / "rows" / f"{name}.csv", table({key: rows[key] for key in kept}))
     metrics, record = run(folder, monkeypatch)

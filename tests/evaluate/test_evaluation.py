@@ -46,13 +46,10 @@ def folder(tmp_path):
 
 def run(folder, monkeypatch, rows=ROWS):
     lines = [line.split(",") for line in rows.splitlines()]
-    rest = "{},,keep,{}.png,1,0,0\n"
-    body = "".join(
-        f"{i},{i}.jpg,{label},,{split},{rest.format(*status or ['ok'], i)}" for i, label, split, *status in lines
-    )
-    header = "image_id,path,label,group,split,status,reason,background,file,scale,pad_left,pad_top\n"
-    (folder / "model_inputs.csv").write_text(header + body)
-    given = {"params": "params.yaml", "models": "models", "table": "model_inputs.csv", "photos": "photos.zip"}
+    body = "".join(f"{i},{i}.jpg,{label},,{split},{(*status, 'ok')[0]},\n" for i, label, split, *status in lines)
+    header = "image_id,path,label,group,split,status,reason\n"
+    (folder / "splits.csv").write_text(header + body)
+    given = {"params": "params.yaml", "models": "models", "splits": "splits.csv", "photos": "photos.zip"}
     given |= {
         "classes": "classes.txt",
         "predictions": "p.csv",
@@ -151,7 +148,7 @@ def test_views_of_several_batches_at_once_give_what_all_photos_at_once_give(tmp_
     photos[: n_photos // 2, :, 4:] = photos[: n_photos // 2, :, 3::-1]  # a half of them is symmetric
     ids = [f"u{number}" for number in range(n_photos)]
     archives.put(tmp_path / "photos.zip", {f"{name}.png": photo for name, photo in zip(ids, photos)})
-    data = SplitData(ids, ids, [f"{name}.png" for name in ids], np.full(n_photos, -1), ids)
+    data = SplitData(ids, ids, np.full(n_photos, -1), ids)
     model, rule = left_model(), TtaSettings(mode=mode, min_views=2, max_views=6, agreement=0.75)
     loader = LoaderSettings(batch_size=2, seed=0)
     found = evaluation.predict_adaptively(model, data, Archive(tmp_path / "photos.zip"), loader, rule)

@@ -9,6 +9,7 @@ from stages.core import tables
 from stages.core.archive import Archive, ArchiveError
 from stages.core.settings import SettingsError
 from stages.core.tables import TableError
+from stages.images.errors import ImageError
 from stages.mask import __main__ as mask_stage
 from stages.mask.masking import write_masks
 from stages.mask.settings import MaskSettings
@@ -38,7 +39,8 @@ def stage(tmp_path, run, corners):
                 if saliency_map is not None:
                     archives.put(tmp_path / "maps" / name, {f"{image_id}.png": saliency_map})
         segmenters = {name: {"network": "u2netp"} for name in "ab"}
-        content = {"mask": RULE | rule, "segmenters": segmenters, "resize": {"background": background}}
+        content = {"mask": RULE | rule, "segmenters": segmenters, "models": {"m": {"input": "i"}}}
+        content["inputs"] = {"i": {"background": background, "width": 16, "height": 16}}
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
         tables.write(tmp_path / "boxes.csv", pd.DataFrame(rows, columns=list(crops.COLUMNS)))
         names = {
@@ -65,19 +67,24 @@ def test_where_no_mask_is_used_none_is_made_and_no_crop_fails(tmp_path, stage):
 
 def test_each_crop_gets_one_mask_or_the_reason_for_none(tmp_path, stage):
     whole, left, right, thin = band(1, 9), band(1, 5), band(5, 9), band(4, 5)
-    maps = {"aa": (whole, whole), "bb": (left, right), "cc": (thin, thin), "dd": (whole, None)}
-    table, metrics = stage([*map(row, ("aa", "bb", "cc", "dd")), row("ee", "failed")], maps)
-    assert table["mask_reason"].tolist() == ["", "masks_disagree", "mask_too_small", "", ""]
-    assert table["is_masked"].tolist() == [True] + [False] * 4
-    assert table["status"].tolist() == ["ok", "ok", "ok", "failed", "failed"]
-    assert table["reason"].tolist() == ["", "", "", "missing", ""]
-    assert table["agreement"][:3].tolist() == [1.0, 0.0, 1.0] and table["n_regions"].tolist() == [1, 1, 1, 0, 0]
+    maps = {"aa": (whole, whole), "bb": (left, right), "cc": (thin, thin)}
+    table, metrics = stage([*map(row, ("aa", "bb", "cc")), row("ee", "failed")], maps)
+    assert table["mask_reason"].tolist() == ["", "masks_disagree", "mask_too_small", ""]
+    assert table["is_masked"].tolist() == [True] + [False] * 3
+    assert table["status"].tolist() == ["ok", "ok", "ok", "failed"]
+    assert table["reason"].tolist() == [""] * 4
+    assert table["agreement"][:3].tolist() == [1.0, 0.0, 1.0] and table["n_regions"].tolist() == [1, 1, 1, 0]
     assert table.loc[3:, ["coverage", "agreement"]].isna().all(axis=None)
     mask = archives.mask(tmp_path / "masks", "aa.png")
     assert list(archives.take(tmp_path / "masks")) == ["aa.png", "bb.png", "cc.png"]
     assert mask.shape == (20, 40) and mask[10, 20] == 255 and mask[0, 0] == 0
     assert metrics["crops"] == 3 and metrics["masked"] == 1 and metrics["median_agreement"] == 1.0
     assert metrics["reason"] == {"masks_disagree": 1, "mask_too_small": 1}
+
+
+def test_a_missing_map_is_an_error_that_names_it(stage):
+    with pytest.raises(ImageError, match=r"missing: .*b: expected a file dd\.png in the archive, found none"):
+        stage([row("dd")], {"dd": (band(1, 9), None)})
 
 
 def test_a_segmenter_of_weight_zero_does_not_count(stage):

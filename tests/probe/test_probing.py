@@ -24,7 +24,7 @@ train: {batch_size: 4}
 probe: {l2: [0.001, 0.01], folds: 3, neighbours: 2}
 audit: {max_probability: 0.5}
 models:
-  tiny: {backbone: one_pixel, weights: none}
+  tiny: {backbone: one_pixel, weights: none, input: i}
 """
 
 
@@ -45,11 +45,11 @@ def folder(tmp_path, monkeypatch):
         label = CLASSES[(number + (number == 7)) % 3]
         if number == 41:
             colour = np.array([60, 60, 0])
-        rows.append(f"i{number:02d},p{number}.jpg,{label},,{split},ok,,keep,i{number:02d}.png,1,0,0\n")
+        rows.append(f"i{number:02d},p{number}.jpg,{label},,{split},ok,\n")
         images[f"i{number:02d}.png"] = np.tile(colour, (4, 4, 1)).astype(np.uint8)
     archives.put(tmp_path / "photos.zip", images)
-    header = "image_id,path,label,group,split,status,reason,background,file,scale,pad_left,pad_top\n"
-    (tmp_path / "model_inputs.csv").write_text(header + "".join(rows))
+    header = "image_id,path,label,group,split,status,reason\n"
+    (tmp_path / "splits.csv").write_text(header + "".join(rows))
     (tmp_path / "classes.txt").write_text("\n".join(CLASSES) + "\n")
     (tmp_path / "params.yaml").write_text(PARAMS)
     return tmp_path
@@ -57,7 +57,7 @@ def folder(tmp_path, monkeypatch):
 
 def run_probe(folder, run):
     """Run the probe stage on the photos of `folder`."""
-    names = {"params": "params.yaml", "table": "model_inputs.csv", "photos": "photos.zip", "classes": "classes.txt"}
+    names = {"params": "params.yaml", "splits": "splits.csv", "photos": "photos.zip", "classes": "classes.txt"}
     names |= {"pretrained": ".", "predictions": "probes/tiny.csv", "distances": "probes/tiny_distances.csv"}
     run(
         probe_stage,
@@ -91,7 +91,7 @@ def test_the_outlier_is_beyond_the_threshold(probed):
 
 def run_audit(folder, run, n_correct):
     """Run the audit stage on a model that is correct on the first `n_correct` of the 12 photos of val and test."""
-    table = pd.read_csv(folder / "model_inputs.csv")
+    table = pd.read_csv(folder / "splits.csv")
     scored = table[table["split"] != "train"]
     labels = scored["label"].map(CLASSES.index).to_numpy(dtype=np.int64)
     predicted = np.where(np.arange(len(labels)) < n_correct, labels, (labels + 1) % 3)
@@ -101,7 +101,7 @@ def run_audit(folder, run, n_correct):
         predictions.write(path, Predictions(scored["image_id"].tolist(), rows, CLASSES))
     names = {
         "params": "params.yaml",
-        "table": "model_inputs.csv",
+        "splits": "splits.csv",
         "classes": "classes.txt",
         "predictions": "predictions",
     }
@@ -169,8 +169,8 @@ def test_photos_that_are_missing_from_the_predictions_are_named(probed, run):
 
 
 def test_without_val_and_test_photos(folder, run):
-    text = (folder / "model_inputs.csv").read_text().replace(",val,", ",train,").replace(",test,", ",train,")
-    (folder / "model_inputs.csv").write_text(text)
+    text = (folder / "splits.csv").read_text().replace(",val,", ",train,").replace(",test,", ",train,")
+    (folder / "splits.csv").write_text(text)
     run_probe(folder, run)
     assert json.loads((folder / "probe.json").read_text())["test"] == {"n": 0}
     details, table = run_audit(folder, run, n_correct=0)
@@ -178,7 +178,7 @@ def test_without_val_and_test_photos(folder, run):
 
 
 def test_no_training_photos_are_an_error(folder, run):
-    text = (folder / "model_inputs.csv").read_text().replace(",train,", ",val,")
-    (folder / "model_inputs.csv").write_text(text)
+    text = (folder / "splits.csv").read_text().replace(",train,", ",val,")
+    (folder / "splits.csv").write_text(text)
     with pytest.raises(tables.TableError, match="expected photos with the split `train`, found none"):
         run_probe(folder, run)

@@ -14,7 +14,8 @@ from stages.core import atomic, tables
 from stages.images import archived, images
 from stages.report import __main__ as report_stage
 from stages.report import thumbnails
-from stages.schemas import crops, detections, issues, manifest, masks, model_inputs, predictions
+from stages.schemas import advice, crops, detections, issues, manifest, masks, predictions, split_table
+from stages.schemas.advice import Advice
 from stages.schemas.predictions import Predictions
 from tests import archives
 
@@ -59,7 +60,9 @@ class Project:
         self.issues, self.audit = [], {"flags": {}}
         self.leaks = []
         self.settings = (
-            f"report: {{photos_per_gallery: {per_gallery}, thumbnail: 32, seed: 1}}\nmodels: {{one: {{}}}}\n"
+            f"report: {{photos_per_gallery: {per_gallery}, thumbnail: 32, seed: 1}}\n"
+            "models: {one: {input: removed}}\n"
+            "inputs: {removed: {background: remove, width: 40, height: 30}}\n"
             f"ingest: {{source: {folder / 'photos'}}}\n"
         )
 
@@ -71,7 +74,7 @@ class Project:
         atomic.write_bytes(self.folder / "photos" / name, content)
         archives.put(self.folder / "crops", {f"{image_id}.jpg": photo_of(number)})
         archives.put(self.folder / "mask_images", {f"{image_id}.png": np.full((30, 40), 200, np.uint8)})
-        archives.put(self.folder / "input_images", {f"{image_id}.png": photo_of(number)})
+        archives.put(self.folder / "input_images" / "removed", {f"{image_id}.png": photo_of(number)})
         self.rows.append(
             {"image_id": image_id, "path": name, "label": label, "status": "ok", "reason": "", "split": split}
             | {"width": 40, "height": 30, "phash": "0" * 16, "group": image_id, "is_cropped": True, "n_vehicles": 2}
@@ -83,16 +86,14 @@ class Project:
                 "n_regions": 1,
                 "is_masked": True,
                 "mask_reason": "",
-                "file": f"{image_id}.png",
             }
-            | {"background": "remove", "scale": 1.0, "pad_left": 0, "pad_top": 0}
         )
         for box, score in (((4.0, 3.0, 36.0, 27.0), 0.75), ((0.0, 0.0, 8.0, 6.0), 0.125)):
             self.boxes.append([image_id, "car", score, *box])
 
     def reject(self, place, reason, status):
         self.rows[place] |= {"reason": reason, "status": status, "is_cropped": False, "is_masked": False}
-        self.rows[place] |= {"coverage": np.nan, "agreement": np.nan, "file": "", "class_name": "", "score": np.nan}
+        self.rows[place] |= {"coverage": np.nan, "agreement": np.nan, "class_name": "", "score": np.nan}
         if status == "failed":
             self.rows[place]["split"] = ""
 
@@ -102,7 +103,7 @@ class Project:
             ("manifest", manifest),
             ("boxes", crops),
             ("masks", masks),
-            ("model_inputs", model_inputs),
+            ("splits", split_table),
         ):
             table = frame[list(module.COLUMNS)].copy()
             if name == "manifest":
@@ -166,7 +167,7 @@ class Project:
         tables.write(self.folder / "metrics" / "evaluate" / "one" / "reliability.csv", table)
 
     def render(self, run):
-        out, names = self.folder / "out" / "index.html", ("manifest", "detections", "boxes", "masks", "model_inputs")
+        out, names = self.folder / "out" / "index.html", ("manifest", "detections", "boxes", "masks", "splits")
         files = {name: self.folder / f"{name}.csv" for name in (*names, "predictions", "issues")}
         folders = {name: self.folder / name for name in ("crops", "mask_images", "input_images")}
         folders["metrics"] = self.folder / "metrics"
@@ -288,6 +289,48 @@ def test_full_page(project, run):
     first, second = page.source.index("87.5%"), page.source.index("81.2%")
     assert first < second
     assert len([a for a in page.of("svg") if "aria-label" in a]) == 5 + 1 + 6  # thresholds, distributions
+
+
+def advise(project, n_photos=4):
+    """Write advice about the photos of the project, in which a larger input is better."""
+    figures = {"accuracy": 0.5, "log_loss": 0.75, "time": 1.0} | dict.fromkeys(GAINED, 0.0)
+    better = {"accuracy": 0.625, "log_loss": 0.5, "time": 1.5625} | dict.fromkeys(GAINED, -0.25)
+    names = {"remove 40x30": figures, f"keep {HOSTILE}": better}
+    rows = [{"input": name, "backbone": "efficientnet_lite0", **row} for name, row in names.items()]
+    digest = advice.digest(project.folder / "splits.csv")
+    advice.write(project.folder / "metrics" / "advice.json", Advice(digest, n_photos, "remove 40x30", rows))
+
+
+GAINED = [f"{name}{end}" for name in ("gain", "both_gain") for end in ("", "_low", "_high")]
+
+
+def test_advice_is_shown_for_the_photos_that_it_is_about(project, run):
+    project.write()
+    assert not project.render(run).says("Advice")
+    advise(project)
+    page = project.render(run)
+    assert page.says("cross-validated on 4 photos of train") and page.says("62.5 %") and HOSTILE not in page.source
+    section = page.source[page.source.index('id="advice"') :]
+    assert section.index("-0.250") < section.index("+0.000")  # the least log loss first
+    text = (project.folder / "splits.csv").read_text()
+    (project.folder / "splits.csv").write_text(text + "\n")
+    assert not project.render(run).says("Advice")
+
+
+def test_model_inputs_of_every_input_are_shown_and_those_of_none_removed(project, run, capsys):
+    project.settings = project.settings.replace(
+        "{one: {input: removed}}", "{one: {input: removed}, two: {input: kept}}"
+    )
+    kept = "{kept: {background: keep, width: 40, height: 30}, removed:"
+    project.settings = project.settings.replace("{removed:", kept)
+    for name in ("kept", "old"):
+        archives.put(project.folder / "input_images" / name, archives.take(project.folder / "input_images" / "removed"))
+    project.write()
+    page = project.render(run)
+    captions = {image["alt"].partition(" of ")[0] for image in page.of("img")}
+    assert {"Input removed", "Input kept"} < captions and "Model input" not in captions
+    assert sorted(path.name for path in (project.folder / "input_images").iterdir()) == ["kept", "removed"]
+    assert "old: params.yaml names no such input" in capsys.readouterr().err
 
 
 def test_figures_of_unknown_models_and_segmenters_are_removed(project, run, capsys):

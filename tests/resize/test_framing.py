@@ -1,33 +1,31 @@
 import json
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from stages.core import tables
 from stages.core.archive import Archive, ArchiveError
+from stages.core.settings import SettingsError
+from stages.images import images
+from stages.images.settings import InputSettings
 from stages.resize import __main__ as resize_stage
 from stages.resize import framing
+from stages.resize.framing import Composer, Sources
 from stages.resize.settings import ResizeSettings
-from stages.schemas import manifest, masks, shards
-from stages.schemas import model_inputs as letterbox_table
+from stages.schemas import masks, shards, split_table
+from stages.sources.photos import Photos
+from stages.sources.settings import SourceSettings
 from tests import archives
 
-NO_BOX = (np.nan,) * 4
+FILL = (1, 2, 3)
 
 
-def settings(**changes):
-    return ResizeSettings(
-        **{
-            "width": 16,
-            "height": 16,
-            "background": "remove",
-            "fill": (1, 2, 3),
-            "blur": 0.1,
-            "format": "png",
-            **changes,
-        }
-    )
+def composer(suffix="png", **changes):
+    item = InputSettings(**{"width": 16, "height": 16, "background": "remove"} | changes)
+    return Composer(item, ResizeSettings(fill=FILL, blur=0.1, format=suffix))
 
 
 @pytest.mark.parametrize("background", ["remove", "blur", "keep"])
@@ -35,11 +33,11 @@ def test_the_object_stays_the_background_goes_and_the_padding_is_filled(corners,
     crop, mask = corners(16, 8), np.zeros((8, 16), np.uint8)
     mask[:, :10] = 255
     before = crop.copy(), mask.copy()
-    composed = framing.compose_input(crop, mask, settings(background=background))
-    assert composed.shape == (16, 16, 3) and (composed[:4] == (1, 2, 3)).all() and (composed[12:] == (1, 2, 3)).all()
+    composed = composer(background=background).of_crop(crop, mask)
+    assert composed.shape == (16, 16, 3) and (composed[:4] == FILL).all() and (composed[12:] == FILL).all()
     np.testing.assert_array_equal(composed[4:12, :10], crop[:, :10])
     if background == "remove":
-        assert (composed[4:12, 10:] == (1, 2, 3)).all()
+        assert (composed[4:12, 10:] == FILL).all()
     else:
         assert (background == "keep") == bool((composed[4:12, 10:] == crop[:, 10:]).all())
     np.testing.assert_array_equal(crop, before[0])
@@ -47,130 +45,148 @@ def test_the_object_stays_the_background_goes_and_the_padding_is_filled(corners,
 
 
 def test_without_a_mask_the_background_stays(corners):
-    np.testing.assert_array_equal(framing.compose_input(corners(16, 16), None, settings()), corners(16, 16))
+    np.testing.assert_array_equal(composer().of_crop(corners(16, 16), None), corners(16, 16))
 
 
-@pytest.mark.parametrize(
-    ("size_wh", "expected"),
-    [
-        ((32, 16), (0.5, 0, 4)),
-        ((16, 32), (0.5, 4, 0)),
-        ((8, 8), (2.0, 0, 0)),
-        ((1, 500), (1.0, 7, 0)),
-        ((500, 1), (1.0, 0, 7)),
-    ],
-)
-def test_where_the_crop_lies_in_the_padded_image(corners, size_wh, expected):
-    described = framing.describe(corners(*size_wh), True, settings())
-    assert (described["scale"], described["pad_left"], described["pad_top"]) == expected and described[
-        "background"
-    ] == "remove"
-    assert framing.describe(corners(*size_wh), False, settings())["background"] == "keep"
+@pytest.mark.parametrize(("fit", "left"), [("pad", 4), ("squash", 0)])
+def test_a_whole_photo_is_the_image_as_people_hold_it_in_the_frame(corners, tmp_path, fit, left):
+    """A photo of 80 x 160 is stored on its side; in a frame of 16 x 16 it is 8 pixels wide, or squashed to 16."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "a.jpg"
+    Image.fromarray(np.ascontiguousarray(np.rot90(corners(80, 160)))).save(path, exif=exif, quality=98, subsampling=0)
+    made = composer(region="full_image", background="keep", fit=fit).of_photo(path.read_bytes())
+    assert made.shape == (16, 16, 3)
+    if left:
+        assert (made[:, :left] == FILL).all() and (made[:, -left:] == FILL).all()
+    columns = [left + 1, 14 - left]
+    expected = corners(2, 2)
+    np.testing.assert_allclose(made[[1, 14]][:, columns].astype(int), expected, atol=6)
+
+
+def test_masks_are_made_of_crops_so_whole_photos_keep_their_background():
+    with pytest.raises(
+        ValueError, match=r"background: expected keep with region full_image.*set crop\.mode to full_image"
+    ):
+        InputSettings(region="full_image", background="remove", width=16, height=16)
 
 
 @pytest.fixture
 def stage(tmp_path, run):
-    """A function that runs the stage on rows of the manifest and data/masks.csv."""
+    """A function that runs the stage on rows of data/splits.csv and data/masks.csv."""
     archives.put(tmp_path / "crops", {})
     archives.put(tmp_path / "masks", {})
 
-    def call(photos, masked, **changes):
-        (tmp_path / "params.yaml").write_text(json.dumps({"resize": settings(**changes).__dict__}))
-        tables.write(tmp_path / "manifest.csv", pd.DataFrame(photos, columns=list(manifest.COLUMNS)))
+    def call(photos, masked, suffix="png", model="seen", **changes):
+        item = {"width": 16, "height": 16, "background": "remove"} | changes
+        content = {"inputs": {"seen": item, "other": item}, "models": {"m": {"input": model}}}
+        content |= {"resize": {"fill": FILL, "blur": 0.1, "format": suffix}, "ingest": {"source": str(tmp_path)}}
+        (tmp_path / "params.yaml").write_text(json.dumps(content))
+        tables.write(tmp_path / "splits.csv", pd.DataFrame(photos, columns=list(split_table.COLUMNS)))
         tables.write(tmp_path / "masks.csv", pd.DataFrame(masked, columns=list(masks.COLUMNS)))
         shards.write(tmp_path / "shards.json", shards.ONE_SHARD)
-        run(
-            resize_stage,
-            shards=tmp_path / "shards.json",
-            memory=tmp_path / "memory",
-            params=tmp_path / "params.yaml",
-            manifest=tmp_path / "manifest.csv",
-            crops=tmp_path / "crops",
-            masks=tmp_path / "masks",
-            mask_table=tmp_path / "masks.csv",
-            out=tmp_path / "out",
-            table=tmp_path / "table.csv",
-            details=tmp_path / "m.json",
-        )
-        return letterbox_table.read(tmp_path / "table.csv"), json.loads((tmp_path / "m.json").read_text())
+        paths = {name: tmp_path / name for name in ("memory", "crops", "masks", "out")}
+        paths |= {name: tmp_path / f"{name}.csv" for name in ("splits",)}
+        paths |= {"params": tmp_path / "params.yaml", "shards": tmp_path / "shards.json"}
+        run(resize_stage, input="seen", mask_table=tmp_path / "masks.csv", details=tmp_path / "m.json", **paths)
+        return archives.take(tmp_path / "out"), json.loads((tmp_path / "m.json").read_text())
 
     return call
 
 
 def rows(*states):
-    """Rows of the manifest and of data/masks.csv: (id, status, is_masked)."""
+    """Rows of data/splits.csv and of data/masks.csv: (id, status, is_masked)."""
     photos, masked = [], []
     for image_id, status, is_masked in states:
         split = "val" if status != "rejected" else ""
-        manifest_status = status if status == "rejected" else "ok"
-        photos.append(
-            (image_id, f"{image_id}.jpg", "None", manifest_status, "", "", 5, 4, "0", image_id, split, *NO_BOX)
-        )
+        photos.append((image_id, f"{image_id}.jpg", "None", image_id, split, status, ""))
         why = "" if is_masked else "mask_too_small"
         masked.append((image_id, f"{image_id}.jpg", status, "", 0.5, 0.9, 1, is_masked, why))
     return photos, masked
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
-def test_every_row_stays_and_each_usable_one_has_its_image(tmp_path, stage, corners, suffix):
-    given = rows(
-        ("a", "ok", True), ("b", "ok", False), ("c", "dropped", False), ("d", "rejected", False), ("e", "ok", True)
-    )
-    archives.put(tmp_path / "crops", {f"{name}.jpg": corners(32, 16) for name in "abe"})
+def test_each_used_photo_has_its_image(tmp_path, stage, corners, suffix):
+    given = rows(("a", "ok", True), ("b", "ok", False), ("c", "dropped", False), ("d", "rejected", False))
+    archives.put(tmp_path / "crops", {f"{name}.jpg": corners(32, 16) for name in "ab"})
     archives.put(tmp_path / "masks", {"a.png": np.zeros((16, 32), np.uint8)})
-    table, metrics = stage(*given, format=suffix)
-    assert table["status"].tolist() == ["ok", "ok", "dropped", "rejected", "failed"]
-    assert table["reason"].tolist() == ["", "", "", "", "missing"]  # of e the mask is not there
-    assert table["background"].tolist() == ["remove", "keep", "", "", ""]
-    assert table["file"].tolist() == [f"a.{suffix}", f"b.{suffix}", "", "", ""]
-    assert list(archives.take(tmp_path / "out")) == [f"a.{suffix}", f"b.{suffix}"]
+    made, metrics = stage(*given, suffix)
+    assert list(made) == [f"a.{suffix}", f"b.{suffix}"]
     first = archives.picture(tmp_path / "out", f"a.{suffix}")
-    assert first.shape == (16, 16, 3) and np.abs(first.astype(int) - [1, 2, 3]).max() <= 3
-    assert metrics["photos"] == 2 and metrics["without_model_input"] == 3 and metrics["split"] == {"val": 2}
+    assert first.shape == (16, 16, 3) and np.abs(first.astype(int) - FILL).max() <= 3
+    assert metrics == {"photos": 2, "background": {"remove": 1, "keep": 1}, "split": {"val": 2}}
+
+
+def test_an_input_that_keeps_backgrounds_needs_no_masks_and_is_not_made_again_for_new_ones(tmp_path, stage, corners):
+    archives.put(tmp_path / "crops", {"a.jpg": corners(32, 16)})
+    made, metrics = stage(*rows(("a", "ok", True)), background="keep")
+    assert metrics["background"] == {"keep": 1}
+    before = next((tmp_path / "out").glob("*.zip")).stat().st_mtime_ns
+    archives.put(tmp_path / "masks", {"a.png": np.zeros((16, 32), np.uint8)})
+    assert stage(*rows(("a", "ok", False)), background="keep")[0] == made
+    assert next((tmp_path / "out").glob("*.zip")).stat().st_mtime_ns == before
+
+
+def test_whole_photos_are_read_from_the_source_and_named_where_they_are_gone(tmp_path, stage, corners):
+    content = images.encode(corners(32, 16), ".png")
+    (tmp_path / "a.jpg").write_bytes(content)
+    photos, masked = rows((images.image_id(content), "ok", True))
+    photos = [(photos[0][0], "a.jpg", *photos[0][2:])]
+    masked = [(masked[0][0], "a.jpg", *masked[0][2:])]
+    whole = {"region": "full_image", "background": "keep"}
+    stage(photos, masked, **whole)
+    made = archives.picture(tmp_path / "out", f"{photos[0][0]}.png")
+    np.testing.assert_array_equal(made[4:12], composer(**whole).of_crop(corners(32, 16), None)[4:12])
+    (tmp_path / "a.jpg").unlink()
+    for path in (tmp_path / "memory").iterdir():
+        path.unlink()
+    with pytest.raises(images.ImageError, match=r"a\.jpg"):
+        stage(photos, masked, **whole)
+
+
+def test_an_input_that_no_model_names_is_not_made(tmp_path, stage, corners, capsys):
+    archives.put(tmp_path / "crops", {"a.jpg": corners(32, 16)})
+    made, metrics = stage(*rows(("a", "ok", False)), model="other")
+    assert made == {} and metrics["photos"] == 0
+    assert "resize seen: no model names this input: nothing is made" in capsys.readouterr().err
+
+
+def test_a_model_that_names_no_input_is_refused(stage):
+    with pytest.raises(
+        SettingsError, match=r"models\.m\.input: expected an entry of `inputs`, found `sen`; did you mean `seen`"
+    ):
+        stage(*rows(("a", "ok", False)), model="sen")
 
 
 def test_tables_of_different_photos_are_refused(stage):
     photos, masked = rows(("a", "ok", False), ("b", "ok", False))
-    with pytest.raises(tables.TableError, match=r"masks\.csv.*manifest\.csv"):
+    with pytest.raises(tables.TableError, match=r"masks\.csv.*splits\.csv"):
         stage(photos, masked[::-1])
 
 
-def read(tmp_path):
-    return letterbox_table.read(tmp_path / "table.csv"), json.loads((tmp_path / "m.json").read_text())
+def test_no_rows_are_no_images(stage):
+    made, metrics = stage([], [])
+    assert made == {} and metrics == {"photos": 0, "background": {}, "split": {}}
 
 
-def test_no_rows_are_a_table_of_no_rows_and_an_error(tmp_path, stage):
-    with pytest.raises(tables.TableError, match=r"table\.csv: expected usable photos, found none in 0 rows"):
-        stage([], [])
-    table, metrics = read(tmp_path)
-    assert len(table) == 0 and metrics["photos"] == 0
-
-
-def test_a_class_all_of_whose_train_photos_were_dropped_is_an_error_that_names_it(tmp_path, stage, corners):
-    photos, masked = rows(("a", "ok", False), ("b", "dropped", False), ("c", "dropped", False), ("d", "ok", False))
-    # Of class Van one photo is left, in val: the models would never see the class.
-    labels, splits = ("None", "Van", "Van", "Van"), ("train", "train", "train", "val")
-    photos = [(*photo[:2], label, *photo[3:10], split, *NO_BOX) for photo, label, split in zip(photos, labels, splits)]
-    masked = [(*mask[:3], "low_score" if mask[2] == "dropped" else "", *mask[4:]) for mask in masked]
-    archives.put(tmp_path / "crops", {f"{name}.jpg": corners(32, 16) for name in "ad"})
-    with pytest.raises(tables.TableError, match=r"a train photo of each class, found none of `Van` \(2 low_score\)"):
-        stage(photos, masked)
-    assert read(tmp_path)[0]["status"].tolist() == ["ok", "dropped", "dropped", "ok"]
-
-
-def test_a_mask_of_another_size_than_its_crop_is_one_failed_row(tmp_path, stage, corners):
+def test_a_mask_of_another_size_than_its_crop_is_an_error_that_names_both(tmp_path, stage, corners):
     archives.put(tmp_path / "crops", {"a.jpg": corners(32, 16)})
     archives.put(tmp_path / "masks", {"a.png": np.zeros((16, 31), np.uint8)})
-    with pytest.raises(tables.TableError, match=r"none in 1 rows \(1 mask_size\)"):
+    expected = "a.png: expected the crop's height and width (16, 32), found (16, 31); run `dvc repro -sf mask`"
+    with pytest.raises(images.ImageError, match=re.escape(expected)):
         stage(*rows(("a", "ok", True)))
-    table, _ = read(tmp_path)
-    assert table["status"].tolist() == ["failed"] and table["reason"].tolist() == ["mask_size"]
+
+
+def test_a_missing_crop_is_an_error_that_names_it(stage):
+    with pytest.raises(images.ImageError, match=r"missing: .*crops: expected a file a\.jpg"):
+        stage(*rows(("a", "ok", False)))
 
 
 def test_one_zip_file_in_place_of_the_masks_is_refused(tmp_path):
     archives.put(tmp_path / "crops", {})
     archives.put(tmp_path / "masks.zip", {})
-    sources = Archive(tmp_path / "crops"), Archive(tmp_path / "masks.zip")
+    photos = Photos(SourceSettings(source=str(tmp_path)))
+    sources = Sources(Archive(tmp_path / "crops"), Archive(tmp_path / "masks.zip"), photos)
     with pytest.raises(ArchiveError, match=r"masks\.zip: expected a folder of shards"):
-        framing.write_model_inputs(tmp_path / "out", tmp_path / "memory", {}, *sources, settings())
+        framing.write_model_inputs(tmp_path / "out", tmp_path / "memory", {}, sources, composer(), "seen")
     assert not (tmp_path / "out").exists()

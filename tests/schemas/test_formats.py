@@ -5,7 +5,7 @@ import pytest
 
 from stages.core import progress, tables
 from stages.core.tables import TableError
-from stages.schemas import crops, detections, files, manifest, masks, model_inputs
+from stages.schemas import crops, detections, files, manifest, masks, split_table
 
 MANIFEST = {"image_id": "00", "path": "a b/ü,'.jpg", "label": "None", "status": "ok", "reason": "", "width": 5,
             "height": 4, "phash": "0f", "group": "00", "split": "train", "note": "", "x_min": 1.0, "y_min": 2.0,
@@ -33,8 +33,7 @@ MASK = {
     "is_masked": True,
     "mask_reason": "",
 }
-PADDED = {"image_id": "00", "path": "a", "label": "None", "group": "00", "split": "val", "status": "ok", "reason": "",
-          "background": "keep", "file": "00.png", "scale": 0.5, "pad_left": 0, "pad_top": 3}  # fmt: skip
+SPLIT = {"image_id": "00", "path": "a", "label": "None", "group": "00", "split": "val", "status": "ok", "reason": ""}
 FILE = {"path": "a b/ü,'.jpg", "label": "None", "split": "", "group": "", "x_min": 1.0, "y_min": 2.0, "x_max": 3.5,
         "y_max": 4.0, "annotated_width": 5, "annotated_height": 0, "version": "etag:x", "reason": ""}  # fmt: skip
 FORMATS = [
@@ -43,7 +42,7 @@ FORMATS = [
     (detections, DETECTION),
     (crops, CROP),
     (masks, MASK),
-    (model_inputs, PADDED),
+    (split_table, SPLIT),
 ]
 
 
@@ -75,8 +74,7 @@ def test_a_table_comes_back_as_it_was_written_also_without_rows(tmp_path, module
         (crops, CROP, "n_vehicles", 1.5),
         (masks, MASK, "coverage", 1.5),
         (masks, MASK, "coverage", -0.1),
-        (model_inputs, PADDED, "split", "dev"),
-        (model_inputs, PADDED, "pad_top", ""),
+        (split_table, SPLIT, "split", "dev"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_with_file_and_column(tmp_path, module, row, column, bad):
@@ -85,7 +83,7 @@ def test_a_value_that_cannot_be_is_refused_with_file_and_column(tmp_path, module
         module.read(tmp_path / "t.csv")
 
 
-@pytest.mark.parametrize(("module", "row"), [(manifest, MANIFEST), (model_inputs, PADDED)])
+@pytest.mark.parametrize(("module", "row"), [(manifest, MANIFEST), (split_table, SPLIT)])
 def test_a_usable_photo_comes_once_and_an_unusable_one_may_come_twice(tmp_path, module, row):
     twin = {**row, "path": "b", "status": "rejected", "split": "", "reason": "duplicate"}
     tables.write(tmp_path / "t.csv", pd.DataFrame([row, twin, {**twin, "path": "c"}]))

@@ -7,14 +7,13 @@ from stages.core.tables import TableError
 from stages.schemas import class_list, split_data
 from tests import archives
 
-HEADER = "image_id,path,label,group,split,status,reason,background,file,scale,pad_left,pad_top\n"
+HEADER = "image_id,path,label,group,split,status,reason\n"
 CLASSES = ["NA", "pickup"]
 
 
 def table(tmp_path, *rows):
-    path = tmp_path / "model_inputs.csv"
-    lines = [f"{row},keep,{row.split(',')[0]}.jpg,1,0,0\n" for row in rows]
-    path.write_text(HEADER + "".join(lines))
+    path = tmp_path / "splits.csv"
+    path.write_text(HEADER + "".join(f"{row}\n" for row in rows))
     return path
 
 
@@ -30,7 +29,6 @@ def test_photos_come_by_split_sorted_by_id(tmp_path):
     found = split_data.read(path, CLASSES)
     train = found["train"]
     assert (train.image_ids, train.sources, train.groups) == (["a1", "b2"], ["x/1.jpg", "x/2.jpg"], ["a1", "g1"])
-    assert train.names == ["a1.jpg", "b2.jpg"]
     assert train.labels.tolist() == [0, 1] and train.labels.dtype == np.int64
     assert found["val"].image_ids == [] and found["val"].labels.shape == (0,)
     assert found["test"].image_ids == ["c3"]

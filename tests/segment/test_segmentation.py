@@ -40,7 +40,8 @@ def stage(tmp_path, run, monkeypatch, corners):
         (tmp_path / "networks" / "u2netp.onnx").write_bytes(content)
         settings = {
             "runtime": {},
-            "resize": {"background": background},
+            "inputs": {"i": {"background": background, "width": 16, "height": 16}, "unused": {"background": "remove"}},
+            "models": {"m": {"input": "i"}},
             "segment": {"inference": {"batch_size": 2, "engine": "auto", "precision": "f32"}},
         }
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings | {"segmenters": {"one": view}}))
@@ -92,7 +93,7 @@ def test_without_a_crop_there_is_an_empty_archive(tmp_path, stage):
 def test_where_no_mask_is_used_no_network_is_loaded(tmp_path, stage, capsys):
     assert stage([row("aa"), row("bb")], background="keep", network="u2netp") == ({"crops": 0, "maps": 0}, [], [])
     assert archives.take(tmp_path / "maps") == {}
-    assert "resize.background is keep" in capsys.readouterr().err
+    assert "no segmenter runs" in capsys.readouterr().err
     assert stage([row("aa"), row("bb")], background="blur", network="u2netp")[0] == {"crops": 2, "maps": 2}
     # Another treatment of the background needs the same maps.
     assert stage([row("aa"), row("bb")], background="remove", network="u2netp")[2] == []

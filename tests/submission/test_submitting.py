@@ -7,7 +7,7 @@ import pytest
 from stages.core import tables
 from stages.core.settings import SettingsError
 from stages.core.tables import TableError
-from stages.schemas import model_inputs, predictions
+from stages.schemas import predictions, split_table
 from stages.schemas.predictions import Predictions
 from stages.submission import __main__ as submission_stage
 from stages.submission import submitting
@@ -20,7 +20,7 @@ ONE, TWO = [0.1, 0.2, 0.7], [0.6, 0.3, 0.1]
 
 
 def rows(*photos):
-    """Rows of data/model_inputs.csv: (path, image id, reason)."""
+    """Rows of data/splits.csv: (path, image id, reason)."""
     return pd.DataFrame(photos, columns=["path", "image_id", "reason"])
 
 
@@ -184,7 +184,7 @@ def test_a_sample_of_other_photos_or_classes_is_an_error_that_names_them(text, c
 
 @pytest.fixture
 def stage(tmp_path, run, monkeypatch):
-    """A function that runs the stage on rows of data/model_inputs.csv: (path, image id, label, split, status, reason).
+    """A function that runs the stage on rows of data/splits.csv: (path, image id, label, split, status, reason).
 
     Three train photos, two of them vans, precede them. It returns both tables.
     """
@@ -195,13 +195,13 @@ def stage(tmp_path, run, monkeypatch):
             (f"{n}.jpg", f"t{n}", label, "train", "ok", "") for n, label in enumerate(("van", "van", "car", "bus"))
         ]
         table = pd.DataFrame([*train, *photos], columns=["path", "image_id", "label", "split", "status", "reason"])
-        rest = {"group": "", "background": "keep", "file": "x.png", "scale": 1.0, "pad_left": 0, "pad_top": 0}
-        tables.write(tmp_path / "model_inputs.csv", table.assign(**rest)[list(model_inputs.COLUMNS)])
+        rest = {"group": ""}
+        tables.write(tmp_path / "splits.csv", table.assign(**rest)[list(split_table.COLUMNS)])
         (tmp_path / "classes.txt").write_text("".join(f"{name}\n" for name in CLASSES))
         predictions.write(tmp_path / "probabilities.csv", ENSEMBLE)
         source = f"ingest: {{source: photos, unlabelled: {unlabelled or 'null'}}}\n"
         (tmp_path / "params.yaml").write_text(f"{source}submission: {changes}\n")
-        names = {"params": "params.yaml", "table": "model_inputs.csv", "classes": "classes.txt"}
+        names = {"params": "params.yaml", "splits": "splits.csv", "classes": "classes.txt"}
         names |= {"probabilities": "probabilities.csv", "predictions": "p.csv", "submission": "s.csv"}
         run(submission_stage, **{name: tmp_path / file for name, file in names.items()})
         return tables.read_text(tmp_path / "p.csv"), tables.read_text(tmp_path / "s.csv")

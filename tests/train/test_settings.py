@@ -14,18 +14,22 @@ def test_seeds_follow_from_names_alone():
 
 def test_a_model_overrides_what_it_names_and_nothing_else():
     train = TrainSettings(epochs=7, learning_rate=1e-3)
-    model = ModelSettings(backbone="efficientnet_lite0", weights="w.npz", learning_rate=2e-3)
+    model = ModelSettings(backbone="efficientnet_lite0", weights="w.npz", input="i", learning_rate=2e-3)
     assert resolve(train, model, "a") == train.replace(learning_rate=2e-3, seed=derive_seed(0, "a"))
-    no_epochs = resolve(train, ModelSettings(backbone="efficientnet_lite0", weights="w.npz", epochs=0), "a")
+    no_epochs = resolve(train, ModelSettings(backbone="efficientnet_lite0", weights="w.npz", input="i", epochs=0), "a")
     assert no_epochs.epochs == 0
 
 
 def test_the_sections_are_read_with_their_nested_one(tmp_path):
     path = tmp_path / "params.yaml"
-    path.write_text("train: {epochs: 3, augment: {flip: 0}}\nmodels: {a: {backbone: b, weights: w, input_px: 160}}\n")
+    path.write_text(
+        "train: {epochs: 3, augment: {flip: 0}}\nmodels: {a: {backbone: b, weights: w, input: i, input_px: 160}}\n"
+    )
     train = settings.read(path, "train", TrainSettings)
     assert (train.epochs, train.augment.flip, train.augment.affine) == (3, 0.0, TrainSettings().augment.affine)
-    assert settings.read(path, "models.a", ModelSettings) == ModelSettings(backbone="b", weights="w", input_px=160)
+    assert settings.read(path, "models.a", ModelSettings) == ModelSettings(
+        backbone="b", weights="w", input="i", input_px=160
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 
 from stages.classifiers import inference, pretrained
 from stages.classifiers.settings import ModelSettings
+from stages.commands import trained_ensemble
 from stages.core.errors import UserError
 from stages.core.tables import TableError
 from stages.train import trainer
@@ -21,7 +22,7 @@ PARAMS = """
 runtime: {threads: 1}
 train: {epochs: 2, batch_size: 4, patience: null}
 models:
-  tiny: {backbone: one_convolution, weights: w.npz, input_px: 32}
+  tiny: {backbone: one_convolution, weights: w.npz, input: i, input_px: 32}
 """
 # Stands in for the table of real backbones, which take a minute to compile.
 PROGRAM = """
@@ -62,12 +63,12 @@ SPLITS = ["train"] * 5 + ["val"] * 2
 
 
 def prepare(folder, splits=SPLITS):
-    rows = ["image_id,path,label,group,split,status,reason,background,file,scale,pad_left,pad_top\n"]
+    rows = ["image_id,path,label,group,split,status,reason\n"]
     for number, split in enumerate(splits):
-        rows.append(f"i{number},i{number}.jpg,{'ab'[number % 2]},,{split},ok,,keep,i{number}.png,1,0,0\n")
+        rows.append(f"i{number},i{number}.jpg,{'ab'[number % 2]},,{split},ok,\n")
         image = np.random.default_rng(number).integers(0, 256, (40, 60, 3)).astype(np.uint8)
         archives.put(folder / "photos.zip", {f"i{number}.png": image})
-    (folder / "model_inputs.csv").write_text("".join(rows))
+    (folder / "splits.csv").write_text("".join(rows))
     (folder / "classes.txt").write_text("a\nb\nnever_seen\n")
     (folder / "params.yaml").write_text(PARAMS)
     kernel = np.random.default_rng(0).normal(size=(3, 3, 3, 4)).astype(np.float32)
@@ -76,7 +77,7 @@ def prepare(folder, splits=SPLITS):
 
 
 def start(folder, out, dies_after=None):
-    given = {"params": "params.yaml", "table": "model_inputs.csv", "photos": "photos.zip", "classes": "classes.txt"}
+    given = {"params": "params.yaml", "splits": "splits.csv", "photos": "photos.zip", "classes": "classes.txt"}
     given |= {"pretrained": ".", "out": f"{out}/model", "curves": f"{out}/curves", "logs": f"logs_{out}"}
     arguments = [part for name, path in given.items() for part in (f"--{name}", str(folder / path))]
     program = PROGRAM if dies_after is None else PROGRAM.replace('KILL = ""', DIES.format(left=dies_after))
@@ -96,7 +97,7 @@ def test_two_processes_write_the_same_bytes(tmp_path):
     done, first = run(folder, "one")
     _, second = run(folder, "two")
     assert first == second
-    assert Path("model/model.keras") in first and Path("curves/metrics.json") in first
+    assert {Path("model/model.keras"), Path("model/model.onnx")} < set(first) and Path("curves/metrics.json") in first
     assert done.stdout.startswith("train tiny: 5 photos, ") and "photo/s" in done.stderr
     assert "cuda" not in done.stderr.lower()
     facts = json.loads(first[Path("model/model.json")])
@@ -104,7 +105,12 @@ def test_two_processes_write_the_same_bytes(tmp_path):
     assert (facts["photo_hw"], facts["input_hw"]) == ([40, 60], [21, 32])
     assert facts["precision"] == "float32" or facts["device"] != "CPU"
     model = inference.load(folder / "one/model/model.keras", 3)
-    assert inference.predict(model, np.zeros((2, 40, 60, 3), np.uint8)).shape == (2, 3)
+    photos = np.random.default_rng(9).integers(0, 256, (2, 40, 60, 3)).astype(np.uint8)
+    expected = inference.predict(model, photos)
+    assert expected.shape == (2, 3)
+    # The copy for prediction gives the same, one photo at a time.
+    predict = trained_ensemble.load_model(folder / "one/model/model.onnx")
+    np.testing.assert_allclose(predict(photos), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("dies_after", [0, 2, 4, 6])
@@ -128,25 +134,25 @@ def test_one_photo_and_no_val_is_enough(tmp_path):
 
 def test_no_training_photos_are_refused(tmp_path):
     folder = prepare(tmp_path / "data", ["val", "test"])
-    with pytest.raises(TableError, match=r"model_inputs\.csv: expected photos with the split `train`, found none"):
-        trainer.read_splits(folder / "model_inputs.csv", folder / "photos.zip", ["a", "b"])
+    with pytest.raises(TableError, match=r"splits\.csv: expected photos with the split `train`, found none"):
+        trainer.read_splits(folder / "splits.csv", folder / "photos.zip", ["a", "b"])
 
 
 def test_pretrained_tensors_are_read_by_name(tmp_path):
     np.savez(tmp_path / "w.npz", **{"_fc.bias": np.ones(2, np.float32)})
-    assert pretrained.read(tmp_path, ModelSettings(backbone="x", weights="none")) is None
-    found = pretrained.read(tmp_path, ModelSettings(backbone="x", weights="w.npz"))
+    assert pretrained.read(tmp_path, ModelSettings(backbone="x", weights="none", input="i")) is None
+    found = pretrained.read(tmp_path, ModelSettings(backbone="x", weights="w.npz", input="i"))
     assert list(found) == ["_fc.bias"] and found["_fc.bias"].tolist() == [1, 1]
     with pytest.raises(UserError, match=r"other\.npz: expected pretrained weights"):
-        pretrained.read(tmp_path, ModelSettings(backbone="x", weights="other.npz"))
+        pretrained.read(tmp_path, ModelSettings(backbone="x", weights="other.npz", input="i"))
 
 
 def test_a_longer_side_shrinks_both_in_proportion():
     assert pretrained.shrunk((160, 256), 128) == (80, 128) and pretrained.shrunk((256, 160), 128) == (128, 80)
     assert pretrained.shrunk((40, 60), 32) == (21, 32) and pretrained.shrunk((1, 500), 32) == (1, 32)
-    model = ModelSettings(backbone="x", weights="none")
+    model = ModelSettings(backbone="x", weights="none", input="i")
     assert pretrained.shape(model, (160, 256), 3)[:3] == ((160, 256), (160, 256), 3)
-    smaller = ModelSettings(backbone="x", weights="none", input_px=128)
+    smaller = ModelSettings(backbone="x", weights="none", input="i", input_px=128)
     assert pretrained.shape(smaller, (160, 256), 3)[:2] == ((160, 256), (80, 128))
 
 

@@ -1,0 +1,32 @@
+"""data/splits.csv: one row per row of the manifest, with its split, and whether the photo is used.
+
+The rule for the main car has the last word: which photos are used is the same for all models.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from stages.core import tables
+from stages.schemas import manifest
+
+COLUMNS = {
+    "image_id": "str",
+    "path": "str",
+    "label": "str",
+    "group": "str",
+    "split": "str",
+    "status": "str",  # ok | dropped | failed | rejected
+    "reason": "str",  # also of a photo that is used whole
+}
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read the table and check it. Raises tables.TableError naming the column and the first bad value."""
+    frame = tables.read(path, COLUMNS)
+    usable = frame["status"] == "ok"
+    known = frame["split"].isin([*manifest.SPLITS, manifest.UNLABELLED])
+    tables.require(path, known | ~usable, frame["split"], "train, val, test or unlabelled")
+    is_repeated = frame["image_id"].where(usable).duplicated() & usable
+    tables.require(path, ~is_repeated, frame["image_id"], "each usable photo once")
+    return frame
