@@ -40,7 +40,10 @@ def arguments() -> argparse.Namespace:
         "--backbones", nargs="+", choices=list(catalogue.WEIGHTS), metavar="NAME", help="default: those of `models`"
     )
     parser.add_argument("--out", type=Path, default=Path("metrics/advice.json"), help="default: metrics/advice.json")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.photos < 2:
+        parser.error(f"--photos: expected 2 or more, found {args.photos}")
+    return args
 
 
 def first(train: SplitData, count: int) -> SplitData:

@@ -137,6 +137,12 @@ def test_the_command_ranks_inputs_of_train_photos_and_writes_them_for_the_report
     assert json.loads(Path("metrics/advice.json").read_text())["base"] == found.base
 
 
+def test_fewer_than_two_photos_are_refused(run, capsys):
+    with pytest.raises(SystemExit):
+        run(advise, photos=1)
+    assert "--photos: expected 2 or more, found 1" in capsys.readouterr().err
+
+
 def test_the_number_of_photos_can_be_limited(project, run, monkeypatch):
     monkeypatch.setattr(advise.Photos, "load", lambda _, path, *__: (project / "data/photos" / path).read_bytes())
     run(advise, photos=6)
