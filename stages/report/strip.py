@@ -6,10 +6,12 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from stages.core.batches import batched
 from stages.images import boxes, letterbox
 from stages.report.sampling import sample
 
 HEIGHT_PX, _GAP_PX, _CAPTION_PX = 200, 8, 24
+_PER_ROW = 4
 _WHITE, _INK, _CHOSEN, _OTHER = (255, 255, 255), (60, 60, 60), (224, 138, 60), (74, 134, 197)
 
 
@@ -36,7 +38,7 @@ def _rectangle(image: np.ndarray, corners: np.ndarray, colour: tuple[int, int, i
 
 
 def draw(images: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Set `(H, W, 3)` uint8 RGB images side by side at one height on white, each above its caption."""
+    """Set `(H, W, 3)` uint8 RGB images side by side at one height on white, four in a row, each above its caption."""
     columns = []
     for caption, image in images.items():
         width = max(1, round(image.shape[1] * HEIGHT_PX / image.shape[0]))
@@ -45,4 +47,7 @@ def draw(images: Mapping[str, np.ndarray]) -> np.ndarray:
         place = (2, HEIGHT_PX + _CAPTION_PX - 7)
         cv2.putText(column, caption, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, _INK, 1, cv2.LINE_AA)
         columns.append(column)
-    return np.concatenate(columns, axis=1)[:, :-_GAP_PX]
+    rows = [np.concatenate(row, axis=1)[:, :-_GAP_PX] for row in batched(columns, _PER_ROW)]
+    width = max(row.shape[1] for row in rows)
+    filled = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=_WHITE[0]) for row in rows]
+    return np.concatenate(filled)

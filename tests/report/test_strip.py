@@ -32,3 +32,11 @@ def test_images_stand_side_by_side_at_one_height_above_their_captions():
     assert (drawn[: strip.HEIGHT_PX, : 4 * strip.HEIGHT_PX] == 200).all()
     assert (drawn[: strip.HEIGHT_PX, -round(0.4 * strip.HEIGHT_PX) :] == 90).all()
     assert (drawn[strip.HEIGHT_PX :] < 200).any()
+
+
+def test_more_than_four_images_stand_in_rows_of_one_width():
+    image = np.full((10, 20, 3), 90, np.uint8)
+    drawn = strip.draw({str(number): image for number in range(5)})
+    row, width = strip.HEIGHT_PX + 24, 2 * strip.HEIGHT_PX
+    assert drawn.shape == (2 * row, 4 * width + 3 * 8, 3)
+    assert (drawn[row : row + strip.HEIGHT_PX, :width] == 90).all() and (drawn[row:, width:] == 255).all()
