@@ -1,6 +1,7 @@
 """CSV tables between stages: written in a fixed format, checked when read."""
 
 from collections.abc import Mapping
+from csv import Error as CsvError
 from csv import reader as iter_csv
 from pathlib import Path
 
@@ -51,12 +52,16 @@ def read_text(path: Path) -> pd.DataFrame:
     """
     try:
         return _read_arrow(path)
-    except (OSError, ValueError):  # Arrow takes no short rows, no other names of a column: pandas does, or says why not
+    # Arrow takes no short rows and no two columns of one name: pandas does, or says why not.
+    except (OSError, ValueError, CsvError):
         return _read_pandas(path)
 
 
 def _read_arrow(path: Path) -> pd.DataFrame:
-    """As `read_text`, at several times pandas' speed. Raises OSError or ValueError for what only pandas may read."""
+    """As `read_text`, at several times pandas' speed.
+
+    Raises OSError, ValueError or csv.Error for what only pandas may read.
+    """
     # Imported here: it takes a tenth of a second, and not every process reads a table.
     import pyarrow as pa
     from pyarrow import csv

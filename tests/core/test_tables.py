@@ -96,7 +96,7 @@ def test_a_bad_value_is_refused_with_file_column_row_and_value(tmp_path, kind, b
         assert part in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b"a\n1,2,3\n4\n", b"a\n\xff\xfe\n", b'a\n"open\n', b"\x00"])
+@pytest.mark.parametrize("content", [b"", b"\n", b"a\n1,2,3\n4\n", b"a\n\xff\xfe\n", b'a\n"open\n', b"\x00", b"\r\x00"])
 def test_a_file_that_is_no_table_is_refused_by_name(tmp_path, content):
     with pytest.raises(TableError, match=r"table\.csv"):
         tables.read(write(tmp_path, content), {"a": "int"})
