@@ -18,6 +18,7 @@ from stages.schemas import advice as advice_file
 from stages.schemas import masks, split_table
 from tests import archives
 
+ROOT = Path(__file__).parents[2]
 BASE = InputSettings(background="remove", width=64, height=40)
 
 
@@ -148,3 +149,13 @@ def test_the_number_of_photos_can_be_limited(project, run, monkeypatch):
     run(advise, photos=6)
     found = advice_file.read(Path("metrics/advice.json"), Path("data/splits.csv"))
     assert found is not None and found.n_photos == 6
+
+
+def test_networks_are_pretrained_and_give_the_features_before_the_head(monkeypatch):
+    if not (ROOT / "models/pretrained/efficientnet_lite0.npz").is_file():
+        pytest.skip("needs models/pretrained/efficientnet_lite0.npz: run `dvc repro models/pretrained/dvc.yaml`")
+    monkeypatch.chdir(ROOT)
+    network = advise.load_networks(["efficientnet_lite0"], (64, 96), 3)["efficientnet_lite0"]
+    photos = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3)).astype(np.uint8)
+    features = np.asarray(network.predict_on_batch(photos))
+    assert features.shape == (2, 1280) and features.std() > 0.1 and not np.allclose(features[0], features[1])
