@@ -19,7 +19,7 @@ repro: .venv/ready  ## run the whole pipeline to the table of results; go on whe
 	@python -m stages provenance
 	@python -m stages results
 
-advise: .venv/ready  ## say in minutes what crop, mask, size and backbone are worth on these photos, before training
+advise: .venv/ready  ## say in minutes what inputs and backbones are worth on these photos
 	@python -m stages repair_lock
 	dvc repro mask
 	@python -m stages advise

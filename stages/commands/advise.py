@@ -5,6 +5,7 @@ model names. `make advise` runs the stages that it needs first. Val and test are
 """
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,17 @@ def read_photos(train: SplitData) -> dict[str, UsedPhoto]:
     every = used_photos(split_table.read(_SPLITS), masks.read(_MASKS), uses_masks=True)
     chosen = set(train.image_ids)
     return {photo.image_id: photo for photo in every if photo.image_id in chosen}
+
+
+def without_masks(items: dict[str, InputSettings]) -> dict[str, InputSettings]:
+    """Leave out the inputs that need masks, and say so: without masks their background would stay, without notice."""
+    kept = {name: item for name, item in items.items() if not item.uses_masks}
+    print(
+        f"advise: no mask is used, so {len(items) - len(kept)} inputs with the background removed or blurred are left "
+        "out; to compare them, let a model name such an input, and run `make advise`",
+        file=sys.stderr,
+    )
+    return kept
 
 
 def load_networks(backbones: list[str], size_hw: tuple[int, int], n_classes: int) -> dict[str, keras.Model]:
@@ -130,6 +142,8 @@ def main() -> None:
     runtime.configure(0, settings.read(args.params, "runtime", RuntimeSettings).n_threads)
     train = first(split_data.read(_SPLITS, class_list.read_classes(Path("data/classes.txt")))["train"], args.photos)
     items = advice.variants(base, used.values())
+    if not any(photo.is_masked for photo in read_photos(train).values()):
+        items = without_masks(items)
     rows = probe_all(args.params, items, backbones, train)
     found = Advice(
         advice_file.digest(_SPLITS),

@@ -181,10 +181,13 @@ class Preprocessor:
         if crop is None:
             return ModelInputs(None, note)
         alpha, reason = (None, "") if mask is None else (None if mask.reason else mask.alpha, mask.reason)
-        made = {
-            name: composer.of_photo(content)
-            if composer.item.region == "full_image"
-            else composer.of_crop(crop, alpha if composer.item.uses_masks else None)
-            for name, composer in self.composers.items()
-        }
+        try:
+            made = {
+                name: composer.of_photo(content)
+                if composer.item.region == "full_image"
+                else composer.of_crop(crop, alpha if composer.item.uses_masks else None)
+                for name, composer in self.composers.items()
+            }
+        except images.ImageError as error:  # of another scale than the crop's
+            return ModelInputs(None, str(error))
         return ModelInputs(made, ", ".join(part for part in (note, reason) if part))

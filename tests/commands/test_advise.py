@@ -138,6 +138,21 @@ def test_the_command_ranks_inputs_of_train_photos_and_writes_them_for_the_report
     assert json.loads(Path("metrics/advice.json").read_text())["base"] == found.base
 
 
+def test_without_masks_nothing_is_said_of_backgrounds(project, run, capsys, monkeypatch):
+    monkeypatch.setattr(advise.Photos, "load", lambda _, path, *__: (project / "data/photos" / path).read_bytes())
+    for path, old, new in (("data/masks.csv", ",True,", ",False,"), ("params.yaml", "remove", "keep")):
+        Path(path).write_text(Path(path).read_text().replace(old, new))
+    run(advise)
+    found = advice_file.read(Path("metrics/advice.json"), Path("data/splits.csv"))
+    assert found is not None and found.base == "keep 64x40"
+    names = [row["input"] for row in found.rows]
+    assert "full_image 64x40" in names and not [name for name in names if name.startswith(("remove", "blur"))]
+    assert (
+        "advise: no mask is used, so 5 inputs with the background removed or blurred are left"
+        in capsys.readouterr().err
+    )
+
+
 def test_fewer_than_two_photos_are_refused(run, capsys):
     with pytest.raises(SystemExit):
         run(advise, photos=1)

@@ -17,11 +17,14 @@ from PIL import Image
 from stages.commands import inference_pipeline
 from stages.crop import __main__ as crop_stage
 from stages.detect import __main__ as detect_stage
-from stages.images import letterbox
+from stages.images import images, letterbox
+from stages.images.settings import InputSettings
 from stages.ingest import __main__ as ingest_stage
 from stages.mask import __main__ as mask_stage
 from stages.networks import runtime
 from stages.resize import __main__ as resize_stage
+from stages.resize.framing import Composer
+from stages.resize.settings import ResizeSettings
 from stages.scan import __main__ as scan_stage
 from stages.schemas import class_list, manifest, split_table
 from stages.segment import __main__ as segment_stage
@@ -201,6 +204,17 @@ def test_a_large_rotated_photo_has_the_crop_of_its_small_upright_copy(tmp_path, 
     ((_, (shown, note)),) = inference_pipeline.Preprocessor(settings, out).run([folder / "a" / "large.jpg"])
     np.testing.assert_array_equal(shown["one"], padded)
     assert note == ""
+
+
+def test_a_whole_photo_that_cannot_be_decoded_is_one_note_and_the_others_are_composed(corners):
+    item = InputSettings(region="full_image", background="keep", width=32, height=32)
+    rule = ResizeSettings(fill=(0, 0, 0), blur=0.02, format="png")
+    preprocessor = object.__new__(inference_pipeline.Preprocessor)
+    preprocessor.composers = {"whole": Composer(item, rule)}
+    good, crop = images.encode(corners(40, 40), ".png"), corners(20, 20)
+    found = [preprocessor._compose((content, crop, None, "")) for content in (b"no photo", good)]
+    assert found[0].images is None and found[0].note.startswith("not_an_image: ")
+    assert found[1].images is not None and found[1].images["whole"].shape == (32, 32, 3) and found[1].note == ""
 
 
 @pytest.mark.filterwarnings("ignore:::PIL")
