@@ -15,8 +15,7 @@ from stages.core import settings
 from stages.core.runtime_settings import RuntimeSettings
 from stages.schemas import class_list, split_data
 from stages.schemas.split_data import SplitData
-from stages.train import fit, trainer
-from stages.train.checkpoint import Checkpoint
+from stages.train import bagging, fit, trainer
 from stages.train.settings import TrainSettings
 
 PARAMS, SPLITS = Path("params.yaml"), Path("data/splits.csv")
@@ -53,7 +52,7 @@ def recipe() -> TrainSettings:
 
 def train_source(rule: TrainSettings) -> ImageSource:
     """The photos of train, repeated until they make an epoch of at least `_MIN_STEPS` batches."""
-    source = trainer.read_splits(SPLITS, input_folder(), class_names()).train
+    source = bagging.read_members(SPLITS, input_folder(), class_names(), rule.replace(folds=None))[0].train
     times = -(-_MIN_STEPS * rule.batch_size // len(source.names))
     return source._replace(names=source.names * times, labels=source.labels.repeat(times).reshape(-1, times).T.ravel())
 
@@ -65,7 +64,8 @@ def train(report: Report) -> None:
     source = train_source(rule)
     empty = source._replace(names=[], labels=source.labels[:0])
     tensors = pretrained.read(Path("models/pretrained"), model)
-    setup = trainer.TrainingSetup(tensors, len(class_names()), system.precision, Checkpoint(Path("none.npz"), ""))
+    setup = trainer.TrainingSetup(model, tensors, len(class_names()), system.precision, "")
+    member = trainer.Member(fit.Splits(source, empty), rule, Path(), Path())
     n_items = round(len(source.names) / rule.batch_size) * rule.batch_size
 
     def log(number: int, _: object, rates: dict[str, float]) -> None:
@@ -73,7 +73,7 @@ def train(report: Report) -> None:
             report(n_items / rates["photos_per_second"], n_items)
 
     curves: Any = SimpleNamespace(log=log, log_histograms=lambda *_: None)
-    trainer.train(model, rule, fit.Splits(source, empty), setup, curves)
+    trainer.train(member, setup, curves)
 
 
 def timed(report: Report, items: int, work: Any) -> None:

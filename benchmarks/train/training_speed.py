@@ -18,7 +18,7 @@ from stages.classifiers.settings import ModelSettings
 from stages.core import cores, settings
 from stages.core.runtime_settings import RuntimeSettings
 from stages.schemas import class_list
-from stages.train import schedule, trainer, training_data
+from stages.train import bagging, schedule, training_data
 from stages.train.loss import training_loss
 from stages.train.schedule import ScheduledPhase
 from stages.train.settings import TrainSettings
@@ -58,7 +58,8 @@ def main() -> None:
     model = settings.read(arguments.params, f"models.{arguments.model}", ModelSettings)
     runtime.pin_threads(settings.read(arguments.params, "runtime", RuntimeSettings).n_threads)
     classes = class_list.read_classes(arguments.classes)
-    source = trainer.read_splits(arguments.splits, arguments.input_images / model.input, classes).train
+    photos, plain = arguments.input_images / model.input, recipe.replace(folds=None)
+    source = bagging.read_members(arguments.splits, photos, classes, plain)[0].train
     n_classes = int(source.labels.max()) + 1
     batches = iter(training_data.training_batches(source, recipe, n_classes))
     fixed = list(itertools.islice(batches, arguments.steps))

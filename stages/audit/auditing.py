@@ -53,9 +53,15 @@ def losses(folder: Path, names: list[str]) -> dict[str, list[float]]:
 
 
 def out_of_sample(predicted: PredictionSet, splits: dict[str, SplitData]) -> dict[str, np.ndarray]:
-    """Out-of-sample probabilities (N, C) by split: the mean of the out-of-fold probes on train, else the ensemble."""
-    train = np.mean([select(table, splits["train"]) for table in predicted.probes.values()], axis=0)
-    return {"train": train, **{name: select(predicted.ensemble, splits[name]) for name in ("val", "test")}}
+    """Out-of-sample probabilities (N, C) by split: the ensemble's, where it has answered train out of fold, too.
+
+    Else those of train are the mean of the out-of-fold probes.
+    """
+    by_split = {name: select(predicted.ensemble, splits[name]) for name in ("val", "test")}
+    train = splits["train"]
+    if set(train.image_ids) <= set(predicted.ensemble.image_ids):
+        return {"train": select(predicted.ensemble, train), **by_split}
+    return {"train": np.mean([select(table, train) for table in predicted.probes.values()], axis=0), **by_split}
 
 
 def label_issue_table(

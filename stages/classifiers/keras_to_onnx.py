@@ -16,7 +16,7 @@ def convert(model: keras.Model) -> onnx.ModelProto:
 
     The batch stays free. On the EfficientNet-Lite networks probabilities agree to 2e-6.
     """
-    plain = keras.models.clone_model(model, clone_function=_exportable)
+    plain = keras.models.clone_model(model, clone_function=_exportable, recursive=True)
 
     @tf.autograph.experimental.do_not_convert
     def predict(photo: tf.Tensor) -> tf.Tensor:

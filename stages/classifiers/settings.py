@@ -20,6 +20,16 @@ class LoaderSettings(Settings):
     batch_size: Count = Field(16, description="photos in a batch; small batches give more steps per epoch")
 
 
+class BagSettings(LoaderSettings):
+    """The keys of section `train` that bear on which network answers for a photo."""
+
+    folds: Annotated[int, Field(ge=2)] | None = Field(
+        None,
+        description="networks of each model, each trained without one fold of the photos outside test, their answers "
+        "averaged; null: one network, trained without val",
+    )
+
+
 class ModelSettings(Settings):
     """A backbone and its head; null keeps what section `train` says."""
 

@@ -52,13 +52,12 @@ def predict_split(folder: Path) -> SplitPredictions:
     """Fit the ensemble on val, as the stage does, and predict test. Raises TableError if val or test is empty."""
     rule = settings.read(folder / "params.yaml", "ensemble", EnsembleSettings)
     classes = class_list.read_classes(folder / "data/classes.txt")
-    splits = split_data.read(folder / _SPLITS, classes)
-    val, test = splits["val"], splits["test"]
-    for name, split in (("val", val), ("test", test)):
+    models = fitting.read_models(folder / "params.yaml", folder / "data/predictions", classes)
+    stacked, splits = fitting.stack_held_out(models, split_data.read(folder / _SPLITS, classes))
+    for name, split in splits.items():
         if not split.image_ids:
             raise tables.TableError(f"{folder / _SPLITS}: expected photos of the split {name}, found none")
-    models = fitting.read_models(folder / "params.yaml", folder / "data/predictions", classes)
-    stacked = fitting.stack(models, val.image_ids + test.image_ids)
+    val, test = splits["val"], splits["test"]
     best_single = fitting.alternatives(stacked, val, rule)["best_single"]
     probabilities = stacked.select(test)
     return SplitPredictions(test, fitting.fit(stacked, val, rule).ensemble(probabilities), best_single(probabilities))

@@ -38,9 +38,10 @@ def main() -> None:
     rule = settings.read(args.params, "ensemble", EnsembleSettings)
     classes = class_list.read_classes(args.classes)
     splits = split_data.read(args.splits, classes)
-    val, test = splits["val"], splits["test"]
     remove_stale(args.params, [args.predictions, args.unlabelled], args.ensemble.parent)
-    stacked = fitting.stack(fitting.read_models(args.params, args.predictions, classes), val.image_ids + test.image_ids)
+    by_model = fitting.read_models(args.params, args.predictions, classes)
+    stacked, held_out = fitting.stack_held_out(by_model, splits)
+    val, test = held_out["val"], held_out["test"]
     fitting.warn_of_manual_weights(rule)
     fitted = fitting.fit(stacked, val, rule)
     predicted = Predictions(stacked.image_ids, fitted.ensemble(stacked.probabilities), classes)
@@ -50,7 +51,7 @@ def main() -> None:
     predictions.write(args.unlabelled_probabilities, fitting.predict(unlabelled, fitted.ensemble))
     prior = split_data.class_shares(splits["train"], len(classes)).tolist()
     atomic.write_json(args.ensemble, fitting.describe(stacked, fitted) | {"prior": dict(zip(classes, prior))})
-    details = fitting.compare(stacked, splits, fitted, rule) | fitting.fit_details(stacked, fitted)
+    details = fitting.compare(stacked, held_out, fitted, rule) | fitting.fit_details(stacked, fitted)
     atomic.write_json(args.details, details)
     paths = {"ensemble": args.metrics, "best_single": args.best_single, "gain": args.gain, "weights": args.weights}
     for name, figures in fitting.compared(details).items():

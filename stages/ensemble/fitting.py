@@ -12,7 +12,7 @@ from stages.core import settings, tables
 from stages.ensemble import weighting
 from stages.ensemble.settings import EnsembleSettings
 from stages.ensemble.weighting import WeightedEnsemble
-from stages.schemas import predictions
+from stages.schemas import predictions, split_data
 from stages.schemas.predictions import Predictions
 from stages.schemas.split_data import SplitData
 from stages.scoring import calibration, paired, scores
@@ -33,6 +33,18 @@ class StackedPredictions(NamedTuple):
         """Return the probabilities (M, K, C) of the photos of a split, in their order."""
         place = {image_id: row for row, image_id in enumerate(self.image_ids)}
         return self.probabilities[:, [place[image_id] for image_id in split.image_ids]]
+
+
+def stack_held_out(
+    by_model: dict[str, Predictions], splits: dict[str, SplitData]
+) -> tuple[StackedPredictions, dict[str, SplitData]]:
+    """Stack the out-of-sample predictions of all models; also return `val` and `test`, the photos that they are of.
+
+    With `train.folds`, `val` is all photos outside test. Raises TableError as `stack` does.
+    """
+    predicted = [image_id for table in by_model.values() for image_id in table.image_ids]
+    held_out = split_data.held_out(splits, predicted)
+    return stack(by_model, held_out["val"].image_ids + held_out["test"].image_ids), held_out
 
 
 def stack(by_model: dict[str, Predictions], image_ids: list[str], source: str = "val and test") -> StackedPredictions:

@@ -7,16 +7,17 @@ import argparse
 from pathlib import Path
 
 from stages.classifiers import inference, runtime
-from stages.classifiers.settings import LoaderSettings
+from stages.classifiers.settings import BagSettings
 from stages.core import atomic, command, progress, settings, tables
 from stages.core.archive import Archive
 from stages.core.runtime_settings import RuntimeSettings
 from stages.evaluate import tta
 from stages.evaluate.evaluation import (
     SCORED_SPLITS,
+    Batches,
     compare_tta_modes,
     predict_adaptively,
-    predict_views,
+    predict_held_out,
     score,
     to_table,
 )
@@ -41,14 +42,17 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Load the model, predict, score, write."""
     args = arguments()
-    loader = settings.read(args.params, "train", LoaderSettings, subset=True)
+    loader = settings.read(args.params, "train", BagSettings, subset=True)
     rule = settings.read(args.params, "tta", TtaSettings)
     system = runtime.configure(loader.seed, settings.read(args.params, "runtime", RuntimeSettings).n_threads)
     classes = class_list.read_classes(args.classes)
     splits = split_data.read(args.splits, classes)
+    if loader.folds is not None:
+        splits |= {"val": split_data.outside_test(splits)}
     model = inference.load(args.models / args.model / "model.keras", len(classes))
     images, unlabelled = Archive(args.photos), split_data.read_unlabelled(args.splits)
-    by_view = predict_views(model, splits, images, loader, tta.max_views(rule))
+    batches = Batches(images, loader.batch_size, tta.max_views(rule))
+    by_view = predict_held_out(model, splits, batches, loader)
     predicted = {
         name: tta.predict_tta(tta.from_precomputed(rows), rows.shape[1], rule).probabilities
         for name, rows in by_view.items()

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from stages.classifiers import dataset, inference
+from stages.classifiers import bag, dataset, inference
 from stages.classifiers.dataset import ImageSource
 from stages.classifiers.engine import keras
-from stages.classifiers.settings import LoaderSettings
+from stages.classifiers.settings import BagSettings, LoaderSettings
 from stages.core import progress
 from stages.core.archive import Archive
 from stages.core.batches import batched
@@ -18,7 +18,7 @@ from stages.evaluate.settings import TtaSettings
 from stages.evaluate.tta_views import View
 from stages.schemas.predictions import Predictions
 from stages.schemas.split_data import SplitData
-from stages.scoring import calibration, scores
+from stages.scoring import calibration, folds, scores
 from stages.scoring.probabilities import log_loss, normalised
 
 SCORED_SPLITS = ("val", "test")
@@ -67,18 +67,41 @@ def score(splits: dict[str, SplitData], predicted: dict[str, np.ndarray], classe
     )
 
 
-def predict_views(
-    model: keras.Model, splits: dict[str, SplitData], images: Archive, loader: LoaderSettings, n_views: int
+class Batches(NamedTuple):
+    """Where photos of any split come from: their archive, the photos in a batch, and the first views to predict."""
+
+    images: Archive
+    size: int
+    n_views: int
+
+
+def predict_held_out(
+    model: keras.Model, splits: dict[str, SplitData], batches: Batches, bag_rule: BagSettings
 ) -> dict[str, np.ndarray]:
-    """Return the probabilities (V, N, C) of the first V views of the photos of val and of test."""
-    size_hw = model.input_shape[1:3]
-    predicted = {}
-    for name in SCORED_SPLITS:
-        source = ImageSource.of(images, splits[name], size_hw)
-        batches = dataset.in_order(source, loader.batch_size)
-        track = progress.track(batches, -(-len(source.names) // loader.batch_size), "batch", name)
-        predicted[name] = apply_views(model, track, len(source.names), tta_views.VIEWS[:n_views])
-    return predicted
+    """Return the probabilities (V, N, C) of the first V views of the photos of val and test.
+
+    With folds, `val` is all photos outside test, each answered by the one network that did not learn from it.
+    """
+    if bag_rule.folds is None:
+        return {name: predict_views(model, splits[name], batches, name) for name in SCORED_SPLITS}
+    photos, networks = splits["val"], bag.members(model)
+    masks = folds.held_out(photos.labels, photos.groups, bag_rule.folds, bag_rule.seed)
+    by_fold = [
+        (rows, predict_views(network, photos.select(rows), batches, f"fold {number} of {len(masks)}"))
+        for number, (network, rows) in enumerate(zip(networks, masks, strict=True), 1)
+    ]
+    out_of_fold = np.zeros((batches.n_views, len(photos.labels), model.output_shape[-1]))
+    for rows, predicted in by_fold:
+        out_of_fold[:, rows] = predicted
+    return {"val": out_of_fold, "test": predict_views(model, splits["test"], batches, "test")}
+
+
+def predict_views(model: keras.Model, photos: SplitData, batches: Batches, title: str) -> np.ndarray:
+    """Return the probabilities (V, N, C) of the first V views of photos; `title` stands at the progress bar."""
+    source = ImageSource.of(batches.images, photos, model.input_shape[1:3])
+    in_order = dataset.in_order(source, batches.size)
+    track = progress.track(in_order, -(-len(source.names) // batches.size), "batch", title)
+    return apply_views(model, track, len(source.names), tta_views.VIEWS[: batches.n_views])
 
 
 def predict_adaptively(

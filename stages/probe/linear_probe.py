@@ -1,14 +1,13 @@
 """Linear probes with out-of-fold predictions, near-duplicates always in one fold."""
 
-import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.model_selection import StratifiedGroupKFold
 
 from stages.classifiers import linear_head
+from stages.scoring import folds
 from stages.scoring.probabilities import log_loss
 
 
@@ -29,22 +28,10 @@ def head_probabilities(head: tuple[np.ndarray, np.ndarray], values: np.ndarray) 
 def out_of_fold(train: Features, n_classes: int, l2: float, n_folds: int) -> np.ndarray:
     """Return probabilities (N, C), each fold's from a probe fitted on the other folds; uniform for a single group."""
     predicted = np.full((len(train.labels), n_classes), 1 / n_classes)
-    for fit_rows, held_out in _folds(train, n_folds):
-        head = linear_head.fit_linear_head(train.values[fit_rows], train.labels[fit_rows], n_classes, l2)
+    for held_out in folds.held_out(train.labels, train.groups, n_folds):
+        head = linear_head.fit_linear_head(train.values[~held_out], train.labels[~held_out], n_classes, l2)
         predicted[held_out] = head_probabilities(head, train.values[held_out])
     return predicted
-
-
-def _folds(train: Features, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of indices to fit on and to predict, stratified by class, each group on one side; none for one group."""
-    n_folds = min(n_folds, len(set(train.groups)), int(np.bincount(train.labels).max()))
-    if n_folds < 2:
-        return []
-    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=0)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        pairs = list(splitter.split(train.values, train.labels, train.groups))
-    return [(fit_rows, held_out) for fit_rows, held_out in pairs if len(fit_rows) and len(held_out)]
 
 
 class LinearProbe(NamedTuple):

@@ -1,5 +1,6 @@
 """The labelled photos of each split, from data/splits.csv."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,13 @@ class SplitData(NamedTuple):
     labels: np.ndarray
     groups: list[str]
 
+    def select(self, rows: np.ndarray) -> "SplitData":
+        """The photos of `rows`: their numbers, or a mask (N,) bool."""
+        numbers = np.arange(len(self.labels))[rows]
+        lists = ([values[n] for n in numbers] for values in (self.image_ids, self.sources, self.groups))
+        ids, sources, groups = lists
+        return SplitData(ids, sources, self.labels[numbers], groups)
+
 
 def read(path: Path, classes: list[str]) -> dict[str, SplitData]:
     """Read the usable photos (status `ok`) of the splits train, val and test; a split may be empty.
@@ -33,6 +41,24 @@ def read(path: Path, classes: list[str]) -> dict[str, SplitData]:
     tables.require(path, frame["label"].isin(classes) | ~usable, frame["label"], f"one of {len(classes)} classes")
     frame = frame[usable].sort_values("image_id")
     return {split: _of_split(frame[frame["split"] == split], classes) for split in SPLITS}
+
+
+def outside_test(splits: dict[str, SplitData]) -> SplitData:
+    """The photos of train and val as one split, sorted by id."""
+    train, val = splits["train"], splits["val"]
+    labels = np.concatenate([train.labels, val.labels])
+    joined = SplitData(train.image_ids + val.image_ids, train.sources + val.sources, labels, train.groups + val.groups)
+    return joined.select(np.argsort(np.array(joined.image_ids, dtype=object), kind="stable"))
+
+
+def held_out(splits: dict[str, SplitData], predicted_ids: Iterable[str]) -> dict[str, SplitData]:
+    """The splits `val` and `test` whose predictions are out of sample.
+
+    Where photos of train are among `predicted_ids`, models have answered them out of fold, and `val` is all photos
+    outside test.
+    """
+    is_out_of_fold = not set(splits["train"].image_ids).isdisjoint(predicted_ids)
+    return {"val": outside_test(splits) if is_out_of_fold else splits["val"], "test": splits["test"]}
 
 
 def class_shares(photos: SplitData, n_classes: int) -> np.ndarray:

@@ -3,17 +3,17 @@
 import argparse
 from pathlib import Path
 
-from stages.classifiers import keras_file, pretrained, runtime
+from stages.classifiers import bag, keras_file, pretrained, runtime
 from stages.classifiers.settings import ModelSettings
 from stages.core import atomic, command, progress, settings
 from stages.core.archive import Archive
 from stages.core.runtime_settings import RuntimeSettings
 from stages.schemas import class_list
-from stages.train import onnx_file
-from stages.train.checkpoint import Checkpoint, fingerprint
+from stages.train import bagging, onnx_file
+from stages.train.checkpoint import fingerprint
 from stages.train.curves import Curves
 from stages.train.settings import TrainSettings, resolve
-from stages.train.trainer import TrainingSetup, read_splits, record, train
+from stages.train.trainer import TrainingSetup
 
 
 def arguments() -> argparse.Namespace:
@@ -30,26 +30,31 @@ def main() -> None:
     """Parse, load, train, write."""
     args = arguments()
     model = settings.read(args.params, f"models.{args.model}", ModelSettings)
-    recipe = resolve(settings.read(args.params, "train", TrainSettings), model, args.model)
+    given = settings.read(args.params, "train", TrainSettings)
+    recipe = resolve(given, model, args.model)
     classes = class_list.read_classes(args.classes)
     system = runtime.configure(
         recipe.seed, settings.read(args.params, "runtime", RuntimeSettings).n_threads, recipe.precision
     )
-    splits = read_splits(args.splits, args.photos, classes)
-    facts = (model, recipe, system, classes, Archive(args.photos).fingerprints)
+    splits = bagging.read_members(args.splits, args.photos, classes, given)
+    members = bagging.plan(splits, recipe, args.curves, args.logs)
+    facts = (model, system, classes, Archive(args.photos).fingerprints)
     inputs = fingerprint(facts, [args.splits, args.pretrained / model.weights])
-    checkpoint = Checkpoint(args.logs / "checkpoint.npz", inputs)
-    setup = TrainingSetup(pretrained.read(args.pretrained, model), len(classes), system.precision, checkpoint)
-    with Curves(args.curves, args.logs) as curves:
-        result = train(model, recipe, splits, setup, curves)
-    keras_file.save(result.model, args.out / "model.keras")
-    onnx_file.save(result.model, args.out / "model.onnx")
+    setup = TrainingSetup(model, pretrained.read(args.pretrained, model), len(classes), system.precision, inputs)
+    results = bagging.train_all(members, setup)
+    if len(members) > 1:
+        with Curves(args.curves, args.logs) as curves:
+            bagging.log_mean(curves, [result.history for result in results])
+    network = bag.join([result.model for result in results])
+    keras_file.save(network, args.out / "model.keras")
+    onnx_file.save(network, args.out / "model.onnx")
     names = {"name": args.model, "backbone": model.backbone, "weights": model.weights, "classes": classes}
-    atomic.write_json(args.out / "model.json", names | record(result, recipe, system))
-    checkpoint.remove()
-    progress.summary(
-        f"train {args.model}", photos=len(splits.train.names), best_epoch=result.best.number, device=system
-    )
+    atomic.write_json(args.out / "model.json", names | bagging.record(results, members, system))
+    for result in results:
+        result.checkpoint.remove()
+    photos = " + ".join(str(len(member.splits.train.names)) for member in members)
+    epochs = " + ".join(str(result.best.number) for result in results)
+    progress.summary(f"train {args.model}", photos=photos, best_epoch=epochs, device=system)
 
 
 if __name__ == "__main__":

@@ -5,63 +5,78 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stages.classifiers import dataset, pretrained, runtime
+from stages.classifiers import pretrained, runtime
 from stages.classifiers.backbones import ClassifierConfig, ClassifierModels
-from stages.classifiers.dataset import ImageSource
 from stages.classifiers.engine import keras, tf
 from stages.classifiers.runtime import Runtime
 from stages.classifiers.settings import ModelSettings
-from stages.core.archive import Archive
-from stages.core.tables import TableError
-from stages.schemas import split_data
 from stages.train import fit
-from stages.train.checkpoint import Checkpoint
+from stages.train.checkpoint import Checkpoint, fingerprint
 from stages.train.curves import Curves
 from stages.train.settings import TrainSettings
 
 
-class TrainingResult(NamedTuple):
-    """A trained network in float32, and the epoch whose state it holds."""
+class Member(NamedTuple):
+    """One network to train: its photos, its settings, the folders of its curves and of its state."""
 
-    model: keras.Model
-    shape: ClassifierConfig
-    best: fit.Epoch
+    splits: fit.Splits
+    recipe: TrainSettings
+    curves: Path
+    logs: Path
 
 
 class TrainingSetup(NamedTuple):
-    """Pretrained tensors by name, or None; the number of classes; precision; where checkpoints go."""
+    """What all networks of a model share: its settings, its pretrained tensors by name, or None, the number of classes,
+    the precision, and a `fingerprint` of all that is trained from.
+    """
 
+    model: ModelSettings
     tensors: dict[str, np.ndarray] | None
     n_classes: int
     precision: str
+    fingerprint: str
+
+
+class TrainingResult(NamedTuple):
+    """A trained network in float32, all epochs, the epoch whose state it holds, and the state of its training."""
+
+    model: keras.Model
+    shape: ClassifierConfig
+    history: list[fit.Epoch]
+    best: fit.Epoch
     checkpoint: Checkpoint
 
 
-def train(
-    model: ModelSettings, recipe: TrainSettings, splits: fit.Splits, setting: TrainingSetup, curves: Curves
-) -> TrainingResult:
-    """Train `model` and return it in float32, whatever the precision of the training."""
-    shape = pretrained.shape(model, splits.train.size_hw, setting.n_classes, recipe.dropout, recipe.seed)
-    policy = runtime.policy(setting.precision)
+def train(member: Member, setup: TrainingSetup, curves: Curves) -> TrainingResult:
+    """Train one network and return it in float32, whatever the precision of the training.
+
+    The checkpoint stays: of an ended training it holds the result.
+    """
+    model, splits, recipe = setup.model, member.splits, member.recipe
+    shape = pretrained.shape(model, splits.train.size_hw, setup.n_classes, recipe.dropout, recipe.seed)
+    policy = runtime.policy(setup.precision)
+    # Random initial weights must not depend on what was trained before.
+    keras.utils.set_random_seed(recipe.seed)
 
     def build(input_px: int | None) -> ClassifierModels:
         input_hw = pretrained.shrunk(shape.photo_hw, input_px) if input_px else shape.input_hw
-        return pretrained.network(model, shape._replace(input_hw=input_hw), setting.tensors, policy)
+        return pretrained.network(model, shape._replace(input_hw=input_hw), setup.tensors, policy)
 
-    task = fit.TrainingTask(build, splits, recipe, from_scratch=setting.tensors is None)
-
-    def on_epoch_end(epoch: fit.Epoch) -> None:
-        curves.log(*epoch)
-        # A resumed training reports its earlier epochs again, but has the weights of the last one only.
-        if epoch is training.history[-1]:
-            weights = training.models.logits.weights
-            curves.log_histograms(epoch.number, {weight.path: np.asarray(weight) for weight in weights})
-
-    training = fit.Training(task, setting.checkpoint, on_epoch_end)
+    task = fit.TrainingTask(build, splits, recipe, from_scratch=setup.tensors is None)
+    checkpoint = Checkpoint(member.logs / "checkpoint.npz", fingerprint((setup.fingerprint, recipe), []))
+    training = fit.Training(task, checkpoint, lambda epoch: _log(curves, training, epoch))
     best = training.run()
     plain = pretrained.network(model, shape, None).probabilities
     plain.set_weights(training.models.probabilities.get_weights())
-    return TrainingResult(plain, shape, best)
+    return TrainingResult(plain, shape, training.history, best, checkpoint)
+
+
+def _log(curves: Curves, training: fit.Training, epoch: fit.Epoch) -> None:
+    curves.log(*epoch)
+    # A resumed training reports its earlier epochs again, but has the weights of the last one only.
+    if epoch is training.history[-1]:
+        weights = training.models.logits.weights
+        curves.log_histograms(epoch.number, {weight.path: np.asarray(weight) for weight in weights})
 
 
 def record(result: TrainingResult, recipe: TrainSettings, system: Runtime) -> dict[str, Any]:
@@ -79,13 +94,3 @@ def record(result: TrainingResult, recipe: TrainSettings, system: Runtime) -> di
         "threads": system.threads,
         "versions": {"keras": keras.__version__, "tensorflow": tf.__version__},
     }
-
-
-def read_splits(table: Path, archive: Path, classes: list[str]) -> fit.Splits:
-    """Read the train and val photos. Raises TableError if there is none to train on."""
-    splits = split_data.read(table, classes)
-    if not splits["train"].image_ids:
-        raise TableError(f"{table}: expected photos with the split `train`, found none")
-    images = Archive(archive)
-    size_hw = dataset.image_size_hw(images, splits["train"])
-    return fit.Splits(*(ImageSource.of(images, splits[name], size_hw) for name in ("train", "val")))

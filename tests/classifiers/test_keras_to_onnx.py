@@ -2,7 +2,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from stages.classifiers import backbones, keras_to_onnx
+from stages.classifiers import backbones, bag, keras_to_onnx
 from stages.classifiers.backbones import Backbone, ClassifierConfig
 from stages.classifiers.engine import keras
 
@@ -14,9 +14,11 @@ def edges(image):
     return keras.layers.Conv2D(8, 3, strides=2, activation="relu")(image)
 
 
-@pytest.mark.parametrize("input_hw", [(48, 64), (30, 40)])
-def test_the_graph_predicts_as_the_model_for_any_number_of_photos(input_hw):
-    model = backbones.build(Backbone(edges, lambda *_: None), ClassifierConfig((48, 64), input_hw, 3)).probabilities
+@pytest.mark.parametrize(("input_hw", "n_members"), [((48, 64), 1), ((30, 40), 1), ((30, 40), 2)])
+def test_the_graph_predicts_as_the_model_for_any_number_of_photos(input_hw, n_members):
+    config = ClassifierConfig((48, 64), input_hw, 3)
+    networks = [backbones.build(Backbone(edges, lambda *_: None), config).probabilities for _ in range(n_members)]
+    model = bag.join(networks)
     rng = np.random.default_rng(0)
     model.set_weights([rng.normal(size=value.shape) for value in model.get_weights()])
     photos = rng.integers(0, 256, (5, 48, 64, 3)).astype(np.uint8)

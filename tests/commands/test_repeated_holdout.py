@@ -119,7 +119,9 @@ def test_a_split_without_test_photos_is_an_error(tmp_path):
     (tmp_path / "params.yaml").write_text(PARAMS)
     (tmp_path / "data/classes.txt").write_text("car\nvan\n")
     (tmp_path / "data/splits.csv").write_text(HEADER + "v,s/v.jpg,car,v,val,ok,\n")
-    predictions.write(tmp_path / "data/predictions/a.csv", Predictions(["v"], np.array([[0.5, 0.5]]), ["car", "van"]))
+    for name in "ab":
+        answer = Predictions(["v"], np.array([[0.5, 0.5]]), ["car", "van"])
+        predictions.write(tmp_path / f"data/predictions/{name}.csv", answer)
     with pytest.raises(TableError, match=r"splits\.csv: expected photos of the split test, found none"):
         repeated_holdout.predict_split(tmp_path)
     shutil.rmtree(tmp_path)

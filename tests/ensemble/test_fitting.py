@@ -209,6 +209,23 @@ def test_empty_splits_have_no_figures(folder, monkeypatch, kept):
     )
 
 
+def test_photos_of_train_that_models_answered_out_of_fold_are_fitted_on_too(folder, monkeypatch, capsys):
+    # On val a is better; with n1, where it is sure of the wrong class, b is.
+    predictions.write(folder / "rows" / "a.csv", table(ROWS_A | {"n1": 0.001}))
+    predictions.write(folder / "rows" / "b.csv", table(ROWS_B | {"n1": 0.9}))
+    metrics, record = run(folder, monkeypatch)
+    assert metrics["val"]["n"] == 3 and metrics["test"]["n"] == 2
+    assert record["weights"]["b"] > 0.3 and metrics["best_single"]["name"] == "b"
+    assert capsys.readouterr().out == "ensemble: 2 models, 3 val, 2 test\n"
+    assert predictions.read(folder / "out" / "ensemble-predictions").image_ids == ["n1", "t1", "t2", "v1", "v2"]
+
+
+def test_one_model_that_answered_out_of_fold_beside_one_that_did_not_is_an_error(folder, monkeypatch):
+    predictions.write(folder / "rows" / "a.csv", table(ROWS_A | {"n1": 0.5}))
+    with pytest.raises(TableError, match=r"b: expected the 5 photos of val and test, found 4, and n1"):
+        run(folder, monkeypatch)
+
+
 def test_predictions_of_other_photos_are_rejected(folder, monkeypatch):
     predictions.write(folder / "rows" / "b.csv", table(ROWS_B | {"x9": 0.5}))
     with pytest.raises(TableError, match=r"b: expected the 4 photos of val and test, found 5, and x9"):

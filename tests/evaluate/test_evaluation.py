@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.classifiers import inference, keras_file
+from stages.classifiers import bag, inference, keras_file
 from stages.classifiers.engine import keras
 from stages.classifiers.settings import LoaderSettings
 from stages.core.archive import Archive
@@ -13,8 +13,9 @@ from stages.core.errors import UserError
 from stages.evaluate import __main__ as evaluate_stage
 from stages.evaluate import evaluation, tta, tta_views
 from stages.evaluate.settings import TtaSettings
-from stages.schemas import predictions
+from stages.schemas import predictions, split_data
 from stages.schemas.split_data import SplitData
+from stages.scoring import folds
 from tests import archives
 
 # Keras 3.15 on NumPy 2.4 warns when it copies a variable out of TensorFlow.
@@ -26,11 +27,14 @@ ROWS = "v1,red,val\nt1,red,test\nt2,green,test\nt3,blue,test\nn1,red,train\n"
 SHOWN = {"v1": 0, "t1": 0, "t2": 1, "t3": 1, "n1": 0}
 
 
-def colour_model():
-    """Predicts the softmax of the photo's mean colour over 25.5."""
+def colour_model(shift=0):
+    """Predicts the softmax of the photo's mean colour over 25.5, each class in the place `shift` further on."""
     photo = keras.Input((8, 8, 3), dtype="uint8")
     mean = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 25.5)(photo))
-    return keras.Model(photo, keras.layers.Softmax()(mean))
+    places = keras.layers.Dense(3, use_bias=False)
+    model = keras.Model(photo, keras.layers.Softmax()(places(mean)))
+    places.set_weights([np.roll(np.eye(3, dtype=np.float32), shift, axis=1)])
+    return model
 
 
 @pytest.fixture
@@ -99,6 +103,25 @@ def test_val_and_test_are_scored_separately(folder, monkeypatch, capsys):
     compared = json.loads((folder / "m.json").read_text())
     assert compared == {name: metrics["test"][name] for name in ("accuracy", "log_loss", "ece")}
     assert capsys.readouterr().out == "evaluate a: 1 val, 3 test, 0 unlabelled, CPU float32 device\n"
+
+
+def test_with_folds_each_photo_is_answered_by_the_network_that_did_not_see_it(folder, monkeypatch):
+    text = (folder / "params.yaml").read_text().replace("batch_size: 2", "batch_size: 2, folds: 2")
+    (folder / "params.yaml").write_text(text)
+    # Both know the colours, but the second network names the class after the one that it is shown.
+    keras_file.save(bag.join([colour_model(), colour_model(shift=1)]), folder / "models" / "a" / "model.keras")
+    rows = "v1,red,val\nn1,red,train\nt2,green,test\nt3,green,train\nt1,red,train\n"
+    metrics = run(folder, monkeypatch, rows)
+    table = predictions.read(folder / "p.csv", CLASSES)
+    answered = dict(zip(table.image_ids, table.probabilities.argmax(axis=1).tolist()))
+    assert sorted(answered) == ["n1", "t1", "t2", "t3", "v1"] and metrics["val"]["n"] == 4
+    photos = split_data.outside_test(split_data.read(folder / "splits.csv", CLASSES))
+    first, second = folds.held_out(photos.labels, photos.groups, 2, 0)
+    names = np.array(photos.image_ids)
+    assert {name: answered[name] for name in names[first]} == {name: SHOWN[name] for name in names[first]}
+    assert {name: answered[name] for name in names[second]} == {name: (SHOWN[name] + 1) % 3 for name in names[second]}
+    # Test is answered by the mean of both: as likely the class shown as the next one.
+    np.testing.assert_allclose(sorted(table.probabilities[table.image_ids.index("t2")]), [0, 0.5, 0.5], atol=1e-3)
 
 
 def test_the_tables_written(folder, monkeypatch):

@@ -34,6 +34,24 @@ def test_photos_come_by_split_sorted_by_id(tmp_path):
     assert found["test"].image_ids == ["c3"]
 
 
+def test_photos_outside_test_are_those_of_train_and_val_sorted_by_id(tmp_path):
+    rows = ("b,2.jpg,pickup,g,train,ok,", "c,3.jpg,NA,g,val,ok,", "a,1.jpg,NA,,val,ok,", "d,4.jpg,NA,,test,ok,")
+    found = split_data.outside_test(split_data.read(table(tmp_path, *rows), CLASSES))
+    assert (found.image_ids, found.sources) == (["a", "b", "c"], ["1.jpg", "2.jpg", "3.jpg"])
+    assert (found.labels.tolist(), found.groups) == ([0, 1, 0], ["a", "g", "g"])
+    chosen = found.select(np.array([True, False, True]))
+    assert (chosen.image_ids, chosen.sources, chosen.labels.tolist()) == (["a", "c"], ["1.jpg", "3.jpg"], [0, 0])
+
+
+def test_val_is_every_photo_outside_test_where_models_have_answered_train(tmp_path):
+    splits = split_data.read(
+        table(tmp_path, *(f"{name},x,NA,,{name},ok," for name in ("train", "val", "test"))), CLASSES
+    )
+    by_val, by_fold = (split_data.held_out(splits, ids) for ids in (["val", "test"], ["train", "val", "test"]))
+    assert {name: split.image_ids for name, split in by_val.items()} == {"val": ["val"], "test": ["test"]}
+    assert {name: split.image_ids for name, split in by_fold.items()} == {"val": ["train", "val"], "test": ["test"]}
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [

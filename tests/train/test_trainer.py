@@ -1,6 +1,7 @@
 """The whole stage with a backbone of one convolution, in processes of its own, and what it leaves behind."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -9,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.classifiers import inference, pretrained
-from stages.classifiers.settings import ModelSettings
+from stages.classifiers import bag, inference, pretrained
+from stages.classifiers.settings import BagSettings, ModelSettings
 from stages.commands import trained_ensemble
 from stages.core.errors import UserError
 from stages.core.tables import TableError
-from stages.train import trainer
+from stages.train import bagging
 from tests import archives
 
 ROOT = Path(__file__).parents[2]
@@ -135,7 +136,51 @@ def test_one_photo_and_no_val_is_enough(tmp_path):
 def test_no_training_photos_are_refused(tmp_path):
     folder = prepare(tmp_path / "data", ["val", "test"])
     with pytest.raises(TableError, match=r"splits\.csv: expected photos with the split `train`, found none"):
-        trainer.read_splits(folder / "splits.csv", folder / "photos.zip", ["a", "b"])
+        bagging.read_members(folder / "splits.csv", folder / "photos.zip", ["a", "b"], BagSettings())
+
+
+def bag_of(folder, n_folds):
+    text = PARAMS.replace("patience: null", f"patience: null, checkpoint_minutes: 1.0e-9, folds: {n_folds}")
+    (folder / "params.yaml").write_text(text)
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_with_folds_each_network_lacks_one_of_them_and_the_model_is_their_mean(tmp_path):
+    folder = bag_of(prepare(tmp_path / "data"), 2)
+    done, files = run(folder, "out")
+    assert "network 2 of 2" in done.stderr
+    # Seven photos are outside test: four of a and three of b.
+    assert re.match(r"train tiny: [34] \+ [34] photos, \d \+ \d best epoch, ", done.stdout)
+    facts = json.loads(files[Path("model/model.json")])
+    assert len(facts["members"]) == 2 and facts["members"][0]["seed"] != facts["members"][1]["seed"]
+    assert "best_epoch" not in facts and facts["n_parameters"] > 0
+    curve = [line.split("\t") for line in files[Path("curves/plots/metrics/val/log_loss.tsv")].decode().splitlines()]
+    assert [line[0] for line in curve] == ["step", "0", "1", "2"]
+    model = inference.load(folder / "out/model/model.keras", 3)
+    photos = np.random.default_rng(9).integers(0, 256, (3, 40, 60, 3)).astype(np.uint8)
+    first, second = (inference.predict(member, photos) for member in bag.members(model))
+    assert abs(first - second).max() > 1e-4
+    np.testing.assert_allclose(inference.predict(model, photos), (first + second) / 2, atol=1e-6)
+    predict = trained_ensemble.load_model(folder / "out/model/model.onnx")
+    np.testing.assert_allclose(predict(photos), (first + second) / 2, atol=1e-5)
+
+
+@pytest.mark.parametrize("dies_after", [3, 7, 11])
+def test_a_killed_bag_goes_on_where_it_was(tmp_path, dies_after):
+    folder = bag_of(prepare(tmp_path / "data"), 2)
+    _, whole = run(folder, "whole")
+    killed = start(folder, "broken", dies_after)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    _, again = run(folder, "broken")
+    assert {path: content for path, content in again.items() if not path.name.startswith(".")} == whole
+    assert not list((folder / "logs_broken").rglob("checkpoint.npz"))
+
+
+def test_more_folds_than_photos_are_refused(tmp_path):
+    folder = prepare(tmp_path / "data")
+    with pytest.raises(TableError, match=r"expected photos outside test for train.folds \(5\), found enough for 4"):
+        bagging.read_members(folder / "splits.csv", folder / "photos.zip", ["a", "b"], BagSettings(folds=5))
 
 
 def test_pretrained_tensors_are_read_by_name(tmp_path):
