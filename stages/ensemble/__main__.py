@@ -52,7 +52,7 @@ def main() -> None:
     prior = split_data.class_shares(splits["train"], len(classes)).tolist()
     atomic.write_json(args.ensemble, fitting.describe(stacked, fitted) | {"prior": dict(zip(classes, prior))})
     details = fitting.compare(stacked, held_out, fitted, rule) | fitting.fit_details(stacked, fitted)
-    atomic.write_json(args.details, details)
+    atomic.write_json(args.details, details | {"fitted_on": split_data.held_out_name(splits, held_out)})
     paths = {"ensemble": args.metrics, "best_single": args.best_single, "gain": args.gain, "weights": args.weights}
     for name, figures in fitting.compared(details).items():
         atomic.write_json(paths[name], figures)

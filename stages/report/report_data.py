@@ -129,7 +129,7 @@ def _read_rows(files: Files) -> pd.DataFrame:
 
 
 def _read_ensemble(path: Path, n_test: int) -> dict[str, Any]:
-    ensemble = _read_json(path, ("test", "equal_weights", "weights", "fitted_weights", "shrinkage"))
+    ensemble = _read_json(path, ("test", "equal_weights", "weights", "fitted_weights", "shrinkage", "fitted_on"))
     if ensemble["test"]["n"] != n_test:
         raise tables.TableError(
             f"{path}: expected scores of {n_test} test photos, found {ensemble['test']['n']}; run `dvc repro`"

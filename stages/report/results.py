@@ -32,7 +32,7 @@ def results_rows(ensemble: dict[str, Any], models: dict[str, dict[str, Figures]]
         )
     best = ensemble.get("best_single")
     if best:
-        note = f"{best['name']}, calibrated; chosen by log loss on val"
+        note = f"{best['name']}, calibrated; chosen by log loss on {ensemble['fitted_on']}"
         rows.append(ResultRow("Best single model", note, None, _NOT_SCORED, best))
     return rows + [
         ResultRow(name, "", weights[name], scores["val"], scores["test"]) for name, scores in sorted(models.items())
@@ -46,8 +46,10 @@ def _weights_note(ensemble: dict[str, Any]) -> str:
     if len(set(ensemble["fitted_weights"].values())) == 1:
         return "equal weights, not fitted"
     if shrinkage == 1:
-        return "equal weights: fitted weights are not better on val, out of sample"
-    return "weights fitted on val" + (f", shrinkage {shrinkage:.0%} towards equal weights" if shrinkage else "")
+        return f"equal weights: fitted weights are not better on {ensemble['fitted_on']}, cross-fitted"
+    return f"weights fitted on {ensemble['fitted_on']}" + (
+        f", shrinkage {shrinkage:.0%} towards equal weights" if shrinkage else ""
+    )
 
 
 class TtaRow(NamedTuple):

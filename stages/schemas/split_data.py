@@ -61,6 +61,11 @@ def held_out(splits: dict[str, SplitData], predicted_ids: Iterable[str]) -> dict
     return {"val": outside_test(splits) if is_out_of_fold else splits["val"], "test": splits["test"]}
 
 
+def held_out_name(splits: dict[str, SplitData], held_out: dict[str, SplitData]) -> str:
+    """What `val` of `held_out` is, for messages."""
+    return "val" if held_out["val"] is splits["val"] else "train and val, out of fold"
+
+
 def class_shares(photos: SplitData, n_classes: int) -> np.ndarray:
     """The shares (C,) of the classes among photos, their prior; equal ones without photos."""
     counts = np.bincount(photos.labels, minlength=n_classes).astype(np.float64)

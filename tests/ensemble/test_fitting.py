@@ -70,7 +70,7 @@ def test_weights_are_fitted_on_val_and_reported_on_test(folder, monkeypatch, cap
     metrics, record = run(folder, monkeypatch)
     # On val more weight on a is always better, so all of it goes there.
     assert record["weights"] == pytest.approx({"a": 1.0, "b": 0.0}, abs=1e-6)
-    assert metrics["weights"] == record["weights"]
+    assert metrics["weights"] == record["weights"] and metrics["fitted_on"] == "val"
     assert record["classes"] == CLASSES and record["reason"] == ""
     assert record["files"] == {"a": "a/model.keras", "b": "b/model.keras"}
     assert (metrics["test"]["n"], metrics["test"]["accuracy"]) == (2, 0.5)
@@ -215,6 +215,7 @@ def test_photos_of_train_that_models_answered_out_of_fold_are_fitted_on_too(fold
     predictions.write(folder / "rows" / "b.csv", table(ROWS_B | {"n1": 0.9}))
     metrics, record = run(folder, monkeypatch)
     assert metrics["val"]["n"] == 3 and metrics["test"]["n"] == 2
+    assert metrics["fitted_on"] == "train and val, out of fold"
     assert record["weights"]["b"] > 0.3 and metrics["best_single"]["name"] == "b"
     assert capsys.readouterr().out == "ensemble: 2 models, 3 val, 2 test\n"
     assert predictions.read(folder / "out" / "ensemble-predictions").image_ids == ["n1", "t1", "t2", "v1", "v2"]

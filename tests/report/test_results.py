@@ -8,7 +8,7 @@ MODEL = {"val": {"n": 5}, "test": {"n": 6}}
 
 def ensemble(weights, fitted=None, shrinkage=0.0):
     details = {"test": {"n": 2}, "equal_weights": {"n": 3}, "best_single": {"name": "b", "n": 4}, "weights": weights}
-    return details | {"fitted_weights": fitted or weights, "shrinkage": shrinkage}
+    return details | {"fitted_weights": fitted or weights, "shrinkage": shrinkage, "fitted_on": "val"}
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ def ensemble(weights, fitted=None, shrinkage=0.0):
         ),
         (
             ensemble({"b": 0.5, "a": 0.5}, {"b": 1, "a": 0}, 1),
-            "equal weights: fitted weights are not better on val, out of sample",
+            "equal weights: fitted weights are not better on val, cross-fitted",
         ),
         (ensemble({"b": 0.5, "a": 0.5}), "equal weights, not fitted"),
         (ensemble({"a": 1.0}), "one model"),

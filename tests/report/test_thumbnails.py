@@ -182,6 +182,7 @@ ENSEMBLE = {
     "weights": {"one": 1.0},
     "fitted_weights": {"one": 1.0},
     "shrinkage": 0.0,
+    "fitted_on": "val",
     "temperature": 0.5,
     "uncalibrated": {"ece": 0.25, "log_loss": 0.75},
     "gain": dict.fromkeys(GAINS, -0.125),
