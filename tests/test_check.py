@@ -55,7 +55,7 @@ def set_to(section, key, value):
         (set_to("crop", "classes", []), ("crop.classes", "one or more")),
         (set_to("probe", "folds", 1), ("probe.folds", "2 or more")),
         (set_to("probe", "l2", [0.0]), ("probe.l2[0]",)),
-        (set_to("audit", "max_probability", 2), ("audit.max_probability", "0..1")),
+        (set_to("audit", "min_wrong", 2), ("audit.min_wrong", "0..1")),
         (set_to("crop", "margin", "5%"), ("crop.margin", "a number", "'5%'")),
         (set_to("resize", "fill", [127, 127]), ("resize.fill", "3 values")),
         (set_to("resize", "fill", [127, 127, 256]), ("resize.fill[2]", "0..255")),

@@ -186,5 +186,5 @@ def test_geometry_and_tables_do_not_import_tensorflow():
     "module", ["audit.__main__", "check", "ensemble.__main__", "report.__main__", "commands.results"]
 )
 def test_what_takes_seconds_to_import_is_imported_where_it_is_needed(module):
-    code = f"import sys, stages.{module}; sys.exit(sum(name in sys.modules for name in ('cleanlab', 'tensorflow')))"
+    code = f"import sys, stages.{module}; sys.exit('tensorflow' in sys.modules)"
     assert run_python(code) == 0

@@ -60,6 +60,11 @@ def swap_labels(labels: np.ndarray, confused_with: np.ndarray | None, n_classes:
     return swapped
 
 
+def probability_wrong(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """The probability (N,) that each label is wrong, as the audit has it."""
+    return label_issues.probability_wrong(labels, probabilities, label_issues.fit(labels, probabilities))
+
+
 def main() -> None:
     """Print recall and precision for both kinds of swaps, and the number of label issues without any."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -67,29 +72,25 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, default=Path(default))
     files = parser.parse_args()
     classes = class_list.read_classes(files.data / "classes.txt")
-    rule, audit = (
-        settings.read(files.params, "probe", ProbeSettings),
-        settings.read(files.params, "audit", AuditSettings),
-    )
+    rule = settings.read(files.params, "probe", ProbeSettings)
+    least = settings.read(files.params, "audit", AuditSettings).min_wrong
     features, n_classes = read(files, classes), len(classes)
     truth = features[0].labels
     rows = predict(features, truth, n_classes, rule)
     confusion = pd.DataFrame(rows).groupby(truth).mean().reindex(range(n_classes), fill_value=0).to_numpy(copy=True)
     np.fill_diagonal(confusion, 0)
-    accuracy = (rows.argmax(axis=1) == truth).mean()
-    for limit in (audit.max_probability, 1.0):
-        n_issues = int(label_issues.find_label_issues(truth, rows, limit).sum())
-        print(
-            f"limit {limit}: {n_issues} issues of {len(truth)} unchanged labels; accuracy of the probes {accuracy:.3f}"
-        )
+    doubt = probability_wrong(truth, rows)
+    print(f"unchanged: {(doubt >= least).sum()} issues of {len(truth)} labels, {doubt.sum():.1f} expected to be wrong")
+    print(f"accuracy of the probes {(rows.argmax(axis=1) == truth).mean():.3f}")
     for kind, confused_with in {"to a random class": None, "to the likeliest": confusion.argmax(axis=1)}.items():
         repeats = [swap_labels(truth, confused_with, n_classes, seed) for seed in range(_REPEATS)]
         predicted = [(labels, predict(features, labels, n_classes, rule)) for labels in repeats]
-        for limit in (audit.max_probability, 1.0):
-            is_issue = np.concatenate([label_issues.find_label_issues(*pair, limit) for pair in predicted])
-            is_swap = np.concatenate([labels != truth for labels, _ in predicted])
-            recall, precision = is_issue[is_swap].mean(), is_swap[is_issue].mean()
-            print(f"limit {limit}: {is_swap.sum()} swaps {kind}: recall {recall:.2f}, precision {precision:.2f}")
+        doubt = np.concatenate([probability_wrong(*pair) for pair in predicted])
+        is_issue, is_swap = doubt >= least, np.concatenate([labels != truth for labels, _ in predicted])
+        recall, precision = is_issue[is_swap].mean(), is_swap[is_issue].mean()
+        print(
+            f"{is_swap.sum()} swaps {kind}: recall {recall:.2f}, precision {precision:.2f}, {doubt.sum():.1f} expected"
+        )
 
 
 if __name__ == "__main__":

@@ -201,8 +201,8 @@ WIDE: dict[str, Callable[[Tables, Path], Callable[[], object]]] = {
         lambda table=made.predicted: fitting.stack({"a": table, "b": table}, table.image_ids)  # type: ignore[misc]
     ),
     "audit label issues": lambda made, _: (
-        lambda table=made.predicted: label_issues.find_label_issues(  # type: ignore[misc]
-            made.labels, table.probabilities, 0.1
+        lambda table=made.predicted: label_issues.probability_wrong(  # type: ignore[misc]
+            made.labels, table.probabilities, label_issues.fit(made.labels, table.probabilities)
         )
     ),
 }

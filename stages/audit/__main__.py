@@ -54,19 +54,19 @@ def main() -> None:
     weak = diagnostics.not_improved(auditing.losses(args.curves, names)) + auditing.weak_models(
         predicted, splits["val"]
     )
-    probabilities = auditing.out_of_sample(predicted, splits)
-    label_issues = auditing.label_issue_table(splits, probabilities, classes, rule)
+    doubtful = auditing.doubtful_labels(auditing.out_of_sample(predicted, splits), classes)
     outliers = auditing.outlier_table(splits, distances, classes)
-    issue_table = pd.concat([label_issues, outliers])[list(issues.COLUMNS)]
+    issue_table = pd.concat([doubtful[doubtful["score"] >= rule.min_wrong], outliers])[list(issues.COLUMNS)]
     tables.write(args.issues, issue_table)
-    details = auditing.summarise(weak, issue_table, splits)
+    details = auditing.summarise(weak, issue_table, doubtful)
     atomic.write_json(args.details, details)
     for flag in weak:
         print(f"audit: {flags.sentence(flag)}", file=sys.stderr)
     if weak:
         print(f"audit: likely causes: {'; '.join(flags.LIKELY_CAUSES)}", file=sys.stderr)
     counts = {f"{kind}s": details[kind] for kind in issues.KINDS}
-    progress.summary("audit", photos=details["photos"], **counts, flags=len(weak))
+    wrong = details["expected_wrong"]["listed"]
+    progress.summary("audit", photos=details["photos"], **counts, of_the_labels_expected_wrong=wrong, flags=len(weak))
 
 
 if __name__ == "__main__":

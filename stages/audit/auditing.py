@@ -1,19 +1,21 @@
 """Diagnostics for people to act on: weak models, label issues and outliers. Nothing is removed or changed."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from stages.audit import diagnostics, label_issues
-from stages.audit.settings import AuditSettings
 from stages.core import tables
-from stages.schemas import curves, flags, issues
+from stages.schemas import curves, flags, issues, split_data
 from stages.schemas.flags import Flag
 from stages.schemas.manifest import SPLITS
 from stages.schemas.predictions import Predictions
 from stages.schemas.split_data import SplitData
+
+# People look at a list from its top: how many of so many are expected to be wrong.
+_FIRST = (20, 50, 100)
 
 
 class PredictionSet(NamedTuple):
@@ -52,45 +54,54 @@ def losses(folder: Path, names: list[str]) -> dict[str, list[float]]:
     return {name: table.sort_values("step").iloc[:, 1].tolist() for name, table in complete.items()}
 
 
-def out_of_sample(predicted: PredictionSet, splits: dict[str, SplitData]) -> dict[str, np.ndarray]:
-    """Out-of-sample probabilities (N, C) by split: the ensemble's, where it has answered train out of fold, too.
+class Answers(NamedTuple):
+    """Photos of the splits `names` with out-of-sample probabilities (N, C), all by one kind of network."""
 
-    Else those of train are the mean of the out-of-fold probes.
+    names: list[str]
+    photos: SplitData
+    probabilities: np.ndarray
+
+
+def out_of_sample(predicted: PredictionSet, splits: dict[str, SplitData]) -> list[Answers]:
+    """The answers for all photos, by those who gave them: out-of-fold probes on train, the ensemble on val and test.
+
+    Where the ensemble has answered train out of fold, it answers for train and val; test is answered by whole models.
     """
-    by_split = {name: select(predicted.ensemble, splits[name]) for name in ("val", "test")}
     train = splits["train"]
     if set(train.image_ids) <= set(predicted.ensemble.image_ids):
-        return {"train": select(predicted.ensemble, train), **by_split}
-    return {"train": np.mean([select(table, train) for table in predicted.probes.values()], axis=0), **by_split}
+        parts = {("train", "val"): [predicted.ensemble], ("test",): [predicted.ensemble]}
+    else:
+        parts = {("train",): list(predicted.probes.values()), ("val", "test"): [predicted.ensemble]}
+    answers = []
+    for names, by in parts.items():
+        photos = split_data.join([splits[name] for name in names])
+        probabilities = np.mean([select(one, photos) for one in by], axis=0)
+        answers.append(Answers([name for name in names for _ in splits[name].image_ids], photos, probabilities))
+    return answers
 
 
-def label_issue_table(
-    splits: dict[str, SplitData], probabilities: dict[str, np.ndarray], classes: list[str], rule: AuditSettings
-) -> pd.DataFrame:
-    """A row per label issue, the least probable label first; train is analysed separately from val and test."""
-    parts = [("train",), ("val", "test")]
-    frames = [_label_issue_table([(splits[n], probabilities[n], n) for n in names], classes, rule) for names in parts]
-    return pd.concat(frames).sort_values(["score", "image_id"])
+def doubtful_labels(answers: list[Answers], classes: list[str]) -> pd.DataFrame:
+    """A row per photo with the probability that its label is wrong, `score`, the highest first."""
+    frames = [_doubtful_labels(part, np.array(classes, dtype=object)) for part in answers]
+    return pd.concat(frames).sort_values(["score", "image_id"], ascending=[False, True], ignore_index=True)
 
 
-def _label_issue_table(
-    parts: list[tuple[SplitData, np.ndarray, str]], classes: list[str], rule: AuditSettings
-) -> pd.DataFrame:
-    labels = np.concatenate([split.labels for split, _, _ in parts])
-    probabilities = np.concatenate([rows for _, rows, _ in parts])
-    names, numbers = np.array(classes, dtype=object), np.arange(len(labels))
-    frame = pd.DataFrame(
+def _doubtful_labels(part: Answers, classes: np.ndarray) -> pd.DataFrame:
+    labels = part.photos.labels
+    noise = label_issues.fit(labels, part.probabilities)
+    other = part.probabilities.copy()
+    other[np.arange(len(labels)), labels] = -1
+    return pd.DataFrame(
         {
-            "image_id": [image_id for split, _, _ in parts for image_id in split.image_ids],
-            "path": [path for split, _, _ in parts for path in split.sources],
-            "split": [name for split, _, name in parts for _ in split.image_ids],
-            "label": names[labels],
+            "image_id": part.photos.image_ids,
+            "path": part.photos.sources,
+            "split": part.names,
+            "label": classes[labels],
             "kind": "label_issue",
-            "suggested_label": names[probabilities.argmax(axis=1)],
-            "score": probabilities[numbers, labels].round(6),
+            "suggested_label": classes[other.argmax(axis=1)],
+            "score": label_issues.probability_wrong(labels, part.probabilities, noise).round(6),
         }
     )
-    return frame[label_issues.find_label_issues(labels, probabilities, rule.max_probability)]
 
 
 def outlier_table(splits: dict[str, SplitData], distances: list[pd.DataFrame], classes: list[str]) -> pd.DataFrame:
@@ -112,10 +123,20 @@ def outlier_table(splits: dict[str, SplitData], distances: list[pd.DataFrame], c
     return outliers.sort_values(["score", "image_id"], ascending=[False, True])
 
 
-def summarise(weak: list[Flag], issue_table: pd.DataFrame, splits: dict[str, SplitData]) -> dict[str, object]:
-    """Return the content of metrics/audit/details.json: photos, counts of issues by kind, the flags with figures."""
+def expected_wrong(doubtful: pd.DataFrame, n_listed: int) -> dict[str, float]:
+    """How many labels are expected to be wrong: among the first 20, 50 and 100, among those listed, among all."""
+    total = {0: 0.0} | dict(enumerate(doubtful["score"].cumsum().round(1), 1))
+    first = {f"first_{n}": total[n] for n in _FIRST if n <= len(doubtful)}
+    return {**first, "listed": total[n_listed], "all": total[len(doubtful)]}
+
+
+def summarise(weak: list[Flag], issue_table: pd.DataFrame, doubtful: pd.DataFrame) -> dict[str, Any]:
+    """Return the content of metrics/audit/details.json: photos, counts of issues by kind, how many labels are expected
+    to be wrong, the flags with figures.
+    """
     counts = {kind: int((issue_table["kind"] == kind).sum()) for kind in issues.KINDS}
     by_model = flags.to_json(weak)
-    n_photos = sum(len(split.labels) for split in splits.values())
+    n_photos, expected = len(doubtful), expected_wrong(doubtful, counts["label_issue"])
     causes = {"likely_causes": flags.LIKELY_CAUSES} if weak else {}
-    return {"photos": n_photos, **counts, "flagged_models": len(by_model), "flags": by_model, **causes}
+    found = {"photos": n_photos, **counts, "expected_wrong": expected}
+    return found | {"flagged_models": len(by_model), "flags": by_model, **causes}

@@ -15,7 +15,8 @@ class Application(NamedTuple):
 
 
 # EfficientNet-B0 to B7 are left out: Keras adds a scaling to their graph only when it loads the weights itself, so
-# that the same weights in the bare network predict differently. EfficientNetV2 replaces them.
+# that the same weights in the bare network predict differently. EfficientNetV2 replaces them. So is MobileNetV2, whose
+# weights Keras takes as they come, without a hash.
 APPLICATIONS = {
     "convnext_tiny": Application("ConvNeXtTiny", "own"),
     "convnext_small": Application("ConvNeXtSmall", "own"),
@@ -31,7 +32,6 @@ APPLICATIONS = {
     "efficientnet_v2_m": Application("EfficientNetV2M", "own"),
     "inception_resnet_v2": Application("InceptionResNetV2", "tf"),
     "inception_v3": Application("InceptionV3", "tf"),
-    "mobilenet_v2": Application("MobileNetV2", "tf"),
     "mobilenet_v3_large": Application("MobileNetV3Large", "own"),
     "mobilenet_v3_small": Application("MobileNetV3Small", "own"),
     "resnet50": Application("ResNet50", "caffe"),

@@ -65,11 +65,7 @@ def predict_split(folder: Path) -> SplitPredictions:
 
 def pool(splits: list[SplitPredictions]) -> SplitPredictions:
     """The predictions of all splits as one; those of one photo in several splits share a group."""
-    tests = [split.test for split in splits]
-    image_ids, sources, groups = (
-        [item for test in tests for item in getattr(test, field)] for field in ("image_ids", "sources", "groups")
-    )
-    pooled = SplitData(image_ids, sources, np.concatenate([test.labels for test in tests]), groups)
+    pooled = split_data.join([split.test for split in splits])
     ensemble, single = (np.concatenate([getattr(split, name) for split in splits]) for name in ("ensemble", "single"))
     return SplitPredictions(pooled, ensemble, single)
 

@@ -13,7 +13,7 @@ from stages.core import command, json_file
 from stages.schemas import flags
 
 _WITHOUT = {"test": "nothing was evaluated", "val": "weights and temperature were not fitted"}
-_AUDIT_KEYS = ("flags", "label_issue", "outlier")
+_AUDIT_KEYS = ("flags", "label_issue", "expected_wrong", "outlier")
 
 
 def percent(value: float | None) -> str:
@@ -71,7 +71,8 @@ def audit_lines(audit: dict[str, Any]) -> str:
     flagged = flags.from_json(audit["flags"])
     lines = [f"flagged: {flags.sentence(flag)}" for flag in flagged]
     lines += [f"likely causes: {'; '.join(flags.LIKELY_CAUSES)}"] * bool(flagged)
-    lines.append(f"to check: {audit['label_issue']} label issues, {audit['outlier']} outliers")
+    wrong = f"{audit['expected_wrong']['listed']} expected to be wrong"
+    lines.append(f"to check: {audit['label_issue']} label issues, {wrong}; {audit['outlier']} outliers")
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -186,7 +186,7 @@ class GalleryBuilder:
         used = rows[rows["status"] == "ok"].set_index("image_id", drop=False)[["image_id", "outcome"]]
         shown = issues.merge(used.reset_index(drop=True), on="image_id", how="inner")
         label_issues, outliers = (shown[shown["kind"] == kind] for kind in ("label_issue", "outlier"))
-        by_probability = "Out-of-sample predictions contradict the label. Ordered by its probability, lowest first."
+        by_probability = "Out-of-sample predictions contradict the label. Ordered by the probability that it is wrong."
         by_distance = (
             "Photos beyond the outlier threshold of every model. Ordered by distance from the photos of train, as a "
             "multiple of the threshold, highest first."
@@ -203,7 +203,7 @@ class GalleryBuilder:
 
     def _issue_card(self, row: pd.Series) -> Card:
         is_outlier = row["kind"] == "outlier"
-        label = f"label: {row['label']}" + ("" if is_outlier else f", probability {row['score']:.1%}")
+        label = f"label: {row['label']}" + ("" if is_outlier else f", wrong with probability {row['score']:.1%}")
         finding = f"distance: {row['score']:.1f}" if is_outlier else f"suggested label: {row['suggested_label']}"
         return Card(_marks(row), row["path"], self._model_inputs(row), (label, finding, row["split"]))
 

@@ -49,6 +49,7 @@ def _tables(data: ReportData) -> dict[str, Any]:
     return {
         "results": results.results_rows(data.ensemble, data.models),
         "probes": data.probes,
+        "audit": data.audit,
         "flags": flags.from_json(data.audit["flags"]),
         "likely_causes": flags.LIKELY_CAUSES,
         "ensemble": data.ensemble,

@@ -93,7 +93,7 @@ def read(files: Files, classes: list[str]) -> ReportData:
         probes={n: _read_json(files.metrics / "probe" / f"{n}.json", ("val", "test")) for n in names},
         leaks=tables.read(files.metrics / "ingest" / "leaks.csv", _LEAKS),
         issues=issues.read(files.issues),
-        audit=_read_json(files.metrics / "audit" / "details.json", ("flags",)),
+        audit=_read_json(files.metrics / "audit" / "details.json", ("flags", "expected_wrong")),
         crop=_read_json(files.metrics / "crop" / "details.json", ("by_class", "overrejected_classes")),
         thresholds={path.stem: thresholds.read(path) for path in sorted((files.metrics / _THRESHOLDS).glob("*.csv"))},
         advice=advice.read(files.metrics / "advice.json", files.splits),

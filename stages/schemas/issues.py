@@ -13,8 +13,8 @@ COLUMNS = {
     "split": "str",
     "label": "str",
     "kind": "str",  # label_issue | outlier
-    "suggested_label": "str",  # the class of the highest out-of-sample probability; empty for an outlier
-    # Of a label issue the probability of its label; of an outlier its distance as a multiple of the threshold.
+    "suggested_label": "str",  # the other class of the highest out-of-sample probability; empty for an outlier
+    # Of a label issue the probability that its label is wrong; of an outlier its distance over the threshold.
     "score": "float",
 }
 # data/probes/<model>_distances.csv: cosine distances from the photos of train, and the threshold of outliers.

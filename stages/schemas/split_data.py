@@ -1,6 +1,6 @@
 """The labelled photos of each split, from data/splits.csv."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,12 +43,18 @@ def read(path: Path, classes: list[str]) -> dict[str, SplitData]:
     return {split: _of_split(frame[frame["split"] == split], classes) for split in SPLITS}
 
 
+def join(splits: Sequence[SplitData]) -> SplitData:
+    """The photos of several splits, one split after the other."""
+    ids, sources, groups = (
+        [value for split in splits for value in getattr(split, name)] for name in ("image_ids", "sources", "groups")
+    )
+    return SplitData(ids, sources, np.concatenate([split.labels for split in splits]), groups)
+
+
 def outside_test(splits: dict[str, SplitData]) -> SplitData:
     """The photos of train and val as one split, sorted by id."""
-    train, val = splits["train"], splits["val"]
-    labels = np.concatenate([train.labels, val.labels])
-    joined = SplitData(train.image_ids + val.image_ids, train.sources + val.sources, labels, train.groups + val.groups)
-    return joined.select(np.argsort(np.array(joined.image_ids, dtype=object), kind="stable"))
+    photos = join([splits["train"], splits["val"]])
+    return photos.select(np.argsort(np.array(photos.image_ids, dtype=object), kind="stable"))
 
 
 def held_out(splits: dict[str, SplitData], predicted_ids: Iterable[str]) -> dict[str, SplitData]:

@@ -19,7 +19,10 @@ def metrics(tmp_path):
     atomic.write_json(tmp_path / "ingest" / "details.json", {"files": 16})
     atomic.write_json(tmp_path / "ensemble" / "details.json", ensemble)
     flagged = {"b": {"no_gain_over_head": {"before": 1.0, "least": 1.25}}}
-    atomic.write_json(tmp_path / "audit" / "details.json", {"flags": flagged, "label_issue": 3, "outlier": 2})
+    atomic.write_json(
+        tmp_path / "audit" / "details.json",
+        {"flags": flagged, "label_issue": 3, "outlier": 2, "expected_wrong": {"listed": 2.4}},
+    )
     return tmp_path
 
 
@@ -55,9 +58,12 @@ def test_flags_and_photos_to_check_follow_the_table(metrics, run, capsys):
     run(results, metrics=metrics)
     lines = capsys.readouterr().out.splitlines()
     assert lines[5].startswith("flagged: b ") and lines[6].startswith("likely causes: ")
-    assert lines[7] == "to check: 3 label issues, 2 outliers"
+    assert lines[7] == "to check: 3 label issues, 2.4 expected to be wrong; 2 outliers"
     assert lines[8] == f"report: {metrics}/report/index.html"
-    atomic.write_json(metrics / "audit" / "details.json", {"flags": {}, "label_issue": 0, "outlier": 0})
+    atomic.write_json(
+        metrics / "audit" / "details.json",
+        {"flags": {}, "label_issue": 0, "outlier": 0, "expected_wrong": {"listed": 0.0}},
+    )
     run(results, metrics=metrics)
     assert "flagged" not in capsys.readouterr().out
 

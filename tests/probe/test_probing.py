@@ -22,7 +22,7 @@ PARAMS = """
 runtime: {threads: 2}
 train: {batch_size: 4}
 probe: {l2: [0.001, 0.01], folds: 3, neighbours: 2}
-audit: {max_probability: 0.5}
+audit: {min_wrong: 0.5}
 models:
   tiny: {backbone: one_pixel, weights: none, input: i}
 """
@@ -126,11 +126,14 @@ def test_the_wrong_label_and_the_outlier_are_issues(probed, run, capsys):
         "blue",
         "green",
     )
-    assert first["kind"] == "label_issue" and first["score"] < 0.5
+    assert first["kind"] == "label_issue" and first["score"] > 0.5
     assert (second["image_id"], second["kind"], second["suggested_label"]) == ("i41", "outlier", "") and second[
         "score"
     ] > 1
-    assert "audit: 42 photos, 1 label issues, 1 outliers, 0 flags" in capsys.readouterr().out
+    assert (
+        "audit: 42 photos, 1 label issues, 1 outliers, 1.0 of the labels expected wrong, 0 flags"
+        in capsys.readouterr().out
+    )
 
 
 def test_a_model_worse_than_its_probe_is_flagged(probed, run, capsys):

@@ -23,6 +23,14 @@ HOSTILE = '<script>alert("x")</script>'
 HOSTILE_ESCAPED = "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;"
 
 
+AUDIT = {
+    "photos": 7,
+    "label_issue": 3,
+    "expected_wrong": {"first_20": 4.5, "listed": 2.4, "all": 5.0},
+    "flags": {},
+}
+
+
 class Page(html.parser.HTMLParser):
     """The tags of a page with their attributes, and its text."""
 
@@ -57,7 +65,7 @@ class Project:
         self.folder, self.rows, self.boxes = folder, [], []
         for number, split in enumerate(splits):
             self.add_photo(number, split)
-        self.issues, self.audit = [], {"flags": {}}
+        self.issues, self.audit = [], AUDIT
         self.leaks = []
         self.settings = (
             f"report: {{photos_per_gallery: {per_gallery}, thumbnail: 32, seed: 1}}\n"
@@ -215,21 +223,23 @@ def write_curves(project):
 def test_issues_and_flags_are_shown(project, run):
     first, second, third = project.rows[:3]
     project.reject(2, "no_vehicle", "rejected")
-    for row, kind, suggested_label, score in ((first, "label_issue", HOSTILE, 0.03125), (second, "outlier", "", 2.25)):
+    for row, kind, suggested_label, score in ((first, "label_issue", HOSTILE, 0.96875), (second, "outlier", "", 2.25)):
         project.issues.append([row["image_id"], row["path"], row["split"], row["label"], kind, suggested_label, score])
     # An outlier that is no model input is left out.
     project.issues.append([third["image_id"], third["path"], third["split"], "a", "outlier", "", 9.0])
-    project.audit = {"flags": {"one": {"no_gain_over_head": {"before": 1.0, "least": 1.25}}}}
+    project.audit = AUDIT | {"flags": {"one": {"no_gain_over_head": {"before": 1.0, "least": 1.25}}}}
     project.write()
     page = project.render(run)
     assert page.says("Flagged: one never beat the linear head that its training started from: val log loss 1.000")
     assert page.says("Likely causes: classes in another order than the model's;")
     assert len([a for a in page.of("span") if a.get("class") == "badge"]) == 1 and page.says("one flagged")
     assert page.says("linear probe: 100.0 % on val")
-    assert page.says("label: a, probability 3.1%") and f"suggested label: {HOSTILE_ESCAPED}" in page.source
+    assert page.says("label: a, wrong with probability 96.9%") and f"suggested label: {HOSTILE_ESCAPED}" in page.source
     assert page.says("nothing is removed or changed")
+    assert page.says("3 labels are listed, of which 2.4 are expected to be wrong; of all 7 photos, 5.0")
+    assert page.says("of the 20 most doubtful, 4.5")
     assert page.says("distance: 2.2") and not page.says("distance: 9.0")
-    project.issues, project.audit = [], {"flags": {}}
+    project.issues, project.audit = [], AUDIT
     project.write()
     page = project.render(run)
     assert page.says("No label issues and no outliers.") and not page.says("Flagged")
