@@ -21,10 +21,14 @@ class IngestError(UserError):
 
 
 class Manifest(NamedTuple):
-    """The `rows` of data/manifest.csv, and the `leaks`: photos of groups that straddle given splits."""
+    """The `rows` of data/manifest.csv, and the `leaks`: photos of groups that straddle given splits.
+
+    Where splits are by time, `n_timeless` photos have none.
+    """
 
     rows: pd.DataFrame
     leaks: pd.DataFrame
+    n_timeless: int | None = None
 
 
 def with_upright_boxes(inspected: pd.DataFrame) -> pd.DataFrame:
@@ -93,7 +97,8 @@ def complete(inspected: pd.DataFrame, settings: IngestSettings) -> Manifest:
     rows["group"] = known["group"].where(known["status"] == "ok", "").reindex(rows.index, fill_value="")
     rows["split"] = rows["split"].where(rows["split"] == UNLABELLED, "")
     rows.loc[usable.index, "split"] = usable["split"]
-    return Manifest(rows[list(manifest.COLUMNS)], leaks)
+    is_by_time = can_hold_out and splits.is_by_time(usable, settings)
+    return Manifest(rows[list(manifest.COLUMNS)], leaks, int(usable["time"].isna().sum()) if is_by_time else None)
 
 
 def _groups(known: pd.DataFrame, settings: IngestSettings) -> "pd.Series[str]":
@@ -134,7 +139,8 @@ def check(made: Manifest, settings: IngestSettings) -> list[str]:
             + "; data/manifest.csv has the reason of each file; add photos, drop the class by ingest.class_map, or "
             "lower ingest.min_photos_per_class"
         )
-    return [*_check_train(usable, settings), *_check_leaks(made.leaks, settings)]
+    timeless = [f"{made.n_timeless} photos have no time: they are in train"] if made.n_timeless else []
+    return [*timeless, *_check_train(usable, settings), *_check_leaks(made.leaks, settings)]
 
 
 def _no_classes(labelled: pd.DataFrame, usable: pd.DataFrame, source: str) -> str:
@@ -192,7 +198,8 @@ def count(made: Manifest) -> dict[str, object]:
     usable = rows[(rows["status"] == "ok") & (rows["split"] != UNLABELLED)]
     sizes = usable.groupby("group")["label"].agg(["size", "nunique"])
     leaks = {"leaks": splits.count_leaks(made.leaks)} if len(made.leaks) else {}
-    return {
+    by_time = {"without_time": made.n_timeless} if made.n_timeless is not None else {}
+    return leaks | {
         "files": len(rows),
         "status": rows["status"].value_counts().to_dict(),
         "reason": rows.loc[rows["reason"] != "", "reason"].value_counts().to_dict(),
@@ -200,7 +207,9 @@ def count(made: Manifest) -> dict[str, object]:
         "split": rows.loc[rows["status"] == "ok", "split"].value_counts().to_dict(),
         "near_duplicate_groups": int((sizes["size"] > 1).sum()),
         "near_duplicate_groups_across_classes": int((sizes["nunique"] > 1).sum()),
-    } | leaks
+        "split_by": "time" if by_time else "random",
+        **by_time,
+    }
 
 
 def class_counts(rows: pd.DataFrame) -> pd.DataFrame:

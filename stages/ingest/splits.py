@@ -1,6 +1,7 @@
-"""Assign photos to train, val and test: seeded, stratified by class, groups kept together, given splits kept."""
+"""Assign photos to train, val and test: seeded and stratified by class, or by time; groups kept together."""
 
 import hashlib
+from typing import Any
 
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
@@ -15,11 +16,12 @@ class SplitError(UserError):
 
 
 def assign(frame: pd.DataFrame, settings: IngestSettings) -> pd.Series:
-    """The split of photos with the columns `label`, `group` and `split`, the given split or empty.
+    """The split of photos with the columns `label`, `group`, `time`, and `split`, the given split or empty.
 
     Given splits are kept. Without given val or test photos, these are taken from the others; without any given split,
-    all are assigned, test by fold where `settings.folds` is a number. Raises SplitError where a class has fewer groups
-    than folds, and for folds where test photos are given.
+    all are assigned: by time where photos have one, test by fold where `settings.folds` is a number, else at random.
+    Raises SplitError where a class has fewer groups than folds, for folds where test photos are given or photos have
+    times, and for times that decide nothing.
     """
     given = frame["split"]
     if settings.folds is not None and (given == "test").any():
@@ -29,7 +31,10 @@ def assign(frame: pd.DataFrame, settings: IngestSettings) -> pd.Series:
         )
     pool = frame[(given == "") | (given == "train")]
     shares = {name: share for name, share in _shares(settings).items() if not (given == name).any()}
-    if settings.folds is not None:
+    if is_by_time(pool, settings):
+        _require_times(pool, shares, settings)
+        assigned = by_time(pool, shares)
+    elif settings.folds is not None:
         in_fold = _in_fold(pool, settings.folds, settings.fold, settings.seed)
         rest = pool[~in_fold]
         others = {"val": settings.val_share / (1 - 1 / settings.folds)} if "val" in shares else {}
@@ -42,6 +47,46 @@ def assign(frame: pd.DataFrame, settings: IngestSettings) -> pd.Series:
 def _shares(settings: IngestSettings) -> dict[str, float]:
     """The shares of the splits in the order in which they are filled."""
     return {"test": settings.test_share, "val": settings.val_share}
+
+
+def is_by_time(frame: pd.DataFrame, settings: IngestSettings) -> bool:
+    """Whether the splits follow the column `time`: where a photo has one, or should have."""
+    return settings.columns.time is not None or bool(frame["time"].notna().any())
+
+
+def _require_times(pool: pd.DataFrame, shares: dict[str, float], settings: IngestSettings) -> None:
+    if pool["time"].isna().all():
+        raise SplitError(
+            "ingest.columns.time: expected a table or imagefolder metadata with times, found none for any photo; set "
+            "it to null, or name the folder of the time by {time} in ingest.layout"
+        )
+    if settings.folds is not None:
+        raise SplitError(
+            f"ingest.folds: expected null where photos have times, found {settings.folds}: either each photo is in "
+            "test once, or the latest are; set ingest.folds or ingest.columns.time to null"
+        )
+    if not shares:
+        raise SplitError(
+            "ingest.columns.time: expected photos without a given split, found none: either the given splits count, "
+            "or the times; set ingest.columns.split or ingest.columns.time to null"
+        )
+
+
+def by_time(frame: pd.DataFrame, shares: dict[str, float]) -> pd.Series:
+    """Assign splits by the column `time`: the latest share is `test`, the share before it `val`, the rest `train`.
+
+    A group counts by its latest photo, and groups of one time stay together, so every photo of train is older than
+    those times of val, and these than those of test. A split can so become larger than its share of the photos that
+    have a time. Groups without one, and the oldest, are in train.
+    """
+    latest = frame.groupby("group")["time"].transform("max")
+    counts = latest.value_counts().sort_index(ascending=False)
+    missing = {name: round(share * int(counts.sum())) for name, share in shares.items()}
+    splits: dict[Any, str] = {}
+    for time, count in list(counts.items())[:-1]:
+        splits[time] = next((name for name, n in missing.items() if n > 0), "train")
+        missing[splits[time]] = missing.get(splits[time], 0) - int(count)
+    return pd.Series([splits.get(time, "train") for time in latest], frame.index, name="split", dtype=str)
 
 
 def by_share(frame: pd.DataFrame, shares: dict[str, float], seed: int) -> pd.Series:

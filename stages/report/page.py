@@ -60,6 +60,7 @@ def _tables(data: ReportData) -> dict[str, Any]:
         "leaks": data.leaks.head(_LEAKS_SHOWN).to_dict("records"),
         "n_leaks": len(data.leaks),
         "n_leak_groups": data.leaks["group"].nunique(),
+        "ingest": data.ingest,
         "n_val": n_val,
         "n_test": n_test,
         "stages": stages,

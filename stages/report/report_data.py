@@ -54,10 +54,10 @@ class ReportData:
 
     By model: `models` holds the scores, `probes` those of its linear probe, `curves` its training curves (a table with
     `step` and a value for each of curves.FIGURES that was logged), `reliability` its bins of confidence on test.
-    `leaks` are the photos of groups that straddle given splits. `issues` are label issues and outliers, `audit` the
-    flags, `crop` the rejections by class,
-    `thresholds` a table for each threshold of the rule for the main car, `advice` what linear probes say of inputs and
-    backbones, None where nobody asked, or where it is about other photos.
+    `leaks` are the photos of groups that straddle given splits, `ingest` the counts of ingest. `issues` are label
+    issues and outliers, `audit` the flags, `crop` the rejections by class, `thresholds` a table for each threshold
+    of the rule for the main car, `advice` what linear probes say of inputs and backbones, None where nobody asked,
+    or where it is about other photos.
     """
 
     rows: pd.DataFrame
@@ -67,6 +67,7 @@ class ReportData:
     models: dict[str, dict[str, Any]]
     probes: dict[str, dict[str, Any]]
     leaks: pd.DataFrame
+    ingest: dict[str, Any]
     issues: pd.DataFrame
     audit: dict[str, Any]
     curves: dict[str, dict[str, pd.DataFrame]]
@@ -92,6 +93,7 @@ def read(files: Files, classes: list[str]) -> ReportData:
         models={n: _read_json(files.metrics / "evaluate" / n / "details.json", ("val", "test")) for n in names},
         probes={n: _read_json(files.metrics / "probe" / f"{n}.json", ("val", "test")) for n in names},
         leaks=tables.read(files.metrics / "ingest" / "leaks.csv", _LEAKS),
+        ingest=_read_json(files.metrics / "ingest" / "details.json", ("split_by", "near_duplicate_groups")),
         issues=issues.read(files.issues),
         audit=_read_json(files.metrics / "audit" / "details.json", ("flags", "expected_wrong")),
         crop=_read_json(files.metrics / "crop" / "details.json", ("by_class", "overrejected_classes")),

@@ -1,7 +1,10 @@
-"""Which columns of a table hold paths, labels, splits and groups, and what they say."""
+"""Which columns of a table hold paths, labels, splits, groups and times, and what they say."""
 
 import difflib
 
+import numpy as np
+
+from stages.scan import times
 from stages.scan.cells import Cells, shown
 from stages.scan.rows import LayoutError, split_of
 from stages.sources.file_names import is_photo_name
@@ -89,6 +92,14 @@ def split_values(cells: Cells, column: str | None) -> list[str]:
 def group_values(cells: Cells, column: str | None) -> list[str]:
     """Return the group of each row, empty where there is none."""
     return [""] * len(cells.numbers) if column is None else cells.text(column)
+
+
+def time_values(cells: Cells, column: str | None) -> np.ndarray:
+    """Return the time (N,) float64 of each row, NaN where there is none. Raises LayoutError naming a bad one."""
+    if column is None:
+        return np.full(len(cells.numbers), np.nan)
+    require_column(cells, column, "time")
+    return times.read(cells.text(column), lambda row, text: cells.error(row, f"column `{column}`: {text}"))
 
 
 def _plain(name: str) -> str:

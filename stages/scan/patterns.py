@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import pandas as pd
 
+from stages.scan import times
 from stages.scan.rows import LayoutError, from_columns, split_of
 from stages.sources.file_names import is_photo_name
 
@@ -15,8 +17,8 @@ CLASS_FOLDERS = "{label}/**"
 def compile_pattern(pattern: str) -> re.Pattern[str]:
     """The expression of a pattern of whole paths.
 
-    `{label}`, `{split}` and `{group}` match text without a slash, as long as possible; `*` likewise, without a name;
-    `**` matches any number of folders, and at the end of the pattern all that follows.
+    `{label}`, `{split}`, `{group}` and `{time}` match text without a slash, as long as possible; `*` likewise, without
+    a name; `**` matches any number of folders, and at the end of the pattern all that follows.
     """
     parts = pattern.split("/")
     expressions = ["(?:[^/]+/)*" if part == "**" else f"{_segment(part)}/" for part in parts[:-1]]
@@ -57,19 +59,23 @@ def parse(paths: Iterable[str], pattern: str) -> pd.DataFrame:
     expression, names = compile_pattern(pattern), list(paths)
     # Below a folder, `*` and `**` match any name: the folder decides, and a photo's name whether a split is needed.
     is_of_folder, has_split = pattern.endswith(("/*", "/**")), "{split}" in pattern
-    known: dict[tuple[str, bool], tuple[str, str, str]] = {}
+    known: dict[tuple[str, bool], tuple[str, ...]] = {}
     parts = []
     for path in names:
         key = (path.rpartition("/")[0] if is_of_folder else path, has_split and is_photo_name(path))
         if key not in known:
             known[key] = _parts(path, expression.fullmatch(path), pattern)
         parts.append(known[key])
-    columns = dict(zip(("split", "label", "group"), zip(*parts)))
+    columns: dict[str, Any] = dict(zip(("split", "label", "group", "time"), zip(*parts)))
+    if "{time}" in pattern:
+        columns["time"] = times.read(columns["time"], lambda row, text: LayoutError(f"{names[row]}: {{time}}: {text}"))
+    else:
+        columns.pop("time", None)
     return from_columns({"path": names, **columns}, len(names))
 
 
-def _parts(path: str, match: re.Match[str] | None, pattern: str) -> tuple[str, str, str]:
-    """The split, label and group of a path, empty where the pattern has none."""
+def _parts(path: str, match: re.Match[str] | None, pattern: str) -> tuple[str, ...]:
+    """The split, label, group and time of a path, empty where the pattern has none."""
     found = match.groupdict() if match else {}
     split = split_of(found["split1"]) if "split1" in found else ""
     if split is None and is_photo_name(path):
@@ -78,9 +84,9 @@ def _parts(path: str, match: re.Match[str] | None, pattern: str) -> tuple[str, s
             f"`{found['split1']}`; rename the folder, move it out of the source, or set ingest.layout"
         )
     if split is None:
-        return "", "", ""
+        return "", "", "", ""
     label, group = ("/".join(v for k, v in found.items() if k.startswith(name)) for name in ("label", "group"))
-    return split, label, group
+    return split, label, group, found.get("time1", "")
 
 
 def guess_pattern(paths: Iterable[str]) -> str:

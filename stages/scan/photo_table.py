@@ -33,16 +33,17 @@ def read_table(name: str, content: bytes, columns: ColumnSettings, labelled: boo
     split = column_roles.optional_column(cells, columns, "split")
     group = column_roles.optional_column(cells, columns, "group")
     boxes = _boxes(cells)
-    texts = {
+    texts: dict[str, list[str] | np.ndarray] = {
         "path": cells.text(path),
         "label": column_roles.label_values(cells, label if label in cells.columns else None),
         "split": column_roles.split_values(cells, split),
         "group": column_roles.group_values(cells, group),
+        "time": column_roles.time_values(cells, columns.time),
     }
     reason = np.where(_lacks_area(boxes), "bad_box", "")
     frame = from_columns({**texts, **boxes, "reason": reason}, len(cells.numbers))
     _check_paths(cells, frame)
-    used = {path, label, split, group, *BOX}
+    used = {path, label, split, group, columns.time, *BOX}
     return PhotoTable(finish(frame, labelled=labelled), [column for column in cells.columns if column not in used])
 
 
@@ -93,6 +94,7 @@ def _check_paths(cells: Cells, frame: pd.DataFrame) -> None:
         "box": (~repeated.duplicated(["path", *BOX]), "another box in each row of a path"),
         "split": (_is_first_value(repeated, "split"), "one split for all rows of a path"),
         "group": (_is_first_value(repeated, "group"), "one group for all rows of a path"),
+        "time": (_is_first_value(repeated.fillna({"time": -np.inf}), "time"), "one time for all rows of a path"),
     }
     for good, rule in rules.values():
         if not good.all():

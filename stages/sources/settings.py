@@ -8,7 +8,7 @@ from stages.core.settings import Settings
 
 # Layouts that are no pattern of folders.
 NAMED_LAYOUTS = ("auto", "table", "imagefolder", "coco", "voc")
-PLACEHOLDERS = ("label", "split", "group")
+PLACEHOLDERS = ("label", "split", "group", "time")
 
 
 class ColumnSettings(Settings):
@@ -18,10 +18,13 @@ class ColumnSettings(Settings):
     label: str = Field("label", min_length=1, description="label; of imagefolder metadata too")
     split: str | None = Field("split", description="train, val or test, kept as given; null ignores such a column")
     group: str | None = Field("group", description="photos of one group never straddle two splits; null ignores it")
+    time: str | None = Field(
+        None, description="number or ISO date; the latest photos are test, those before them val; null: random splits"
+    )
 
     @model_validator(mode="after")
     def _name_each_column_once(self) -> "ColumnSettings":
-        names = [name for name in (self.path, self.label, self.split, self.group) if name is not None]
+        names = [name for name in (self.path, self.label, self.split, self.group, self.time) if name]
         if len(set(names)) < len(names):
             raise ValueError(f"expected another column for each purpose, found {', '.join(names)}")
         return self
@@ -58,10 +61,10 @@ class SourceSettings(Settings):
             found = f"the placeholder {{{sorted(unknown)[0]}}}" if unknown else repr(layout)
             raise ValueError(
                 f"expected one of {', '.join(NAMED_LAYOUTS)}, or a pattern with {{label}} and perhaps {{split}}, "
-                f"{{group}}, * and **, found {found}"
+                f"{{group}}, {{time}}, * and **, found {found}"
             )
-        if layout.count("{split}") > 1 or layout.count("{group}") > 1:
-            raise ValueError(f"expected {{split}} and {{group}} at most once, found {layout!r}")
+        if any(layout.count(f"{{{name}}}") > 1 for name in PLACEHOLDERS[1:]):
+            raise ValueError(f"expected {{split}}, {{group}} and {{time}} at most once, found {layout!r}")
         if "" in layout.split("/"):
             raise ValueError(
                 f"expected a pattern without a slash at its begin or end or two in a row, found {layout!r}"

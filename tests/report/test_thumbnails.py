@@ -153,6 +153,7 @@ class Project:
         atomic.write_json(metrics / "audit" / "details.json", self.audit)
         leaks = pd.DataFrame(self.leaks, columns=["group", "split", "path", "label"])
         tables.write(metrics / "ingest" / "leaks.csv", leaks)
+        atomic.write_json(metrics / "ingest" / "details.json", {"split_by": "random", "near_duplicate_groups": 2})
         tables.write(self.folder / "issues.csv", pd.DataFrame(self.issues, columns=list(issues.COLUMNS)))
         sweep = pd.DataFrame({"value": [0.1, 0.2], "is_current": [True, False], "photos": 4, "cropped": [3, 2]})
         sweep = sweep.assign(share_cropped=sweep["cropped"] / 4, **dict.fromkeys(crops.REJECTION_REASONS, 0))
@@ -236,6 +237,7 @@ def test_issues_and_flags_are_shown(project, run):
     assert page.says("linear probe: 100.0 % on val")
     assert page.says("label: a, wrong with probability 96.9%") and f"suggested label: {HOSTILE_ESCAPED}" in page.source
     assert page.says("nothing is removed or changed")
+    assert page.says("random, with the same share of each class; near-duplicates") and page.says("photos or more: 2)")
     assert page.says("3 labels are listed, of which 2.4 are expected to be wrong; of all 7 photos, 5.0")
     assert page.says("of the 20 most doubtful, 4.5")
     assert page.says("distance: 2.2") and not page.says("distance: 9.0")
