@@ -53,8 +53,8 @@ licences: .venv/ready  ## list licences; fail on one that would bind what is bui
 advisories: .venv/ready  ## ask PyPI for known vulnerabilities of the locked packages
 	pip-audit --requirement requirements.lock --disable-pip --no-deps --strict
 
-experiments: .venv/ready  ## run experiments/, each arm with each seed; go on where a run was stopped
-	python -m stages experiment experiments/*.yaml --jobs 2
+experiments: .venv/ready  ## run the grids of experiments/, each arm with each seed; go on where a run was stopped
+	python -m stages experiment $(filter-out experiments/search%,$(wildcard experiments/*.yaml)) --jobs 2
 
 # The environment: exactly the locked packages, each checked against its hash. The lock file names all of them, so
 # nothing is resolved. First come uv, which needs a fraction of pip's time, and what builds packages without a wheel:

@@ -10,6 +10,7 @@ from stages.commands.grid import Grid
 from stages.scoring import paired
 
 _FIGURES = ("right", "log_loss")
+_COLUMNS = (*_FIGURES, *(f"{name}_baseline" for name in _FIGURES))
 
 RunOutcomes = Mapping[tuple[str, int], pd.DataFrame]
 
@@ -54,10 +55,17 @@ def _scores(frames: list[pd.DataFrame]) -> dict[str, float | int]:
 
 
 def _differences(mean: pd.DataFrame, baseline: pd.DataFrame | None) -> dict[str, float]:
-    if baseline is None:
-        return {}
-    both = mean.join(baseline.add_suffix("_baseline"), how="inner")
-    differences = {
+    return {} if baseline is None else differences(mean, baseline)
+
+
+def differences(outcomes: pd.DataFrame, baseline: pd.DataFrame) -> dict[str, float]:
+    """The means of `outcomes` minus `baseline` over photos that both have, with 95 % intervals.
+
+    Each is a table of test photos as in `table`, where `right` may be a mean. Keys are `accuracy_gain` and
+    `log_loss_gain`, and these with `_low` and `_high`. Raises UserError if there is no such photo.
+    """
+    both = outcomes.join(baseline.add_suffix("_baseline"), how="inner").astype(dict.fromkeys(_COLUMNS, float))
+    intervals = {
         name: paired.paired_bootstrap((both[name] - both[f"{name}_baseline"]).to_numpy(), both["group"].to_numpy())
         for name in _FIGURES
     }
@@ -65,7 +73,7 @@ def _differences(mean: pd.DataFrame, baseline: pd.DataFrame | None) -> dict[str,
     return {
         f"{title}{suffix}": value
         for name, title in titles.items()
-        for suffix, value in zip(("", "_low", "_high"), differences[name])
+        for suffix, value in zip(("", "_low", "_high"), intervals[name])
     }
 
 

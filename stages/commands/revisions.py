@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import dvc.api
 from dvc.exceptions import DvcException
@@ -71,3 +72,12 @@ def opened(revision: str) -> Iterator[dvc.api.DVCFileSystem]:
         ) from None
     except DvcException as error:
         raise UserError(f"`{revision}`: expected files that DVC can read, found: {error}") from None
+
+
+def fetch(revision: str, path: str, folder: Path) -> Path:
+    """Copy a file or folder of a revision to the same path below `folder`; return that path. Raises UserError."""
+    copy = folder / path
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    with opened(revision) as files:
+        files.get(path, str(copy), recursive=True)
+    return copy

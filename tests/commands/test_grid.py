@@ -65,5 +65,7 @@ def test_an_invalid_grid_is_an_error_that_names_the_file(tmp_path, changes, mess
 
 
 def test_the_grids_of_the_project_can_be_read():
-    for path in sorted(grid.Path("experiments").glob("*.yaml")):
+    paths = [path for path in sorted(grid.Path("experiments").glob("*.yaml")) if not path.stem.startswith("search")]
+    assert len(paths) >= 3
+    for path in paths:
         assert grid.runs(path.stem, grid.read(path)), path
