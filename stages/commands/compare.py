@@ -17,6 +17,7 @@ from stages.commands.revisions import WORKSPACE
 from stages.core import command
 from stages.core.errors import UserError
 from stages.scoring import paired
+from stages.scoring.calibration import apply_temperature
 from stages.scoring.probabilities import negative_log_likelihood
 
 
@@ -58,16 +59,22 @@ def read_table(files: dvc.api.DVCFileSystem, path: str) -> pd.DataFrame:
 
 
 def test_outcomes(revision: str, predictions: str) -> pd.DataFrame:
-    """The test photos of one revision by image id: `group`, whether the prediction is `right`, and its `log_loss`.
+    """The test photos of one revision, as `split_outcomes` has them."""
+    return split_outcomes(revision, predictions, "test")
 
-    Raises UserError for an unknown revision, and unless the table `predictions` has all test photos.
+
+def split_outcomes(revision: str, predictions: str, split: str, temperature: float = 1.0) -> pd.DataFrame:
+    """The photos of one split by image id: `group`, whether the prediction is `right`, and its `log_loss`.
+
+    The log loss is that of probabilities after `temperature`. Raises UserError for an unknown revision, and unless the
+    table `predictions` has all photos of the split.
     """
     with revisions.opened(revision) as files:
         photos, probabilities = read_table(files, "data/splits.csv"), read_table(files, predictions)
-    photos = photos[(photos["split"] == "test") & (photos["status"] == "ok")]
+    photos = photos[(photos["split"] == split) & (photos["status"] == "ok")]
     if missing := sorted(set(photos.index) - set(probabilities.index)):
         raise UserError(
-            f"{predictions} of `{revision}`: expected the {len(photos)} test photos of data/splits.csv, found "
+            f"{predictions} of `{revision}`: expected the {len(photos)} {split} photos of data/splits.csv, found "
             f"none for {missing[0]}; run `dvc repro`"
         )
     probabilities = probabilities.astype(float).reindex(photos.index)
@@ -76,7 +83,7 @@ def test_outcomes(revision: str, predictions: str) -> pd.DataFrame:
         {
             "group": photos["group"].where(photos["group"] != "", photos.index),
             "right": probabilities.idxmax(axis=1) == photos["label"],
-            "log_loss": negative_log_likelihood(labels, probabilities.to_numpy()),
+            "log_loss": negative_log_likelihood(labels, apply_temperature(probabilities.to_numpy(), temperature)),
         }
     )
 

@@ -15,7 +15,7 @@ from typing import NamedTuple, NoReturn
 
 from tqdm import tqdm
 
-from stages.commands import compare, comparison, experiment, search_sampler, search_space, search_table
+from stages.commands import comparison, experiment, search_sampler, search_scores, search_space, search_table
 from stages.commands.experiment import ExperimentError
 from stages.commands.grid import Run
 from stages.commands.search_record import Trial
@@ -94,7 +94,7 @@ def test_text(session: Session) -> str:
         return "The trial with the defaults failed, so the best one has nothing to be compared with on test."
     if best is default:
         return "No trial has a lower log loss on val than the defaults, so test was not looked at."
-    outcomes, baseline = (compare.test_outcomes(trial.commit, search.predictions) for trial in (best, default))
+    outcomes, baseline = (search_scores.test_outcomes(trial.commit, search) for trial in (best, default))
     n_photos = len(outcomes.index.intersection(baseline.index))
     if not n_photos:
         return "There are no test photos to compare the best trial and the defaults on."
@@ -117,22 +117,29 @@ def write_table(session: Session, out: Path, stem: str) -> str:
     return test
 
 
-def main() -> None:
-    """Run the trials that the budget allows, write the table; exit with 1 if a trial failed."""
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("search", type=Path, help="a YAML file such as experiments/search.yaml")
     parser.add_argument("--jobs", type=int, default=1, help="trials at a time, each with `runtime.threads`; default: 1")
+    parser.add_argument("--retry-failed", action="store_true", help="run trials in place of those that failed")
     parser.add_argument("--out", type=Path, default=Path("metrics/experiments"), help="folder of the table")
-    arguments = parser.parse_args()
-    if arguments.jobs < 1:
-        parser.error(f"--jobs: expected 1 or more, found {arguments.jobs}")
-    path = arguments.search
-    search = search_space.read(path)
+    args = parser.parse_args()
+    if args.jobs < 1:
+        parser.error(f"--jobs: expected 1 or more, found {args.jobs}")
+    return args
+
+
+def main() -> None:
+    """Run the trials that the budget allows, write the table; exit with 1 if a trial failed."""
+    args = arguments()
+    search, stem = search_space.read(args.search), args.search.stem
     experiment.require_commit()
     _LOGS.mkdir(parents=True, exist_ok=True)
-    session = Session(path, search, _LOGS / f"{path.stem}.json")
-    failed = run_trials(session, arguments.jobs)
-    print(write_table(session, arguments.out, path.stem), end="\n" if session.done() else "")
+    session = Session(args.search, search, _LOGS / f"{stem}.json", args.retry_failed)
+    failed = run_trials(session, args.jobs)
+    if test := write_table(session, args.out, stem):
+        print(test)
     n_done = len(session.done())
     progress.summary(f"search {session.name}", done=n_done, failed=len(session.trials) - n_done, **used(session))
     sys.exit(1 if failed else 0)

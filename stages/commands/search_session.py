@@ -3,13 +3,13 @@
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from stages.commands import revisions, search_record, search_sampler, search_space
+from stages.commands import revisions, search_record, search_sampler, search_scores, search_space
 from stages.commands.grid import Run
 from stages.commands.search_record import Trial
 from stages.commands.search_space import Search, Value
-from stages.core import json_file, programs, settings
+from stages.core import programs, settings
 from stages.core.errors import UserError
 
 _PARAMS = "params.yaml"
@@ -29,8 +29,10 @@ class Session:
     `path` is the file of the search; its stem names the experiments.
     """
 
-    def __init__(self, path: Path, search: Search, record: Path) -> None:
+    def __init__(self, path: Path, search: Search, record: Path, retry_failed: bool = False) -> None:
         """Read the trials of earlier sessions, and add experiments that they had no time to note down.
+
+        With `retry_failed`, the numbers of failed trials are free again.
 
         Raises UserError if these belong to another search, and SettingsError for one that params.yaml does not allow.
         """
@@ -39,7 +41,8 @@ class Session:
             self._defaults = search_space.defaults(search, settings.load(Path(_PARAMS)))
         except settings.SettingsError as error:
             raise settings.SettingsError(f"{path}: {error}") from None
-        self.trials = search_record.read(record, search, path)
+        trials = search_record.read(record, search, path)
+        self.trials = [trial for trial in trials if not (retry_failed and trial.error)]
         known = {self.name_of(trial.number) for trial in self.trials}
         for name in sorted(revisions.existing_runs() - known):
             stem, _, number = name.rpartition("-")
@@ -95,7 +98,7 @@ class Session:
         if not error:
             commit = _commit_of(name)
             try:
-                loss = val_log_loss(commit, self.search)
+                loss = search_scores.val_log_loss(commit, self.search)
             except UserError as problem:
                 error = f"{name}: {problem}"
         trial = Trial(
@@ -118,17 +121,3 @@ class Session:
 
 def _commit_of(name: str) -> str:
     return programs.output("git", "rev-parse", f"{revisions.experiment_ref()}/{name}").strip()
-
-
-def val_log_loss(revision: str, search: Search) -> float:
-    """The log loss on val of an experiment. Raises UserError if its figures lack it, as without photos in val."""
-    path, keys = search.objective
-    with tempfile.TemporaryDirectory() as folder:
-        node: Any = json_file.read(revisions.fetch(revision, path, Path(folder)))
-    for key in keys:
-        node = node.get(key) if isinstance(node, dict) else None
-    if isinstance(node, bool) or not isinstance(node, int | float):
-        raise UserError(
-            f"{path}: expected a number `{'.'.join(keys)}`, found {node!r}; are there enough photos in val?"
-        )
-    return float(node)

@@ -1,5 +1,6 @@
 """Searches for parameters: the file that describes one, and what it says of params.yaml."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,6 +15,7 @@ from stages.core.yaml_file import as_yaml
 
 Value = str | float | int | bool | None
 Values = Mapping[str, Value]
+_STEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 Key = Annotated[str, matching(r"[\w-]+(\.[\w-]+)+")]
 
 
@@ -82,13 +84,18 @@ class Search(Settings):
     target: Annotated[str, matching(r"ensemble|evaluate@[A-Za-z0-9][A-Za-z0-9_-]*")] = Field(
         description="the DVC stage up to which every trial is run, and whose log loss on val counts"
     )
+    objective: Literal["log_loss", "log_loss_calibrated"] = Field(
+        description="what is minimised on val; calibrated: after the model's temperature, as in the ensemble"
+    )
     seed: Seed = Field(description="of the sampler")
     budget: Budget = Field(description="when the search ends")
     common: tuple[Override, ...] = Field(description="`parameter=value` of all trials")
     space: Annotated[dict[Key, Distribution], Field(min_length=1)] = Field(description="the searched parameters")
 
     @model_validator(mode="after")
-    def _require_each_once(self) -> "Search":
+    def _require_consistent(self) -> "Search":
+        if not self.model and self.objective == "log_loss_calibrated":
+            raise ValueError("objective: expected log_loss, found log_loss_calibrated: the ensemble is calibrated")
         keys = [override.partition("=")[0] for override in self.common]
         for key in keys:
             if keys.count(key) > 1 or key in self.space:
@@ -107,20 +114,26 @@ class Search(Settings):
         return f"data/predictions/{self.model}.csv" if self.model else "data/ensemble_predictions.csv"
 
     @property
-    def objective(self) -> tuple[str, tuple[str, ...]]:
-        """The file that holds the log loss on val, and its keys: for the ensemble, out of sample on val."""
-        if self.model:
-            return f"metrics/evaluate/{self.model}/details.json", ("val", "log_loss")
-        return "metrics/ensemble/details.json", ("val", "shrinkage", "log_loss")
+    def details(self) -> str:
+        """The file with the figures of a trial."""
+        return f"metrics/evaluate/{self.model}/details.json" if self.model else "metrics/ensemble/details.json"
+
+    @property
+    def val_key(self) -> str:
+        """The key of the log loss on val in that file: for the ensemble, of calibrated probabilities, out of sample."""
+        return "val.log_loss" if self.model else "val.shrinkage.log_loss"
 
     def fixed(self) -> dict[str, str]:
         """What must not change while a search goes on, each as text by its key; question and budget may."""
         space = {f"space.{key}": distribution.shown() for key, distribution in self.space.items()}
-        return {"target": self.target, "seed": str(self.seed), "common": as_yaml(self.common), **space}
+        keys = ("target", "objective", "seed", "common")
+        return {key: as_yaml(getattr(self, key)) for key in keys} | space
 
 
 def read(path: Path) -> Search:
     """Read a search. Raises SettingsError naming the file, what was expected and what was found."""
+    if not _STEM.fullmatch(path.stem):
+        raise SettingsError(f"{path}: expected a name of a-z, A-Z, 0-9, `_` and `-`, which names the experiments, too")
     return settings.read(path, "", Search)
 
 

@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SEARCH = {
     "question": "Which rate?",
     "target": "evaluate@a",
+    "objective": "log_loss",
     "seed": 0,
     "budget": {"trials": 5, "hours": None},
     "common": ["train.epochs=2"],
@@ -43,15 +44,15 @@ stages:
       deps: [evaluate.py]
       outs: [data/predictions/a.csv, data/splits.csv, metrics/evaluate/a/details.json: {cache: false}]
 """
-# What `files` makes of the section `train`. On val a low rate is good; on test, for the ten photos, it is bad.
+# What `files` makes of the section `train`: a low rate is good on val, bad by the figure of test. Photo 10 is of val.
 MODEL = """
 import json, math
 def files(train):
     val = 1 + math.log10(train["rate"]) / 10 + train["depth"] / 100
-    figures = {"val": {"log_loss": val}, "test": {"log_loss": 2 - val}}
+    figures = {"val": {"log_loss": val}, "test": {"log_loss": 2 - val}, "temperature": 1 / train["depth"]}
     p_car = min(0.95, 0.9 - val / 2)
-    rows = [f"{n:02d},{p_car},{1 - p_car}" for n in range(10)]
-    photos = [f"{n:02d},car,test,ok,{n:02d}" for n in range(10)]
+    rows = [f"{n:02d},{p_car},{1 - p_car}" for n in range(11)]
+    photos = [f"{n:02d},car,{'val' if n == 10 else 'test'},ok,{n:02d}" for n in range(11)]
     return {
         "metrics/evaluate/a/details.json": json.dumps(figures),
         "data/predictions/a.csv": "image_id,car,van\\n" + "\\n".join(rows) + "\\n",
@@ -239,8 +240,8 @@ def test_experiments_of_another_search_are_refused(runs, monkeypatch):
 
 def test_trials_are_chosen_by_val_whatever_test_says(runs, monkeypatch):
     seen = []
-    outcomes = compare.test_outcomes
-    monkeypatch.setattr(search.compare, "test_outcomes", lambda *words: (seen.append(words[0]), outcomes(*words))[1])
+    outcomes = compare.split_outcomes
+    monkeypatch.setattr(compare, "split_outcomes", lambda *words: (seen.append(words[:3:2]), outcomes(*words))[1])
     assert run_command(monkeypatch) == 0
     rows = {trial["commit"]: trial for trial in record()}
     for commit, trial in rows.items():
@@ -249,11 +250,45 @@ def test_trials_are_chosen_by_val_whatever_test_says(runs, monkeypatch):
     best = min(rows.values(), key=lambda trial: trial["val_log_loss"])
     assert best["number"] != 0 and table().index[0] == best["number"] and len(runs) == 5
     # Test photos are read of these two alone, when the budget is used up.
-    assert seen == [best["commit"], next(commit for commit, trial in rows.items() if trial["number"] == 0)]
+    default = next(commit for commit, trial in rows.items() if trial["number"] == 0)
+    assert seen == [(best["commit"], "test"), (default, "test")]
+
+
+def test_calibrated_log_loss_is_that_after_the_temperature_of_the_trial(runs, monkeypatch):
+    write_search(objective="log_loss_calibrated")
+    assert run_command(monkeypatch) == 0 and len(runs) == 5
+
+    def expected(values):
+        p_car = min(0.95, 0.9 - (1 + np.log10(values["train.rate"]) / 10 + values["train.depth"] / 100) / 2)
+        powers = p_car ** values["train.depth"], (1 - p_car) ** values["train.depth"]
+        return -np.log(powers[0] / sum(powers))
+
+    trials = record()
+    losses = [expected(trial["values"]) for trial in trials]
+    assert [trial["val_log_loss"] for trial in trials] == pytest.approx(losses)
+    assert len({trial["values"]["train.depth"] for trial in trials}) > 1
+    # Photos of val and test have the same probabilities here, so test shows the difference that val has.
+    gain = min(losses) - losses[0]
+    assert f"log loss {gain:+.4f} ({gain:+.4f} to {gain:+.4f})" in Path("metrics/experiments/rate_a.md").read_text()
+
+
+def test_calibrated_log_loss_needs_photos_in_val(runs, monkeypatch, capfd):
+    write_search(objective="log_loss_calibrated", budget={"trials": 1, "hours": None})
+    do = experiment.run_one
+
+    def without_val(run, target, folder):
+        do(run, target, folder)
+        tables = {"data/splits.csv": "image_id,label,split,status,group\n", "data/predictions/a.csv": "image_id,car\n"}
+        figures = {"metrics/evaluate/a/details.json": '{"temperature": 1.0}'}
+        make_experiment(run.name, {"params.yaml": PARAMS, **tables, **figures})
+
+    monkeypatch.setattr(experiment, "run_one", without_val)
+    assert run_command(monkeypatch) == 1 and runs == ["rate-a-0"]
+    assert "rate-a-0: data/splits.csv of" in capfd.readouterr().err
 
 
 def test_the_defaults_may_be_the_best_and_then_test_is_not_looked_at(runs, monkeypatch, capfd):
-    monkeypatch.setattr(search.compare, "test_outcomes", lambda *_: pytest.fail("looked at test"))
+    monkeypatch.setattr(compare, "split_outcomes", lambda *_: pytest.fail("looked at test"))
     write_search(budget={"trials": 1, "hours": None})
     assert run_command(monkeypatch) == 0 and runs == ["rate-a-0"]
     assert "No trial has a lower log loss on val than the defaults" in capfd.readouterr().out
@@ -275,6 +310,9 @@ def test_a_failed_trial_is_named_and_the_others_continue(runs, monkeypatch, capf
     assert table().index[-1] == 2 and table().loc[2, ["state", "val_log_loss"]].tolist() == ["failed", ""]
     assert "| 2 | failed |" in Path("metrics/experiments/rate_a.md").read_text()
     assert run_command(monkeypatch) == 0 and len(runs) == 4
+    monkeypatch.setattr(experiment, "run_one", do)
+    assert run_command(monkeypatch, "--retry-failed") == 0 and runs[4:] == ["rate-a-2"]
+    assert [trial["error"] for trial in record()] == [""] * 5
 
 
 def test_a_trial_without_a_log_loss_on_val_fails(runs, monkeypatch, capfd):
@@ -282,7 +320,10 @@ def test_a_trial_without_a_log_loss_on_val_fails(runs, monkeypatch, capfd):
 
     def without_val(run, target, folder):
         do(run, target, folder)
-        make_experiment(run.name, {"metrics/evaluate/a/details.json": '{"val": {"n": 0}, "test": {"log_loss": 0.1}}'})
+        figures = '{"val": {"n": 0}, "test": {"log_loss": 0.1}}'
+        values = ", ".join(f"{key}: {value}" for key, value in (text.partition("=")[::2] for text in run.overrides))
+        params = f"train: {{{values.replace('train.', '')}}}\nmodels: {{a: {{backbone: x}}}}\n"
+        make_experiment(run.name, {"params.yaml": params, "metrics/evaluate/a/details.json": figures})
 
     monkeypatch.setattr(experiment, "run_one", without_val)
     write_search(budget={"trials": 2, "hours": None})
@@ -290,6 +331,8 @@ def test_a_trial_without_a_log_loss_on_val_fails(runs, monkeypatch, capfd):
     captured = capfd.readouterr()
     assert "rate-a-1: metrics/evaluate/a/details.json: expected a number `val.log_loss`, found None" in captured.err
     assert "0 done, 2 failed, 2 of 2 trials" in captured.out
+    # Their experiments exist: they are read again, not run again.
+    assert run_command(monkeypatch, "--retry-failed") == 0 and len(runs) == 2
 
 
 def test_the_budget_of_hours_counts_all_sessions_and_ends_after_the_trial_that_runs(runs, monkeypatch, capfd):

@@ -9,6 +9,7 @@ SEARCH = settings.build(
     {
         "question": "Which x?",
         "target": "ensemble",
+        "objective": "log_loss",
         "seed": 0,
         "budget": {"trials": 9, "hours": None},
         "common": [],

@@ -14,6 +14,7 @@ RATE = {"type": "float", "low": 0.001, "high": 1, "log": True}
 SEARCH = {
     "question": "Which rate?",
     "target": "evaluate@a",
+    "objective": "log_loss",
     "seed": 0,
     "budget": {"trials": 9, "hours": None},
     "common": ["train.epochs=2"],
@@ -30,9 +31,9 @@ def read(tmp_path, **changes):
 
 def test_target_decides_what_is_minimised_and_what_is_compared(tmp_path):
     one, ensemble = read(tmp_path), read(tmp_path, target="ensemble")
-    assert one.objective == ("metrics/evaluate/a/details.json", ("val", "log_loss"))
+    assert (one.details, one.val_key) == ("metrics/evaluate/a/details.json", "val.log_loss")
     assert one.predictions == "data/predictions/a.csv"
-    assert ensemble.objective == ("metrics/ensemble/details.json", ("val", "shrinkage", "log_loss"))
+    assert (ensemble.details, ensemble.val_key) == ("metrics/ensemble/details.json", "val.shrinkage.log_loss")
     assert ensemble.predictions == "data/ensemble_predictions.csv"
 
 
@@ -41,6 +42,8 @@ def test_target_decides_what_is_minimised_and_what_is_compared(tmp_path):
     [
         ({"target": "train@a"}, r"target: expected text like ensemble\|evaluate@.*, found 'train@a'"),
         ({"target": "evaluate"}, "target: expected text like"),
+        ({"objective": "accuracy"}, "objective: expected one of 'log_loss', 'log_loss_calibrated', found 'accuracy'"),
+        ({"objective": "log_loss_calibrated", "target": "ensemble"}, "objective: expected log_loss, found log_loss_c"),
         ({"seed": -1}, "seed: expected a whole number"),
         ({"budget": {"trials": None, "hours": None}}, "budget.trials: expected a number here or in hours, found null"),
         ({"budget": {"trials": 0, "hours": None}}, "budget.trials: expected a whole number, 1 or more, or null"),
@@ -91,6 +94,13 @@ def test_an_invalid_search_is_an_error_that_names_file_and_key(tmp_path, changes
     with pytest.raises(SettingsError, match=message) as caught:
         read(tmp_path, **changes)
     assert "rate.yaml" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["my search.yaml", "-a.yaml", "a..b.yaml"])
+def test_a_file_that_cannot_name_experiments_is_refused(tmp_path, name):
+    (tmp_path / name).write_text(yaml.safe_dump(SEARCH))
+    with pytest.raises(SettingsError, match="expected a name of a-z"):
+        search_space.read(tmp_path / name)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +159,13 @@ def test_overrides_are_in_the_notation_of_dvc(tmp_path):
 def test_question_and_budget_may_change_and_nothing_else(tmp_path):
     before = read(tmp_path).fixed()
     assert before == read(tmp_path, question="Why?", budget={"trials": None, "hours": 1.0}).fixed()
-    others = [{"target": "ensemble"}, {"seed": 1}, {"common": []}, {"space": {"train.rate": {**RATE, "log": False}}}]
+    others = [
+        {"target": "ensemble"},
+        {"objective": "log_loss_calibrated"},
+        {"seed": 1},
+        {"common": []},
+        {"space": {"train.rate": {**RATE, "log": False}}},
+    ]
     assert all(read(tmp_path, **other).fixed() != before for other in others)
 
 
