@@ -32,12 +32,12 @@ def markdown(name: str, search: Search, trials: Sequence[Trial], test: str, impo
 
     `importances` of parameters, 0..1, may be empty.
     """
-    calibrated = ", after the temperature of each trial's model," if search.objective == "log_loss_calibrated" else ""
+    calibrated = ", after each model's temperature" if search.objective == "log_loss_calibrated" else ""
     lines = [
         f"# {search.question}",
         "",
         f"`{search.target}` with {' '.join(search.common) or 'the parameters of params.yaml'}. Trials were chosen by "
-        f"the log loss on val{calibrated} alone; trial 0 has the defaults. The best of many trials looks better on val "
+        f"the log loss on val alone{calibrated}; trial 0 has the defaults. The best of many trials looks better on val "
         "than it is.",
         "",
         f"| trial | val log loss | minutes | {' | '.join(f'`{key}`' for key in search.space)} |",
