@@ -66,12 +66,15 @@ def test_outcomes(revision: str, predictions: str) -> pd.DataFrame:
 def split_outcomes(revision: str, predictions: str, split: str, temperature: float = 1.0) -> pd.DataFrame:
     """The photos of one split by image id: `group`, whether the prediction is `right`, and its `log_loss`.
 
-    The log loss is that of probabilities after `temperature`. Raises UserError for an unknown revision, and unless the
-    table `predictions` has all photos of the split.
+    The log loss is that of probabilities after `temperature`. Where the table `predictions` has photos of train, they
+    were answered out of fold (`train.folds`), and `val` is all photos outside test. Raises UserError for an unknown
+    revision, and unless the table has all photos of the split.
     """
     with revisions.opened(revision) as files:
         photos, probabilities = read_table(files, "data/splits.csv"), read_table(files, predictions)
-    photos = photos[(photos["split"] == split) & (photos["status"] == "ok")]
+    photos = photos[photos["status"] == "ok"]
+    is_out_of_fold = photos.index[photos["split"] == "train"].isin(probabilities.index).any()
+    photos = photos[photos["split"].isin(["train", "val"] if split == "val" and is_out_of_fold else [split])]
     if missing := sorted(set(photos.index) - set(probabilities.index)):
         raise UserError(
             f"{predictions} of `{revision}`: expected the {len(photos)} {split} photos of data/splits.csv, found "

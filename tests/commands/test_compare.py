@@ -1,6 +1,8 @@
 """Outcomes of the test photos of the workspace, in a repository of two tables."""
 
+import math
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +34,23 @@ def test_the_test_photos_that_are_used_are_scored(write):
     assert table["right"].tolist() == [True, False] and table["log_loss"].tolist() == pytest.approx(
         [0.2876821, 1.3862944]
     )
+
+
+def test_photos_of_val_are_scored_after_a_temperature(write):
+    write("image_id,car,van\na,0.25,0.75\nb,0.25,0.75\nc,0.6,0.4\n")
+    table = compare.split_outcomes("workspace", "p.csv", "val", 0.5)
+    # 0.6 and 0.4 squared, scaled to sum to one
+    assert table.index.tolist() == ["c"] and table["log_loss"].tolist() == pytest.approx([-math.log(0.36 / 0.52)])
+
+
+def test_with_answers_out_of_fold_val_is_all_photos_outside_test(write):
+    Path("data/splits.csv").write_text(PHOTOS + "e,van,train,ok,\nf,van,train,rejected,\n")
+    text = "image_id,car,van\na,0.25,0.75\nb,0.25,0.75\nc,0.6,0.4\n"
+    write(text)
+    assert compare.split_outcomes("workspace", "p.csv", "val").index.tolist() == ["c"]
+    write(text + "e,0.5,0.5\n")
+    assert compare.split_outcomes("workspace", "p.csv", "val").index.tolist() == ["c", "e"]
+    assert compare.split_outcomes("workspace", "p.csv", "test").index.tolist() == ["a", "b"]
 
 
 @pytest.mark.parametrize(
