@@ -183,7 +183,7 @@ def test_geometry_and_tables_do_not_import_tensorflow():
 
 
 @pytest.mark.parametrize(
-    "module", ["audit.__main__", "check", "ensemble.__main__", "report.__main__", "commands.results"]
+    "module", ["audit.__main__", "check", "ensemble.__main__", "report.__main__", "commands.results", "commands.serve"]
 )
 def test_what_takes_seconds_to_import_is_imported_where_it_is_needed(module):
     code = f"import sys, stages.{module}; sys.exit('tensorflow' in sys.modules)"

@@ -11,7 +11,7 @@ from stages.core import atomic
 from stages.core.errors import UserError
 
 FORMAT = 2
-_MANIFEST = "manifest.json"
+NAME = "manifest.json"
 
 
 class BundleError(UserError):
@@ -20,15 +20,15 @@ class BundleError(UserError):
 
 def write(folder: Path) -> int:
     """Write the manifest of all files in `folder`; return their number."""
-    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path != folder / _MANIFEST]
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path != folder / NAME]
     files = {path.relative_to(folder).as_posix(): _sha256(path) for path in paths}
-    atomic.write_json(folder / _MANIFEST, {"format": FORMAT, "files": files})
+    atomic.write_json(folder / NAME, {"format": FORMAT, "files": files})
     return len(files)
 
 
 def verify(folder: Path) -> None:
     """Check every file of a bundle. Raises BundleError, which names the file, what was expected and what was found."""
-    path = folder / _MANIFEST
+    path = folder / NAME
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         version, files = manifest["format"], dict(manifest["files"])
@@ -49,9 +49,7 @@ def verify(folder: Path) -> None:
 
 def _verify_file(folder: Path, name: str, expected: object) -> None:
     if not _is_inside(folder, name):
-        raise BundleError(
-            f"{folder / _MANIFEST}: expected names of files in this folder, found {name!r}; do not use it"
-        )
+        raise BundleError(f"{folder / NAME}: expected names of files in this folder, found {name!r}; do not use it")
     path = folder / name
     if not path.is_file():
         raise BundleError(f"{path}: expected a file, found none; copy the bundle again")

@@ -78,14 +78,24 @@ class LoadedPhoto(NamedTuple):
     error: str = ""
 
 
+class MainCarBox(NamedTuple):
+    """The main car's box `(4,)` float64 in pixels of the upright photo, and its score, 0..1."""
+
+    corners: np.ndarray
+    score: float
+
+
 class ModelInputs(NamedTuple):
     """What models see of a photo, `(height, width, 3)` uint8 RGB by the name of the input, or None.
 
-    `note` says why there is no crop or mask, or nothing at all.
+    `note` says why there is no crop or mask, or nothing at all. `size_wh` is that of the upright photo in pixels, zeros
+    where it cannot be decoded; `box` is None where no main car is cropped.
     """
 
     images: dict[str, np.ndarray] | None
     note: str
+    size_wh: tuple[int, int] = (0, 0)
+    box: MainCarBox | None = None
 
 
 class Preprocessor:
@@ -131,10 +141,11 @@ class Preprocessor:
             (photo.content, crop, None if crop is None else next(masks), note)
             for photo, (crop, note) in zip(photos, crops)
         ]
-        return [made for _, made in batches.ordered_thread_map(self._compose, whole, ahead=len(whole))]
+        made = (inputs for _, inputs in batches.ordered_thread_map(self._compose, whole, ahead=len(whole)))
+        return [inputs._replace(size_wh=photo.size_wh, box=box) for inputs, (photo, box, _) in zip(made, cuts)]
 
-    def _detect(self, photos: list[LoadedPhoto]) -> list[tuple[np.ndarray | None, str]]:
-        """The main car's box `(4,)` in pixels of each photo, or None and the reason."""
+    def _detect(self, photos: list[LoadedPhoto]) -> list[tuple[MainCarBox | None, str]]:
+        """The main car's box of each photo, or None and the reason."""
         if self.settings.crop.mode == "full_image" or not photos:
             return [(None, "")] * len(photos)
         sizes = [photo.size_wh for photo in photos]
@@ -144,19 +155,21 @@ class Preprocessor:
 
     def _select_box(
         self, detections: detector.centernet.Detections, size_wh: tuple[int, int]
-    ) -> tuple[np.ndarray | None, str]:
+    ) -> tuple[MainCarBox | None, str]:
         corners, scores = detector.rounded(detections)
         names = np.array([self.detector.classes[number] for number in detections.classes.tolist()])
         selection = main_car.select_box(Candidates(corners, scores, names), size_wh, self.settings.crop)
-        return (None if selection.index is None else corners[selection.index]), selection.reason
+        if selection.index is None:
+            return None, selection.reason
+        return MainCarBox(corners[selection.index], float(scores[selection.index])), selection.reason
 
-    def _crop(self, cut: tuple[LoadedPhoto, np.ndarray | None, str]) -> tuple[np.ndarray | None, str]:
+    def _crop(self, cut: tuple[LoadedPhoto, MainCarBox | None, str]) -> tuple[np.ndarray | None, str]:
         """The crop `(H, W, 3)` uint8 RGB and the note; None for a photo that cannot be read."""
         photo, box, note = cut
         if photo.error:
             return None, photo.error
         try:
-            crop = cropping.crop_image(photo.content, box, self.settings.crop)
+            crop = cropping.crop_image(photo.content, box.corners if box else None, self.settings.crop)
         except images.ImageError as error:
             return None, str(error)
         # The crop stage writes JPEG files: the models are trained on images with its compression.

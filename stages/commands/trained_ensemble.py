@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 
 from stages.commands import bundle_manifest
-from stages.commands.inference_pipeline import PreprocessingSettings, Preprocessor
+from stages.commands.inference_pipeline import ModelInputs, PreprocessingSettings, Preprocessor
 from stages.core import batches
 from stages.core.errors import UserError
 from stages.core.settings import read as read_settings
@@ -79,6 +79,12 @@ class Ensemble(NamedTuple):
 
     def predict(self, photos: Sequence[Any], read: Callable[[Any], bytes] = images.load) -> Iterator[PhotoResult]:
         """Yield the result of every photo, in order; for `read` see `Preprocessor.run`."""
+        return (result for result, _ in self.predict_with_inputs(photos, read))
+
+    def predict_with_inputs(
+        self, photos: Sequence[Any], read: Callable[[Any], bytes] = images.load
+    ) -> Iterator[tuple[PhotoResult, ModelInputs]]:
+        """Yield the result of every photo and what the models saw of it, as `predict` does."""
         inputs = self.preprocessor.run(photos, read)
         for batch in batches.batched(inputs, self.preprocessor.settings.detect.inference.batch_size):
             readable = [made.images for _, made in batch if made.images is not None]
@@ -86,7 +92,7 @@ class Ensemble(NamedTuple):
             stacked = {name: np.stack([shown[name] for shown in readable]) for name in names if readable}
             predicted = iter(self.classify(stacked) if readable else ())
             for _, made in batch:
-                yield PhotoResult(None if made.images is None else next(predicted), made.note)
+                yield PhotoResult(None if made.images is None else next(predicted), made.note), made
 
 
 class EnsembleFiles(NamedTuple):

@@ -201,9 +201,10 @@ def test_a_large_rotated_photo_has_the_crop_of_its_small_upright_copy(tmp_path, 
     )
     # Prediction has the same model input, to the last pixel.
     settings = inference_pipeline.PreprocessingSettings.read(tmp_path / "params.yaml", ["m"])
-    ((_, (shown, note)),) = inference_pipeline.Preprocessor(settings, out).run([folder / "a" / "large.jpg"])
-    np.testing.assert_array_equal(shown["one"], padded)
-    assert note == ""
+    ((_, made),) = inference_pipeline.Preprocessor(settings, out).run([folder / "a" / "large.jpg"])
+    np.testing.assert_array_equal(made.images["one"], padded)
+    assert made.note == "" and made.size_wh == (3201, 2399) and made.box.score == 0.9
+    np.testing.assert_allclose(made.box.corners, box.astype(float), atol=0.005)
 
 
 def test_a_whole_photo_that_cannot_be_decoded_is_one_note_and_the_others_are_composed(corners):

@@ -1,0 +1,127 @@
+"""The photos that wait for the networks, and the one thread that runs these on batches of them."""
+
+import logging
+import queue
+import threading
+import time
+from concurrent.futures import Future
+from typing import NamedTuple
+
+from stages.commands.serving import answers
+from stages.commands.serving.answers import PhotoAnswer
+from stages.commands.serving.limits import ServingLimits
+from stages.commands.serving.monitoring import ServerMetrics
+from stages.commands.trained_ensemble import Ensemble
+from stages.images import images
+from stages.images.errors import ImageError
+
+_LOG = logging.getLogger(__name__)
+
+
+class QueueFullError(Exception):
+    """The queue has no place for these photos; it may have in `seconds`."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"expected a place in the queue, found it full; try again in {seconds} s")
+        self.seconds = seconds
+
+
+class WaitingPhoto(NamedTuple):
+    """A photo's bytes, the future of its answer, and whether the answer shows what the models saw."""
+
+    content: bytes
+    answer: Future[PhotoAnswer]
+    is_shown: bool
+
+
+class PhotoQueue:
+    """A bounded queue of photos before the one thread that owns the networks.
+
+    The thread takes what waits, up to the batch size of the ensemble, and waits shortly for more. The answer of a
+    photo does not depend on the others of its batch.
+    """
+
+    def __init__(self, ensemble: Ensemble, limits: ServingLimits, metrics: ServerMetrics) -> None:
+        self._ensemble, self._limits, self._metrics = ensemble, limits, metrics
+        self._batch_size = ensemble.preprocessor.settings.detect.inference.batch_size
+        self._waiting: queue.Queue[WaitingPhoto | None] = queue.Queue()
+        self._submission = threading.Lock()
+        self._seconds_per_photo = 0.1
+        self._thread = threading.Thread(target=self._work, name="networks", daemon=True)
+        metrics.waiting.set_function(self._waiting.qsize)
+        self._thread.start()
+
+    def submit(self, contents: list[bytes], is_shown: bool) -> list[Future[PhotoAnswer]]:
+        """Queue all photos of a request, or none; return the future answers, in order. Raises QueueFullError."""
+        with self._submission:
+            n_waiting = self._waiting.qsize()
+            if n_waiting + len(contents) > self._limits.max_queue:
+                raise QueueFullError(max(1, round(n_waiting * self._seconds_per_photo)))
+            photos = [WaitingPhoto(content, Future(), is_shown) for content in contents]
+            for photo in photos:
+                self._waiting.put(photo)
+        return [photo.answer for photo in photos]
+
+    def n_waiting(self) -> int:
+        """The number of photos that wait."""
+        return self._waiting.qsize()
+
+    def is_alive(self) -> bool:
+        """Whether the thread works."""
+        return self._thread.is_alive()
+
+    def close(self) -> None:
+        """Finish what waits, then end the thread."""
+        self._waiting.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (photo := self._waiting.get()) is not None:
+            batch = [waiting for waiting in self._fill(photo) if waiting.answer.set_running_or_notify_cancel()]
+            if batch:
+                self._metrics.batch_photos.observe(len(batch))
+                started = time.monotonic()
+                self._run(batch)
+                self._seconds_per_photo = (time.monotonic() - started) / len(batch)
+
+    def _fill(self, first: WaitingPhoto) -> list[WaitingPhoto]:
+        """A batch with `first` and what else waits, or comes soon."""
+        batch, deadline = [first], time.monotonic() + self._limits.wait_seconds
+        while len(batch) < self._batch_size:
+            try:
+                photo = self._waiting.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                break
+            if photo is None:
+                self._waiting.put(None)  # the end comes after this batch
+                break
+            batch.append(photo)
+        return batch
+
+    def _run(self, batch: list[WaitingPhoto]) -> None:
+        """Answer the photos of a batch; where one makes the code fail, each by itself: its neighbours have answers."""
+        try:
+            self._answer(batch)
+        except Exception:
+            if len(batch) == 1:
+                _LOG.exception("a photo made the server fail")
+                batch[0].answer.set_result(answers.failure())
+                return
+            for photo in batch:
+                if not photo.answer.done():
+                    self._run([photo])
+
+    def _answer(self, batch: list[WaitingPhoto]) -> None:
+        results = self._ensemble.predict_with_inputs(batch, self._read)
+        for photo, (result, made) in zip(batch, results):
+            photo.answer.set_result(answers.answer(result, made, self._ensemble.classes, photo.is_shown))
+
+    def _read(self, photo: WaitingPhoto) -> bytes:
+        """The bytes of a photo. Raises ImageError `too_large` by their number or by the pixels of the header."""
+        n_bytes, limits = len(photo.content), self._limits
+        if n_bytes > limits.max_file_bytes:
+            raise ImageError("too_large", f"{n_bytes} bytes, at most {limits.max_file_bytes}")
+        width, height = images.header_size_wh(photo.content)
+        if width * height > limits.max_pixels:
+            raise ImageError("too_large", f"{width} x {height} pixels, at most {limits.max_pixels}")
+        return photo.content
