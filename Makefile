@@ -83,6 +83,7 @@ format: .venv/ready  ## format the code and apply the lint fixes
 
 # No index is named in the lock files, so that any mirror serves them.
 LOCK := --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade --quiet
-lock: .venv/ready  ## lock the packages again after a change of pyproject.toml or requirements-gluoncv.in
+lock: .venv/ready  ## lock the packages again after a change of pyproject.toml or requirements-*.in
 	uv pip compile pyproject.toml --extra dev --universal $(LOCK) -o requirements.lock
 	uv pip compile requirements-gluoncv.in $(LOCK) -o requirements-gluoncv.lock
+	uv pip compile requirements-serve.in --universal $(LOCK) -o requirements-serve.lock

@@ -176,3 +176,17 @@ def test_errors_name_what_to_do(bundle, tmp_path, monkeypatch, capsys):
         with pytest.raises(SystemExit):
             run_main(monkeypatch, bundle, *option)
     assert "expected a whole number from 0 to 65535, found '70000'" in capsys.readouterr().err
+
+
+def versions(name):
+    """The versions of a lock file by package; a package may have one for each Python."""
+    lines = re.findall(r"^([a-z\d-]+)==(\S+)", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
+    return {package: {version for other, version in lines if other == package} for package, _ in lines}
+
+
+def test_the_environment_of_the_server_has_the_versions_of_the_project_and_no_tensorflow():
+    text, locked = (ROOT / "requirements-serve.lock").read_text(encoding="utf-8"), versions("requirements.lock")
+    own = versions("requirements-serve.lock")
+    assert {package: locked.get(package) for package in own} == own and len(own) > 20
+    assert not {"tensorflow", "keras", "dvc", "scikit-learn"} & set(own) and "openvino" in own
+    assert "http" not in text.replace("httpcore", "") and text.count("--hash=sha256:") > len(own)

@@ -2,6 +2,7 @@
 "use strict";
 
 const AT_ONCE = 4; // photos in a request: the first answers come soon
+const MAX_BYTES = 32e6; // of a request, but for a single photo
 const TRIES = 5; // while the server has no place for more
 const byId = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
@@ -30,7 +31,7 @@ async function send() {
   if (isSending) return;
   isSending = true;
   while (waiting.length > 0) {
-    const batch = waiting.splice(0, AT_ONCE);
+    const batch = waiting.splice(0, fitting());
     byId("state").textContent = `classifying; ${waiting.length + batch.length} to go`;
     try {
       const answers = await request(batch.map((item) => item.file));
@@ -45,6 +46,13 @@ async function send() {
   }
   if (waiting.length === 0) byId("state").textContent = "";
   isSending = false;
+}
+
+// The number of photos for the next request.
+function fitting() {
+  let bytes = 0;
+  const tooMany = waiting.slice(0, AT_ONCE).findIndex(({ file }, n) => (bytes += file.size) > MAX_BYTES && n > 0);
+  return tooMany === -1 ? AT_ONCE : tooMany;
 }
 
 // The answers for the files; null where the server wants a token. Throws an error with the server's text.
