@@ -64,6 +64,7 @@ def serving(bundle: Path) -> Iterator[LocalServer]:
             yield LocalServer(process, int(found[1]))
         finally:
             process.terminate()
+            process.communicate()  # its last line
 
 
 def at_rest(server: LocalServer, photos: list[bytes]) -> pd.DataFrame:

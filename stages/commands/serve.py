@@ -160,8 +160,8 @@ def main() -> None:
     metrics = ServerMetrics()
     with listen(args.host, args.port) as listening:
         service = PredictService(load(files), limits, metrics)
-        port = listening.getsockname()[1]
-        print(f"serve: {args.bundle} at http://{args.host}:{port}; Ctrl-C stops", flush=True)
+        host, port = f"[{args.host}]" if ":" in args.host else args.host, listening.getsockname()[1]
+        print(f"serve: {args.bundle} at http://{host}:{port}; Ctrl-C stops", flush=True)
         app = application.create(service, bundle_description.describe(files, limits), rules)
         run(server_of(app, limits.seconds), listening)
     print("serve: {} photos classified, {} not usable".format(*metrics.n_photos()))
