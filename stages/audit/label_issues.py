@@ -1,4 +1,4 @@
-"""Labels that are likelier wrong than right, by a model of random label noise on out-of-sample probabilities.
+"""Labels that may be wrong, by a model of random label noise on out-of-sample probabilities.
 
 A label is the photo's class with probability 1 - r, and each other class with r / (C - 1), for a noise rate r. That is
 the simplest of the models of Lawrence & Schölkopf 2001, Estimating a Kernel Fisher Discriminant in the Presence of
