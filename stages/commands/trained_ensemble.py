@@ -59,6 +59,10 @@ def load_model(path: Path) -> ClassifyFn:
     return lambda inputs: normalised(np.stack(network(inputs)[0]))
 
 
+# The note of an answer below the threshold of `ensemble.abstain`.
+UNSURE = "unsure"
+
+
 class PhotoResult(NamedTuple):
     """The probabilities `(C,)` float64 of a photo, None where it cannot be read.
 
@@ -70,12 +74,15 @@ class PhotoResult(NamedTuple):
 
 
 class Ensemble(NamedTuple):
-    """All that classifies photos: preprocessing, models, class names and the shares (C,) of the classes in train."""
+    """All that classifies photos: preprocessing, models, class names, the shares (C,) of the classes in train, and the
+    probability below which an answer is unsure.
+    """
 
     preprocessor: Preprocessor
     classify: PredictFn
     classes: list[str]
     prior: np.ndarray
+    threshold: float = 0.0
 
     def predict(self, photos: Sequence[Any], read: Callable[[Any], bytes] = images.load) -> Iterator[PhotoResult]:
         """Yield the result of every photo, in order; for `read` see `Preprocessor.run`."""
@@ -92,7 +99,13 @@ class Ensemble(NamedTuple):
             stacked = {name: np.stack([shown[name] for shown in readable]) for name in names if readable}
             predicted = iter(self.classify(stacked) if readable else ())
             for _, made in batch:
-                yield PhotoResult(None if made.images is None else next(predicted), made.note), made
+                yield self._result(None if made.images is None else next(predicted), made.note), made
+
+    def _result(self, probabilities: np.ndarray | None, note: str) -> PhotoResult:
+        """The result of a photo; the note of an answer below the threshold says so."""
+        if probabilities is not None and probabilities.max() < self.threshold:
+            note = f"{note}, {UNSURE}" if note else UNSURE
+        return PhotoResult(probabilities, note)
 
 
 class EnsembleFiles(NamedTuple):
@@ -139,15 +152,15 @@ class EnsembleFiles(NamedTuple):
 
     def load(self) -> Ensemble:
         """Load preprocessing and models."""
-        classes, (weights, temperature, prior) = self.read_classes(), self.read_weights()
+        classes, saved = self.read_classes(), self.read_weights()
         models = self.models()
         self.require(tuple(models.values()))
         rule = read_settings(self.settings, "tta", TtaSettings)
         inputs = input_names(self.settings)
         named = {name: LoadedModel(load_model(self.folder / file), inputs[name]) for name, file in models.items()}
-        classify = combine_models(named, weights, temperature, rule)
+        classify = combine_models(named, saved.weights, saved.temperature, rule)
         preprocessor = Preprocessor(self.preprocessing(), self.folder / self.networks)
-        return Ensemble(preprocessor, classify, classes, prior)
+        return Ensemble(preprocessor, classify, classes, saved.prior, saved.threshold)
 
 
 def of_project(folder: Path = Path()) -> EnsembleFiles:

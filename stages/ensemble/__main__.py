@@ -3,8 +3,10 @@
 import argparse
 from pathlib import Path
 
+import pandas as pd
+
 from stages.core import atomic, command, progress, settings, stale_files, tables
-from stages.ensemble import fitting
+from stages.ensemble import fitting, selective
 from stages.ensemble.settings import EnsembleSettings
 from stages.schemas import class_list, predictions, split_data
 from stages.schemas.predictions import Predictions
@@ -17,7 +19,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--unlabelled-probabilities", type=Path, required=True, help="those of the ensemble")
     parser.add_argument("--ensemble", type=Path, required=True, help="the fitted ensemble, in the folder of the models")
     parser.add_argument("--unlabelled", type=Path, required=True, help="folder of their predictions without labels")
-    for name in ("params", "splits", "classes", "ensemble-predictions", "test-predictions", "details"):
+    names = ("params", "splits", "classes", "ensemble-predictions", "test-predictions", "details", "risk-coverage")
+    for name in names:
         parser.add_argument(f"--{name}", type=Path, required=True)
     for name in ("metrics", "best-single", "gain", "weights"):
         parser.add_argument(f"--{name}", type=Path, required=True, help="figures that DVC compares between experiments")
@@ -49,10 +52,17 @@ def main() -> None:
     tables.write(args.test_predictions, fitting.test_predictions(predicted, test))
     unlabelled = fitting.read_models(args.params, args.unlabelled, classes)
     predictions.write(args.unlabelled_probabilities, fitting.predict(unlabelled, fitted.ensemble))
+    answers = fitting.selective_answers(stacked, held_out, fitted, rule)
+    unsure = selective.figures(answers["val"], answers["test"], rule.abstain)
+    curves = [selective.risk_coverage(rows).assign(split=name) for name, rows in answers.items()]
+    tables.write(args.risk_coverage, pd.concat(curves))
     prior = split_data.class_shares(splits["train"], len(classes)).tolist()
-    atomic.write_json(args.ensemble, fitting.describe(stacked, fitted) | {"prior": dict(zip(classes, prior))})
+    saved = {"prior": dict(zip(classes, prior)), "abstain": unsure if rule.abstain else None}
+    atomic.write_json(args.ensemble, fitting.describe(stacked, fitted) | saved)
     details = fitting.compare(stacked, held_out, fitted, rule) | fitting.fit_details(stacked, fitted)
-    atomic.write_json(args.details, details | {"fitted_on": split_data.held_out_name(splits, held_out)})
+    atomic.write_json(
+        args.details, details | {"selective": unsure, "fitted_on": split_data.held_out_name(splits, held_out)}
+    )
     paths = {"ensemble": args.metrics, "best_single": args.best_single, "gain": args.gain, "weights": args.weights}
     for name, figures in fitting.compared(details).items():
         atomic.write_json(paths[name], figures)

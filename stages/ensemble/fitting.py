@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from stages.core import settings, tables
-from stages.ensemble import weighting
+from stages.ensemble import selective, weighting
 from stages.ensemble.settings import EnsembleSettings
 from stages.ensemble.weighting import WeightedEnsemble
 from stages.schemas import predictions, split_data
@@ -19,6 +19,8 @@ from stages.scoring import calibration, paired, scores
 from stages.scoring.probabilities import log_loss, negative_log_likelihood
 
 _SUM_TOLERANCE = 1e-6
+# Cross-fitting needs something to fit on, and something to answer.
+_LEAST_GROUPS = 2
 
 
 class StackedPredictions(NamedTuple):
@@ -121,6 +123,23 @@ def compare(
     return details | {"val": out_of_sample(stacked.select(splits["val"]), splits["val"], fitted, rule)}
 
 
+def selective_answers(
+    stacked: StackedPredictions, splits: dict[str, SplitData], fitted: FittedEnsemble, rule: EnsembleSettings
+) -> dict[str, selective.ScoredAnswers]:
+    """The ensemble's answers for `val`, by weights and a temperature fitted without each photo, and for `test`."""
+    val, test = splits["val"], splits["test"]
+    rows = stacked.select(val)
+    if len(set(val.groups)) >= _LEAST_GROUPS:
+        val_rows = weighting.cross_fitted(rows, val.labels, val.groups, rule, fitted.shrinkage)
+    else:
+        val_rows = fitted.ensemble(rows)
+    by_split = {"val": (val, val_rows), "test": (test, fitted.ensemble(stacked.select(test)))}
+    return {
+        name: selective.ScoredAnswers.of(split.labels, probabilities, split.groups)
+        for name, (split, probabilities) in by_split.items()
+    }
+
+
 def gain(ensemble: np.ndarray, single: np.ndarray, test: SplitData) -> dict[str, float]:
     """The paired difference of two arrays of probabilities (N, C) on test, ensemble minus single, with 95 % intervals.
 
@@ -146,7 +165,7 @@ def out_of_sample(
 
     Only the number of photos where there are too few to fit.
     """
-    if len(val.labels) < rule.min_val or len(set(val.groups)) < 2:
+    if len(val.labels) < rule.min_val or len(set(val.groups)) < _LEAST_GROUPS:
         return {"n": len(val.labels)}
     figures: dict[str, Any] = {"n": len(val.labels)}
     for name, share in {"fitted": 0.0, "shrinkage": fitted.shrinkage, "equal": 1.0}.items():

@@ -174,11 +174,14 @@ def manual_weights(given: Mapping[str, float], names: Sequence[str]) -> np.ndarr
 
 
 class SavedEnsemble(NamedTuple):
-    """The content of models/ensemble.json: weights by model, the temperature, the shares (C,) of classes in train."""
+    """The content of models/ensemble.json: weights by model, the temperature, the shares (C,) of classes in train, and
+    the probability from which an answer is sure: 0 where none is unsure, infinity where all are.
+    """
 
     weights: dict[str, float]
     temperature: float
     prior: np.ndarray
+    threshold: float = 0.0
 
 
 def read(path: Path, classes: list[str]) -> SavedEnsemble:
@@ -190,4 +193,7 @@ def read(path: Path, classes: list[str]) -> SavedEnsemble:
     if record["classes"] != classes:
         raise UserError(f"{path}: expected the classes {classes}, found {record['classes']}; run `dvc repro`")
     prior = np.array([record["prior"][name] for name in classes], dtype=np.float64)
-    return SavedEnsemble(dict(record["weights"]), float(record["temperature"]), prior)
+    abstain = record.get("abstain")
+    value = abstain["threshold"] if abstain else 0.0
+    threshold = np.inf if value is None else float(value)
+    return SavedEnsemble(dict(record["weights"]), float(record["temperature"]), prior, threshold)

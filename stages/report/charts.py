@@ -134,6 +134,24 @@ def reliability(name: str, table: pd.DataFrame) -> Markup:
         return _svg(figure, f"reliability-{name}", f"Scatter chart: accuracy of {name} on test by its confidence.")
 
 
+def risk_coverage(table: pd.DataFrame, threshold: float | None) -> Markup:
+    """The share of wrong answers among those that the ensemble is surest of, by their share, on val and on test.
+
+    `table` has `split`, `threshold`, `coverage` and `risk`. A dot marks what is answered at `threshold` and above.
+    """
+    with style.context(["default", _STYLE]):
+        figure, axes = _canvas(3.0)
+        for split in table["split"].unique():
+            rows = table[table["split"] == split]
+            axes.plot(rows["coverage"], rows["risk"], color=_SPLIT_COLOURS[split], label=split)
+            answered = rows[rows["threshold"] >= threshold] if threshold is not None else rows.head(0)
+            axes.plot(answered["coverage"].tail(1), answered["risk"].tail(1), "o", color=_SPLIT_COLOURS[split])
+        axes.set(xlabel="coverage: share answered, the surest first", ylabel="risk: share wrong", xlim=(0, 1.02))
+        axes.set_ylim(bottom=0)
+        axes.legend(loc="upper left")
+        return _svg(figure, "risk-coverage", "Line chart: share of wrong answers by the share of photos answered.")
+
+
 def histogram(name: str, values: pd.Series, label: str, unit: str) -> Markup:
     """A histogram of `values` without missing ones; `label` and `unit` name the axis."""
     known = values.dropna()

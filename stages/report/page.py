@@ -57,6 +57,7 @@ def _tables(data: ReportData) -> dict[str, Any]:
         "advice": data.advice,
         "advice_rows": results.advice_rows(data.advice),
         "reliability_charts": {n: charts.reliability(n, t) for n, t in data.reliability.items() if len(t)},
+        "risk_chart": charts.risk_coverage(data.risk_coverage, data.ensemble["selective"].get("threshold")),
         "leaks": data.leaks.head(_LEAKS_SHOWN).to_dict("records"),
         "n_leaks": len(data.leaks),
         "n_leak_groups": data.leaks["group"].nunique(),

@@ -55,6 +55,10 @@ SENTENCES: dict[str, dict[str, str]] = {
         "masks_disagree": "The mean pairwise IoU of the segmenters' masks is below `mask.min_agreement`; the whole "
         "crop is used.",
     },
+    "ensemble": {
+        "unsure": "A note of `predict` and `serve`: the probability of the predicted class is below the threshold of "
+        "`ensemble.abstain`; such answers are wrong more often than its `max_risk` allows.",
+    },
 }
 # What was done to use a photo: the codes of `images.DecodedPhoto.note`, joined by ";" where there are several.
 NOTES: dict[str, str] = {

@@ -28,6 +28,7 @@ CORNERS = ["x_min", "y_min", "x_max", "y_max"]
 NOT_REJECTED = "not rejected"
 _THRESHOLDS = "crop/thresholds"
 _LEAKS = dict.fromkeys(("group", "split", "path", "label"), "str")
+_RISK_COVERAGE = {"threshold": "float", "coverage": "float", "risk": "float", "split": "str"}
 _RELIABILITY = {"confidence": "float", "accuracy": "float", "photos": "int", "model": "str"}
 
 
@@ -54,6 +55,7 @@ class ReportData:
 
     By model: `models` holds the scores, `probes` those of its linear probe, `curves` its training curves (a table with
     `step` and a value for each of curves.FIGURES that was logged), `reliability` its bins of confidence on test.
+    `risk_coverage` is the curve of the ensemble on val and on test.
     `leaks` are the photos of groups that straddle given splits, `ingest` the counts of ingest. `issues` are label
     issues and outliers, `audit` the flags, `crop` the rejections by class, `thresholds` a table for each threshold
     of the rule for the main car, `advice` what linear probes say of inputs and backbones, None where nobody asked,
@@ -64,6 +66,7 @@ class ReportData:
     detections: pd.DataFrame
     predicted: Predictions
     ensemble: dict[str, Any]
+    risk_coverage: pd.DataFrame
     models: dict[str, dict[str, Any]]
     probes: dict[str, dict[str, Any]]
     leaks: pd.DataFrame
@@ -90,6 +93,7 @@ def read(files: Files, classes: list[str]) -> ReportData:
         detections=_with_annotated(detections.read(files.detections), rows),
         predicted=predicted,
         ensemble=ensemble,
+        risk_coverage=tables.read(files.metrics / "ensemble" / "risk_coverage.csv", _RISK_COVERAGE),
         models={n: _read_json(files.metrics / "evaluate" / n / "details.json", ("val", "test")) for n in names},
         probes={n: _read_json(files.metrics / "probe" / f"{n}.json", ("val", "test")) for n in names},
         leaks=tables.read(files.metrics / "ingest" / "leaks.csv", _LEAKS),
@@ -131,7 +135,9 @@ def _read_rows(files: Files) -> pd.DataFrame:
 
 
 def _read_ensemble(path: Path, n_test: int) -> dict[str, Any]:
-    ensemble = _read_json(path, ("test", "equal_weights", "weights", "fitted_weights", "shrinkage", "fitted_on"))
+    ensemble = _read_json(
+        path, ("test", "equal_weights", "weights", "fitted_weights", "shrinkage", "fitted_on", "selective")
+    )
     if ensemble["test"]["n"] != n_test:
         raise tables.TableError(
             f"{path}: expected scores of {n_test} test photos, found {ensemble['test']['n']}; run `dvc repro`"

@@ -115,6 +115,16 @@ def test_each_photo_has_its_own_prediction_or_a_note():
     assert table.columns.tolist() == list(predict.COLUMNS)
 
 
+def test_an_answer_below_the_threshold_has_a_note_beside_that_of_the_preprocessing():
+    settled, unsure = ([photo.note for photo in found] for found in (
+        list(Ensemble(preprocessor([2, 1]), classify, CLASSES, PRIOR, threshold).predict(["a", "b"]))
+        for threshold in (0.79, 0.81)
+    ))  # fmt: skip
+    assert settled == ["", ""] and unsure == ["unsure", "unsure"]
+    cut = unreadable("truncated")._replace(threshold=0.99)
+    assert [photo.note for photo in cut.predict(["a"])] == ["truncated: x"]
+
+
 def unreadable(*reasons):
     """An ensemble whose preprocessor refuses every photo for these reasons."""
     inputs = [ModelInputs(None, f"{reason}: x") for reason in reasons]

@@ -94,7 +94,10 @@ def test_a_search_that_is_stopped_goes_on_with_the_trial_that_ran(tmp_path, stop
     gate.touch()
     words = [sys.executable, "-m", "stages", "search", "rate_a.yaml"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "GATE": str(gate)}
+    # Where the tests run in the background of a shell, SIGINT is ignored, and children inherit that.
+    before_tests = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
+    signal.signal(signal.SIGINT, before_tests)
     deadline = time.monotonic() + 300
     while not gate.with_name("reached").exists() and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -8,7 +8,7 @@ import pytest
 from stages.core.errors import UserError
 from stages.core.tables import TableError
 from stages.ensemble import __main__ as ensemble_stage
-from stages.ensemble import fitting
+from stages.ensemble import fitting, weighting
 from stages.schemas import predictions
 from stages.schemas.predictions import Predictions
 
@@ -21,6 +21,7 @@ OUTPUTS = (
     "ensemble-predictions",
     "test-predictions",
     "unlabelled-probabilities",
+    "risk-coverage",
     *COMPARED,
 )
 # Model a is confident and correct on val, b gives both classes 0.5; on test they differ on photo t2.
@@ -225,6 +226,20 @@ def test_one_model_that_answered_out_of_fold_beside_one_that_did_not_is_an_error
     predictions.write(folder / "rows" / "a.csv", table(ROWS_A | {"n1": 0.5}))
     with pytest.raises(TableError, match=r"b: expected the 5 photos of val and test, found 4, and n1"):
         run(folder, monkeypatch)
+
+
+def test_unsure_answers_have_a_threshold_only_where_it_is_asked_for(folder, monkeypatch):
+    metrics, record = run(folder, monkeypatch)
+    assert set(metrics["selective"]) == {"area"} and record["abstain"] is None
+    curve = pd.read_csv(folder / "out" / "risk-coverage")
+    assert set(curve["split"]) == {"val", "test"} and curve["coverage"].max() == 1
+    text = PARAMS.replace("min_val: 2", "min_val: 2, abstain: {max_risk: 0.5, confidence: 0.6}")
+    (folder / "params.yaml").write_text(text)
+    metrics, record = run(folder, monkeypatch)
+    # Cross-fitted, val is answered by one photo each: both are right with 0.9, and two right ones bound 0.37.
+    assert record["abstain"]["threshold"] == metrics["selective"]["threshold"] == pytest.approx(0.9, abs=1e-6)
+    assert metrics["selective"]["bound"] == pytest.approx(1 - 0.4 ** (1 / 2))
+    assert weighting.read(folder / "out" / "models/ensemble", CLASSES).threshold == pytest.approx(0.9, abs=1e-6)
 
 
 def test_predictions_of_other_photos_are_rejected(folder, monkeypatch):

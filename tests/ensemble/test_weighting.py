@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stages.core import atomic
 from stages.core.errors import UserError
 from stages.ensemble import weighting
 from stages.ensemble.settings import EnsembleSettings
@@ -174,6 +175,16 @@ def test_shrinkage_mixes_in_equal_weights():
     ensemble, before = weighting.fit(tables, labels, EnsembleSettings(calibrate=False), 0.5)
     np.testing.assert_allclose(ensemble.weights, fitted / 2 + 1 / 6)
     np.testing.assert_array_equal(before.values, fitted)
+
+
+def test_without_a_threshold_that_keeps_the_risk_all_answers_are_unsure(tmp_path):
+    record = {"classes": ["a"], "weights": {"m": 1}, "temperature": 1.0, "prior": {"a": 1}}
+    for abstain, expected in ((None, 0), ({"threshold": None}, np.inf), ({"threshold": 0.5}, 0.5)):
+        atomic.write_json(tmp_path / "e.json", record | {"abstain": abstain})
+        assert weighting.read(tmp_path / "e.json", ["a"]).threshold == expected
+    # An ensemble that was written before.
+    atomic.write_json(tmp_path / "e.json", record)
+    assert weighting.read(tmp_path / "e.json", ["a"]).threshold == 0
 
 
 def test_the_record_is_read_back_and_other_classes_are_rejected(tmp_path):

@@ -147,6 +147,8 @@ class Project:
         atomic.write_json(
             metrics / "ensemble" / "details.json", ensemble | {"test": test, "equal_weights": test} | best
         )
+        curve = pd.DataFrame({"threshold": [0.9, 0.6], "coverage": [0.5, 1.0], "risk": [0.0, 0.25], "split": "test"})
+        tables.write(metrics / "ensemble" / "risk_coverage.csv", curve)
         rejections = {"photos": 4, "rejected": 1, "reason": {"too_small": 1}}
         crop = {"by_class": {self.classes[0]: rejections}, "overrejected_classes": {self.classes[0]: 0.001}}
         atomic.write_json(metrics / "crop" / "details.json", crop)
@@ -192,6 +194,7 @@ ENSEMBLE = {
     "fitted_weights": {"one": 1.0},
     "shrinkage": 0.0,
     "fitted_on": "val",
+    "selective": {"area": {"val": 0.1, "test": 0.2}},
     "temperature": 0.5,
     "uncalibrated": {"ece": 0.25, "log_loss": 0.75},
     "gain": dict.fromkeys(GAINS, -0.125),
@@ -301,7 +304,7 @@ def test_full_page(project, run):
     assert page.says("Wrong predictions on test 2")
     first, second = page.source.index("87.5%"), page.source.index("81.2%")
     assert first < second
-    assert len([a for a in page.of("svg") if "aria-label" in a]) == 5 + 1 + 6  # thresholds, distributions
+    assert len([a for a in page.of("svg") if "aria-label" in a]) == 5 + 2 + 6  # thresholds, distributions
 
 
 def advise(project, n_photos=4):
