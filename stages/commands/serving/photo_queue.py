@@ -12,13 +12,14 @@ from stages.commands.serving.answers import PhotoAnswer
 from stages.commands.serving.limits import ServingLimits
 from stages.commands.serving.monitoring import ServerMetrics
 from stages.commands.trained_ensemble import Ensemble
+from stages.core.errors import UserError
 from stages.images import images
 from stages.images.errors import ImageError
 
 _LOG = logging.getLogger(__name__)
 
 
-class QueueFullError(Exception):
+class QueueFullError(UserError):
     """The queue has no place for these photos; it may have in `seconds`."""
 
     def __init__(self, seconds: int) -> None:
