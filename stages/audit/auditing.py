@@ -54,7 +54,7 @@ def losses(folder: Path, names: list[str]) -> dict[str, list[float]]:
     return {name: table.sort_values("step").iloc[:, 1].tolist() for name, table in complete.items()}
 
 
-class Answers(NamedTuple):
+class OutOfSample(NamedTuple):
     """Photos of the splits `names` with out-of-sample probabilities (N, C), all by one kind of network."""
 
     names: list[str]
@@ -62,31 +62,31 @@ class Answers(NamedTuple):
     probabilities: np.ndarray
 
 
-def out_of_sample(predicted: PredictionSet, splits: dict[str, SplitData]) -> list[Answers]:
-    """The answers for all photos, by those who gave them: out-of-fold probes on train, the ensemble on val and test.
+def out_of_sample(predicted: PredictionSet, splits: dict[str, SplitData]) -> list[OutOfSample]:
+    """The predictions of all photos, by what made them: out-of-fold probes on train, the ensemble on val and test.
 
-    Where the ensemble has answered train out of fold, it answers for train and val; test is answered by whole models.
+    Where the ensemble has predicted train out of fold, train and val are one part, and test, by whole models, another.
     """
     train = splits["train"]
     if set(train.image_ids) <= set(predicted.ensemble.image_ids):
         parts = {("train", "val"): [predicted.ensemble], ("test",): [predicted.ensemble]}
     else:
         parts = {("train",): list(predicted.probes.values()), ("val", "test"): [predicted.ensemble]}
-    answers = []
+    made = []
     for names, by in parts.items():
         photos = split_data.join([splits[name] for name in names])
         probabilities = np.mean([select(one, photos) for one in by], axis=0)
-        answers.append(Answers([name for name in names for _ in splits[name].image_ids], photos, probabilities))
-    return answers
+        made.append(OutOfSample([name for name in names for _ in splits[name].image_ids], photos, probabilities))
+    return made
 
 
-def doubtful_labels(answers: list[Answers], classes: list[str]) -> pd.DataFrame:
+def doubtful_labels(predicted: list[OutOfSample], classes: list[str]) -> pd.DataFrame:
     """A row per photo with the probability that its label is wrong, `score`, the highest first."""
-    frames = [_doubtful_labels(part, np.array(classes, dtype=object)) for part in answers]
+    frames = [_doubtful_labels(part, np.array(classes, dtype=object)) for part in predicted]
     return pd.concat(frames).sort_values(["score", "image_id"], ascending=[False, True], ignore_index=True)
 
 
-def _doubtful_labels(part: Answers, classes: np.ndarray) -> pd.DataFrame:
+def _doubtful_labels(part: OutOfSample, classes: np.ndarray) -> pd.DataFrame:
     labels = part.photos.labels
     noise = label_issues.fit(labels, part.probabilities)
     other = part.probabilities.copy()

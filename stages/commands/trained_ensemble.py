@@ -59,7 +59,7 @@ def load_model(path: Path) -> ClassifyFn:
     return lambda inputs: normalised(np.stack(network(inputs)[0]))
 
 
-# The note of an answer below the threshold of `ensemble.abstain`.
+# The note of a prediction below the threshold of `ensemble.abstain`.
 UNSURE = "unsure"
 
 
@@ -75,7 +75,7 @@ class PhotoResult(NamedTuple):
 
 class Ensemble(NamedTuple):
     """All that classifies photos: preprocessing, models, class names, the shares (C,) of the classes in train, and the
-    probability below which an answer is unsure.
+    probability below which a prediction is unsure.
     """
 
     preprocessor: Preprocessor
@@ -102,7 +102,7 @@ class Ensemble(NamedTuple):
                 yield self._result(None if made.images is None else next(predicted), made.note), made
 
     def _result(self, probabilities: np.ndarray | None, note: str) -> PhotoResult:
-        """The result of a photo; the note of an answer below the threshold says so."""
+        """The result of a photo; the note of a prediction below the threshold says so."""
         if probabilities is not None and probabilities.max() < self.threshold:
             note = f"{note}, {UNSURE}" if note else UNSURE
         return PhotoResult(probabilities, note)

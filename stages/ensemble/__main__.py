@@ -3,13 +3,13 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
 from stages.core import atomic, command, progress, settings, stale_files, tables
 from stages.ensemble import fitting, selective
+from stages.ensemble.fitting import FittedEnsemble, StackedPredictions
 from stages.ensemble.settings import EnsembleSettings
 from stages.schemas import class_list, predictions, split_data
 from stages.schemas.predictions import Predictions
+from stages.schemas.split_data import SplitData
 
 
 def arguments() -> argparse.Namespace:
@@ -35,6 +35,17 @@ def remove_stale(params_path: Path, folders: list[Path], models: Path) -> None:
     stale_files.print_removed("ensemble", removed, "model")
 
 
+def write_predictions(
+    args: argparse.Namespace, stacked: StackedPredictions, fitted: FittedEnsemble, test: SplitData
+) -> None:
+    """Write the ensemble's predictions of photos with labels, those of test for people, and of photos without."""
+    predicted = Predictions(stacked.image_ids, fitted.ensemble(stacked.probabilities), stacked.classes)
+    predictions.write(args.ensemble_predictions, predicted)
+    tables.write(args.test_predictions, fitting.test_predictions(predicted, test))
+    unlabelled = fitting.read_models(args.params, args.unlabelled, stacked.classes)
+    predictions.write(args.unlabelled_probabilities, fitting.predict(unlabelled, fitted.ensemble))
+
+
 def main() -> None:
     """Read the predictions, fit, score, write."""
     args = arguments()
@@ -44,29 +55,23 @@ def main() -> None:
     remove_stale(args.params, [args.predictions, args.unlabelled], args.ensemble.parent)
     by_model = fitting.read_models(args.params, args.predictions, classes)
     stacked, held_out = fitting.stack_held_out(by_model, splits)
-    val, test = held_out["val"], held_out["test"]
     fitting.warn_of_manual_weights(rule)
-    fitted = fitting.fit(stacked, val, rule)
-    predicted = Predictions(stacked.image_ids, fitted.ensemble(stacked.probabilities), classes)
-    predictions.write(args.ensemble_predictions, predicted)
-    tables.write(args.test_predictions, fitting.test_predictions(predicted, test))
-    unlabelled = fitting.read_models(args.params, args.unlabelled, classes)
-    predictions.write(args.unlabelled_probabilities, fitting.predict(unlabelled, fitted.ensemble))
-    answers = fitting.selective_answers(stacked, held_out, fitted, rule)
-    unsure = selective.figures(answers["val"], answers["test"], rule.abstain)
-    curves = [selective.risk_coverage(rows).assign(split=name) for name, rows in answers.items()]
-    tables.write(args.risk_coverage, pd.concat(curves))
+    fitted = fitting.fit(stacked, held_out["val"], rule)
+    write_predictions(args, stacked, fitted, held_out["test"])
+    ranked = fitting.ranked_predictions(stacked, held_out, fitted, rule)
+    tables.write(args.risk_coverage, selective.curves(ranked))
+    unsure = selective.figures(ranked["val"], ranked["test"], rule.abstain)
     prior = split_data.class_shares(splits["train"], len(classes)).tolist()
     saved = {"prior": dict(zip(classes, prior)), "abstain": unsure if rule.abstain else None}
     atomic.write_json(args.ensemble, fitting.describe(stacked, fitted) | saved)
     details = fitting.compare(stacked, held_out, fitted, rule) | fitting.fit_details(stacked, fitted)
-    atomic.write_json(
-        args.details, details | {"selective": unsure, "fitted_on": split_data.held_out_name(splits, held_out)}
-    )
+    details |= {"selective": unsure, "fitted_on": split_data.held_out_name(splits, held_out)}
+    atomic.write_json(args.details, details)
     paths = {"ensemble": args.metrics, "best_single": args.best_single, "gain": args.gain, "weights": args.weights}
     for name, figures in fitting.compared(details).items():
         atomic.write_json(paths[name], figures)
-    progress.summary("ensemble", models=len(stacked.names), val=len(val.labels), test=len(test.labels))
+    counts = {name: len(split.labels) for name, split in held_out.items()}
+    progress.summary("ensemble", models=len(stacked.names), **counts)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from stages.scoring import calibration, paired, scores
 from stages.scoring.probabilities import log_loss, negative_log_likelihood
 
 _SUM_TOLERANCE = 1e-6
-# Cross-fitting needs something to fit on, and something to answer.
+# Cross-fitting needs something to fit on, and something to predict.
 _LEAST_GROUPS = 2
 
 
@@ -123,10 +123,10 @@ def compare(
     return details | {"val": out_of_sample(stacked.select(splits["val"]), splits["val"], fitted, rule)}
 
 
-def selective_answers(
+def ranked_predictions(
     stacked: StackedPredictions, splits: dict[str, SplitData], fitted: FittedEnsemble, rule: EnsembleSettings
-) -> dict[str, selective.ScoredAnswers]:
-    """The ensemble's answers for `val`, by weights and a temperature fitted without each photo, and for `test`."""
+) -> dict[str, selective.RankedPredictions]:
+    """The ensemble's predicted for `val`, by weights and a temperature fitted without each photo, and for `test`."""
     val, test = splits["val"], splits["test"]
     rows = stacked.select(val)
     if len(set(val.groups)) >= _LEAST_GROUPS:
@@ -135,7 +135,7 @@ def selective_answers(
         val_rows = fitted.ensemble(rows)
     by_split = {"val": (val, val_rows), "test": (test, fitted.ensemble(stacked.select(test)))}
     return {
-        name: selective.ScoredAnswers.of(split.labels, probabilities, split.groups)
+        name: selective.RankedPredictions.of(split.labels, probabilities, split.groups)
         for name, (split, probabilities) in by_split.items()
     }
 

@@ -6,7 +6,7 @@ surest photos on, up to the first that fails, so that the bound holds for the on
 Angelopoulos et al. 2021, arXiv:2110.01052, section 2.3).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from scipy.stats import beta
 from stages.ensemble.settings import AbstainSettings
 
 
-class ScoredAnswers(NamedTuple):
+class RankedPredictions(NamedTuple):
     """Of N photos: the probability (N,) of the predicted class, whether that is correct (N,), and the groups."""
 
     confidence: np.ndarray
@@ -24,67 +24,81 @@ class ScoredAnswers(NamedTuple):
     groups: Sequence[str]
 
     @classmethod
-    def of(cls, labels: np.ndarray, probabilities: np.ndarray, groups: Sequence[str]) -> "ScoredAnswers":
-        """The answers by probabilities (N, C) for photos with the labels (N,)."""
+    def of(cls, labels: np.ndarray, probabilities: np.ndarray, groups: Sequence[str]) -> "RankedPredictions":
+        """The predictions by probabilities (N, C) for photos with the labels (N,)."""
         return cls(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels, groups)
 
 
-def risk_coverage(answers: ScoredAnswers) -> pd.DataFrame:
+def risk_coverage(predicted: RankedPredictions) -> pd.DataFrame:
     """A row for each distinct confidence, the highest first: `threshold`, and of the photos with as much or more their
     share `coverage` and the share `risk` of wrong ones among them; empty without photos.
     """
-    order = np.argsort(-answers.confidence, kind="stable")
-    confidence = answers.confidence[order]
-    # Photos of one confidence are answered together.
+    order = np.argsort(-predicted.confidence, kind="stable")
+    confidence = predicted.confidence[order]
+    # A threshold takes photos of one confidence together.
     last = np.append(confidence[1:] != confidence[:-1], True) if len(order) else np.zeros(0, dtype=bool)
-    numbers, wrong = np.arange(1, len(order) + 1), np.cumsum(~answers.correct[order])
+    numbers, wrong = np.arange(1, len(order) + 1), np.cumsum(~predicted.correct[order])
     frame = pd.DataFrame({"threshold": confidence, "coverage": numbers / max(len(order), 1), "risk": wrong / numbers})
     return frame[last].reset_index(drop=True)
 
 
-def area(answers: ScoredAnswers) -> float:
+def curves(by_split: Mapping[str, RankedPredictions]) -> pd.DataFrame:
+    """The rows of `risk_coverage` of all splits, with the column `split`."""
+    return pd.concat([risk_coverage(predicted).assign(split=name) for name, predicted in by_split.items()])
+
+
+def area(predicted: RankedPredictions) -> float:
     """The mean risk over all coverages, 0..1: the area under the risk-coverage curve of N > 0 photos."""
-    order = np.argsort(-answers.confidence, kind="stable")
-    return float((np.cumsum(~answers.correct[order]) / np.arange(1, len(order) + 1)).mean())
+    order = np.argsort(-predicted.confidence, kind="stable")
+    return float((np.cumsum(~predicted.correct[order]) / np.arange(1, len(order) + 1)).mean())
 
 
-def upper_bound(n_wrong: int, n: int, confidence: float) -> float:
-    """The Clopper-Pearson upper bound of a share, one-sided, of `n_wrong` among `n` trials; 1 without trials."""
-    return float(beta.ppf(confidence, n_wrong + 1, n - n_wrong)) if n_wrong < n else 1.0
+def upper_bounds(n_wrong: np.ndarray, n: np.ndarray, confidence: float) -> np.ndarray:
+    """The one-sided Clopper-Pearson upper bounds (V,) of shares, by `n_wrong` (V,) among `n` (V,) trials; 1 without."""
+    bounds = beta.ppf(confidence, n_wrong + 1, np.maximum(n - n_wrong, 1))
+    return np.asarray(np.where(n_wrong < n, bounds, 1.0))
 
 
 class Threshold(NamedTuple):
-    """The least confidence to answer, and the bound of the risk above it; None where no threshold keeps the promise."""
+    """The confidence from which predictions are sure, and the bound of their risk; None where none can be promised."""
 
     value: float | None
     bound: float | None
 
 
-def choose_threshold(answers: ScoredAnswers, rule: AbstainSettings) -> Threshold:
+def choose_threshold(predicted: RankedPredictions, rule: AbstainSettings) -> Threshold:
     """The lowest threshold whose risk is at most `rule.max_risk`, with the probability `rule.confidence`.
 
     A group of near-duplicates counts as one trial, which is wrong if one of its photos is.
     """
-    trials = pd.DataFrame({"group": answers.groups, "confidence": answers.confidence, "correct": answers.correct})
-    found = Threshold(None, None)
-    for value in np.unique(answers.confidence)[::-1]:
-        by_group = trials[trials["confidence"] >= value].groupby("group")["correct"].all()
-        n, n_wrong = len(by_group), int((~by_group).sum())
-        if upper_bound(0, n, rule.confidence) > rule.max_risk:
-            continue  # too few to say anything, even if all are correct
-        bound = upper_bound(n_wrong, n, rule.confidence)
-        if bound > rule.max_risk:
-            break
-        found = Threshold(float(value), bound)
-    return found
+    correct, confidence = predicted.correct, pd.Series(predicted.confidence)
+    groups = np.array(predicted.groups, dtype=object)
+    values = np.unique(predicted.confidence)[::-1]
+    # From its surest photo on a group is a trial, and from its surest wrong one on a wrong one.
+    n = _n_reaching(confidence.groupby(groups).max(), values)
+    n_wrong = _n_reaching(confidence[~correct].groupby(groups[~correct]).max(), values)
+    # With fewer trials nothing can be said, even if all are right.
+    first = int(np.searchsorted(-upper_bounds(np.zeros_like(n), n, rule.confidence), -rule.max_risk))
+    bounds = upper_bounds(n_wrong, n, rule.confidence)
+    n_passed = int(np.argmin(np.append(bounds[first:] <= rule.max_risk, False)))
+    if not n_passed:
+        return Threshold(None, None)
+    last = first + n_passed - 1
+    return Threshold(float(values[last]), float(bounds[last]))
 
 
-def figures(val: ScoredAnswers, test: ScoredAnswers, rule: AbstainSettings | None) -> dict[str, Any]:
+def _n_reaching(confidence: "pd.Series[float]", values: np.ndarray) -> np.ndarray:
+    """How many of `confidence` are as high as each of `values` (V,) or higher."""
+    ascending = np.sort(confidence.to_numpy())
+    return np.asarray(len(ascending) - np.searchsorted(ascending, values, side="left"))
+
+
+def figures(val: RankedPredictions, test: RankedPredictions, rule: AbstainSettings | None) -> dict[str, Any]:
     """Return the areas on val and test and, with a rule, the threshold and what it does on test.
 
     Empty for a split without photos. `is_kept` says whether the risk on test is at most the one asked for.
     """
-    areas = {name: area(answers) for name, answers in (("val", val), ("test", test)) if len(answers.correct)}
+    areas = {name: area(predicted) for name, predicted in (("val", val), ("test", test)) if len(predicted.correct)}
     if rule is None:
         return {"area": areas}
     threshold = choose_threshold(val, rule)
@@ -92,10 +106,10 @@ def figures(val: ScoredAnswers, test: ScoredAnswers, rule: AbstainSettings | Non
     return {"area": areas, **chosen, "bound": threshold.bound, "test": _on_test(test, threshold.value, rule.max_risk)}
 
 
-def _on_test(test: ScoredAnswers, threshold: float | None, max_risk: float) -> dict[str, Any]:
-    answered = test.confidence >= (np.inf if threshold is None else threshold)
-    n = int(answered.sum())
+def _on_test(test: RankedPredictions, threshold: float | None, max_risk: float) -> dict[str, Any]:
+    is_sure = test.confidence >= (np.inf if threshold is None else threshold)
+    n = int(is_sure.sum())
     if not n:
         return {"n": 0, "coverage": 0.0}
-    risk = float((~test.correct[answered]).mean())
-    return {"n": n, "coverage": n / len(answered), "risk": risk, "is_kept": risk <= max_risk}
+    risk = float((~test.correct[is_sure]).mean())
+    return {"n": n, "coverage": n / len(is_sure), "risk": risk, "is_kept": risk <= max_risk}

@@ -12,7 +12,9 @@ SHRINKAGES = (0.0, 0.25, 0.5, 0.75, 1.0)
 class AbstainSettings(Settings):
     """When the ensemble says that it is unsure: below the lowest threshold that keeps the risk."""
 
-    max_risk: Annotated[float, Field(gt=0, lt=1)] = Field(description="largest share of wrong answers that is accepted")
+    max_risk: Annotated[float, Field(gt=0, lt=1)] = Field(
+        description="largest share of wrong predictions that is accepted"
+    )
     confidence: Annotated[float, Field(ge=0.5, lt=1)] = Field(
         0.9, description="probability that the share is kept, by a Clopper-Pearson bound on val"
     )
@@ -33,7 +35,7 @@ class EnsembleSettings(Settings):
     calibrate: bool = Field(True, description="fit a temperature on val")
     abstain: AbstainSettings | None = Field(
         None,
-        description="such as `{max_risk: 0.05}`: answers below a threshold, fitted on val, are unsure; null: none is",
+        description="such as `{max_risk: 0.05}`: those below a threshold, fitted on val, are unsure; null: none is",
     )
     manual_weights: ByName[NotNegative] | None = Field(
         None,

@@ -175,7 +175,7 @@ def manual_weights(given: Mapping[str, float], names: Sequence[str]) -> np.ndarr
 
 class SavedEnsemble(NamedTuple):
     """The content of models/ensemble.json: weights by model, the temperature, the shares (C,) of classes in train, and
-    the probability from which an answer is sure: 0 where none is unsure, infinity where all are.
+    the probability from which a prediction is sure: 0 where none is unsure, infinity where all are.
     """
 
     weights: dict[str, float]

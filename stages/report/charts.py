@@ -135,9 +135,9 @@ def reliability(name: str, table: pd.DataFrame) -> Markup:
 
 
 def risk_coverage(table: pd.DataFrame, threshold: float | None) -> Markup:
-    """The share of wrong answers among those that the ensemble is surest of, by their share, on val and on test.
+    """The share of wrong predictions among those that the ensemble is surest of, by their share, on val and on test.
 
-    `table` has `split`, `threshold`, `coverage` and `risk`. A dot marks what is answered at `threshold` and above.
+    `table` has `split`, `threshold`, `coverage` and `risk`. A dot marks what is sure at `threshold` and above.
     """
     with style.context(["default", _STYLE]):
         figure, axes = _canvas(3.0)
@@ -146,10 +146,10 @@ def risk_coverage(table: pd.DataFrame, threshold: float | None) -> Markup:
             axes.plot(rows["coverage"], rows["risk"], color=_SPLIT_COLOURS[split], label=split)
             answered = rows[rows["threshold"] >= threshold] if threshold is not None else rows.head(0)
             axes.plot(answered["coverage"].tail(1), answered["risk"].tail(1), "o", color=_SPLIT_COLOURS[split])
-        axes.set(xlabel="coverage: share answered, the surest first", ylabel="risk: share wrong", xlim=(0, 1.02))
+        axes.set(xlabel="coverage: share predicted, the surest first", ylabel="risk: share wrong", xlim=(0, 1.02))
         axes.set_ylim(bottom=0)
         axes.legend(loc="upper left")
-        return _svg(figure, "risk-coverage", "Line chart: share of wrong answers by the share of photos answered.")
+        return _svg(figure, "risk-coverage", "Line chart: share of wrong predictions by the share of photos predicted.")
 
 
 def histogram(name: str, values: pd.Series, label: str, unit: str) -> Markup:

@@ -57,7 +57,7 @@ SENTENCES: dict[str, dict[str, str]] = {
     },
     "ensemble": {
         "unsure": "A note of `predict` and `serve`: the probability of the predicted class is below the threshold of "
-        "`ensemble.abstain`; such answers are wrong more often than its `max_risk` allows.",
+        "`ensemble.abstain`; such predictions are wrong more often than its `max_risk` allows.",
     },
 }
 # What was done to use a photo: the codes of `images.DecodedPhoto.note`, joined by ";" where there are several.

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from stages.audit import auditing
-from stages.audit.auditing import Answers, PredictionSet
+from stages.audit.auditing import OutOfSample, PredictionSet
 from stages.schemas.predictions import Predictions
 from stages.schemas.split_data import SplitData
 
@@ -47,7 +47,7 @@ def test_the_most_doubtful_label_comes_first_with_the_likeliest_other_class():
     rows = np.tile([0.97, 0.02, 0.01], (100, 1))
     rows[40], rows[7] = [0.01, 0.97, 0.02], [0.3, 0.3, 0.4]
     photos = SplitData(ids, ids, np.zeros(100, dtype=np.int64), ids)
-    found = auditing.doubtful_labels([Answers(["train"] * 100, photos, rows)], ["a", "b", "c"])
+    found = auditing.doubtful_labels([OutOfSample(["train"] * 100, photos, rows)], ["a", "b", "c"])
     assert found["image_id"].tolist()[:2] == ["i40", "i07"] and len(found) == 100
     assert found["suggested_label"].tolist()[:3] == ["b", "c", "b"]
     assert found["score"].iloc[0] > 0.5 > 0.1 > found["score"].iloc[1] > found["score"].iloc[2]
@@ -57,5 +57,5 @@ def test_the_most_doubtful_label_comes_first_with_the_likeliest_other_class():
 
 
 def test_no_photos_have_no_doubtful_labels():
-    found = auditing.doubtful_labels([Answers([], split(), np.zeros((0, 2)))], CLASSES)
+    found = auditing.doubtful_labels([OutOfSample([], split(), np.zeros((0, 2)))], CLASSES)
     assert found.empty and auditing.expected_wrong(found, 0) == {"listed": 0.0, "all": 0.0}

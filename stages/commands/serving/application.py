@@ -12,10 +12,16 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from stages import report
 from stages.commands.serving import uploads
 from stages.commands.serving.access import AccessGuard, AccessRules
-from stages.commands.serving.answers import EnsembleAnswer, ErrorAnswer, HealthAnswer, PhotoAnswer, PredictAnswer
 from stages.commands.serving.limits import ServingLimits
 from stages.commands.serving.monitoring import ServerMetrics
 from stages.commands.serving.photo_queue import PhotoQueue, QueueFullError
+from stages.commands.serving.responses import (
+    EnsembleResponse,
+    ErrorResponse,
+    HealthResponse,
+    PhotoResponse,
+    PredictResponse,
+)
 from stages.commands.serving.uploads import Upload, UploadBudget
 from stages.commands.trained_ensemble import Ensemble
 from stages.images import images
@@ -49,17 +55,17 @@ class PredictService:
         self.queue, self.metrics = PhotoQueue(ensemble, limits, metrics), metrics
         self.limits, self._budget = limits, UploadBudget(limits, metrics)
 
-    async def predict(self, request: Request, n_classes: int, is_shown: bool) -> PredictAnswer:
+    async def predict(self, request: Request, n_classes: int, is_shown: bool) -> PredictResponse:
         """The answers for the photos of a request. Raises HTTPException as _REFUSALS says."""
         deadline = asyncio.get_running_loop().time() + self.limits.seconds
         with self.metrics.seconds.time(), self._budget.reserve(uploads.declared_bytes(request, self.limits)):
             files = await _before(deadline, 408, uploads.read(request, self.limits))
-            answers = await _before(deadline, 504, self._answers(files, is_shown))
+            answers = await _before(deadline, 504, self._responses(files, is_shown))
         for answer in answers:
             self.metrics.count(answer.reason)
-        return PredictAnswer(photos=[_named(*pair, n_classes) for pair in zip(answers, files)])
+        return PredictResponse(photos=[_named(*pair, n_classes) for pair in zip(answers, files)])
 
-    async def _answers(self, files: list[Upload], is_shown: bool) -> list[PhotoAnswer]:
+    async def _responses(self, files: list[Upload], is_shown: bool) -> list[PhotoResponse]:
         try:
             queued = self.queue.submit([file.content for file in files], is_shown)
         except QueueFullError as error:
@@ -76,12 +82,12 @@ async def _before(deadline: float, status: int, work: Awaitable[Value]) -> Value
         raise HTTPException(status, f"expected to be done in time, found: {_REFUSALS[status]}") from None
 
 
-def _named(answer: PhotoAnswer, file: Upload, n_classes: int) -> PhotoAnswer:
+def _named(answer: PhotoResponse, file: Upload, n_classes: int) -> PhotoResponse:
     identity = {"name": file.name, "image_id": images.image_id(file.content)}
     return answer.model_copy(update={**identity, "predictions": answer.predictions[:n_classes]})
 
 
-def create(service: PredictService, description: EnsembleAnswer, rules: AccessRules) -> AccessGuard:
+def create(service: PredictService, description: EnsembleResponse, rules: AccessRules) -> AccessGuard:
     """The application, within its guard."""
 
     @asynccontextmanager
@@ -105,7 +111,7 @@ def create(service: PredictService, description: EnsembleAnswer, rules: AccessRu
 
 
 def _refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": ErrorAnswer, "description": _REFUSALS[status]} for status in statuses}
+    return {status: {"model": ErrorResponse, "description": _REFUSALS[status]} for status in statuses}
 
 
 def _files_body(max_files: int) -> dict[str, Any]:
@@ -134,23 +140,23 @@ def _add_predict(app: FastAPI, service: PredictService) -> None:
         request: Request,
         top: Annotated[int, Query(ge=1, le=10_000, description="number of classes")] = 5,
         inputs: Annotated[bool, Query(description="also return what the models saw of each photo")] = False,
-    ) -> PredictAnswer:
+    ) -> PredictResponse:
         """Classify the photos of a multipart request. One that cannot be used has a reason."""
         return await service.predict(request, top, inputs)
 
 
-def _add_state(app: FastAPI, service: PredictService, description: EnsembleAnswer) -> None:
-    down: dict[int | str, dict[str, Any]] = {503: {"model": HealthAnswer, "description": "the networks have stopped"}}
+def _add_state(app: FastAPI, service: PredictService, description: EnsembleResponse) -> None:
+    down: dict[int | str, dict[str, Any]] = {503: {"model": HealthResponse, "description": "the networks have stopped"}}
 
     @app.get("/v1/health", responses=down | _refusals(403, 421))
-    async def health(response: Response) -> HealthAnswer:
+    async def health(response: Response) -> HealthResponse:
         """Whether the networks work, and how many photos wait for them."""
         is_alive = service.queue.is_alive()
         response.status_code = 200 if is_alive else 503
-        return HealthAnswer(status="ok" if is_alive else "stopped", waiting=service.queue.n_waiting())
+        return HealthResponse(status="ok" if is_alive else "stopped", waiting=service.queue.n_waiting())
 
     @app.get("/v1/model", responses=_refusals(401, 403, 421))
-    async def model() -> EnsembleAnswer:
+    async def model() -> EnsembleResponse:
         """The ensemble: classes, models with their weights, what they see, and the limits of the server."""
         return description
 

@@ -4,14 +4,14 @@ import hashlib
 from dataclasses import asdict
 
 from stages.commands import bundle_manifest
-from stages.commands.serving.answers import EnsembleAnswer, InputDescription, ModelWeight
 from stages.commands.serving.limits import ServingLimits
+from stages.commands.serving.responses import EnsembleResponse, InputDescription, ModelWeight
 from stages.commands.trained_ensemble import EnsembleFiles
 from stages.core.settings import load as load_settings
 from stages.images.settings import InputSettings
 
 
-def describe(files: EnsembleFiles, limits: ServingLimits) -> EnsembleAnswer:
+def describe(files: EnsembleFiles, limits: ServingLimits) -> EnsembleResponse:
     """The description of the ensemble of a bundle that was verified."""
     settings, saved = load_settings(files.settings), files.read_weights()
     preprocessing = files.preprocessing()
@@ -21,7 +21,7 @@ def describe(files: EnsembleFiles, limits: ServingLimits) -> EnsembleAnswer:
         for entry in [settings["models"][name]]
     ]
     manifest = files.folder / bundle_manifest.NAME
-    return EnsembleAnswer(
+    return EnsembleResponse(
         format=bundle_manifest.FORMAT,
         manifest_sha256=hashlib.sha256(manifest.read_bytes()).hexdigest(),
         classes=files.read_classes(),

@@ -7,10 +7,10 @@ import time
 from concurrent.futures import Future
 from typing import NamedTuple
 
-from stages.commands.serving import answers
-from stages.commands.serving.answers import PhotoAnswer
+from stages.commands.serving import responses
 from stages.commands.serving.limits import ServingLimits
 from stages.commands.serving.monitoring import ServerMetrics
+from stages.commands.serving.responses import PhotoResponse
 from stages.commands.trained_ensemble import Ensemble
 from stages.core.errors import UserError
 from stages.images import images
@@ -31,7 +31,7 @@ class WaitingPhoto(NamedTuple):
     """A photo's bytes, the future of its answer, and whether the answer shows what the models saw."""
 
     content: bytes
-    answer: Future[PhotoAnswer]
+    response: Future[PhotoResponse]
     is_shown: bool
 
 
@@ -52,7 +52,7 @@ class PhotoQueue:
         metrics.waiting.set_function(self._waiting.qsize)
         self._thread.start()
 
-    def submit(self, contents: list[bytes], is_shown: bool) -> list[Future[PhotoAnswer]]:
+    def submit(self, contents: list[bytes], is_shown: bool) -> list[Future[PhotoResponse]]:
         """Queue all photos of a request, or none; return the future answers, in order. Raises QueueFullError."""
         with self._submission:
             n_waiting = self._waiting.qsize()
@@ -61,7 +61,7 @@ class PhotoQueue:
             photos = [WaitingPhoto(content, Future(), is_shown) for content in contents]
             for photo in photos:
                 self._waiting.put(photo)
-        return [photo.answer for photo in photos]
+        return [photo.response for photo in photos]
 
     def n_waiting(self) -> int:
         """The number of photos that wait."""
@@ -78,7 +78,7 @@ class PhotoQueue:
 
     def _work(self) -> None:
         while (photo := self._waiting.get()) is not None:
-            batch = [waiting for waiting in self._fill(photo) if waiting.answer.set_running_or_notify_cancel()]
+            batch = [waiting for waiting in self._fill(photo) if waiting.response.set_running_or_notify_cancel()]
             if batch:
                 self._metrics.batch_photos.observe(len(batch))
                 started = time.monotonic()
@@ -102,20 +102,20 @@ class PhotoQueue:
     def _run(self, batch: list[WaitingPhoto]) -> None:
         """Answer the photos of a batch; where one makes the code fail, each by itself: its neighbours have answers."""
         try:
-            self._answer(batch)
+            self._predict(batch)
         except Exception:
             if len(batch) == 1:
                 _LOG.exception("a photo made the server fail")
-                batch[0].answer.set_result(answers.failure())
+                batch[0].response.set_result(responses.failure())
                 return
             for photo in batch:
-                if not photo.answer.done():
+                if not photo.response.done():
                     self._run([photo])
 
-    def _answer(self, batch: list[WaitingPhoto]) -> None:
+    def _predict(self, batch: list[WaitingPhoto]) -> None:
         results = self._ensemble.predict_with_inputs(batch, self._read)
         for photo, (result, made) in zip(batch, results):
-            photo.answer.set_result(answers.answer(result, made, self._ensemble.classes, photo.is_shown))
+            photo.response.set_result(responses.photo_response(result, made, self._ensemble.classes, photo.is_shown))
 
     def _read(self, photo: WaitingPhoto) -> bytes:
         """The bytes of a photo. Raises ImageError `too_large` by their number or by the pixels of the header."""

@@ -1,4 +1,4 @@
-"""What the server answers: the results of photos, the description of the ensemble, errors."""
+"""What the server responds: the results of photos, the description of the ensemble, errors."""
 
 import base64
 import re
@@ -43,7 +43,7 @@ class ShownInput(BaseModel):
     jpeg: str
 
 
-class PhotoAnswer(BaseModel):
+class PhotoResponse(BaseModel):
     """The result of one photo. Where it cannot be used, `reason` is a code and `predictions` is empty."""
 
     name: str = Field(description="of the file, as it was sent")
@@ -58,13 +58,13 @@ class PhotoAnswer(BaseModel):
     inputs: list[ShownInput] = Field(description="what the models saw, with `inputs=true`")
 
 
-class PredictAnswer(BaseModel):
+class PredictResponse(BaseModel):
     """The results of a request, in the order of its files."""
 
-    photos: list[PhotoAnswer]
+    photos: list[PhotoResponse]
 
 
-class ErrorAnswer(BaseModel):
+class ErrorResponse(BaseModel):
     """Why a request is refused."""
 
     detail: str
@@ -89,7 +89,7 @@ class InputDescription(BaseModel):
     background: str
 
 
-class EnsembleAnswer(BaseModel):
+class EnsembleResponse(BaseModel):
     """The ensemble that answers."""
 
     format: int = Field(description="of the bundle")
@@ -104,19 +104,19 @@ class EnsembleAnswer(BaseModel):
     limits: dict[str, int | float]
 
 
-class HealthAnswer(BaseModel):
+class HealthResponse(BaseModel):
     """The state of the server."""
 
     status: str
     waiting: int = Field(description="photos that wait for the networks")
 
 
-def answer(result: PhotoResult, made: ModelInputs, classes: list[str], is_shown: bool) -> PhotoAnswer:
-    """The answer for a photo, with all classes, and without its name and id; `is_shown` adds what the models saw."""
+def photo_response(result: PhotoResult, made: ModelInputs, classes: list[str], is_shown: bool) -> PhotoResponse:
+    """The response for a photo, with all classes, and without its name and id; `is_shown` adds what the models saw."""
     is_read = result.probabilities is not None
     width, height = made.size_wh if all(made.size_wh) else (None, None)
     shown = (made.images or {}) if is_shown else {}
-    return PhotoAnswer(
+    return PhotoResponse(
         name="",
         image_id="",
         reason="" if is_read else _reason(result.note),
@@ -130,10 +130,10 @@ def answer(result: PhotoResult, made: ModelInputs, classes: list[str], is_shown:
     )
 
 
-def failure() -> PhotoAnswer:
-    """The answer for a photo on which the code failed."""
+def failure() -> PhotoResponse:
+    """The response for a photo on which the code failed."""
     note = f"{INTERNAL_ERROR}: see the log of the server"
-    return answer(PhotoResult(None, note), ModelInputs(None, note), [], False)
+    return photo_response(PhotoResult(None, note), ModelInputs(None, note), [], False)
 
 
 def explain(note: str, is_read: bool) -> str:
