@@ -1,6 +1,7 @@
 """Transformations of ONNX graphs that do not change what they compute."""
 
 from collections import Counter
+from collections.abc import Iterable
 
 import numpy as np
 import onnx
@@ -34,6 +35,17 @@ def free_size(model: onnx.ModelProto) -> onnx.ModelProto:
     for value in result.graph.output:
         value.type.tensor_type.ClearField("shape")
     del result.graph.value_info[:]
+    return result
+
+
+def with_outputs(model: onnx.ModelProto, names: Iterable[str]) -> onnx.ModelProto:
+    """Return a copy of `model` that also returns the inner tensors of these names, of a shape not declared."""
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    known = {value.name for value in result.graph.output}
+    for name in names:
+        if name not in known:
+            result.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
     return result
 
 

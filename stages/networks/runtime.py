@@ -20,8 +20,8 @@ from stages.networks import onnx_graph
 from stages.networks.settings import InferenceSettings
 
 Batch = np.ndarray | Sequence[np.ndarray]
-# Takes a batch of N arrays of numbers, converted to float32: `(N, ...)`, or images of several sizes. Returns the
-# outputs in the order given to `load`, each as N float32 arrays, one per item: joining the heat maps of a batch took a
+# Takes a batch of N arrays of numbers, converted to the network's type: `(N, ...)`, or images of several sizes. Returns
+# the outputs in the order given to `load`, each as N float32 arrays, one per item: joining the heat maps of a batch took a
 # fifth of the network's own time.
 InferenceFn = Callable[[Batch], list[Sequence[np.ndarray]]]
 
@@ -34,7 +34,7 @@ class DeviceError(UserError):
 
 
 def load(path: Path, outputs: list[str], settings: InferenceSettings) -> InferenceFn:
-    """Load the ONNX file at `path`. `outputs` are the names of the outputs to return, in this order.
+    """Load the ONNX file at `path`. `outputs` names the tensors to return, in this order: outputs, or inner ones.
 
     Images may have another size than the one in the file: it is made ready for each size when the first one comes.
     Raises UserError naming the file and the command that makes it, also where the file is damaged.
@@ -135,9 +135,11 @@ def _unnamed_card(problem: str) -> DeviceError:
 
 
 def _load_onnxruntime(path: Path, outputs: list[str]) -> InferenceFn:
-    model = onnx_graph.free_size(onnx.load(path)).SerializeToString()
+    model = onnx_graph.free_size(onnx_graph.with_outputs(onnx.load(path), outputs)).SerializeToString()
     session = onnxruntime.InferenceSession(model, providers=onnxruntime.get_available_providers())
-    (input_name,) = (value.name for value in session.get_inputs())
+    (declared,) = session.get_inputs()
+    # OpenVINO converts by itself; here a classifier, whose graph takes bytes, refuses floats.
+    dtype = np.uint8 if declared.type == "tensor(uint8)" else np.float32
 
     def run(batch: Batch) -> list[Sequence[np.ndarray]]:
         places: dict[tuple[int, ...], list[int]] = {}
@@ -145,8 +147,8 @@ def _load_onnxruntime(path: Path, outputs: list[str]) -> InferenceFn:
             places.setdefault(item.shape, []).append(place)
         found: dict[int, Sequence[np.ndarray]] = {}
         for group in places.values():
-            inputs = np.stack([batch[place] for place in group]).astype(np.float32, copy=False)
-            found |= dict(zip(group, zip(*session.run(outputs, {input_name: inputs}))))
+            inputs = np.stack([batch[place] for place in group]).astype(dtype, copy=False)
+            found |= dict(zip(group, zip(*session.run(outputs, {declared.name: inputs}))))
         return list(zip(*(found[place] for place in range(len(batch)))))
 
     return run
@@ -158,6 +160,8 @@ def _load_openvino(path: Path, outputs: list[str], precision: str) -> InferenceF
     streams = cores.available()
     core = openvino.Core()
     graph = core.read_model(path)
+    known = {name for output in graph.outputs for name in output.names}
+    graph.add_outputs([name for name in outputs if name not in known])
     graph = openvino.Model([graph.output(name) for name in outputs], graph.get_parameters())
     options = {
         "INFERENCE_PRECISION_HINT": precision,
