@@ -68,10 +68,17 @@ class Tables:
         label = np.array(_CLASSES, dtype=object)[self.labels]
         ids = [f"{code:016x}" for code in self.random.integers(0, 2**63, self.n).tolist()]
         own = {"path": [f"{name}/{number:07}.jpg" for number, name in enumerate(label)], "label": label}
-        own |= {"split": "", "group": "", "time": np.nan, **dict.fromkeys(_CORNERS, np.nan), "annotated_width": 0}
+        own |= {
+            "split": "",
+            "group": "",
+            "origin": "",
+            "time": np.nan,
+            **dict.fromkeys(_CORNERS, np.nan),
+            "annotated_width": 0,
+        }
         own |= {"annotated_height": 0, "image_id": ids, "reason": reason, "note": "", "width": 1023, "height": 767}
         frame = pd.DataFrame(own | {"phash": self.hashes, "orientation": 1})
-        return frame.astype(dict.fromkeys(("label", "split", "group", "reason", "note"), "str"))
+        return frame.astype(dict.fromkeys(("label", "split", "group", "origin", "reason", "note"), "str"))
 
     @cached_property
     def manifest(self) -> pd.DataFrame:

@@ -56,6 +56,16 @@ pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=Fa
 MinScale = Callable[[tuple[int, int]], float]
 
 
+class ExifFacts(NamedTuple):
+    """The `orientation`, 1..8, 1 (upright) where there is none or none that can be read; DateTimeOriginal as it stands.
+
+    `time_original` is empty where there is none.
+    """
+
+    orientation: int
+    time_original: str
+
+
 class DecodedPhoto(NamedTuple):
     """An upright `image`, `(H, W, 3)` uint8 RGB, perhaps at reduced scale; `size_wh` is the photo's full size.
 
@@ -68,12 +78,12 @@ class DecodedPhoto(NamedTuple):
     note: str = ""
 
 
-def exif_orientation(content: bytes) -> int:
-    """The EXIF orientation of a file, 1..8; 1, upright, where it has none or none that can be read."""
+def read_exif(content: bytes) -> ExifFacts:
+    """What the EXIF data of a file say; nothing is decoded."""
     with _open(content) as file:
-        value = _orientation(file)
+        value, taken = _orientation(file), _time_original(file)
     # A damaged tag may be a fraction that equals one of the numbers.
-    return next((number for number in range(1, 9) if number == value), 1)
+    return ExifFacts(next((number for number in range(1, 9) if number == value), 1), taken)
 
 
 def image_id(content: bytes) -> str:
@@ -174,6 +184,14 @@ def _orientation(file: Image.Image) -> object:
         return file.getexif().get(ExifTags.Base.Orientation, 1)
     except BROKEN:
         return 1
+
+
+def _time_original(file: Image.Image) -> str:
+    """DateTimeOriginal as text; empty where there is none, or the EXIF data cannot be read."""
+    try:
+        return str(file.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal, ""))
+    except BROKEN:
+        return ""
 
 
 def _to_rgb(file: Image.Image, to_rgb: colour.ToRgb, values: depth.Range | None) -> np.ndarray:

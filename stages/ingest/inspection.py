@@ -1,7 +1,9 @@
 """Inspect one file: id, size and perceptual hash of its image, or the reason why it cannot be read."""
 
 import json
+import math
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple
 
@@ -18,7 +20,8 @@ from stages.sources.store import Store
 class FileInfo(NamedTuple):
     """The id, upright size in pixels and perceptual hash of one file; `reason` is empty for a readable image.
 
-    `note` says what was repaired. `orientation` is that of its EXIF data, 1..8.
+    `note` says what was repaired. Of its EXIF data are `orientation`, 1..8, and `exif_time`, the seconds of
+    DateTimeOriginal by the clock of the camera, NaN where there is none.
     """
 
     image_id: str
@@ -28,6 +31,7 @@ class FileInfo(NamedTuple):
     height: int = 0
     phash: str = ""
     orientation: int = 1
+    exif_time: float = math.nan
 
 
 def inspect_file(store: Store, path: str, version: str) -> FileInfo:
@@ -43,7 +47,16 @@ def inspect_file(store: Store, path: str, version: str) -> FileInfo:
     except images.ImageError as error:
         return FileInfo(name, error.reason)
     phash = duplicates.perceptual_hash(photo.image)
-    return FileInfo(name, "", photo.note, *photo.size_wh, phash, images.exif_orientation(content))
+    exif = images.read_exif(content)
+    return FileInfo(name, "", photo.note, *photo.size_wh, phash, exif.orientation, _seconds(exif.time_original))
+
+
+def _seconds(text: str) -> float:
+    """The seconds of a date and time of EXIF data; NaN for what is none, such as `0000:00:00 00:00:00`."""
+    try:
+        return datetime.strptime(text.strip("\0 "), "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return math.nan
 
 
 def _stored_as(row: tuple[str, str, str]) -> str:

@@ -1,12 +1,12 @@
 """The rows of data/manifest.csv: status and reason of every file, groups and splits of the usable photos."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from stages.core.errors import UserError
-from stages.ingest import annotated_boxes, duplicates, splits
+from stages.ingest import annotated_boxes, duplicates, split_facts, splits
+from stages.ingest.errors import IngestError
 from stages.ingest.settings import IngestSettings
 from stages.schemas import manifest
 from stages.schemas.manifest import SPLITS, UNLABELLED
@@ -16,19 +16,15 @@ _CORNERS = ["x_min", "y_min", "x_max", "y_max"]
 _KEPT_FIRST = {"test": 0, "val": 1, "train": 2, "": 3, UNLABELLED: 4}
 
 
-class IngestError(UserError):
-    """The source as a whole cannot be used."""
-
-
 class Manifest(NamedTuple):
-    """The `rows` of data/manifest.csv, and the `leaks`: photos of groups that straddle given splits.
+    """The `rows` of data/manifest.csv, the `leaks`: photos of groups that straddle given splits, and the `split_facts`.
 
-    Where splits are by time, `n_timeless` photos have none.
+    For these see `split_facts.collect`.
     """
 
     rows: pd.DataFrame
     leaks: pd.DataFrame
-    n_timeless: int | None = None
+    split_facts: dict[str, Any]
 
 
 def with_upright_boxes(inspected: pd.DataFrame) -> pd.DataFrame:
@@ -87,18 +83,23 @@ def complete(inspected: pd.DataFrame, settings: IngestSettings) -> Manifest:
     known = rows[(rows["status"] == "ok") | (rows["reason"] == "duplicate")].copy()
     # Photos to predict have groups of their own: they must not change the splits of the others.
     is_unlabelled = known["split"] == UNLABELLED
+    known["given_group"] = known["group"]
     known["group"] = pd.concat([_groups(known[~is_unlabelled], settings), _groups(known[is_unlabelled], settings)])
-    usable = known[(known["status"] == "ok") & (known["split"] != UNLABELLED)].copy()
+    labelled = known[known["split"] != UNLABELLED]
+    split_by = splits.decide(labelled, settings)
+    guided = splits.with_guides(labelled, split_by, settings)
+    usable = guided[guided["status"] == "ok"].copy()
     few = classes_with_few(usable, rows["label"], settings)
     can_hold_out = len(few) < usable["label"].nunique()
-    shares = settings if can_hold_out else settings.replace(val_share=0.0, test_share=0.0, folds=None, fold=0)
-    usable["split"] = splits.assign(usable, shares)
+    changes = {"val_share": 0.0, "test_share": 0.0, "folds": None, "fold": 0, "split_by": "random"}
+    changes = {"split_by": split_by} if can_hold_out else changes
+    usable["split"] = splits.assign(usable, settings.replace(**changes))
     leaks = splits.leaks(_in_splits(known, usable))
     rows["group"] = known["group"].where(known["status"] == "ok", "").reindex(rows.index, fill_value="")
     rows["split"] = rows["split"].where(rows["split"] == UNLABELLED, "")
     rows.loc[usable.index, "split"] = usable["split"]
-    is_by_time = can_hold_out and splits.is_by_time(usable, settings)
-    return Manifest(rows[list(manifest.COLUMNS)], leaks, int(usable["time"].isna().sum()) if is_by_time else None)
+    facts = split_facts.collect(usable, split_by if can_hold_out else "random")
+    return Manifest(rows[list(manifest.COLUMNS)], leaks, facts)
 
 
 def _groups(known: pd.DataFrame, settings: IngestSettings) -> "pd.Series[str]":
@@ -139,8 +140,8 @@ def check(made: Manifest, settings: IngestSettings) -> list[str]:
             + "; data/manifest.csv has the reason of each file; add photos, drop the class by ingest.class_map, or "
             "lower ingest.min_photos_per_class"
         )
-    timeless = [f"{made.n_timeless} photos have no time: they are in train"] if made.n_timeless else []
-    return [*timeless, *_check_train(usable, settings), *_check_leaks(made.leaks, settings)]
+    notes = split_facts.notes(made.split_facts)
+    return [*notes, *_check_train(usable, made, settings), *_check_leaks(made.leaks, settings)]
 
 
 def _no_classes(labelled: pd.DataFrame, usable: pd.DataFrame, source: str) -> str:
@@ -153,14 +154,13 @@ def _no_classes(labelled: pd.DataFrame, usable: pd.DataFrame, source: str) -> st
     )
 
 
-def _check_train(usable: pd.DataFrame, settings: IngestSettings) -> list[str]:
+def _check_train(usable: pd.DataFrame, made: Manifest, settings: IngestSettings) -> list[str]:
     counts = usable.groupby(["label", "split"]).size().unstack(fill_value=0).reindex(columns=list(SPLITS), fill_value=0)
     lost = counts.index[counts["train"] == 0].tolist()
     if lost:
         raise IngestError(
             f"{settings.source}: expected photos of each class in train, found none of {', '.join(lost)}; add photos, "
-            "or drop the class by ingest.class_map; near-duplicates and equal groups share a split: lower "
-            "ingest.near_duplicate_bits"
+            f"or drop the class by ingest.class_map; {_WHY_LOST[made.split_facts['split_by']]}"
         )
     texts = []
     for name in ("val", "test"):
@@ -172,6 +172,12 @@ def _check_train(usable: pd.DataFrame, settings: IngestSettings) -> list[str]:
     return texts
 
 
+_WHY_LOST = {
+    "random": "near-duplicates and equal groups share a split: lower ingest.near_duplicate_bits",
+    "time": "all its photos are later than those of train: lower the shares of val and test, or set ingest.split_by: "
+    "random",
+    "origin": "all its origins are in val or test: set another ingest.seed or fold, or ingest.split_by: random",
+}
 _CONSEQUENCE = {
     "val": "training runs all epochs, and weights and temperature are not fitted",
     "test": "nothing is evaluated",
@@ -198,7 +204,6 @@ def count(made: Manifest) -> dict[str, object]:
     usable = rows[(rows["status"] == "ok") & (rows["split"] != UNLABELLED)]
     sizes = usable.groupby("group")["label"].agg(["size", "nunique"])
     leaks = {"leaks": splits.count_leaks(made.leaks)} if len(made.leaks) else {}
-    by_time = {"without_time": made.n_timeless} if made.n_timeless is not None else {}
     return leaks | {
         "files": len(rows),
         "status": rows["status"].value_counts().to_dict(),
@@ -207,8 +212,7 @@ def count(made: Manifest) -> dict[str, object]:
         "split": rows.loc[rows["status"] == "ok", "split"].value_counts().to_dict(),
         "near_duplicate_groups": int((sizes["size"] > 1).sum()),
         "near_duplicate_groups_across_classes": int((sizes["nunique"] > 1).sum()),
-        "split_by": "time" if by_time else "random",
-        **by_time,
+        **made.split_facts,
     }
 
 

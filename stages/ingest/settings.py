@@ -14,11 +14,18 @@ class IngestSettings(SourceSettings):
     Either every class has `min_photos_per_class` usable photos, or none has and all photos train.
     """
 
-    seed: int = Field(description="of the random split")
-    val_share: Share = Field(description="share of each class's photos in the val split")
-    test_share: Share = Field(description="share of each class's photos in the test split; not with folds")
+    split_by: Literal["auto", "random", "time", "origin"] = Field(
+        "auto",
+        description="`random`: within each class; `time`: the latest photos are test, those before them val, by "
+        "`columns.time`, `{time}` in `layout`, or else EXIF DateTimeOriginal; `origin`: whole origins, such as "
+        "dealers, by `columns.origin` or `{origin}`; `auto`: by time or origin where the source gives them, else "
+        "random",
+    )
+    seed: int = Field(description="of the random split, and of the order in which origins are tried")
+    val_share: Share = Field(description="share of the photos in the val split, by `random` of each class's photos")
+    test_share: Share = Field(description="share of the photos in the test split, likewise; not with folds")
     folds: Annotated[int, Field(ge=2)] | None = Field(
-        None, description="of a cross-validation: test is fold number `fold` of so many; null: one random split"
+        None, description="of a cross-validation: test is fold number `fold` of so many; null: one split"
     )
     fold: WholeNumber = Field(0, description="the fold that is test, from 0")
     leaks: Literal["warn", "error"] = Field(

@@ -1,27 +1,57 @@
-"""Assign photos to train, val and test: seeded and stratified by class, or by time; groups kept together."""
+"""Assign photos to train, val and test: seeded and stratified by class, by time or by origin; groups kept together."""
 
 import hashlib
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
-from stages.core.errors import UserError
+from stages.ingest import origin_splits
+from stages.ingest.errors import SplitError
 from stages.ingest.settings import IngestSettings
 from stages.schemas.manifest import SPLITS
 
+SplitBy = Literal["random", "time", "origin"]
 
-class SplitError(UserError):
-    """The photos cannot be split as the parameters ask."""
+
+def decide(frame: pd.DataFrame, settings: IngestSettings) -> SplitBy:
+    """What splits go by; `auto` is decided by what photos with the columns `time` and `origin` have, or should have.
+
+    Raises SplitError where they have both.
+    """
+    if settings.split_by != "auto":
+        return settings.split_by
+    is_by_time = settings.columns.time is not None or bool(frame["time"].notna().any())
+    is_by_origin = settings.columns.origin is not None or bool((frame["origin"] != "").any())
+    if is_by_time and is_by_origin:
+        raise SplitError(
+            "ingest.split_by: expected times or origins with auto, found both: set it to time (the latest photos are "
+            "test) or to origin (whole origins are test)"
+        )
+    return "time" if is_by_time else "origin" if is_by_origin else "random"
+
+
+def with_guides(known: pd.DataFrame, split_by: SplitBy, settings: IngestSettings) -> pd.DataFrame:
+    """The photos with the `time` or the `origin` by which `assign` splits them.
+
+    The time is that of `columns.time` or of the path; where the source has none, that of the EXIF data (`exif_time`).
+    The origin is one for origins that share a group; `own_origin` is the given one.
+    """
+    if split_by == "time" and settings.columns.time is None and known["time"].isna().all():
+        return known.assign(time=known["exif_time"])
+    if split_by == "origin":
+        joined = origin_splits.join_origins(known["origin"], known["group"])
+        return known.assign(own_origin=known["origin"], origin=joined)
+    return known
 
 
 def assign(frame: pd.DataFrame, settings: IngestSettings) -> pd.Series:
-    """The split of photos with the columns `label`, `group`, `time`, and `split`, the given split or empty.
+    """The split of photos with the columns `label`, `group`, `time`, `origin`, and `split`, the given split or empty.
 
     Given splits are kept. Without given val or test photos, these are taken from the others; without any given split,
-    all are assigned: by time where photos have one, test by fold where `settings.folds` is a number, else at random.
-    Raises SplitError where a class has fewer groups than folds, for folds where test photos are given or photos have
-    times, and for times that decide nothing.
+    all are assigned, as `decide` says, test by fold where `settings.folds` is a number. Raises SplitError where a class
+    has fewer groups than folds, for folds where test photos are given or splits are by time, for times and origins that
+    decide nothing, and where no origin can be spared for a split.
     """
     given = frame["split"]
     if settings.folds is not None and (given == "test").any():
@@ -31,16 +61,19 @@ def assign(frame: pd.DataFrame, settings: IngestSettings) -> pd.Series:
         )
     pool = frame[(given == "") | (given == "train")]
     shares = {name: share for name, share in _shares(settings).items() if not (given == name).any()}
-    if is_by_time(pool, settings):
-        _require_times(pool, shares, settings)
+    split_by = decide(pool, settings)
+    if split_by != "random":
+        _require_room(split_by, shares)
+    if split_by == "time":
+        _require_times(pool, settings)
         assigned = by_time(pool, shares)
     elif settings.folds is not None:
-        in_fold = _in_fold(pool, settings.folds, settings.fold, settings.seed)
+        in_fold = (_in_fold_of_origins if split_by == "origin" else _in_fold)(pool, settings)
         rest = pool[~in_fold]
         others = {"val": settings.val_share / (1 - 1 / settings.folds)} if "val" in shares else {}
-        assigned = pd.concat([pool["group"][in_fold].map(lambda _: "test"), by_share(rest, others, settings.seed)])
+        assigned = pd.concat([pool["group"][in_fold].map(lambda _: "test"), _draw(rest, others, split_by, settings)])
     else:
-        assigned = by_share(pool, shares, settings.seed)
+        assigned = _draw(pool, shares, split_by, settings)
     return given.mask(frame.index.isin(pool.index), assigned.reindex(frame.index)).rename("split")
 
 
@@ -49,26 +82,31 @@ def _shares(settings: IngestSettings) -> dict[str, float]:
     return {"test": settings.test_share, "val": settings.val_share}
 
 
-def is_by_time(frame: pd.DataFrame, settings: IngestSettings) -> bool:
-    """Whether the splits follow the column `time`: where a photo has one, or should have."""
-    return settings.columns.time is not None or bool(frame["time"].notna().any())
+def _draw(frame: pd.DataFrame, shares: dict[str, float], split_by: SplitBy, settings: IngestSettings) -> pd.Series:
+    draw = origin_splits.by_origin if split_by == "origin" else by_share
+    return draw(frame, shares, settings.seed)
 
 
-def _require_times(pool: pd.DataFrame, shares: dict[str, float], settings: IngestSettings) -> None:
-    if pool["time"].isna().all():
+def _require_room(split_by: SplitBy, shares: dict[str, float]) -> None:
+    if not shares:
         raise SplitError(
-            "ingest.columns.time: expected a table or imagefolder metadata with times, found none for any photo; set "
-            "it to null, or name the folder of the time by {time} in ingest.layout"
+            f"ingest.split_by: {split_by}: expected photos without a given split, found none: either the given splits "
+            f"count, or the {split_by}s; to keep the given ones, set ingest.split_by: random; to ignore those of a "
+            "table, set ingest.columns.split: null"
         )
+
+
+def _require_times(pool: pd.DataFrame, settings: IngestSettings) -> None:
     if settings.folds is not None:
         raise SplitError(
             f"ingest.folds: expected null where photos have times, found {settings.folds}: either each photo is in "
-            "test once, or the latest are; set ingest.folds or ingest.columns.time to null"
+            "test once, or the latest are; set ingest.folds: null, or ingest.split_by: random"
         )
-    if not shares:
+    if pool["time"].isna().all() and len(pool):
         raise SplitError(
-            "ingest.columns.time: expected photos without a given split, found none: either the given splits count, "
-            "or the times; set ingest.columns.split or ingest.columns.time to null"
+            "ingest.split_by: time: expected a table or imagefolder metadata with times, found none for any photo; set "
+            "ingest.columns.time, name the folder of the time by {time} in ingest.layout, or, for photos with "
+            "DateTimeOriginal in their EXIF data, set ingest.columns.time: null"
         )
 
 
@@ -123,8 +161,9 @@ def _fill(sizes: pd.Series, shares: dict[str, float]) -> dict[str, str]:
     return splits
 
 
-def _in_fold(frame: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.Series:
-    """Whether a photo is in fold number `fold`; folds are stratified by class and keep groups together."""
+def _in_fold(frame: pd.DataFrame, settings: IngestSettings) -> pd.Series:
+    """Whether a photo is in the fold that is test; folds are stratified by class and keep groups together."""
+    folds = settings.folds or 0
     n_groups = frame.groupby("label")["group"].nunique().sort_values(kind="stable")
     if frame.empty or n_groups.iloc[0] < folds:
         fewest = f"{n_groups.iloc[0]} of `{n_groups.index[0]}`" if len(n_groups) else "no photos"
@@ -133,8 +172,26 @@ def _in_fold(frame: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.Series
             f"{fewest}; lower ingest.folds"
         )
     ordered = frame.sort_index()
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    held_out = [test for _, test in splitter.split(ordered, ordered["label"], ordered["group"])][fold]
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=settings.seed)
+    held_out = [test for _, test in splitter.split(ordered, ordered["label"], ordered["group"])][settings.fold]
+    return frame.index.to_series().isin(ordered.index[held_out])
+
+
+def _in_fold_of_origins(frame: pd.DataFrame, settings: IngestSettings) -> pd.Series:
+    """Whether a photo is in the fold that is test; folds are whole origins, in equal numbers.
+
+    As many folds as origins leave one origin out. Photos without an origin are in no fold.
+    """
+    folds = settings.folds or 0
+    ordered = frame[frame["origin"] != ""].sort_index()
+    n_origins = ordered["origin"].nunique()
+    if n_origins < folds:
+        raise SplitError(
+            f"ingest.folds: expected at most as many folds as there are origins, found {folds} folds and {n_origins} "
+            "origins (those that share near-duplicates or a group count as one); lower ingest.folds"
+        )
+    splitter = GroupKFold(folds, shuffle=True, random_state=settings.seed)
+    held_out = [test for _, test in splitter.split(ordered, groups=ordered["origin"])][settings.fold]
     return frame.index.to_series().isin(ordered.index[held_out])
 
 

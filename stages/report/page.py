@@ -13,6 +13,12 @@ from stages.report.report_data import ReportData, select_split
 from stages.schemas import flags
 
 _LEAKS_SHOWN = 50
+_HOW_SPLIT = {
+    "random": "Splits that are not given are random, with the same share of each class",
+    "time": "Splits that are not given follow the time: the latest photos are test, those before them val",
+    "origin": "Splits that are not given follow the origin: test has other dealers, websites or photographers than "
+    "train",
+}
 
 
 def render(data: ReportData, builder: GalleryBuilder) -> str:
@@ -62,6 +68,7 @@ def _tables(data: ReportData) -> dict[str, Any]:
         "n_leaks": len(data.leaks),
         "n_leak_groups": data.leaks["group"].nunique(),
         "ingest": data.ingest,
+        "how_split": _HOW_SPLIT,
         "n_val": n_val,
         "n_test": n_test,
         "stages": stages,

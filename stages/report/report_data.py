@@ -97,7 +97,9 @@ def read(files: Files, classes: list[str]) -> ReportData:
         models={n: _read_json(files.metrics / "evaluate" / n / "details.json", ("val", "test")) for n in names},
         probes={n: _read_json(files.metrics / "probe" / f"{n}.json", ("val", "test")) for n in names},
         leaks=tables.read(files.metrics / "ingest" / "leaks.csv", _LEAKS),
-        ingest=_read_json(files.metrics / "ingest" / "details.json", ("split_by", "near_duplicate_groups")),
+        ingest=_read_json(
+            files.metrics / "ingest" / "details.json", ("split_by", "near_duplicate_groups", "in_given_groups")
+        ),
         issues=issues.read(files.issues),
         audit=_read_json(files.metrics / "audit" / "details.json", ("flags", "expected_wrong")),
         crop=_read_json(files.metrics / "crop" / "details.json", ("by_class", "overrejected_classes")),

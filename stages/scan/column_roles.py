@@ -1,4 +1,4 @@
-"""Which columns of a table hold paths, labels, splits, groups and times, and what they say."""
+"""Which columns of a table hold paths, labels, splits, groups, origins and times, and what they say."""
 
 import difflib
 
@@ -55,7 +55,7 @@ def optional_column(cells: Cells, columns: ColumnSettings, role: str) -> str | N
             f"{cells.name}: expected a column `{wanted}`, found {cells.found()}; set {parameter} to one of them, or "
             "to null if none is meant"
         )
-    for name in set(cells.columns) - {columns.path, columns.label, columns.split, columns.group}:
+    for name in set(cells.columns) - set(columns.names()):
         if _plain(name) in _LOOKALIKES[role]:
             raise LayoutError(
                 f"{cells.name}: expected a column `{wanted}` or none like it, found `{name}`; to use it, set "
@@ -92,6 +92,13 @@ def split_values(cells: Cells, column: str | None) -> list[str]:
 def group_values(cells: Cells, column: str | None) -> list[str]:
     """Return the group of each row, empty where there is none."""
     return [""] * len(cells.numbers) if column is None else cells.text(column)
+
+
+def origin_values(cells: Cells, column: str | None) -> list[str]:
+    """Return the origin of each row without spaces around it, empty where there is none."""
+    if column is not None:
+        require_column(cells, column, "origin")
+    return [text.strip() for text in group_values(cells, column)]
 
 
 def time_values(cells: Cells, column: str | None) -> np.ndarray:

@@ -73,13 +73,14 @@ def _photos(
     split = column_roles.optional_column(cells, columns, "split") if has_split else None
     splits = column_roles.split_values(cells, split)
     groups = column_roles.group_values(cells, column_roles.optional_column(cells, columns, "group"))
-    moments = column_roles.time_values(cells, columns.time)
+    origins = column_roles.origin_values(cells, columns.origin if labelled else None)
+    moments = column_roles.time_values(cells, columns.time if labelled else None)
     for row, name in enumerate(cells.text(_PATH)):
         if not name.strip():
             raise cells.error(row, f"expected the path of a photo in the column `{_PATH}`, found none")
         place = _place(lookup, join(posixpath.dirname(cells.name), name))
         photo = {**place, "label": labels[row], "split": _split(cells, row, splits[row], place)}
-        photo |= {"group": groups[row], "time": moments[row]}
+        photo |= {"group": groups[row], "origin": origins[row], "time": moments[row]}
         yield [{**photo, **_with_first_reason(place, item)} for item in object_lists.records(cells, row, objects[row])]
 
 

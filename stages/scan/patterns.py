@@ -9,6 +9,7 @@ import pandas as pd
 from stages.scan import times
 from stages.scan.rows import LayoutError, from_columns, split_of
 from stages.sources.file_names import is_photo_name
+from stages.sources.settings import GROUPS
 
 Folders = tuple[str, ...]
 CLASS_FOLDERS = "{label}/**"
@@ -17,8 +18,8 @@ CLASS_FOLDERS = "{label}/**"
 def compile_pattern(pattern: str) -> re.Pattern[str]:
     """The expression of a pattern of whole paths.
 
-    `{label}`, `{split}`, `{group}` and `{time}` match text without a slash, as long as possible; `*` likewise, without
-    a name; `**` matches any number of folders, and at the end of the pattern all that follows.
+    `{label}`, `{split}`, `{group}`, `{origin}` and `{time}` match text without a slash, as long as possible; `*`
+    likewise, without a name; `**` matches any number of folders, and at the end of the pattern all that follows.
     """
     parts = pattern.split("/")
     expressions = ["(?:[^/]+/)*" if part == "**" else f"{_segment(part)}/" for part in parts[:-1]]
@@ -42,7 +43,8 @@ def read_pattern(paths: Iterable[str], pattern: str) -> pd.DataFrame:
     """The rows of files whose label, split and group are parts of their paths; see stages.scan.rows.
 
     A path that does not match has no label, nor has a file that is no photo by its name in a folder that is no split.
-    Raises LayoutError where no path matches, and for a folder with photos that should be a split and is none.
+    Raises LayoutError where no path matches, for a folder with photos that should be a split and is none, and for a
+    `{group}` that has one name below several labels.
     """
     names = list(paths)
     expression = compile_pattern(pattern)
@@ -51,7 +53,26 @@ def read_pattern(paths: Iterable[str], pattern: str) -> pd.DataFrame:
             f"expected paths that match ingest.layout `{pattern}`, found others, such as {names[0]!a}; "
             "docs/data.md describes patterns"
         )
-    return parse(names, pattern)
+    rows = parse(names, pattern)
+    if "{group}" in pattern.partition("{label}")[2]:
+        _require_groups_of_one_label(rows, pattern)
+    return rows
+
+
+def _require_groups_of_one_label(rows: pd.DataFrame, pattern: str) -> None:
+    """Raise LayoutError where groups of several labels have one name: `01` may be two cars, or one video."""
+    pairs = rows.loc[rows["group"] != "", ["label", "group"]].drop_duplicates()
+    repeated = pairs[pairs["group"].duplicated(keep=False)].sort_values(["group", "label"])
+    if repeated.empty:
+        return
+    name = repeated["group"].iloc[0]
+    labels = repeated.loc[repeated["group"] == name, "label"]
+    own, shared = (pattern.replace("{group}", f"{{{other}}}") for other in ("label_group", "shared_group"))
+    raise _ambiguous(
+        f"the group {name} of {labels.iloc[0]} and of {labels.iloc[1]}",
+        (own, "a group of its own in each label, such as one car"),
+        (shared, "one group across labels, such as one video or one photographer"),
+    )
 
 
 def parse(paths: Iterable[str], pattern: str) -> pd.DataFrame:
@@ -66,7 +87,7 @@ def parse(paths: Iterable[str], pattern: str) -> pd.DataFrame:
         if key not in known:
             known[key] = _parts(path, expression.fullmatch(path), pattern)
         parts.append(known[key])
-    columns: dict[str, Any] = dict(zip(("split", "label", "group", "time"), zip(*parts)))
+    columns: dict[str, Any] = dict(zip(("split", "label", "group", "origin", "time"), zip(*parts)))
     if "{time}" in pattern:
         columns["time"] = times.read(columns["time"], lambda row, text: LayoutError(f"{names[row]}: {{time}}: {text}"))
     else:
@@ -75,7 +96,7 @@ def parse(paths: Iterable[str], pattern: str) -> pd.DataFrame:
 
 
 def _parts(path: str, match: re.Match[str] | None, pattern: str) -> tuple[str, ...]:
-    """The split, label, group and time of a path, empty where the pattern has none."""
+    """The split, label, group, origin and time of a path, empty where the pattern has none."""
     found = match.groupdict() if match else {}
     split = split_of(found["split1"]) if "split1" in found else ""
     if split is None and is_photo_name(path):
@@ -84,9 +105,11 @@ def _parts(path: str, match: re.Match[str] | None, pattern: str) -> tuple[str, .
             f"`{found['split1']}`; rename the folder, move it out of the source, or set ingest.layout"
         )
     if split is None:
-        return "", "", "", ""
-    label, group = ("/".join(v for k, v in found.items() if k.startswith(name)) for name in ("label", "group"))
-    return split, label, group, found.get("time1", "")
+        return "", "", "", "", ""
+    label = "/".join(value for key, value in found.items() if key.rstrip("0123456789") == "label")
+    group = next((found[f"{name}1"] for name in GROUPS if f"{name}1" in found), "")
+    group = f"{label}/{group}" if "label_group1" in found else group
+    return split, label, group, *(found.get(f"{name}1", "") for name in ("origin", "time"))
 
 
 def guess_pattern(paths: Iterable[str]) -> str:

@@ -38,12 +38,13 @@ def read_table(name: str, content: bytes, columns: ColumnSettings, labelled: boo
         "label": column_roles.label_values(cells, label if label in cells.columns else None),
         "split": column_roles.split_values(cells, split),
         "group": column_roles.group_values(cells, group),
-        "time": column_roles.time_values(cells, columns.time),
+        "origin": column_roles.origin_values(cells, columns.origin if labelled else None),
+        "time": column_roles.time_values(cells, columns.time if labelled else None),
     }
     reason = np.where(_lacks_area(boxes), "bad_box", "")
     frame = from_columns({**texts, **boxes, "reason": reason}, len(cells.numbers))
     _check_paths(cells, frame)
-    used = {path, label, split, group, columns.time, *BOX}
+    used = {path, label, split, group, columns.origin, columns.time, *BOX}
     return PhotoTable(finish(frame, labelled=labelled), [column for column in cells.columns if column not in used])
 
 
@@ -94,6 +95,7 @@ def _check_paths(cells: Cells, frame: pd.DataFrame) -> None:
         "box": (~repeated.duplicated(["path", *BOX]), "another box in each row of a path"),
         "split": (_is_first_value(repeated, "split"), "one split for all rows of a path"),
         "group": (_is_first_value(repeated, "group"), "one group for all rows of a path"),
+        "origin": (_is_first_value(repeated, "origin"), "one origin for all rows of a path"),
         "time": (_is_first_value(repeated.fillna({"time": -np.inf}), "time"), "one time for all rows of a path"),
     }
     for good, rule in rules.values():

@@ -21,6 +21,7 @@ _DEFAULTS: dict[str, str | float | int] = {
     "label": "",
     "split": "",  # train | val | test, empty where the layout gives none
     "group": "",
+    "origin": "",  # such as a dealer, a website or a photographer
     "time": np.nan,  # a number, or seconds of a date; NaN where none is given
     **dict.fromkeys(BOX, np.nan),  # pixels, right and bottom exclusive; NaN where there is no box
     "annotated_width": 0,  # of the photo in pixels, as the annotation declares it; 0 where it does not

@@ -146,10 +146,9 @@ def _screen(rows: pd.DataFrame) -> pd.DataFrame:
         rows.index,
         bool,
     )
+    names = ("path", "label", "group", "origin")
     # One search in all texts: nearly always there is nothing to escape.
-    if not re.search(
-        UNPRINTABLE, "".join(chain.from_iterable(rows[name].tolist() for name in ("path", "label", "group")))
-    ):
+    if not re.search(UNPRINTABLE, "".join(chain.from_iterable(rows[name].tolist() for name in names))):
         return rows.assign(reason=rows["reason"].mask((rows["reason"] == "") & leaves, "outside"))
     is_bad = rows["path"].str.contains(UNPRINTABLE) | rows["label"].str.contains(UNPRINTABLE)
     unset = rows["reason"] == ""
@@ -158,6 +157,7 @@ def _screen(rows: pd.DataFrame) -> pd.DataFrame:
         path=rows["path"].str.replace(UNPRINTABLE, lambda match: ascii(match.group())[1:-1], regex=True),
         label=rows["label"].mask(rows["label"].str.contains(UNPRINTABLE), ""),
         group=rows["group"].str.replace(UNPRINTABLE, " ", regex=True),
+        origin=rows["origin"].str.replace(UNPRINTABLE, " ", regex=True),
     )
 
 

@@ -12,6 +12,7 @@ COLUMNS = {
     "label": "str",  # the class, after the class map; empty where there is none
     "split": "str",  # the given split: train | val | test; unlabelled; or empty: assigned by ingest
     "group": "str",  # the given group, such as one car or one video; empty where none is given
+    "origin": "str",  # what the photo comes from, such as a dealer or a website; empty where none is given
     "time": "float",  # the given time, a number or the seconds of a date; empty where none is given
     "x_min": "float",  # the annotated box in pixels, right and bottom exclusive; empty where there is none
     "y_min": "float",

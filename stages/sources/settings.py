@@ -8,7 +8,9 @@ from stages.core.settings import Settings
 
 # Layouts that are no pattern of folders.
 NAMED_LAYOUTS = ("auto", "table", "imagefolder", "coco", "voc")
-PLACEHOLDERS = ("label", "split", "group", "time")
+# How a pattern names groups: with `group`, a name must not recur below several labels, where it could mean two things.
+GROUPS = ("group", "label_group", "shared_group")
+PLACEHOLDERS = ("label", "split", *GROUPS, "origin", "time")
 
 
 class ColumnSettings(Settings):
@@ -18,16 +20,23 @@ class ColumnSettings(Settings):
     label: str = Field("label", min_length=1, description="label; of imagefolder metadata too")
     split: str | None = Field("split", description="train, val or test, kept as given; null ignores such a column")
     group: str | None = Field("group", description="photos of one group never straddle two splits; null ignores it")
+    origin: str | None = Field(
+        None, description="what a photo comes from, such as a dealer, website or photographer; see `ingest.split_by`"
+    )
     time: str | None = Field(
-        None, description="number or ISO date; the latest photos are test, those before them val; null: random splits"
+        None, description="when a photo was taken, as numbers or ISO dates, all of one form; see `ingest.split_by`"
     )
 
     @model_validator(mode="after")
     def _name_each_column_once(self) -> "ColumnSettings":
-        names = [name for name in (self.path, self.label, self.split, self.group, self.time) if name]
+        names = [name for name in self.names() if name]
         if len(set(names)) < len(names):
             raise ValueError(f"expected another column for each purpose, found {', '.join(names)}")
         return self
+
+    def names(self) -> tuple[str | None, ...]:
+        """Return the column of each purpose, None where it has none."""
+        return self.path, self.label, self.split, self.group, self.origin, self.time
 
 
 class SourceSettings(Settings):
@@ -61,10 +70,11 @@ class SourceSettings(Settings):
             found = f"the placeholder {{{sorted(unknown)[0]}}}" if unknown else repr(layout)
             raise ValueError(
                 f"expected one of {', '.join(NAMED_LAYOUTS)}, or a pattern with {{label}} and perhaps {{split}}, "
-                f"{{group}}, {{time}}, * and **, found {found}"
+                f"{{group}}, {{origin}}, {{time}}, * and **, found {found}"
             )
-        if any(layout.count(f"{{{name}}}") > 1 for name in PLACEHOLDERS[1:]):
-            raise ValueError(f"expected {{split}}, {{group}} and {{time}} at most once, found {layout!r}")
+        n_groups = sum(layout.count(f"{{{name}}}") for name in GROUPS)
+        if n_groups > 1 or any(layout.count(f"{{{name}}}") > 1 for name in ("split", "origin", "time")):
+            raise ValueError(f"expected {{split}}, {{group}}, {{origin}} and {{time}} at most once, found {layout!r}")
         if "" in layout.split("/"):
             raise ValueError(
                 f"expected a pattern without a slash at its begin or end or two in a row, found {layout!r}"

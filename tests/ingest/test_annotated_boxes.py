@@ -53,7 +53,7 @@ def test_a_box_drawn_on_the_stored_or_the_upright_photo_lies_on_the_object_as_de
     stored = STORED[orientation](upright)
     content = file(stored, orientation)
     decoded = images.decode(content)
-    assert extent(decoded) == (7, 3, 12, 14) and images.exif_orientation(content) == orientation
+    assert extent(decoded) == (7, 3, 12, 14) and images.read_exif(content).orientation == orientation
     drawn = stored if drawn_on == "stored" else upright
     declared = (drawn.shape[1], drawn.shape[0])
     found = annotated_boxes.upright_box(row(extent(drawn), orientation, declared))

@@ -15,7 +15,7 @@ def photos(counts, group_size=1):
     """Photos in groups of one class with `group_size` photos; `counts` of each label."""
     labels = [label for label, n in counts.items() for _ in range(n)]
     groups = [f"{label}{i // group_size}" for label, n in counts.items() for i in range(n)]
-    return pd.DataFrame({"label": labels, "group": groups, "split": "", "time": np.nan})
+    return pd.DataFrame({"label": labels, "group": groups, "split": "", "origin": "", "time": np.nan})
 
 
 def all_folds(frame, **changes):

@@ -31,7 +31,15 @@ def photo(name, label="a", split="", group="", phash=None, reason="", path=None)
     return {
         **{"path": path or f"{name}.jpg", "label": label, "split": split, "group": group},
         **dict.fromkeys(("x_min", "y_min", "x_max", "y_max"), np.nan),
-        **{"time": np.nan, "annotated_width": 0, "annotated_height": 0, "image_id": name, "reason": reason, "note": ""},
+        **{
+            "origin": "",
+            "time": np.nan,
+            "annotated_width": 0,
+            "annotated_height": 0,
+            "image_id": name,
+            "reason": reason,
+            "note": "",
+        },
         **{"width": 40, "height": 30, "phash": phash or FAR[number % 200], "orientation": 1},
     }
 
@@ -275,7 +283,7 @@ def project(tmp_path, monkeypatch, run):
                 archives.write(path, letterbox.resize(small, 40, 30))
             rows.append({"path": name, "label": label, "split": split})
         empty = {"group": "", "x_min": "", "y_min": "", "x_max": "", "y_max": "", "reason": ""}
-        table = pd.DataFrame(rows).assign(**empty, time=np.nan, annotated_width=0, annotated_height=0)
+        table = pd.DataFrame(rows).assign(**empty, origin="", time=np.nan, annotated_width=0, annotated_height=0)
         table["version"] = ["sha256:" + images.image_id(Path("photos", name).read_bytes()) for name in names]
         tables.write(Path("files.csv"), table[list(files.COLUMNS)])
         Path("params.yaml").write_text(json.dumps({"ingest": dict(SETTINGS.replace(**changes)) | {"columns": {}}}))

@@ -14,6 +14,7 @@ def photos(counts, prefix=""):
             "label": labels,
             "group": [f"{prefix}{label}{i}" for i, label in enumerate(labels)],
             "split": "",
+            "origin": "",
             "time": np.nan,
         }
     )
@@ -39,7 +40,7 @@ def test_each_split_has_its_share_of_each_class():
 def test_groups_are_not_divided_and_quotas_are_not_exceeded():
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"label": rng.choice(list("abc"), 600), "group": rng.integers(0, 150, 600).astype(str)})
-    frame[["split", "time"]] = "", np.nan
+    frame[["split", "origin", "time"]] = "", "", np.nan
     assigned = assign(frame, 0.15, 0.25, 3)
     assert (assigned.groupby(frame["group"]).nunique() == 1).all()
     main_label = frame.groupby("group")["label"].agg(lambda labels: labels.mode().iloc[0])
@@ -51,7 +52,7 @@ def test_groups_are_not_divided_and_quotas_are_not_exceeded():
 
 
 def test_a_group_larger_than_the_quota_is_in_train():
-    frame = pd.DataFrame({"label": "a", "group": ["big"] * 8 + ["s1", "s2"], "split": "", "time": np.nan})
+    frame = pd.DataFrame({"label": "a", "group": ["big"] * 8 + ["s1", "s2"], "split": "", "origin": "", "time": np.nan})
     assigned = {assign(frame, 0.0, 0.1, seed)[0] for seed in range(20)}
     assert assigned == {"train"}
 
@@ -80,7 +81,7 @@ def test_added_photos_change_the_split_of_few_others():
 
 
 def test_without_photos_the_result_is_empty():
-    frame = pd.DataFrame({"label": [], "group": [], "split": []}, dtype=str).assign(time=np.nan)
+    frame = pd.DataFrame({"label": [], "group": [], "split": []}, dtype=str).assign(origin="", time=np.nan)
     assert assign(frame, 0.2, 0.2, 1).empty
 
 
@@ -92,7 +93,7 @@ def test_any_name_of_a_class_is_valid(label):
 
 def test_the_last_group_of_a_class_is_in_train_for_any_shares():
     frame = pd.DataFrame(
-        {"label": ["a"] * 4 + ["b"], "group": ["g1", "g2", "g3", "g4", "h"], "split": "", "time": np.nan}
+        {"label": ["a"] * 4 + ["b"], "group": ["g1", "g2", "g3", "g4", "h"], "split": "", "origin": "", "time": np.nan}
     )
     assigned = splits.by_share(frame, {"test": 0.5, "val": 0.5}, seed=0)
     assert sorted(assigned[:4]) == ["test", "test", "train", "val"] and assigned[4] == "train"

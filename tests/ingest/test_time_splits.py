@@ -19,7 +19,9 @@ SETTINGS = IngestSettings(
 
 def photos(*times, groups=None, split=""):
     names = groups or [f"g{number}" for number in range(len(times))]
-    return pd.DataFrame({"label": "a", "group": names, "split": split, "time": np.array(times, dtype=float)})
+    return pd.DataFrame(
+        {"label": "a", "group": names, "split": split, "origin": "", "time": np.array(times, dtype=float)}
+    )
 
 
 def assign(frame, **changes):

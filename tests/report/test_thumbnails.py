@@ -67,6 +67,7 @@ class Project:
             self.add_photo(number, split)
         self.issues, self.audit = [], AUDIT
         self.leaks = []
+        self.ingest = {"split_by": "random", "near_duplicate_groups": 2, "in_given_groups": 0}
         self.settings = (
             f"report: {{photos_per_gallery: {per_gallery}, thumbnail: 32, seed: 1}}\n"
             "models: {one: {input: removed}}\n"
@@ -155,7 +156,7 @@ class Project:
         atomic.write_json(metrics / "audit" / "details.json", self.audit)
         leaks = pd.DataFrame(self.leaks, columns=["group", "split", "path", "label"])
         tables.write(metrics / "ingest" / "leaks.csv", leaks)
-        atomic.write_json(metrics / "ingest" / "details.json", {"split_by": "random", "near_duplicate_groups": 2})
+        atomic.write_json(metrics / "ingest" / "details.json", self.ingest)
         tables.write(self.folder / "issues.csv", pd.DataFrame(self.issues, columns=list(issues.COLUMNS)))
         sweep = pd.DataFrame({"value": [0.1, 0.2], "is_current": [True, False], "photos": 4, "cropped": [3, 2]})
         sweep = sweep.assign(share_cropped=sweep["cropped"] / 4, **dict.fromkeys(crops.REJECTION_REASONS, 0))
@@ -241,6 +242,7 @@ def test_issues_and_flags_are_shown(project, run):
     assert page.says("label: a, wrong with probability 96.9%") and f"suggested label: {HOSTILE_ESCAPED}" in page.source
     assert page.says("nothing is removed or changed")
     assert page.says("random, with the same share of each class; near-duplicates") and page.says("photos or more: 2)")
+    assert page.says("No photos are marked as of a given group. Where photos come in series")
     assert page.says("3 labels are listed, of which 2.4 are expected to be wrong; of all 7 photos, 5.0")
     assert page.says("of the 20 most doubtful, 4.5")
     assert page.says("distance: 2.2") and not page.says("distance: 9.0")
@@ -577,6 +579,19 @@ def test_leaks_between_given_splits_stand_in_a_notice_and_a_table(project, run):
     project.write()
     page = project.render(run)
     assert page.says("Leaks: 2 photos") and page.says("such groups: 1)") and page.says("t/<1>.jpg")
+
+
+@pytest.mark.parametrize(
+    ("split_by", "text"), [("time", "the latest photos are test"), ("origin", "test has other dealers")]
+)
+def test_the_page_says_how_photos_were_split(project, run, split_by, text):
+    project.ingest |= {"in_given_groups": 5}
+    project.write()
+    assert project.render(run).says("5 photos are marked as of a given group")
+    project.ingest |= {"split_by": split_by}
+    project.write()
+    page = project.render(run)
+    assert page.says(text) and not page.says("accuracy on test is too high")
 
 
 def test_an_annotated_box_is_drawn_and_a_note_is_explained(tmp_path, run):

@@ -80,6 +80,11 @@ def test_a_metadata_file_at_the_top_names_photos_in_folders_of_splits():
     assert read(files)["split"].tolist() == ["test", ""]
 
 
+def test_origins_of_a_column():
+    content = {"metadata.csv": "file_name,label,dealer\na,car,anna\nb,car,\n", "a": "", "b": ""}
+    assert read(content, origin="dealer")["origin"].tolist() == ["anna", ""]
+
+
 def test_splits_and_groups_of_columns():
     found = read({"metadata.csv": "file_name,make,split,group\na,car,valid,7\n", "a": ""}, label="make")
     assert values(found, "label", "split", "group") == [["car", "val", "7"]]

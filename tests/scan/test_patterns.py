@@ -140,6 +140,43 @@ def test_label_split_and_group_of_a_path(pattern, path, expected):
     assert rows["path"][0] == path and (rows["reason"] == "").all() and rows["x_min"].isna().all()
 
 
+@pytest.mark.parametrize(
+    ("pattern", "path", "group", "origin"),
+    [
+        ("{label}/{label_group}/*", "bus/01/1.jpg", "bus/01", ""),
+        ("{label}/{label}/{label_group}/*", "audi/a3/01/1.jpg", "audi/a3/01", ""),
+        ("{label}/{shared_group}/*", "bus/01/1.jpg", "01", ""),
+        ("{group}/{label}/*", "01/bus/1.jpg", "01", ""),
+        ("{label}/{group}/**", "bus/01/a/b/1.jpg", "01", ""),
+        ("{label}/{group}/**", "bus/1.jpg", "", ""),
+        ("{origin}/{label}/{group}/*", "dealer/bus/01/1.jpg", "01", "dealer"),
+        ("{label}/{origin}_*", "bus/anna_1.jpg", "", "anna"),
+        ("{split}/{label}/{origin}/{label_group}_*", "train/bus/anna/car7_1.jpg", "bus/car7", "anna"),
+    ],
+)
+def test_group_and_origin_of_a_path(pattern, path, group, origin):
+    rows = patterns.parse([path], pattern)
+    assert rows.loc[0, ["group", "origin"]].tolist() == [group, origin]
+
+
+def test_a_group_of_one_name_below_two_labels_is_refused_with_both_readings():
+    paths = ["bus/01/1.jpg", "bus/01/2.jpg", "car/01/1.jpg", "van/02/1.jpg"]
+    with pytest.raises(LayoutError) as caught:
+        patterns.read_pattern(paths, "{label}/{group}/*")
+    assert str(caught.value) == (
+        "the group 01 of bus and of car can be read in two ways: set ingest.layout to `{label}/{label_group}/*` "
+        "(a group of its own in each label, such as one car) or `{label}/{shared_group}/*` (one group across labels, "
+        "such as one video or one photographer)"
+    )
+    for name, expected in (("label", ["bus/01", "bus/01", "car/01", "van/02"]), ("shared", ["01", "01", "01", "02"])):
+        rows = patterns.read_pattern(paths, f"{{label}}/{{{name}_group}}/*")
+        assert rows["group"].tolist() == expected and rows["label"].tolist() == ["bus", "bus", "car", "van"]
+    # Above the labels, and across splits, a name means one thing.
+    assert patterns.read_pattern(["01/bus/1.jpg", "01/car/1.jpg"], "{group}/{label}/*")["group"].tolist() == ["01"] * 2
+    split = patterns.read_pattern(["train/bus/01/1.jpg", "test/bus/01/2.jpg"], "{split}/{label}/{group}/*")
+    assert split["group"].tolist() == ["01", "01"]
+
+
 def test_a_folder_that_should_be_a_split_is_an_error_that_names_it():
     with pytest.raises(LayoutError, match=r"^trian/bus/1\.jpg: .*`\{split\}/\{label\}/\*\*`, found `trian`"):
         patterns.read_pattern(["train/bus/1.jpg", "trian/bus/1.jpg"], "{split}/{label}/**")

@@ -170,6 +170,26 @@ def test_a_lookalike_that_has_another_purpose_is_no_split():
     assert read("path,set\na,x\n", label="set").rows["label"].tolist() == ["x"]
 
 
+def test_origins_are_read_from_the_column_that_the_settings_name():
+    text = "path,label,dealer\na,x, Autos \nb,x,\nc,y,007\n"
+    found = read(text, origin="dealer")
+    assert found.rows["origin"].tolist() == ["Autos", "", "007"] and found.unused == []
+    assert (read(text).rows["origin"] == "").all() and read(text).unused == ["dealer"]
+    message = error(text, origin="deeler")
+    assert "expected a column `deeler`" in message and "ingest.columns.origin: dealer" in message
+
+
+def test_photos_to_predict_need_no_origin_and_no_time():
+    found = read("path\na.jpg\n", labelled=False, origin="dealer", time="day").rows
+    assert found["origin"].tolist() == [""] and found["time"].isna().all()
+
+
+def test_boxes_of_one_photo_share_an_origin():
+    rows = "path,label,x_min,y_min,x_max,y_max,dealer\na,x,0,0,5,5,{}\na,x,1,1,5,5,anna\n"
+    assert "row 3: expected one origin for all rows of a path" in error(rows.format("berg"), origin="dealer")
+    assert read(rows.format("anna"), origin="dealer").rows["origin"].tolist() == ["anna"] * 2
+
+
 @pytest.mark.parametrize("role", ["split", "group"])
 def test_a_column_that_the_settings_name_must_be_there(role):
     message = error("path,label\na,x\n", **{role: "mine"})

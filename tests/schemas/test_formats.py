@@ -34,9 +34,9 @@ MASK = {
     "mask_reason": "",
 }
 SPLIT = {"image_id": "00", "path": "a", "label": "None", "group": "00", "split": "val", "status": "ok", "reason": ""}
-FILE = {"path": "a b/ü,'.jpg", "label": "None", "split": "", "group": "", "x_min": 1.0, "y_min": 2.0, "x_max": 3.5,
-        "y_max": 4.0, "time": 3.0, "annotated_width": 5, "annotated_height": 0, "version": "etag:x",
-        "reason": ""}  # fmt: skip
+FILE = {"path": "a b/ü,'.jpg", "label": "None", "split": "", "group": "", "origin": "", "x_min": 1.0,
+        "y_min": 2.0, "x_max": 3.5, "y_max": 4.0, "time": 3.0, "annotated_width": 5, "annotated_height": 0,
+        "version": "etag:x", "reason": ""}  # fmt: skip
 FORMATS = [
     (files, FILE),
     (manifest, MANIFEST),

@@ -40,6 +40,8 @@ def test_a_source_is_enough():
         *(
             "{label}/{label}/*",
             "{label}/{group}/*",
+            "{label}/{label_group}/*",
+            "{origin}/{label}/{shared_group}/*",
             "{split}/{group}/{label}_*",
             "{label}",
             "Käfer/{label}",
@@ -64,6 +66,8 @@ def test_named_layouts_and_patterns_with_a_label(layout):
         ("{label}/{ split }/*", "found the placeholder { split }"),
         ("{split}/{split}/{label}/*", "at most once"),
         ("{group}/{label}/{group}/*", "at most once"),
+        ("{group}/{label}/{label_group}/*", "at most once"),
+        ("{origin}/{label}/{origin}/*", "at most once"),
         ("{label}/", "without a slash"),
         ("/{label}/*", "without a slash"),
         ("{label}//*", "without a slash"),
