@@ -20,9 +20,9 @@ from stages.networks import onnx_graph
 from stages.networks.settings import InferenceSettings
 
 Batch = np.ndarray | Sequence[np.ndarray]
-# Takes a batch of N arrays of numbers, converted to the network's type: `(N, ...)`, or images of several sizes. Returns
-# the outputs in the order given to `load`, each as N float32 arrays, one per item: joining the heat maps of a batch took a
-# fifth of the network's own time.
+# Takes a batch of N arrays of numbers, `(N, ...)`, or images of several sizes, converted to the network's type.
+# Returns the outputs in the order given to `load`, each as N float32 arrays, one per item: joining the heat maps of a
+# batch took a fifth of the network's own time.
 InferenceFn = Callable[[Batch], list[Sequence[np.ndarray]]]
 
 _CUDA = "CUDAExecutionProvider"
