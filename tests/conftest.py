@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 
+from stages.schemas import corrections
 from tests import ray_nodes
 
 CORNERS = {"top_left": (255, 0, 0), "top_right": (0, 255, 0), "bottom_left": (0, 0, 255), "bottom_right": (255, 255, 0)}
@@ -25,10 +26,17 @@ def corners():
 
 
 @pytest.fixture
-def run(monkeypatch):
-    """A function that calls the `main` of a stage's module with options such as `class_counts=path`."""
+def run(monkeypatch, tmp_path_factory):
+    """A function that calls the `main` of a stage's module with options such as `class_counts=path`.
+
+    Stages that read decisions of people get none, unless the options name a table.
+    """
+    none = tmp_path_factory.mktemp("decisions") / "corrections.csv"
+    corrections.write(none, corrections.none())
 
     def call(module, **options):
+        if module.__name__.startswith(("stages.ingest.", "stages.crop.", "stages.mask.", "stages.audit.")):
+            options = {"corrections": none} | options
         words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
         monkeypatch.setattr(sys, "argv", [module.__name__, *words])
         module.main()

@@ -11,6 +11,7 @@ from stages.core import command
 from stages.sample.renderer import sample
 from stages.sample.renderer.sample import RenderTask
 from stages.sample.settings import SampleSettings
+from stages.schemas import corrections
 
 ROOT = Path(__file__).parent.parent
 NETWORKS = ("centernet_mobilenetv3.onnx", "u2netp.onnx", "efficientnet_lite0.npz")
@@ -87,6 +88,7 @@ def make(folder: Path, photos: str = "photos") -> None:
     render_photos(folder / photos)
     render_unlabelled(folder / UNLABELLED, folder / photos)
     write_params(folder, photos)
+    corrections.write(folder / "data" / "corrections.csv", corrections.none())
     (folder / ".gitignore").write_text("/logs/\n__pycache__/\n")
     for words in (["git", "init", "-q"], ["dvc", "init", "-q"], ["dvc", "config", "core.analytics", "false"]):
         run(folder, *words)

@@ -2,13 +2,16 @@
 
 import io
 import json
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from stages.schemas import corrections
 from tests import archives, small_project
 from tests.small_project import PER_CLASS, run
 
@@ -174,3 +177,32 @@ def test_a_misspelled_parameter_stops_the_run_before_any_stage(project):
     assert done.returncode != 0
     assert "train.epoch" in done.stderr and "did you mean" in done.stderr
     assert (project / "metrics" / "ensemble.json").is_file()
+
+
+def detected_rows(project):
+    """The outputs of the detector that are cached: an output that is computed again is in a new row."""
+    (path,) = (project / "logs/inference_cache/detect").glob("*.sqlite")
+    with closing(sqlite3.connect(path)) as base:
+        return base.execute("SELECT rowid FROM outputs ORDER BY rowid").fetchall()
+
+
+def test_decisions_of_people_run_what_depends_on_them_and_infer_nothing_again(project):
+    photos = pd.read_csv(project / "data" / "manifest.csv", keep_default_na=False)
+    usable = photos[(photos["status"] == "ok") & (photos["split"] == "train")].set_index("path")
+    wrong, boxed, plain = *usable.index[usable["label"] == "van"][:2], usable.index[0]
+    path = project / "data" / "corrections.csv"
+    rows = [(wrong, "label", "pickup"), (boxed, "box", "10 20 300 200"), (plain, "no_mask", "")]
+    decided = [(usable.loc[name, "image_id"], kind, value, "ann", "", "label_issue") for name, kind, value in rows]
+    corrections.write(path, pd.DataFrame(decided, columns=list(corrections.COLUMNS)))
+    inferred = detected_rows(project)
+    output = run(project, "dvc", "repro")
+    assert detected_rows(project) == inferred
+    assert {"ingest", "crop", "mask", "train@tiny", "ensemble", "report"} <= set(small_project.started_stages(output))
+    after = pd.read_csv(project / "data" / "splits.csv", keep_default_na=False).set_index("path")
+    assert after.loc[wrong, "label"] == "pickup"
+    assert (after.loc[usable.index, "split"] == "train").all()
+    boxes = pd.read_csv(project / "data" / "boxes.csv", keep_default_na=False).set_index("path")
+    assert boxes.loc[boxed, ["x_min", "y_min", "x_max", "y_max"]].tolist() == ["10.0", "20.0", "300.0", "200.0"]
+    masks = pd.read_csv(project / "data" / "masks.csv", keep_default_na=False).set_index("path")
+    assert masks.loc[plain, "mask_reason"] == "background_kept_by_review"
+    assert "ensemble" in run(project, "dvc", "metrics", "diff")

@@ -30,7 +30,7 @@ from stages.ingest import duplicates, manifest_rows, splits
 from stages.ingest.settings import IngestSettings
 from stages.mask import masking
 from stages.report import counts, sampling
-from stages.schemas import detections, files, manifest, masks, predictions, split_table
+from stages.schemas import corrections, detections, files, manifest, masks, predictions, split_table
 from stages.schemas.predictions import Predictions
 from stages.scoring import scores
 
@@ -83,7 +83,7 @@ class Tables:
     @cached_property
     def manifest(self) -> pd.DataFrame:
         """data/manifest.csv."""
-        return manifest_rows.complete(self.inspected, self.ingest).rows
+        return manifest_rows.complete(self.inspected, self.ingest, corrections.none()).rows
 
     @cached_property
     def detections(self) -> pd.DataFrame:
@@ -180,7 +180,7 @@ WORKS: dict[str, Callable[[Tables, Path], Callable[[], object]]] = {
     ),
     "near-duplicates": lambda made, _: lambda hashes=made.hashes: duplicates.groups(hashes, 3),  # type: ignore[misc]
     "manifest rows": lambda made, _: (
-        lambda frame=made.inspected: manifest_rows.complete(frame, made.ingest)  # type: ignore[misc]
+        lambda frame=made.inspected: manifest_rows.complete(frame, made.ingest, corrections.none())  # type: ignore[misc]
     ),
     "splits": lambda made, _: _splits(made),
     "crop select_boxes": lambda made, _: (

@@ -10,7 +10,7 @@ from stages.audit import auditing, diagnostics
 from stages.audit.auditing import PredictionSet
 from stages.audit.settings import AuditSettings
 from stages.core import atomic, command, progress, settings, stale_files, tables
-from stages.schemas import class_list, flags, issues, predictions, split_data
+from stages.schemas import class_list, corrections, flags, issues, predictions, split_data
 
 
 def arguments() -> argparse.Namespace:
@@ -23,6 +23,7 @@ def arguments() -> argparse.Namespace:
         "predictions",
         "ensemble-predictions",
         "probes",
+        "corrections",
         "curves",
         "issues",
         "details",
@@ -56,6 +57,8 @@ def main() -> None:
     )
     doubtful = auditing.doubtful_labels(auditing.out_of_sample(predicted, splits), classes)
     outliers = auditing.outlier_table(splits, distances, classes)
+    decisions = corrections.read(args.corrections)
+    doubtful, outliers = (auditing.without_decided(frame, decisions) for frame in (doubtful, outliers))
     issue_table = pd.concat([doubtful[doubtful["score"] >= rule.min_wrong], outliers])[list(issues.COLUMNS)]
     tables.write(args.issues, issue_table)
     details = auditing.summarise(weak, issue_table, doubtful)

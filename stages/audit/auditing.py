@@ -8,7 +8,7 @@ import pandas as pd
 
 from stages.audit import diagnostics, label_issues
 from stages.core import tables
-from stages.schemas import curves, flags, issues, split_data
+from stages.schemas import corrections, curves, flags, issues, split_data
 from stages.schemas.flags import Flag
 from stages.schemas.manifest import SPLITS
 from stages.schemas.predictions import Predictions
@@ -121,6 +121,12 @@ def outlier_table(splits: dict[str, SplitData], distances: list[pd.DataFrame], c
         frames.append(frame[score > 1])
     outliers = pd.concat(frames).assign(kind="outlier", suggested_label="")
     return outliers.sort_values(["score", "image_id"], ascending=[False, True])
+
+
+def without_decided(found: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
+    """The rows of photos whose label nobody has confirmed or changed in data/corrections.csv."""
+    decided = decisions.loc[decisions["kind"] == corrections.LABEL, "image_id"]
+    return found[~found["image_id"].isin(decided)].reset_index(drop=True)
 
 
 def expected_wrong(doubtful: pd.DataFrame, n_listed: int) -> dict[str, float]:

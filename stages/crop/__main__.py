@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from stages.core import atomic, command, progress, settings, tables
+from stages.crop import reviewed_boxes
 from stages.crop.cropping import (
     count,
     make_split_table,
@@ -24,7 +25,7 @@ from stages.sources.settings import SourceSettings
 def main() -> None:
     """Write data/boxes.csv, data/splits.csv, data/crops, the counts, and how they move with the thresholds."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("params", "manifest", "shards", "detections", "failures", "boxes", "splits", "crops"):
+    for name in ("params", "manifest", "shards", "detections", "failures", "corrections", "boxes", "splits", "crops"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     for name in ("memory", "metrics", "details", "thresholds"):
         parser.add_argument(f"--{name}", type=Path, required=True)
@@ -33,7 +34,8 @@ def main() -> None:
     photos, found = manifest.read(arguments.manifest), detections.read(arguments.detections)
     source = settings.read(arguments.params, "ingest", SourceSettings, subset=True)
     sources = Photos(source)
-    table = select_boxes(photos, found, rule)
+    drawn = reviewed_boxes.read(arguments.corrections, photos)
+    table = reviewed_boxes.apply(select_boxes(photos, found, rule), drawn, rule)
     # Such a photo is not tried: it would end this process, too.
     known = detection_failures.read(arguments.failures)
     table = with_failures(table, pd.Series([known.get(name, "") for name in table["image_id"]], table.index, dtype=str))

@@ -11,7 +11,7 @@ from stages.ingest import manifest_rows
 from stages.ingest.inspection import cache_key, inspect
 from stages.ingest.settings import IngestSettings
 from stages.ingest.sharding import write_shards
-from stages.schemas import files
+from stages.schemas import corrections, files
 from stages.schemas.manifest import UNLABELLED
 from stages.sources.photos import Photos, require_reachable
 
@@ -19,7 +19,7 @@ from stages.sources.photos import Photos, require_reachable
 def main() -> None:
     """Inspect the files, assign groups and splits, write the manifest and the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("params", "files", "cache", "manifest", "shards", "classes"):
+    for name in ("params", "files", "corrections", "cache", "manifest", "shards", "classes"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     for name in ("metrics", "details", "class-counts", "leaks"):
         parser.add_argument(f"--{name}", type=Path, required=True)
@@ -27,7 +27,7 @@ def main() -> None:
     settings = read_settings(arguments.params, "ingest", IngestSettings)
     with ResultCache(arguments.cache, cache_key()) as cache:
         inspected = inspect(files.read(arguments.files), Photos(settings), cache)
-    made = manifest_rows.complete(inspected, settings)
+    made = manifest_rows.complete(inspected, settings, corrections.read(arguments.corrections))
     usable = made.rows[(made.rows["status"] == "ok") & (made.rows["split"] != UNLABELLED)]
     # Before the manifest, which it takes for that of the last run.
     write_shards(arguments.shards, arguments.manifest, made.rows)

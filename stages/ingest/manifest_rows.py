@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from stages.ingest import annotated_boxes, duplicates, split_facts, splits
+from stages.ingest import annotated_boxes, corrected, duplicates, split_facts, splits
 from stages.ingest.errors import IngestError
 from stages.ingest.settings import IngestSettings
 from stages.schemas import manifest
@@ -17,14 +17,15 @@ _KEPT_FIRST = {"test": 0, "val": 1, "train": 2, "": 3, UNLABELLED: 4}
 
 
 class Manifest(NamedTuple):
-    """The `rows` of data/manifest.csv, the `leaks`: photos of groups that straddle given splits, and the `split_facts`.
+    """The `rows` of data/manifest.csv, the `leaks`: photos of groups that straddle given splits, and facts for metrics.
 
-    For these see `split_facts.collect`.
+    See `split_facts.collect` and `corrected.count`.
     """
 
     rows: pd.DataFrame
     leaks: pd.DataFrame
     split_facts: dict[str, Any]
+    corrections: dict[str, int]
 
 
 def with_upright_boxes(inspected: pd.DataFrame) -> pd.DataFrame:
@@ -75,9 +76,12 @@ def assign_status(frame: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def complete(inspected: pd.DataFrame, settings: IngestSettings) -> Manifest:
-    """The manifest from the inspected files: with groups and splits, sorted by image id and path."""
-    rows = assign_status(with_object_ids(with_upright_boxes(inspected)))
+def complete(inspected: pd.DataFrame, settings: IngestSettings, decisions: pd.DataFrame) -> Manifest:
+    """The manifest from the inspected files: with groups and splits, sorted by image id and path.
+
+    `decisions` are those of data/corrections.csv. Raises IngestError for a decided class that the source does not have.
+    """
+    rows = assign_status(corrected.resolve(with_object_ids(with_upright_boxes(inspected)), decisions))
     rows = rows.sort_values(["image_id", "path"], ignore_index=True)
     # Copies count as leaks, too, though only one of them is used.
     known = rows[(rows["status"] == "ok") | (rows["reason"] == "duplicate")].copy()
@@ -99,7 +103,8 @@ def complete(inspected: pd.DataFrame, settings: IngestSettings) -> Manifest:
     rows["split"] = rows["split"].where(rows["split"] == UNLABELLED, "")
     rows.loc[usable.index, "split"] = usable["split"]
     facts = split_facts.collect(usable, split_by if can_hold_out else "random")
-    return Manifest(rows[list(manifest.COLUMNS)], leaks, facts)
+    corrected_rows = corrected.apply(rows, decisions)[list(manifest.COLUMNS)]
+    return Manifest(corrected_rows, leaks, facts, corrected.count(rows, decisions))
 
 
 def _groups(known: pd.DataFrame, settings: IngestSettings) -> "pd.Series[str]":
@@ -141,6 +146,8 @@ def check(made: Manifest, settings: IngestSettings) -> list[str]:
             "lower ingest.min_photos_per_class"
         )
     notes = split_facts.notes(made.split_facts)
+    if lost := made.corrections["without_photo"]:
+        notes.append(f"{lost} decisions of data/corrections.csv are on photos that the source does not have or use")
     return [*notes, *_check_train(usable, made, settings), *_check_leaks(made.leaks, settings)]
 
 
@@ -213,6 +220,7 @@ def count(made: Manifest) -> dict[str, object]:
         "near_duplicate_groups": int((sizes["size"] > 1).sum()),
         "near_duplicate_groups_across_classes": int((sizes["nunique"] > 1).sum()),
         **made.split_facts,
+        "corrections": made.corrections,
     }
 
 

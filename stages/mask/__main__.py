@@ -6,15 +6,27 @@ from pathlib import Path
 from stages.core import atomic, command, progress, settings, stale_files, tables
 from stages.core.archive import Archive
 from stages.images.settings import any_uses_masks
-from stages.mask.masking import complete, count, write_masks
+from stages.mask.masking import complete, count, keep_backgrounds, write_masks
 from stages.mask.settings import MaskSettings, check_segmenters
-from stages.schemas import crops, shards
+from stages.schemas import corrections, crops, shards
 
 
 def main() -> None:
     """Write data/masks, data/masks.csv and the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("params", "boxes", "shards", "crops", "maps", "masks", "memory", "table", "metrics", "details"):
+    for name in (
+        "params",
+        "boxes",
+        "shards",
+        "corrections",
+        "crops",
+        "maps",
+        "masks",
+        "memory",
+        "table",
+        "metrics",
+        "details",
+    ):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
     rule = settings.read(arguments.params, "mask", MaskSettings)
@@ -28,6 +40,7 @@ def main() -> None:
     by_shard = shards.read(arguments.shards).split(zip(needed, needed))
     masked = write_masks(arguments.masks, arguments.memory, by_shard, Archive(arguments.crops), maps, rule)
     table = complete(chosen, {image_id: {} for image_id in image_ids} | masked)
+    table = keep_backgrounds(table, corrections.read(arguments.corrections))
     tables.write(arguments.table, table)
     n_masked = int(table["is_masked"].sum())
     atomic.write_json(arguments.metrics, {"photos": n_masked})

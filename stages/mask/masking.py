@@ -14,7 +14,7 @@ from stages.core.shard_writer import Made
 from stages.images import archived, images
 from stages.mask.combine import Mask, combine
 from stages.mask.settings import MaskSettings
-from stages.schemas import crops, masks
+from stages.schemas import corrections, crops, masks
 
 Row = dict[str, object]
 
@@ -74,6 +74,15 @@ def complete(boxes: pd.DataFrame, masked: dict[str, Row]) -> pd.DataFrame:
     }
     columns |= {name: [row.get(name, value) for row, value in zip(found, own[name])] for name in own}
     return pd.DataFrame(columns, columns=list(masks.COLUMNS))
+
+
+def keep_backgrounds(table: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
+    """The table without the masks that people decided against."""
+    is_kept = table["is_masked"] & table["image_id"].isin(
+        decisions.loc[decisions["kind"] == corrections.NO_MASK, "image_id"]
+    )
+    reasons = table["mask_reason"].mask(is_kept, masks.KEPT_BY_REVIEW)
+    return table.assign(is_masked=table["is_masked"] & ~is_kept, mask_reason=reasons)
 
 
 def count(table: pd.DataFrame) -> dict[str, object]:

@@ -32,6 +32,8 @@ SENTENCES: dict[str, dict[str, str]] = {
         "label can be trusted.",
         "no_label": "Its path does not match the layout, or its row or annotation names no class.",
         "annotation_size": "The annotation declares another size than the photo has, so its box cannot be placed.",
+        "dropped_by_review": "A decision in data/corrections.csv: the photo is not to be used.",
+        "not_a_car": "A decision in data/corrections.csv: the photo shows no object of the classes.",
         "ambiguous_box": "EXIF turns the photo, and the annotation does not say whether its box was drawn before or "
         "after turning.",
     },
@@ -52,6 +54,7 @@ SENTENCES: dict[str, dict[str, str]] = {
     "mask": {
         "mask_too_small": "The mask covers less of the crop than `mask.min_coverage`; the whole crop is used.",
         "mask_too_large": "The mask covers more of the crop than `mask.max_coverage`; the whole crop is used.",
+        "background_kept_by_review": "A decision in data/corrections.csv: the whole crop is used.",
         "masks_disagree": "The mean pairwise IoU of the segmenters' masks is below `mask.min_agreement`; the whole "
         "crop is used.",
     },

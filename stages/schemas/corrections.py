@@ -53,6 +53,11 @@ def write(path: Path, frame: pd.DataFrame) -> None:
     tables.write(path, _sorted(frame)[list(COLUMNS)])
 
 
+def none() -> pd.DataFrame:
+    """A table without a decision."""
+    return pd.DataFrame(columns=list(COLUMNS), dtype=str)
+
+
 def parse_box(text: str) -> np.ndarray | None:
     """The corners `(4,)` float64, `x_min, y_min, x_max, y_max` in pixels of the upright photo; None for other text."""
     try:

@@ -10,6 +10,8 @@ from stages.core import tables
 REJECTION_REASONS = ("no_vehicle", "other_class", "low_score", "too_small", "cut_by_frame", "several_cars")
 # The class of a box that the source's annotations give.
 ANNOTATED = "annotated"
+# The class of a box that people drew: a decision in data/corrections.csv.
+REVIEWED = "reviewed"
 COLUMNS = {
     "image_id": "str",
     "path": "str",
@@ -20,7 +22,7 @@ COLUMNS = {
     "y_min": "float",
     "x_max": "float",
     "y_max": "float",
-    "score": "float",  # 0..1; 1 for an annotated box
+    "score": "float",  # 0..1; 1 for a box that is annotated or reviewed
     "class_name": "str",
     "n_vehicles": "int",  # different vehicles above the threshold
     "runner_up_ratio": "float",  # rank (score x sqrt(area)) of the next best vehicle as a share of the best one's, 0..1

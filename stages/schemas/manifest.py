@@ -26,10 +26,13 @@ COLUMNS = {
     "y_max": "float",
 }
 
+# Reasons by decisions of people in data/corrections.csv.
+DROPPED_BY_REVIEW, NOT_A_CAR = "dropped_by_review", "not_a_car"
 # Reasons of files that are, or may be, readable; with any other reason a file cannot be read.
 REJECTED = (
     *("no_label", "duplicate", "conflicting_labels", "dropped_class", "not_listed", "duplicate_box", "crowd"),
     *("bad_box", "annotation_size", "ambiguous_box", "bad_annotation"),
+    *(DROPPED_BY_REVIEW, NOT_A_CAR),
 )
 SPLITS = ("train", "val", "test")
 # Photos to predict: a set of their own, without labels.

@@ -19,6 +19,10 @@ COLUMNS = {
 }
 
 
+# The mask_reason by a decision of people in data/corrections.csv.
+KEPT_BY_REVIEW = "background_kept_by_review"
+
+
 def file_name(image_id: str) -> str:
     """The name of a photo's mask in data/masks, and of its map in the archive of each segmenter."""
     return f"{image_id}.png"

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from stages.audit import auditing
@@ -59,3 +60,10 @@ def test_the_most_doubtful_label_comes_first_with_the_likeliest_other_class():
 def test_no_photos_have_no_doubtful_labels():
     found = auditing.doubtful_labels([OutOfSample([], split(), np.zeros((0, 2)))], CLASSES)
     assert found.empty and auditing.expected_wrong(found, 0) == {"listed": 0.0, "all": 0.0}
+
+
+def test_a_decided_label_is_not_listed_again():
+    found = pd.DataFrame({"image_id": ["a", "b", "c"], "score": [0.9, 0.8, 0.7]})
+    decisions = pd.DataFrame({"image_id": ["a", "c"], "kind": ["label", "box"]})
+    left = auditing.without_decided(found, decisions)
+    assert left["image_id"].tolist() == ["b", "c"] and left.index.tolist() == [0, 1]

@@ -11,7 +11,7 @@ from stages.ingest import __main__ as ingest_stage
 from stages.ingest import duplicates, manifest_rows, splits
 from stages.ingest.manifest_rows import IngestError
 from stages.ingest.settings import IngestSettings
-from stages.schemas import files
+from stages.schemas import corrections, files
 from tests import archives
 
 SETTINGS = IngestSettings(
@@ -50,7 +50,7 @@ def _count_from_zero():
 
 
 def complete(rows, **changes):
-    return manifest_rows.complete(pd.DataFrame(rows), SETTINGS.replace(**changes))
+    return manifest_rows.complete(pd.DataFrame(rows), SETTINGS.replace(**changes), corrections.none())
 
 
 def split_of(made):

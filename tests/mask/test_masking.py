@@ -11,6 +11,7 @@ from stages.core.settings import SettingsError
 from stages.core.tables import TableError
 from stages.images.errors import ImageError
 from stages.mask import __main__ as mask_stage
+from stages.mask import masking
 from stages.mask.masking import write_masks
 from stages.mask.settings import MaskSettings
 from stages.schemas import crops, masks, shards
@@ -124,3 +125,13 @@ def test_one_zip_file_in_place_of_the_maps_is_refused(tmp_path):
             tmp_path / "masks", tmp_path / "memory", {}, Archive(tmp_path / "crops"), maps, MaskSettings(**RULE)
         )
     assert not (tmp_path / "masks").exists()
+
+
+def test_a_mask_that_people_decided_against_is_not_used():
+    table = pd.DataFrame(
+        {"image_id": ["a", "b", "c"], "is_masked": [True, True, False], "mask_reason": ["", "", "mask_too_small"]}
+    )
+    decisions = pd.DataFrame({"image_id": ["a", "b", "c"], "kind": ["no_mask", "label", "no_mask"]})
+    kept = masking.keep_backgrounds(table, decisions)
+    assert kept["is_masked"].tolist() == [False, True, False]
+    assert kept["mask_reason"].tolist() == ["background_kept_by_review", "", "mask_too_small"]

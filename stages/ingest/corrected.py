@@ -1,0 +1,75 @@
+"""Apply decisions of people to the manifest: labels that are right or others, photos that are not to be used."""
+
+import pandas as pd
+
+from stages.ingest.errors import IngestError
+from stages.schemas import corrections, manifest
+from stages.schemas.manifest import UNLABELLED
+
+# The reason of a photo by the decision not to use it.
+_REJECTED = {corrections.DROP: manifest.DROPPED_BY_REVIEW, corrections.NOT_A_CAR: manifest.NOT_A_CAR}
+
+
+def resolve(rows: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
+    """Rows in which photos without a label, or with several, have the decided one.
+
+    Other labels stay until the splits are made: photos keep their splits when the label of one changes. Raises
+    IngestError for a class that the source does not have.
+    """
+    labels = decided(decisions, corrections.LABEL)
+    can_be_used = (rows["reason"] == "") & (rows["split"] != UNLABELLED)
+    _require_known(labels, set(rows.loc[can_be_used, "label"]))
+    given = rows.loc[can_be_used & (rows["label"] != "")].groupby("image_id")["label"].nunique()
+    is_open = can_be_used & rows["image_id"].isin(labels) & (rows["image_id"].map(given) != 1)
+    return rows.assign(label=rows["label"].mask(is_open, rows["image_id"].map(labels)))
+
+
+def apply(rows: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the manifest with the decided labels; photos that people took out are rejected, with the reason."""
+    corrected = rows.copy()
+    is_usable = _is_usable(rows)
+    labels = rows["image_id"].map(decided(decisions, corrections.LABEL))
+    corrected["label"] = rows["label"].mask(is_usable & labels.notna(), labels)
+    for kind, reason in _REJECTED.items():
+        is_out = is_usable & rows["image_id"].isin(decided(decisions, kind))
+        corrected.loc[is_out, ["status", "reason", "group", "split"]] = ["rejected", reason, "", ""]
+    return corrected
+
+
+def count(source: pd.DataFrame, decisions: pd.DataFrame) -> dict[str, int]:
+    """Counts of decisions by kind, given the rows before `apply`: of labels those `confirmed` and `changed`.
+
+    `without_photo` are on photos that the source does not have, or that are not used for another reason.
+    """
+    labels = source[_is_usable(source)].set_index("image_id")["label"]
+    is_matched = decisions["image_id"].isin(labels.index)
+    matched = decisions[is_matched]
+    is_label = matched["kind"] == corrections.LABEL
+    is_same = matched["value"] == matched["image_id"].map(labels)
+    kinds = matched.loc[~is_label, "kind"].value_counts()
+    return {
+        "labels_changed": int((is_label & ~is_same).sum()),
+        "labels_confirmed": int((is_label & is_same).sum()),
+        **{str(kind): int(kinds.get(kind, 0)) for kind in corrections.TOPICS if kind != corrections.LABEL},
+        "without_photo": int((~is_matched).sum()),
+    }
+
+
+def decided(decisions: pd.DataFrame, kind: str) -> dict[str, str]:
+    """The values of the decisions of one kind, by image id."""
+    rows = decisions[decisions["kind"] == kind]
+    return dict(zip(rows["image_id"], rows["value"]))
+
+
+def _is_usable(rows: pd.DataFrame) -> "pd.Series[bool]":
+    return (rows["status"] == "ok") & (rows["split"] != UNLABELLED)
+
+
+def _require_known(labels: dict[str, str], known: set[str]) -> None:
+    for image_id, label in labels.items():
+        if label not in known:
+            names = ", ".join(sorted(known - {""})[:3])
+            raise IngestError(
+                f"data/corrections.csv: photo {image_id}: expected a class of ingest.source, such as {names}, found "
+                f"{label!r}; correct the line"
+            )
