@@ -1,23 +1,29 @@
-"""Inference with networks in ONNX files: OpenVINO on CPUs, ONNX Runtime on NVIDIA cards."""
+"""Inference with networks in ONNX files: OpenVINO on CPUs, ONNX Runtime on NVIDIA cards or where it is alone.
+
+Only the engine that is used is imported: the other one may not be installed.
+"""
 
 import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-import onnxruntime
-import openvino
 from google.protobuf.message import DecodeError
 
 import stages
-from stages.core import cores, programs
+from stages.core import cores, programs, system
 from stages.core.errors import UserError
 from stages.networks import onnx_graph
 from stages.networks.settings import InferenceSettings
+
+if TYPE_CHECKING:
+    import openvino
 
 Batch = np.ndarray | Sequence[np.ndarray]
 # Takes a batch of N arrays of numbers, `(N, ...)`, or images of several sizes, converted to the network's type.
@@ -27,6 +33,10 @@ InferenceFn = Callable[[Batch], list[Sequence[np.ndarray]]]
 
 _CUDA = "CUDAExecutionProvider"
 _NVIDIA_SMI = ("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
+
+
+class EngineError(UserError):
+    """The engine is not installed."""
 
 
 class DeviceError(UserError):
@@ -64,14 +74,23 @@ def _require_whole(path: Path) -> None:
 
 
 def resolve_engine(engine: str) -> str:
-    """The engine that `auto` stands for on this machine; any other name is returned as it is."""
-    return ("onnxruntime" if _has_cuda() else "openvino") if engine == "auto" else engine
+    """The engine that `auto` stands for on this machine; any other name is returned as it is.
+
+    Raises EngineError where it is not installed.
+    """
+    if engine == "auto":
+        engine = "openvino" if find_spec("openvino") and not _has_cuda() else "onnxruntime"
+    if not find_spec(engine):
+        raise EngineError(f"inference.engine: expected the package {engine}, found none; install it, or set auto")
+    return engine
 
 
 def resolve_precision(precision: str) -> str:
     """The precision that `auto` stands for on this CPU; any other name is returned as it is."""
     if precision != "auto":
         return precision
+    import openvino
+
     capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return "bf16" if "BF16" in capabilities and stages.reproducibility() == stages.METRICS else "f32"
 
@@ -82,16 +101,24 @@ def describe_runtime(settings: InferenceSettings) -> dict[str, str]:
     Raises DeviceError where ONNX Runtime has CUDA and the NVIDIA card cannot be named.
     """
     engine = resolve_engine(settings.engine)
-    names = ("numpy", "opencv-python-headless", "openvino", "pillow", "pi-heif")
+    names = ("numpy", "opencv-python-headless", *(["openvino"] if find_spec("openvino") else []), "pillow", "pi-heif")
     return {
         "engine": engine,
         "precision": resolve_precision(settings.precision) if engine == "openvino" else "f32",
         "reproducibility": stages.reproducibility(),
         "device": device_name(engine),
-        # By the module: for NVIDIA cards the distribution is named onnxruntime-gpu.
-        "onnxruntime": onnxruntime.__version__,
+        **_onnxruntime_version(),
         **{name: metadata.version(name) for name in names},
     }
+
+
+def _onnxruntime_version() -> dict[str, str]:
+    if not find_spec("onnxruntime"):
+        return {}
+    import onnxruntime
+
+    # By the module: for NVIDIA cards the distribution is named onnxruntime-gpu.
+    return {"onnxruntime": onnxruntime.__version__}
 
 
 def shown(system: Mapping[str, str], is_on_cluster: bool) -> str:
@@ -106,10 +133,18 @@ def device_name(engine: str) -> str:
     """
     if engine == "onnxruntime" and _has_cuda():
         return _nvidia_name()
+    if engine == "onnxruntime" and not find_spec("openvino"):
+        return str(system.this_cpu()["model"]).strip()
+    import openvino
+
     return str(openvino.Core().get_property("CPU", "FULL_DEVICE_NAME"))
 
 
 def _has_cuda() -> bool:
+    if not find_spec("onnxruntime"):
+        return False
+    import onnxruntime
+
     return _CUDA in onnxruntime.get_available_providers()
 
 
@@ -135,6 +170,8 @@ def _unnamed_card(problem: str) -> DeviceError:
 
 
 def _load_onnxruntime(path: Path, outputs: list[str]) -> InferenceFn:
+    import onnxruntime
+
     model = onnx_graph.free_size(onnx_graph.with_outputs(onnx.load(path), outputs)).SerializeToString()
     session = onnxruntime.InferenceSession(model, providers=onnxruntime.get_available_providers())
     (declared,) = session.get_inputs()
@@ -155,6 +192,8 @@ def _load_onnxruntime(path: Path, outputs: list[str]) -> InferenceFn:
 
 
 def _load_openvino(path: Path, outputs: list[str], precision: str) -> InferenceFn:
+    import openvino
+
     # One stream per core, one image per stream: faster on CPUs than a batch on all cores at once, and an image's output
     # cannot depend on its place in the batch.
     streams = cores.available()
@@ -173,7 +212,7 @@ def _load_openvino(path: Path, outputs: list[str], precision: str) -> InferenceF
     n_requests = 2 * streams
 
     @cache
-    def requests_for(shape: tuple[int, ...]) -> list[openvino.InferRequest]:
+    def requests_for(shape: tuple[int, ...]) -> list["openvino.InferRequest"]:
         graph.reshape([1, *shape])
         compiled = core.compile_model(graph, "CPU", options)
         return [compiled.create_infer_request() for _ in range(n_requests)]

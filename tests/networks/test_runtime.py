@@ -1,3 +1,6 @@
+import sys
+from importlib.util import find_spec
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -95,6 +98,24 @@ def test_a_cut_file_is_an_error_that_names_the_command(tmp_path, path, engine, s
         UserError, match=r"cut\.onnx: expected an ONNX network, found: .*; delete it and run `dvc repro"
     ):
         load(tmp_path / "cut.onnx", engine)
+
+
+def without(monkeypatch, package):
+    monkeypatch.setattr(runtime, "find_spec", lambda name: None if name == package else find_spec(name))
+
+
+@pytest.mark.parametrize(("missing", "other"), [("openvino", "onnxruntime"), ("onnxruntime", "openvino")])
+def test_one_engine_is_enough(monkeypatch, missing, other):
+    without(monkeypatch, missing)
+    monkeypatch.setitem(sys.modules, missing, None)
+    assert runtime.resolve_engine("auto") == runtime.resolve_engine(other) == other
+    with pytest.raises(
+        runtime.EngineError, match=f"expected the package {missing}, found none; install it, or set auto"
+    ):
+        runtime.resolve_engine(missing)
+    settings = InferenceSettings(batch_size=1, engine="auto", precision="f32")
+    described = runtime.describe_runtime(settings)
+    assert described["engine"] == other and missing not in described and described["device"]
 
 
 def test_auto_takes_what_the_machine_has(monkeypatch):
