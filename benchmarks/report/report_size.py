@@ -18,9 +18,10 @@ import pandas as pd
 
 from stages.core import atomic, tables
 from stages.core.archive import Archive
+from stages.core.settings import load
 from stages.core.settings import read as read_settings
 from stages.images.settings import read_used
-from stages.report import page, report_data, thumbnails
+from stages.report import model_card, model_card_data, page, report_data, thumbnails
 from stages.report.galleries import GalleryBuilder
 from stages.report.pictures import Thumbnail, ThumbnailStore
 from stages.report.report_data import Files
@@ -115,7 +116,8 @@ def main() -> None:
         start = time.perf_counter()
         data = report_data.read(files, classes)
         read = time.perf_counter()
-        html = page.render(data, GalleryBuilder(data.detections, Copies(store), settings))
+        card = model_card.render(model_card_data.of_report(data, load(Path("params.yaml")), files.metrics))
+        html = page.render(data, GalleryBuilder(data.detections, Copies(store), settings), card)
         rendered = time.perf_counter()
     print(f"{len(data.rows)} photos, {len(data.detections)} boxes: read in {read - start:.1f} s, ", end="")
     print(f"rendered in {rendered - read:.1f} s, a page of {len(html.encode()) / 2**20:.1f} MiB")

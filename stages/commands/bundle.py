@@ -1,6 +1,6 @@
 """Write the trained ensemble into one folder, for prediction elsewhere.
 
-The folder holds all that `python -m stages predict --model FOLDER` needs.
+The folder holds all that `python -m stages predict --model FOLDER` needs, and a model card, README.md.
 """
 
 import argparse
@@ -9,7 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from stages.commands import bundle_manifest
+from stages.commands import bundle_card, bundle_manifest
+from stages.commands.bundle_card import RunFiles
 from stages.commands.inference_pipeline import NAMED_SECTIONS, SECTIONS, PreprocessingSettings
 from stages.core import atomic, command, progress
 from stages.core.errors import UserError
@@ -45,18 +46,32 @@ def copy_settings(source: Path, models: list[str], out: Path) -> None:
     atomic.write_text(out, yaml.safe_dump(copied, sort_keys=False))
 
 
-def main() -> None:
-    """Copy networks, models and settings, write the manifest."""
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path, metavar="FOLDER", help="the folder to create")
-    for name, default in (("params", "params.yaml"), ("classes", "data/classes.txt"), ("models", "models")):
+    for name, default in (
+        ("params", "params.yaml"),
+        ("classes", "data/classes.txt"),
+        ("models", "models"),
+        ("metrics", "metrics"),
+        ("splits", "data/splits.csv"),
+        ("predictions", "data/ensemble_predictions.csv"),
+    ):
         parser.add_argument(f"--{name}", type=Path, default=Path(default), help=f"default: {default}")
     args = parser.parse_args()
     if args.out.exists():
         parser.error(f"{args.out}: expected a folder that does not exist, found one; remove it or name another")
+    return args
+
+
+def main() -> None:
+    """Copy networks, models and settings, write the model card and the manifest."""
+    args = arguments()
     classes = class_list.read_classes(args.classes)
-    weights = weighting.read(args.models / "ensemble.json", classes).weights
-    used = [name for name, weight in weights.items() if weight > 0]
+    saved = weighting.read(args.models / "ensemble.json", classes)
+    card = bundle_card.render(RunFiles(args.params, args.metrics, args.splits, args.predictions), classes, saved)
+    used = [name for name, weight in saved.weights.items() if weight > 0]
     # Until it is complete, the folder has another name: an interrupted command leaves no partial bundle.
     unfinished = args.out.with_name(f".{args.out.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -65,6 +80,7 @@ def main() -> None:
     copy_settings(args.params, used, unfinished / "params.yaml")
     for source, name in ((args.classes, "classes.txt"), (args.models / "ensemble.json", "ensemble.json")):
         atomic.write_bytes(unfinished / name, source.read_bytes())
+    atomic.write_text(unfinished / bundle_manifest.CARD, card)
     n_files = bundle_manifest.write(unfinished)
     unfinished.rename(args.out)
     progress.summary("bundle", files=n_files, models=len(used))

@@ -12,6 +12,8 @@ from stages.core.errors import UserError
 
 FORMAT = 2
 NAME = "manifest.json"
+# The model card in Markdown.
+CARD = "README.md"
 
 
 class BundleError(UserError):

@@ -11,7 +11,7 @@ from stages.core.settings import load as load_settings
 from stages.core.settings import read as read_settings
 from stages.images import images
 from stages.images.settings import read_used
-from stages.report import page, report_data, strip
+from stages.report import model_card, model_card_data, page, report_data, strip
 from stages.report.galleries import GalleryBuilder
 from stages.report.report_data import Files, ReportData
 from stages.report.settings import ReportSettings
@@ -73,7 +73,8 @@ def main() -> None:
     photos = Photos(read_settings(args.params, "ingest", SourceSettings, subset=True))
     inputs = {name: Archive(args.input_images / name) for name in read_used(args.params)}
     thumbnails = ArchiveThumbnails(photos, Archive(args.crops), Archive(args.mask_images), inputs, settings.thumbnail)
-    html = page.render(data, GalleryBuilder(data.detections, thumbnails, settings))
+    card = model_card.render(model_card_data.of_report(data, load_settings(args.params), args.metrics))
+    html = page.render(data, GalleryBuilder(data.detections, thumbnails, settings), card)
     atomic.write_text(args.out, html)
     atomic.write_bytes(args.strip, images.encode(draw_strip(data, thumbnails, settings.seed), ".jpg"))
     progress.summary("report", files=len(data.rows), KiB=len(html.encode()) // 1024)

@@ -7,7 +7,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from stages.report import charts, counts, results
+from stages.report import charts, counts, model_card, results
 from stages.report.galleries import GalleryBuilder
 from stages.report.report_data import ReportData, select_split
 from stages.schemas import flags
@@ -21,8 +21,8 @@ _HOW_SPLIT = {
 }
 
 
-def render(data: ReportData, builder: GalleryBuilder) -> str:
-    """Return the page. It has no external resources, and equal data give equal text.
+def render(data: ReportData, builder: GalleryBuilder, card: str) -> str:
+    """Return the page, with the model card `card` in Markdown. It has no external resources; equal data, equal text.
 
     Its content security policy allows one script, by its hash.
     """
@@ -33,7 +33,7 @@ def render(data: ReportData, builder: GalleryBuilder) -> str:
     jinja.filters |= {"percent": percent, "sentence": flags.sentence}
     script = loader.get_source(jinja, "filters.js")[0]
     jinja.globals |= {"seed": builder.seed, "script": Markup(script), "script_hash": _sha256(script)}
-    tables = _tables(data) | {"choices": _choices(data)}
+    tables = _tables(data) | {"choices": _choices(data), "card": model_card.to_html(card)}
     return jinja.get_template("report.html.j2").render(**tables, **_galleries(data, builder))
 
 

@@ -20,7 +20,7 @@ def describe(files: EnsembleFiles, limits: ServingLimits) -> EnsembleResponse:
         for name in files.models()
         for entry in [settings["models"][name]]
     ]
-    manifest = files.folder / bundle_manifest.NAME
+    manifest, card = files.folder / bundle_manifest.NAME, files.folder / bundle_manifest.CARD
     return EnsembleResponse(
         format=bundle_manifest.FORMAT,
         manifest_sha256=hashlib.sha256(manifest.read_bytes()).hexdigest(),
@@ -32,6 +32,7 @@ def describe(files: EnsembleFiles, limits: ServingLimits) -> EnsembleResponse:
         segmenters=list(preprocessing.segmenters),
         tta=settings["tta"]["mode"],
         limits=asdict(limits),
+        card=card.read_text(encoding="utf-8") if card.is_file() else "",
     )
 
 

@@ -102,6 +102,7 @@ class EnsembleResponse(BaseModel):
     segmenters: list[str]
     tta: str = Field(description="mode of the test-time augmentation")
     limits: dict[str, int | float]
+    card: str = Field(description="the model card in Markdown; empty for a bundle without one")
 
 
 class HealthResponse(BaseModel):
