@@ -1,8 +1,8 @@
-"""The report of many photos: its seconds and the size of its page.
+"""The report of many photos, or of many classes: its seconds and the size of its page.
 
 `python -m benchmarks.report.report_size [PHOTOS]` repeats the tables of this project, after `dvc repro`, up to 100,000
-photos.
-The images are those of this project, so thumbnails have a realistic size.
+photos; `--variants N` makes N classes of each one. The images are those of this project, so thumbnails have a
+realistic size.
 """
 
 import argparse
@@ -67,58 +67,82 @@ def _original(name: str) -> str:
     return name.split(_COPY)[0]
 
 
-def repeated(table: pd.DataFrame, times: int) -> pd.DataFrame:
-    """The table repeated `times` times, each with other ids, paths and groups."""
+def repeated(table: pd.DataFrame, times: int, n_variants: int) -> pd.DataFrame:
+    """The table repeated `times` times, each with other ids, paths and groups, and the next variant of each class."""
     names = [name for name in ("image_id", "path", "group") if name in table]
+    labels = [name for name in ("label", "suggested_label") if name in table]
     copies = []
     for number in range(times):
         marked = {name: table[name].where(table[name] == "", table[name] + f"{_COPY}{number}") for name in names}
-        copies.append(table.assign(**marked))
+        variant = {
+            name: table[name].where(table[name] == "", table[name] + _suffix(number, n_variants)) for name in labels
+        }
+        copies.append(table.assign(**marked, **variant))
     return pd.concat(copies, ignore_index=True)
 
 
-def write(folder: Path, classes: list[str], times: int) -> Files:
-    """Write all tables, repeated, and the metrics to `folder`."""
-    for name, module in _TABLES.items():
-        tables.write(folder / f"{name}.csv", repeated(module.read(Path(f"data/{name}.csv")), times))
-    one = predictions.read(Path("data/ensemble_predictions.csv"), classes)
+def _suffix(number: int, n_variants: int) -> str:
+    return f" {number % n_variants}" if n_variants > 1 else ""
+
+
+def repeated_predictions(one: Predictions, times: int, n_variants: int) -> Predictions:
+    """The predictions of all copies; of variants, a tenth of the photos is taken for the next variant."""
     ids = [f"{image_id}{_COPY}{number}" for number in range(times) for image_id in one.image_ids]
-    predictions.write(
-        folder / "predictions.csv", Predictions(ids, np.tile(one.probabilities, (times, 1)), list(classes))
-    )
+    classes = [name + _suffix(number, n_variants) for number in range(n_variants) for name in one.classes]
+    rows = np.zeros((times, len(one.image_ids), n_variants, len(one.classes)))
+    draws = np.random.default_rng(0).random((times, len(one.image_ids)))
+    for number in range(times):
+        variant = (number + (draws[number] < 0.1)) % n_variants
+        rows[number, np.arange(len(one.image_ids)), variant] = one.probabilities
+    return Predictions(ids, rows.reshape(len(ids), -1), classes)
+
+
+def write(folder: Path, one: Predictions, times: int, n_variants: int) -> tuple[Files, list[str]]:
+    """Write all tables, repeated, and the metrics to `folder`; return the files and the classes."""
+    for name, module in _TABLES.items():
+        tables.write(folder / f"{name}.csv", repeated(module.read(Path(f"data/{name}.csv")), times, n_variants))
+    predicted = repeated_predictions(one, times, n_variants)
+    predictions.write(folder / "predictions.csv", predicted)
     shutil.copytree("metrics", folder / "metrics")
     issues_path = folder / "issues.csv"
-    tables.write(issues_path, repeated(issues.read(Path("data/issues.csv")), times))
+    tables.write(issues_path, repeated(issues.read(Path("data/issues.csv")), times, n_variants))
     path = folder / "metrics" / "ensemble" / "details.json"
     ensemble = json.loads(path.read_text(encoding="utf-8"))
     ensemble["test"]["n"] *= times
     atomic.write_json(path, ensemble)
-    return Files(
-        **{name: folder / f"{name}.csv" for name in (*_TABLES, "predictions")},
-        issues=issues_path,
-        metrics=folder / "metrics",
-    )
+    path = folder / "metrics" / "crop" / "details.json"
+    crop = json.loads(path.read_text(encoding="utf-8"))
+    numbers = range(n_variants)
+    crop["by_class"] = {n + _suffix(k, n_variants): row for k in numbers for n, row in crop["by_class"].items()}
+    atomic.write_json(path, crop)
+    named = {name: folder / f"{name}.csv" for name in (*_TABLES, "predictions")}
+    return Files(**named, issues=issues_path, metrics=folder / "metrics"), predicted.classes
 
 
 def main() -> None:
     """Print the numbers of photos and boxes, the seconds to read and to render, and the size of the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photos", type=int, nargs="?", default=100_000, help="number of photos; default: 100000")
-    n_photos = parser.parse_args().photos
-    classes = class_list.read_classes(Path("data/classes.txt"))
+    parser.add_argument("--variants", type=int, default=1, metavar="N", help="classes made of each one; default: 1")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="keep the page there")
+    args = parser.parse_args()
+    one = predictions.read(Path("data/ensemble_predictions.csv"), class_list.read_classes(Path("data/classes.txt")))
     settings = read_settings(Path("params.yaml"), "report", ReportSettings)
     sources = Photos(read_settings(Path("params.yaml"), "ingest", SourceSettings, subset=True))
     crops, masks = Archive(Path("data/crops")), Archive(Path("data/masks"))
     inputs = {name: Archive(Path("data/model_inputs") / name) for name in read_used(Path("params.yaml"))}
     store = thumbnails.ArchiveThumbnails(sources, crops, masks, inputs, settings.thumbnail)
     with tempfile.TemporaryDirectory() as folder:
-        files = write(Path(folder), classes, -(-n_photos // len(manifest.read(Path("data/manifest.csv")))))
+        times = -(-args.photos // len(manifest.read(Path("data/manifest.csv"))))
+        files, classes = write(Path(folder), one, times, args.variants)
         start = time.perf_counter()
         data = report_data.read(files, classes)
         read = time.perf_counter()
         card = model_card.render(model_card_data.of_report(data, load(Path("params.yaml")), files.metrics))
         html = page.render(data, GalleryBuilder(data.detections, Copies(store), settings), card)
         rendered = time.perf_counter()
+    if args.out:
+        atomic.write_text(args.out, html)
     print(f"{len(data.rows)} photos, {len(data.detections)} boxes: read in {read - start:.1f} s, ", end="")
     print(f"rendered in {rendered - read:.1f} s, a page of {len(html.encode()) / 2**20:.1f} MiB")
 

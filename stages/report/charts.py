@@ -20,9 +20,6 @@ _BLUE, _ORANGE, _GREEN = "#4a86c5", "#e08a3c", "#5aa469"
 _SPLIT_COLOURS = {"train": _BLUE, "val": _ORANGE, "test": _GREEN}
 _WIDTH_IN = 5.2
 _MAX_TICK_CHARACTERS = 24
-# With more classes the names and counts of a confusion matrix are not legible.
-_MAX_NAMED_CLASSES = 40
-_MAX_COUNTED_CLASSES = 25
 _BINS = 30
 # Share of the largest value; on a narrower axis, rounding would look like variation.
 _MIN_SPAN = 0.05
@@ -82,20 +79,13 @@ def confusion(matrix: np.ndarray, classes: list[str]) -> Markup:
         figure, axes = _canvas(_WIDTH_IN)
         axes.imshow(np.dstack([red_green_blue, 0.75 * share]), interpolation="none")
         axes.set(xlabel="predicted class", ylabel="true class")
-        _name_classes(axes, classes)
-        for row, column in np.argwhere(matrix) if len(classes) <= _MAX_COUNTED_CLASSES else ():
+        names = [_short(name) for name in classes]
+        axes.set_xticks(range(len(classes)), names, rotation=90)
+        axes.set_yticks(range(len(classes)), names)
+        for row, column in np.argwhere(matrix):
             axes.text(column, row, str(matrix[row, column]), ha="center", va="center", fontsize=9)
         correct, total = int(np.trace(matrix)), int(matrix.sum())
-        return _svg(figure, "confusion", f"Confusion matrix: {correct} of {total} test photos lie on the diagonal.")
-
-
-def _name_classes(axes: Axes, classes: list[str]) -> None:
-    if len(classes) > _MAX_NAMED_CLASSES:
-        axes.set(xlabel="predicted class (number in the list)", ylabel="true class (number in the list)")
-        return
-    names = [_short(name) for name in classes]
-    axes.set_xticks(range(len(classes)), names, rotation=90)
-    axes.set_yticks(range(len(classes)), names)
+        return _svg(figure, "confusion", f"Confusion matrix: {correct} of its {total} test photos lie on the diagonal.")
 
 
 def curves(name: str, tables: dict[str, pd.DataFrame]) -> Markup:

@@ -41,3 +41,14 @@ def confused_pairs(matrix: np.ndarray, classes: list[str]) -> list[ConfusedPair]
 def worst_first(recalls: list[Recall]) -> list[Recall]:
     """The recalls in ascending order; of equal ones, the class with more wrong photos first; without photos last."""
     return sorted(recalls, key=lambda row: (row.share is None, row.share or 0.0, row.correct - row.total))
+
+
+def most_confused(pairs: list[ConfusedPair], n_classes: int) -> set[str]:
+    """At most `n_classes` classes: those of the first `pairs`."""
+    chosen: list[str] = []
+    for pair in pairs:
+        new = [name for name in (pair.first, pair.second) if name not in chosen]
+        if len(chosen) + len(new) > n_classes:
+            break
+        chosen += new
+    return set(chosen)

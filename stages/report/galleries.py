@@ -61,6 +61,11 @@ class GalleryBuilder:
         """The seed of the samples."""
         return self._settings.seed
 
+    @property
+    def store(self) -> ThumbnailStore:
+        """The source of thumbnails."""
+        return self._store
+
     def _sample(self, rows: pd.DataFrame) -> pd.DataFrame:
         return sample(rows, self._settings.photos_per_gallery, self._settings.seed)
 

@@ -5,14 +5,17 @@ import hashlib
 from typing import Any
 
 import jinja2
+import numpy as np
+import pandas as pd
 from markupsafe import Markup
 
-from stages.report import charts, counts, model_card, results
+from stages.report import charts, class_tables, confusions, counts, model_card, pair_gallery, results
 from stages.report.galleries import GalleryBuilder
 from stages.report.report_data import ReportData, select_split
 from stages.schemas import flags
 
 _LEAKS_SHOWN = 50
+_SCRIPTS = ("filters.js", "search.js")
 _HOW_SPLIT = {
     "random": "Splits that are not given are random, with the same share of each class",
     "time": "Splits that are not given follow the time: the latest photos are test, those before them val",
@@ -31,10 +34,14 @@ def render(data: ReportData, builder: GalleryBuilder, card: str) -> str:
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     jinja.filters |= {"percent": percent, "sentence": flags.sentence}
-    script = loader.get_source(jinja, "filters.js")[0]
+    script = "".join(loader.get_source(jinja, name)[0] for name in _SCRIPTS)
     jinja.globals |= {"seed": builder.seed, "script": Markup(script), "script_hash": _sha256(script)}
-    tables = _tables(data) | {"choices": _choices(data), "card": model_card.to_html(card)}
-    return jinja.get_template("report.html.j2").render(**tables, **_galleries(data, builder))
+    predicted = counts.predicted_test_rows(data.rows, data.predicted)
+    matrix = counts.confusion(predicted, data.predicted.classes)
+    tables = _result_tables(data) | _photo_tables(data) | class_tables.tables(data, matrix, len(predicted))
+    tables |= {"choices": _choices(data), "card": model_card.to_html(card)}
+    galleries = _galleries(data, builder, predicted, matrix)
+    return jinja.get_template("report.html.j2").render(**tables, **galleries, worst=class_tables.WORST)
 
 
 def _sha256(script: str) -> str:
@@ -46,12 +53,8 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}\u202f%"
 
 
-def _tables(data: ReportData) -> dict[str, Any]:
-    classes = data.predicted.classes
-    stages = counts.funnel(data.rows, data.detections)
-    matrix = counts.confusion(counts.predicted_test_rows(data.rows, data.predicted), classes)
-    n_val, n_test = (len(select_split(data.rows, split)) for split in ("val", "test"))
-    per_class = counts.per_class(data.rows, classes)
+def _result_tables(data: ReportData) -> dict[str, Any]:
+    """Scores, flags and charts of the models and the ensemble."""
     return {
         "results": results.results_rows(data.ensemble, data.models),
         "probes": data.probes,
@@ -64,24 +67,25 @@ def _tables(data: ReportData) -> dict[str, Any]:
         "advice_rows": results.advice_rows(data.advice),
         "reliability_charts": {n: charts.reliability(n, t) for n, t in data.reliability.items() if len(t)},
         "risk_chart": charts.risk_coverage(data.risk_coverage, data.ensemble["selective"].get("threshold")),
+        "curve_charts": {name: charts.curves(name, tables) for name, tables in data.curves.items() if tables},
+    }
+
+
+def _photo_tables(data: ReportData) -> dict[str, Any]:
+    """Counts and charts of the photos: what each stage left of them, their splits and shapes."""
+    stages = counts.funnel(data.rows, data.detections)
+    return {
         "leaks": data.leaks.head(_LEAKS_SHOWN).to_dict("records"),
         "n_leaks": len(data.leaks),
         "n_leak_groups": data.leaks["group"].nunique(),
         "ingest": data.ingest,
         "how_split": _HOW_SPLIT,
-        "n_val": n_val,
-        "n_test": n_test,
+        "n_val": len(select_split(data.rows, "val")),
+        "n_test": len(select_split(data.rows, "test")),
         "stages": stages,
         "funnel_chart": charts.funnel(stages),
-        "class_chart": charts.per_class(per_class),
-        "split_counts": per_class.sum().to_dict(),
-        "confusion_chart": charts.confusion(matrix, classes) if n_test else None,
-        "recalls": counts.recalls(matrix, classes) if n_test else [],
-        "class_rejections": counts.class_rejections(data.crop, classes),
-        "overrejected_classes": data.crop["overrejected_classes"],
         "threshold_charts": {name: charts.threshold(name, table) for name, table in data.thresholds.items()},
         "histograms": [charts.histogram(*shape) for shape in counts.shapes(data.rows)],
-        "curve_charts": {name: charts.curves(name, tables) for name, tables in data.curves.items() if tables},
     }
 
 
@@ -91,8 +95,11 @@ def _choices(data: ReportData) -> dict[str, list[str]]:
     return {name: sorted(set(data.rows[column]) - {""}) for name, column in names.items()}
 
 
-def _galleries(data: ReportData, builder: GalleryBuilder) -> dict[str, Any]:
+def _galleries(
+    data: ReportData, builder: GalleryBuilder, predicted: pd.DataFrame, matrix: np.ndarray
+) -> dict[str, Any]:
     rows = data.rows
+    pairs = confusions.confused_pairs(matrix, data.predicted.classes)
     return {
         "detections": builder.detections(rows),
         "rejected": builder.rejected(rows),
@@ -100,5 +107,6 @@ def _galleries(data: ReportData, builder: GalleryBuilder) -> dict[str, Any]:
         "steps": builder.steps(rows),
         "duplicates": builder.duplicates(rows),
         "issues": builder.issues(rows, data.issues),
-        "errors": builder.errors(counts.predicted_test_rows(rows, data.predicted)),
+        "errors": builder.errors(predicted),
+        "confused": pair_gallery.pair_gallery(predicted, pairs, builder.store),
     }

@@ -1,5 +1,6 @@
 """The page in a real browser: no error in its console, filters that filter, and no scrolling sideways on a phone."""
 
+import contextlib
 import functools
 import http.server
 import re
@@ -9,6 +10,7 @@ import threading
 
 import pytest
 
+from tests.report.test_class_tables import ManyClasses
 from tests.report.test_thumbnails import HOSTILE, Page, Project, write_curves
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -47,16 +49,23 @@ def page(tmp_path, run):
     return tmp_path / "out"
 
 
-@pytest.fixture
-def address(page):
-    """Where the folder of the page is served."""
-    handler = functools.partial(QuietHandler, directory=str(page))
+@contextlib.contextmanager
+def serving(folder):
+    """Serve a folder; yields its address."""
+    handler = functools.partial(QuietHandler, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def address(page):
+    """Where the folder of the page is served."""
+    with serving(page) as found:
+        yield found
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
@@ -129,3 +138,42 @@ def test_a_phone_needs_no_scrolling_sideways_and_a_choice_is_kept_in_the_address
     of_a = [attributes for attributes in cards(plain) if "a" in attributes["data-class"].split("\n")]
     assert 0 < int(body["data-shown"]) == len(of_a) < len(cards(plain))
     assert body["data-hash"] == "#class=a"
+
+
+SEARCH = """<!DOCTYPE html><link rel="icon" href="data:,"><body>
+<iframe src="index.html" width="390" height="800"></iframe>
+<script>
+document.querySelector("iframe").addEventListener("load", (event) => {
+  const page = event.target.contentDocument;
+  const note = (name, value) => document.body.setAttribute(`data-${name}`, value);
+  const table = page.querySelector("#confusion .rows");
+  const box = table.querySelector("input");
+  const shown = () => table.querySelectorAll("tr[data-row]:not([hidden])").length;
+  const state = () => [shown(), table.querySelector("details").open];
+  const type = (text) => {
+    box.value = text;
+    box.dispatchEvent(new Event("input"));
+    return [...state(), table.querySelector(".found").textContent].join();
+  };
+  note("at-first", [...state(), table.querySelector(".search").hidden].join());
+  note("found", type(" CAR 01"));
+  note("markup", type("<script"));
+  note("emptied", type(""));
+  note("width", page.documentElement.scrollWidth - page.documentElement.clientWidth);
+});
+</script></body>
+"""
+
+
+def test_a_search_shows_the_classes_that_contain_its_text_folded_ones_too(run, tmp_path):
+    project = ManyClasses(tmp_path, ["test"] * 196, per_gallery=2)
+    project.write(n_wrong=3)
+    project.render(run)
+    (tmp_path / "out" / "frame.html").write_text(SEARCH, encoding="utf-8")
+    with serving(tmp_path / "out") as address:
+        loaded, console = visit(f"{address}/frame.html", tmp_path / "profile")
+    body = loaded.of("body")[0]
+    assert console == []
+    assert body["data-at-first"] == "196,false,false" and body["data-found"] == "10,true,10 of 196 classes"
+    assert body["data-markup"] == "1,true,1 of 196 classes" and body["data-emptied"] == "196,false,"
+    assert body["data-width"] == "0"

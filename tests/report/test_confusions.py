@@ -1,6 +1,6 @@
 import numpy as np
 
-from stages.report.confusions import confused_pairs, worst_first
+from stages.report.confusions import confused_pairs, most_confused, worst_first
 from stages.report.counts import recalls
 
 CLASSES = ["a", "b", "c"]
@@ -29,3 +29,11 @@ def test_the_worst_class_comes_first_and_classes_without_photos_last():
     # a has a recall of 1/2 with one wrong photo, b with two; c has no photo.
     assert [row.label for row in worst_first(recalls(matrix, ["a", "b", "c", "d"]))] == ["b", "a", "d", "c"]
     assert worst_first([]) == []
+
+
+def test_the_classes_of_the_most_confused_pairs_are_chosen_while_both_fit():
+    pairs = confused_pairs(MATRIX, CLASSES)
+    assert most_confused(pairs, 3) == {"a", "b", "c"}
+    # The second pair adds one class, which has no place.
+    assert most_confused(pairs, 2) == {"a", "b"}
+    assert most_confused(pairs, 1) == most_confused([], 5) == set()

@@ -76,7 +76,7 @@ class Project:
         )
 
     def add_photo(self, number, split):
-        label = self.classes[number % 2]
+        label = self.classes[number % len(self.classes)]
         name = f"{number}{'&' if number else HOSTILE.replace('/', '|')}.png"
         content = images.encode(photo_of(number), ".png")
         image_id = images.image_id(content)
@@ -133,9 +133,11 @@ class Project:
         true_probabilities[np.flatnonzero(scored["split"] == "test")[:n_wrong]] = [
             0.125 + 0.0625 * n for n in range(n_wrong)
         ]
-        is_first = (scored["label"] == self.classes[0]).to_numpy()
-        first = np.where(is_first, true_probabilities, 1 - true_probabilities)
-        table = Predictions(scored["image_id"].tolist(), np.column_stack([first, 1 - first]), list(self.classes))
+        order, numbers = np.arange(len(scored)), scored["label"].map(self.classes.index).to_numpy(dtype=int)
+        probabilities = np.zeros((len(scored), len(self.classes)))
+        probabilities[order, numbers] = true_probabilities
+        probabilities[order, (numbers + 1) % len(self.classes)] = 1 - true_probabilities
+        table = Predictions(scored["image_id"].tolist(), probabilities, list(self.classes))
         predictions.write(self.folder / "predictions.csv", table)
         n_val, n_test = (int((scored["split"] == split).sum()) for split in ("val", "test"))
         val, test = figures(n_val, 0), figures(n_test, n_wrong)
@@ -410,7 +412,7 @@ def test_every_image_has_a_text_alternative(project, run):
     project.write(n_wrong=1)
     write_curves(project)
     page = project.render(run)
-    assert len(page.of("img")) == 3 * 8 + 8 + 2 * 8 + 1  # steps, detections, masks, errors
+    assert len(page.of("img")) == 3 * 8 + 8 + 2 * 8 + 1 + 2  # steps, detections, masks, errors, a confused pair
     assert all(attributes["alt"].strip() for attributes in page.of("img"))
     for attributes in page.of("svg"):
         assert attributes.get("aria-hidden") == "true" or attributes["aria-label"].strip()
@@ -432,7 +434,7 @@ def test_galleries_are_sampled_and_counts_are_not(tmp_path, run):
     page = project.render(run)
     assert page.says("Photos with a main car 8") and page.says("Shown: 3 of 8, a random sample with seed 1.")
     assert page.says("Wrong predictions on test 5") and page.says("Shown: 3 of 5, a random sample with seed 1.")
-    assert len(page.of("img")) == 3 * 3 + 3 + 2 * 3 + 3  # steps, detections, masks, errors
+    assert len(page.of("img")) == 3 * 3 + 3 + 2 * 3 + 3 + 2  # steps, detections, masks, errors, a confused pair
 
 
 def test_no_test_and_no_val_photos(tmp_path, run):
