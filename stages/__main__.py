@@ -13,7 +13,7 @@ _FOLDER = Path(__file__).parent
 # The order of dvc.yaml, in which they run.
 STAGES = (
     *("check", "scan", "ingest", "detect", "crop", "segment", "mask", "resize", "train", "probe", "evaluate"),
-    *("ensemble", "submission", "audit", "report"),
+    *("ensemble", "novelty", "submission", "audit", "report"),
 )
 _USAGE = "python -m stages NAME ARGUMENTS  runs one of these\npython -m stages NAME --help     explains its arguments"
 

@@ -25,6 +25,7 @@ from stages.images.settings import InputSettings, read_used
 from stages.ingest.settings import IngestSettings
 from stages.mask.settings import MaskSettings, check_segmenters
 from stages.networks.catalogue import DETECTORS
+from stages.novelty.settings import NoveltySettings
 from stages.probe.settings import ProbeSettings
 from stages.report.settings import ReportSettings
 from stages.resize.settings import ResizeSettings
@@ -46,6 +47,7 @@ SECTIONS: dict[str, type[Settings]] = {
     "probe": ProbeSettings,
     "tta": TtaSettings,
     "ensemble": EnsembleSettings,
+    "novelty": NoveltySettings,
     "submission": SubmissionSettings,
     "audit": AuditSettings,
     "report": ReportSettings,
@@ -150,6 +152,11 @@ def check_rules(sections: Mapping[str, Any]) -> None:
     if manual is not None and (set(manual) != set(models) or not sum(manual.values())):
         raise SettingsError(
             f"ensemble.manual_weights: expected a weight for each of {', '.join(models)}, not all 0, found {manual}"
+        )
+    if sections["novelty"].max_false_alarms is not None and sections["train"].folds is not None:
+        raise SettingsError(
+            f"novelty.max_false_alarms: expected null with train.folds, whose networks have learned from val; found "
+            f"{sections['novelty'].max_false_alarms} and {sections['train'].folds} folds; set one of them to null"
         )
     for name, segmenter in sections["segmenters"].items():
         _check_segmenter_side(name, segmenter)

@@ -20,7 +20,7 @@ PIPELINES = [
 ]
 STAGES = (
     *("check", "scan", "ingest", "detect", "crop", "segment", "mask", "resize", "train", "probe", "evaluate"),
-    *("ensemble", "submission", "audit", "report", "pretrained", "sample"),
+    *("ensemble", "novelty", "submission", "audit", "report", "pretrained", "sample"),
 )
 # Each package may import those of lower levels, and itself.
 LEVELS = {

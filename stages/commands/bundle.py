@@ -17,6 +17,7 @@ from stages.core.errors import UserError
 from stages.core.settings import load as load_settings
 from stages.ensemble import weighting
 from stages.images.settings import read_used
+from stages.novelty import detector
 from stages.schemas import class_list
 
 NETWORKS, MODELS = "networks", "models"
@@ -44,6 +45,12 @@ def copy_settings(source: Path, models: list[str], out: Path) -> None:
     copied = {name: content[name] for name in SECTIONS}
     copied |= {section: {name: content[section][name] for name in needed[section]} for section in NAMED_SECTIONS}
     atomic.write_text(out, yaml.safe_dump(copied, sort_keys=False))
+
+
+def copy_detector(source: Path, out: Path) -> None:
+    """Copy the novelty detector, if there is one and it marks photos."""
+    if source.is_file() and detector.read(source) is not None:
+        atomic.write_bytes(out, source.read_bytes())
 
 
 def arguments() -> argparse.Namespace:
@@ -81,6 +88,7 @@ def main() -> None:
     for source, name in ((args.classes, "classes.txt"), (args.models / "ensemble.json", "ensemble.json")):
         atomic.write_bytes(unfinished / name, source.read_bytes())
     atomic.write_text(unfinished / bundle_manifest.CARD, card)
+    copy_detector(args.models / "novelty.npz", unfinished / "novelty.npz")
     n_files = bundle_manifest.write(unfinished)
     unfinished.rename(args.out)
     progress.summary("bundle", files=n_files, models=len(used))

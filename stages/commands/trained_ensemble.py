@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnx
 
+from stages.classifiers import onnx_outputs
+from stages.classifiers.onnx_outputs import OutputsFn
 from stages.commands import bundle_manifest
 from stages.commands.inference_pipeline import ModelInputs, PreprocessingSettings, Preprocessor
 from stages.core import batches
@@ -19,6 +21,8 @@ from stages.images import images
 from stages.images.settings import input_names
 from stages.networks import runtime
 from stages.networks.settings import InferenceSettings
+from stages.novelty import detector
+from stages.novelty.detector import NoveltyDetector
 from stages.schemas import class_list
 from stages.scoring.probabilities import normalised
 
@@ -59,6 +63,35 @@ def load_model(path: Path) -> ClassifyFn:
     return lambda inputs: normalised(np.stack(network(inputs)[0]))
 
 
+# What each input of the models shows of N photos, by the input's name, to whether each is of no class (N,) bool.
+UnknownFn = Callable[[dict[str, np.ndarray]], np.ndarray]
+
+
+class LoadedNetwork(NamedTuple):
+    """A trained network with its inner outputs, and the name of the input that it sees."""
+
+    outputs: OutputsFn
+    input: str
+
+    @property
+    def model(self) -> LoadedModel:
+        """The network as a model of the ensemble."""
+        return LoadedModel(lambda photos: self.outputs(photos).probabilities, self.input)
+
+
+def unknown_by(fitted: NoveltyDetector, networks: dict[str, LoadedNetwork]) -> UnknownFn:
+    """Whether photos, as they are, are beyond the threshold of `fitted`."""
+    members = {name: networks[name] for name in fitted.members}
+
+    def is_unknown(inputs: dict[str, np.ndarray]) -> np.ndarray:
+        outputs = {name: network.outputs(inputs[network.input]).inner for name, network in members.items()}
+        return np.asarray(fitted(outputs) > fitted.threshold)
+
+    return is_unknown
+
+
+# The note of a photo whose novelty is above the threshold of `novelty.max_false_alarms`.
+UNKNOWN = "unknown"
 # The note of a prediction below the threshold of `ensemble.abstain`.
 UNSURE = "unsure"
 
@@ -74,8 +107,8 @@ class PhotoResult(NamedTuple):
 
 
 class Ensemble(NamedTuple):
-    """All that classifies photos: preprocessing, models, class names, the shares (C,) of the classes in train, and the
-    probability below which a prediction is unsure.
+    """All that classifies photos: preprocessing, models, class names, the shares (C,) of the classes in train, the
+    probability below which a prediction is unsure, and what tells photos of no class, if that is asked for.
     """
 
     preprocessor: Preprocessor
@@ -83,6 +116,7 @@ class Ensemble(NamedTuple):
     classes: list[str]
     prior: np.ndarray
     threshold: float = 0.0
+    is_unknown: UnknownFn | None = None
 
     def predict(self, photos: Sequence[Any], read: Callable[[Any], bytes] = images.load) -> Iterator[PhotoResult]:
         """Yield the result of every photo, in order; for `read` see `Preprocessor.run`."""
@@ -98,14 +132,19 @@ class Ensemble(NamedTuple):
             names = self.preprocessor.settings.inputs
             stacked = {name: np.stack([shown[name] for shown in readable]) for name in names if readable}
             predicted = iter(self.classify(stacked) if readable else ())
+            unknown = iter(self.is_unknown(stacked) if readable and self.is_unknown else np.zeros(len(readable), bool))
             for _, made in batch:
-                yield self._result(None if made.images is None else next(predicted), made.note), made
+                if made.images is None:
+                    yield PhotoResult(None, made.note), made
+                else:
+                    yield self._result(next(predicted), made.note, bool(next(unknown))), made
 
-    def _result(self, probabilities: np.ndarray | None, note: str) -> PhotoResult:
-        """The result of a photo; the note of a prediction below the threshold says so."""
-        if probabilities is not None and probabilities.max() < self.threshold:
-            note = f"{note}, {UNSURE}" if note else UNSURE
-        return PhotoResult(probabilities, note)
+    def _result(self, probabilities: np.ndarray, note: str, is_unknown: bool) -> PhotoResult:
+        """The result of a photo; its note also says whether it is unknown, and the prediction unsure."""
+        is_unsure = bool(probabilities.max() < self.threshold)
+        marks = {UNKNOWN: is_unknown, UNSURE: is_unsure}
+        notes = [note] * bool(note) + [name for name, is_marked in marks.items() if is_marked]
+        return PhotoResult(probabilities, ", ".join(notes))
 
 
 class EnsembleFiles(NamedTuple):
@@ -116,6 +155,7 @@ class EnsembleFiles(NamedTuple):
     weights: str
     networks: str
     model: str
+    novelty: str
 
     @property
     def settings(self) -> Path:
@@ -141,7 +181,9 @@ class EnsembleFiles(NamedTuple):
     def names(self) -> tuple[str, ...]:
         """All files that `load` reads."""
         networks = self.preprocessing().network_files()
-        fixed = (self.settings.name, self.classes, self.weights)
+        # A bundle has a detector only where photos are marked.
+        optional = [name for name in (self.novelty,) if (self.folder / name).is_file()]
+        fixed = (self.settings.name, self.classes, self.weights, *optional)
         return (*fixed, *self.models().values(), *(f"{self.networks}/{name}" for name in networks))
 
     def require(self, names: tuple[str, ...]) -> None:
@@ -150,27 +192,52 @@ class EnsembleFiles(NamedTuple):
             if not (self.folder / name).is_file():
                 raise UserError(f"{self.folder / name}: expected a file of the ensemble, found none; run `dvc repro`")
 
+    def read_detector(self) -> NoveltyDetector | None:
+        """What tells photos of no class; None if nothing is to be marked.
+
+        Raises UserError if the file is damaged, or of other models than those that have a weight.
+        """
+        path, models = self.folder / self.novelty, self.models()
+        fitted = detector.read(path) if path.is_file() else None
+        if fitted is not None and set(fitted.members) != set(models):
+            raise UserError(
+                f"{path}: expected the models {', '.join(models)}, found {', '.join(fitted.members)}; "
+                "run `dvc repro novelty`"
+            )
+        return fitted
+
     def load(self) -> Ensemble:
         """Load preprocessing and models."""
         classes, saved = self.read_classes(), self.read_weights()
         models = self.models()
         self.require(tuple(models.values()))
         rule = read_settings(self.settings, "tta", TtaSettings)
-        inputs = input_names(self.settings)
-        named = {name: LoadedModel(load_model(self.folder / file), inputs[name]) for name, file in models.items()}
+        inputs, fitted = input_names(self.settings), self.read_detector()
+        paths, is_unknown = {name: self.folder / file for name, file in models.items()}, None
+        if fitted is None:
+            named = {name: LoadedModel(load_model(path), inputs[name]) for name, path in paths.items()}
+        else:
+            networks = {name: LoadedNetwork(onnx_outputs.load(path), inputs[name]) for name, path in paths.items()}
+            named = {name: network.model for name, network in networks.items()}
+            is_unknown = unknown_by(fitted, networks)
         classify = combine_models(named, saved.weights, saved.temperature, rule)
         preprocessor = Preprocessor(self.preprocessing(), self.folder / self.networks)
-        return Ensemble(preprocessor, classify, classes, saved.prior, saved.threshold)
+        return Ensemble(preprocessor, classify, classes, saved.prior, saved.threshold, is_unknown)
 
 
 def of_project(folder: Path = Path()) -> EnsembleFiles:
     """The ensemble of the last `dvc repro` in a folder."""
     return EnsembleFiles(
-        folder, "data/classes.txt", "models/ensemble.json", "models/pretrained", "models/{}/model.onnx"
+        folder,
+        "data/classes.txt",
+        "models/ensemble.json",
+        "models/pretrained",
+        "models/{}/model.onnx",
+        "models/novelty.npz",
     )
 
 
 def of_bundle(folder: Path) -> EnsembleFiles:
     """The ensemble of a bundle. Raises BundleError if a file has changed since the bundle was written."""
     bundle_manifest.verify(folder)
-    return EnsembleFiles(folder, "classes.txt", "ensemble.json", "networks", "models/{}.onnx")
+    return EnsembleFiles(folder, "classes.txt", "ensemble.json", "networks", "models/{}.onnx", "novelty.npz")

@@ -62,6 +62,10 @@ SENTENCES: dict[str, dict[str, str]] = {
         "unsure": "A note of `predict` and `serve`: the probability of the predicted class is below the threshold of "
         "`ensemble.abstain`; such predictions are wrong more often than its `max_risk` allows.",
     },
+    "novelty": {
+        "unknown": "A note of `predict` and `serve`: the photo resembles those of no class; its novelty is above the "
+        "threshold of `novelty.max_false_alarms`.",
+    },
 }
 # What was done to use a photo: the codes of `images.DecodedPhoto.note`, joined by ";" where there are several.
 NOTES: dict[str, str] = {

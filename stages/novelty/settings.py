@@ -1,0 +1,24 @@
+"""Section `novelty` of params.yaml."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from stages.core.settings import Count, Settings
+
+ScoreName = Literal["max_softmax", "energy", "neighbours", "mahalanobis", "relative_mahalanobis"]
+
+
+class NoveltySettings(Settings):
+    """When a photo shows none of the classes: its novelty is above a threshold."""
+
+    score: ScoreName = Field("neighbours", description="of a network's features or logits (docs/evaluation.md)")
+    max_false_alarms: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None,
+        description="such as 0.05: largest share of photos of known classes to be marked as unknown, on average, by "
+        "the conformal quantile of val; null: none is marked",
+    )
+    neighbours: Count = Field(1, description="the nearest photo of train that counts, of the score `neighbours`")
+    max_photos: Count = Field(
+        5000, description="photos of train that the score `neighbours` compares with; of more, so many spread evenly"
+    )
