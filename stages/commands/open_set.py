@@ -1,4 +1,4 @@
-"""Train without each class in turn, and score how its photos are told as unknown.
+"""Leave each class out of training, and score how its photos are told apart.
 
 For every score of `novelty.score`: AUROC, and FPR95, the share of photos of left-out classes that are accepted where
 95 % of those of known classes are. Detection, crops, masks and splits are those of the last `dvc repro`. Outputs are

@@ -1,4 +1,7 @@
-"""Fit what tells photos of unknown classes: references from train, a threshold from val."""
+"""Fit what tells photos of unknown classes: references and a threshold.
+
+The references of every model come from train, the threshold from val; without a share of false alarms none is fitted.
+"""
 
 import argparse
 from pathlib import Path

@@ -90,7 +90,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(folder)
     trained = []
 
-    def train(*words, folder, env, log):
+    def train(*words, **_):
         options = dict(zip(words[3::2], words[4::2]))
         labels = set(pd.read_csv(options["--splits"], dtype=str)["label"])
         trained.append(

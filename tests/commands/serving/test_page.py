@@ -1,11 +1,15 @@
 """The page in a real browser: photos chosen as a user does, hostile names, a token, the width of a phone."""
 
 import asyncio
+import json
+import shutil
 
 import pytest
 
-from stages.commands import trained_ensemble
+from stages.commands import bundle_manifest, trained_ensemble
 from stages.commands.serving.limits import ServingLimits
+from stages.novelty import detector
+from stages.novelty.detector import MemberNovelty, NoveltyDetector
 from tests import hostile
 from tests.commands import tiny_bundle
 from tests.commands.serving import browser
@@ -66,6 +70,27 @@ def test_photos_have_their_classes_and_reasons(files, photos, tmp_path):
     assert messages == [] and found["titles"] == [NAME, "half.jpg truncated", "scan.tif"]
     assert found["labels"] == [3, 0, 3] and 0.33 < float(found["first"]) < 1 and found["shown"] == [True] * 4
     assert found["reason"].startswith("The image begins well") and found["widths"][0] == found["widths"][1] == 390
+
+
+def test_an_unknown_and_unsure_photo_says_so(files, photos, tmp_path):
+    async def steps(tab):
+        await tab.choose("#files", photos[0])
+        await tab.wait_for(f"{CARDS}.length === 1 && {CARDS}.every((card) => card.querySelector('.images'))")
+        badges = await tab.value("[...document.querySelectorAll('.badge')].map((badge) => badge.textContent)")
+        return badges, await tab.value("document.querySelector('#results .soft').textContent")
+
+    marking = tmp_path / "marking"
+    shutil.copytree(files.folder, marking)
+    members = {name: MemberNovelty({}, 0.0, 1.0) for name in files.models()}
+    detector.write(marking / "novelty.npz", NoveltyDetector("energy", members, -1e9))
+    record = json.loads((marking / "ensemble.json").read_text(encoding="utf-8"))
+    # No threshold promises what is asked for, so that all are unsure.
+    record["abstain"] = {"threshold": None}
+    (marking / "ensemble.json").write_text(json.dumps(record), encoding="utf-8")
+    bundle_manifest.write(marking)
+    (badges, text), messages = visit(trained_ensemble.of_bundle(marking), tmp_path / "profile", steps)
+    assert messages == [] and badges == ["unknown", "unsure"]
+    assert "resembles those of no class" in text and "ensemble.abstain" in text
 
 
 def test_the_page_asks_for_the_token(files, photos, tmp_path):

@@ -4,6 +4,7 @@
 const AT_ONCE = 4; // photos in a request: the first answers come soon
 const MAX_BYTES = 32e6; // of a request, but for a single photo
 const TRIES = 5; // while the server has no place for more
+const MARKS = ["unknown", "unsure"]; // of a note, shown beside the name
 const byId = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
 const waiting = []; // {file, card}
@@ -88,7 +89,8 @@ function refuse(item, text) {
 
 function show({ file, card }, answer) {
   const title = element("p", "title", file.name);
-  if (answer.reason) title.append(" ", element("span", "badge", answer.reason));
+  const marks = answer.note.split(", ").filter((code) => MARKS.includes(code));
+  for (const code of answer.reason ? [answer.reason] : marks) title.append(" ", element("span", "badge", code));
   card.replaceChildren(images(file, answer), title);
   if (answer.predictions.length > 0) card.append(classes(answer.predictions));
   if (answer.explanation) card.append(element("p", answer.reason ? "reason" : "soft", answer.explanation));
