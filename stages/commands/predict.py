@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 
 from stages.commands import clustered_prediction, trained_ensemble
+from stages.commands.explained_prediction import HeatMapFolder
 from stages.commands.trained_ensemble import EnsembleFiles, PhotoResult
 from stages.core import command, progress, settings, tables
+from stages.core.errors import UserError
 from stages.core.runtime_settings import RuntimeSettings
 from stages.networks import cluster
 from stages.sources.store import open_store
@@ -79,15 +81,31 @@ def collect(
 
 
 def predict_paths(
-    paths: list[Path], files: EnsembleFiles, engine: RuntimeSettings
+    paths: list[Path], files: EnsembleFiles, engine: RuntimeSettings, heat_maps: HeatMapFolder | None = None
 ) -> Iterator[tuple[int, PhotoResult]]:
-    """Yield number and result of every photo: in order by the local engine, in any order on a Ray cluster."""
+    """Yield number and result of every photo: in order by the local engine, in any order on a Ray cluster.
+
+    Raises UserError for heat maps on a cluster, whose workers return none.
+    """
+    if heat_maps is not None:
+        require_local(engine)
+        yield from heat_maps.predict(paths, files)
+        return
     if engine.engine == "local":
         yield from enumerate(files.load().predict(paths))
         return
     inference = files.preprocessing().detect.inference
     with cluster.connect(inference, engine) as workers:
         yield from clustered_prediction.predict(workers, paths, files, inference.batch_size, not engine.shares_photos)
+
+
+def require_local(engine: RuntimeSettings) -> None:
+    """Raise UserError unless photos are predicted in this process: workers of a cluster return no heat maps."""
+    if engine.engine != "local":
+        raise UserError(
+            f"--explain: expected the engine local, for heat maps are drawn in this process, found {engine.engine}; "
+            "add --engine local"
+        )
 
 
 def to_table(predicted: PhotoPredictions) -> pd.DataFrame:
@@ -110,6 +128,12 @@ def arguments() -> argparse.Namespace:
         "--model", type=Path, metavar="FOLDER", help="a bundle, from `python -m stages bundle`; default: this project"
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the predictions to a CSV file, do not print")
+    parser.add_argument(
+        "--explain",
+        type=Path,
+        metavar="FOLDER",
+        help="also draw where the models looked: a picture of every photo, into a new or empty folder",
+    )
     parser.add_argument(
         "--submission", type=Path, metavar="FILE", help="also write a contest file: id and label of every photo"
     )
@@ -144,7 +168,8 @@ def main() -> None:
     engine = engine.replace(engine=args.engine or ("local" if args.model else engine.engine))
     rule = SubmissionSettings(id=args.id, id_column=args.columns[0], label_column=args.columns[1])
     photos = list_photos(args.sources)
-    results = predict_paths([photo.path for photo in photos], files, engine)
+    heat_maps = HeatMapFolder(args.explain) if args.explain else None
+    results = predict_paths([photo.path for photo in photos], files, engine, heat_maps)
     predicted = collect(photos, results, files.read_classes(), files.read_weights().prior)
     # Ids that repeat are found before anything is written.
     contest_file = submitting.submission(predicted, rule) if args.submission else None
@@ -157,7 +182,8 @@ def main() -> None:
     unread = int((predicted.rows["reason"] != "").sum())
     place = " on Ray" if engine.engine == "ray" else ""
     counts = f"{len(predicted.rows) - unread} photos classified{place}, {unread} not readable"
-    print(f"predict: {counts}, {len(photos) - len(predicted.rows)} files are no photos", file=sys.stderr)
+    drawn = "" if heat_maps is None else f", {heat_maps.n_pictures} heat maps in {args.explain}"
+    print(f"predict: {counts}, {len(photos) - len(predicted.rows)} files are no photos{drawn}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from onnx import numpy_helper
 from stages.core.errors import UserError
 
 _POOLING = ("GlobalAveragePool", "ReduceMean", "GlobalMaxPool", "ReduceMax")
+# The axes of a batch of feature maps that may be those of the features.
+_FIRST, _LAST = 1, 3
 
 
 class Dense(NamedTuple):
@@ -21,8 +23,9 @@ class Dense(NamedTuple):
 class Head(NamedTuple):
     """The head of one network: names of tensors, and its weights.
 
-    `feature_map` `(N, D, h, w)` is pooled into `pooled`, of which `logits` `(N, C)` are made by `classes`, with an
-    `embedding` and a rectifier before it or None. `pooling` names what is joined, `average`, `max` or both in order.
+    `feature_map` `(N, D, h, w)`, or `(N, h, w, D)` if `is_channels_last`, is pooled into `pooled`, of which `logits`
+    `(N, C)` are made by `classes`, with an `embedding` and a rectifier before it or None. `pooling` names what is
+    joined, `average`, `max` or both in order.
     """
 
     feature_map: str
@@ -31,6 +34,7 @@ class Head(NamedTuple):
     pooling: tuple[str, ...]
     embedding: Dense | None
     classes: Dense
+    is_channels_last: bool
 
 
 class HeadError(UserError):
@@ -59,11 +63,12 @@ def _head(graph: "_Graph", softmax: onnx.NodeProto) -> Head:
     parts = list(joined.input) if joined is not None and joined.op_type == "Concat" else [source]
     nodes = [graph.producers.get(graph.before(part, ("Squeeze", "Reshape", "Flatten"))) for part in parts]
     pools = [node for node in nodes if node is not None and node.op_type in _POOLING]
-    maps = {graph.before(node.input[0], ("Transpose",)) for node in pools}
+    maps = {graph.pooled_map(node) for node in pools}
     if len(pools) != len(parts) or len(maps) != 1:
         raise HeadError(_problem(f"{graph.operator(source)} before the dense layers"))
     pooling = tuple("max" if "Max" in node.op_type else "average" for node in pools)
-    return Head(maps.pop(), source, logits, pooling, embedding, classes)
+    feature_map, channel_axis = maps.pop()
+    return Head(feature_map, source, logits, pooling, embedding, classes, channel_axis == _LAST)
 
 
 class _Graph:
@@ -83,6 +88,24 @@ class _Graph:
             name = self.producers[name].input[0]
         return name
 
+    def pooled_map(self, pool: onnx.NodeProto) -> tuple[str, int]:
+        """What is pooled, as it was before transpositions, and the axis of its features. tf2onnx leaves some of these.
+
+        `ReduceMean` names the axes of places: features come last in it, or second. A global pool has them second.
+        """
+        name, axis = pool.input[0], _LAST if 1 in self._axes(pool) else _FIRST
+        while self.operator(name) == "Transpose":
+            node = self.producers[name]
+            name, axis = node.input[0], _attribute(node, "perm")[axis]
+        return name, axis
+
+    def _axes(self, pool: onnx.NodeProto) -> list[int]:
+        """The axes that a pool reduces; an input names them from opset 18 on."""
+        if pool.op_type.startswith("Global"):
+            return [2, 3]
+        named = [numpy_helper.to_array(self.weights[name]).tolist() for name in pool.input[1:] if name in self.weights]
+        return [axis % 4 for axis in (named[0] if named else _attribute(pool, "axes"))]
+
     def dense(self, name: str) -> tuple[Dense, str]:
         """The dense layer that makes a tensor, and its input. tf2onnx leaves out a bias of zeros."""
         bias = None
@@ -101,6 +124,10 @@ class _Graph:
         if len(weights) != 1 or len(others) != 1:
             raise HeadError(_problem(f"{node.op_type} of {len(weights)} weights"))
         return numpy_helper.to_array(self.weights[weights[0]]), others[0]
+
+
+def _attribute(node: onnx.NodeProto, name: str) -> list[int]:
+    return next((list(one.ints) for one in node.attribute if one.name == name), [])
 
 
 def _problem(found: str) -> str:

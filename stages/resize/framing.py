@@ -11,9 +11,8 @@ from stages.core import batches, progress, shard_writer, system
 from stages.core.archive import Archive
 from stages.core.result_cache import code_digest
 from stages.core.shard_writer import Made, Shard
-from stages.images import archived, background, images
+from stages.images import archived, background, frame, images
 from stages.images.settings import InputSettings
-from stages.resize import frame
 from stages.resize.settings import ResizeSettings
 from stages.schemas import crops, masks, model_inputs
 from stages.sources.photos import ReadsPhotos

@@ -62,7 +62,8 @@ def segmenter():
 def classifier(size_wh):
     """The probabilities of three classes by the mean of each colour."""
     nodes = [
-        node("ReduceMean", "images", "colours", axes=[1, 2], keepdims=0),
+        node("Relu", "images", "features"),
+        node("ReduceMean", "features", "colours", axes=[1, 2], keepdims=0),
         node("MatMul", "colours scale", "scores"),
         node("Softmax", "scores", "probabilities", axis=1),
     ]

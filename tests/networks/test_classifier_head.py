@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import onnx
 import pytest
+from onnx import helper, numpy_helper
 
 from stages.classifiers import backbones, bag
 from stages.classifiers.backbones import ClassifierConfig
@@ -43,7 +44,7 @@ def test_the_head_makes_the_probabilities_of_the_network(tmp_path, pooling, embe
     run = runtime.load(tmp_path / "model.onnx", names, InferenceSettings(batch_size=2, engine=engine, precision="f32"))
     feature_map, pooled, logits = (np.stack(rows) for rows in run(photos))
 
-    assert feature_map.shape == (2, 1280, 2, 3)
+    assert feature_map.shape == (2, 1280, 2, 3) and not head.is_channels_last
     np.testing.assert_allclose(pool(feature_map, head.pooling), pooled, rtol=1e-4, atol=1e-5)
     if head.embedding:
         pooled = np.maximum(pooled @ head.embedding.kernel + head.embedding.bias, 0)
@@ -68,3 +69,24 @@ def test_a_graph_without_a_head_is_refused():
     graph = onnx_file.keras_to_onnx.convert(keras.Model(photo, outputs))
     with pytest.raises(classifier_head.HeadError, match="expected a classifier that ends in pooling"):
         classifier_head.find_heads(graph)
+
+
+@pytest.mark.parametrize("perms", [(), ((0, 3, 1, 2),), ((0, 3, 1, 2), (0, 2, 3, 1))])
+@pytest.mark.parametrize("is_last", [False, True])
+def test_the_axis_of_features_is_found_through_transpositions(perms, is_last):
+    """Features stay at one axis while a map is transposed: the axis of what is pooled is followed back."""
+    nodes, name, axis = [], "map", 3 if is_last else 1
+    for number, perm in enumerate(perms):
+        nodes.append(helper.make_node("Transpose", [name], [f"moved{number}"], perm=perm))
+        name, axis = f"moved{number}", perm.index(axis)
+    if axis == 2:
+        return  # such a map is no batch of images
+    places = [place for place in (1, 2, 3) if place != axis]
+    nodes += [
+        helper.make_node("ReduceMean", [name], ["pooled"], axes=places, keepdims=0),
+        helper.make_node("MatMul", ["pooled", "kernel"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"]),
+    ]
+    graph = helper.make_graph(nodes, "g", [], [], [numpy_helper.from_array(np.eye(2, dtype=np.float32), "kernel")])
+    (head,) = classifier_head.find_heads(helper.make_model(graph))
+    assert head.feature_map == "map" and head.is_channels_last == is_last

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from stages.images import letterbox
-from stages.resize import frame
+from stages.images import frame, letterbox
 
 FILL = (1, 2, 3)
 COLUMNS = np.arange(1, 5, dtype=np.uint8)
