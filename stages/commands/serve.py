@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import uvicorn
 
-from stages.commands import trained_ensemble
+from stages.commands import ensemble_heat_maps, trained_ensemble
 from stages.commands.serving import access, application, bundle_description
 from stages.commands.serving.access import AccessRules
 from stages.commands.serving.application import PredictService
@@ -159,7 +159,7 @@ def main() -> None:
     files = trained_ensemble.of_bundle(args.bundle)
     metrics = ServerMetrics()
     with listen(args.host, args.port) as listening:
-        service = PredictService(load(files), limits, metrics)
+        service = PredictService(load(files), partial(ensemble_heat_maps.load, files), limits, metrics)
         host, port = f"[{args.host}]" if ":" in args.host else args.host, listening.getsockname()[1]
         print(f"serve: {args.bundle} at http://{host}:{port}; Ctrl-C stops", flush=True)
         app = application.create(service, bundle_description.describe(files, limits), rules)

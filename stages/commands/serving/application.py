@@ -1,7 +1,7 @@
 """The web application: its addresses, and what each answers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -10,11 +10,12 @@ from fastapi import FastAPI, HTTPException, Query, Request, Response
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from stages import report
+from stages.commands.ensemble_heat_maps import EnsembleHeatMaps
 from stages.commands.serving import uploads
 from stages.commands.serving.access import AccessGuard, AccessRules
 from stages.commands.serving.limits import ServingLimits
 from stages.commands.serving.monitoring import ServerMetrics
-from stages.commands.serving.photo_queue import PhotoQueue, QueueFullError
+from stages.commands.serving.photo_queue import PhotoQueue, QueueFullError, Wanted
 from stages.commands.serving.responses import (
     EnsembleResponse,
     ErrorResponse,
@@ -51,23 +52,29 @@ _REFUSALS = {
 class PredictService:
     """Answers requests with photos: reads their files, queues them, waits for the answers."""
 
-    def __init__(self, ensemble: Ensemble, limits: ServingLimits, metrics: ServerMetrics) -> None:
-        self.queue, self.metrics = PhotoQueue(ensemble, limits, metrics), metrics
+    def __init__(
+        self,
+        ensemble: Ensemble,
+        load_heat_maps: Callable[[], EnsembleHeatMaps],
+        limits: ServingLimits,
+        metrics: ServerMetrics,
+    ) -> None:
+        self.queue, self.metrics = PhotoQueue(ensemble, load_heat_maps, limits, metrics), metrics
         self.limits, self._budget = limits, UploadBudget(limits, metrics)
 
-    async def predict(self, request: Request, n_classes: int, is_shown: bool) -> PredictResponse:
+    async def predict(self, request: Request, n_classes: int, wanted: Wanted) -> PredictResponse:
         """The answers for the photos of a request. Raises HTTPException as _REFUSALS says."""
         deadline = asyncio.get_running_loop().time() + self.limits.seconds
         with self.metrics.seconds.time(), self._budget.reserve(uploads.declared_bytes(request, self.limits)):
             files = await _before(deadline, 408, uploads.read(request, self.limits))
-            answers = await _before(deadline, 504, self._responses(files, is_shown))
+            answers = await _before(deadline, 504, self._responses(files, wanted))
         for answer in answers:
             self.metrics.count(answer.reason)
         return PredictResponse(photos=[_named(*pair, n_classes) for pair in zip(answers, files)])
 
-    async def _responses(self, files: list[Upload], is_shown: bool) -> list[PhotoResponse]:
+    async def _responses(self, files: list[Upload], wanted: Wanted) -> list[PhotoResponse]:
         try:
-            queued = self.queue.submit([file.content for file in files], is_shown)
+            queued = self.queue.submit([file.content for file in files], wanted)
         except QueueFullError as error:
             raise HTTPException(429, str(error), {"Retry-After": str(error.seconds)}) from None
         return await asyncio.gather(*map(asyncio.wrap_future, queued))
@@ -140,9 +147,10 @@ def _add_predict(app: FastAPI, service: PredictService) -> None:
         request: Request,
         top: Annotated[int, Query(ge=1, le=10_000, description="number of classes")] = 5,
         inputs: Annotated[bool, Query(description="also return what the models saw of each photo")] = False,
+        explain: Annotated[bool, Query(description="also return a heat map of where the models looked")] = False,
     ) -> PredictResponse:
         """Classify the photos of a multipart request. One that cannot be used has a reason."""
-        return await service.predict(request, top, inputs)
+        return await service.predict(request, top, Wanted(inputs, explain))
 
 
 def _add_state(app: FastAPI, service: PredictService, description: EnsembleResponse) -> None:

@@ -4,9 +4,13 @@ import logging
 import queue
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
+from functools import cached_property
 from typing import NamedTuple
 
+from stages.commands.ensemble_heat_maps import EnsembleHeatMaps, PredictedPhoto
+from stages.commands.inference_pipeline import ModelInputs
 from stages.commands.serving import responses
 from stages.commands.serving.limits import ServingLimits
 from stages.commands.serving.monitoring import ServerMetrics
@@ -17,6 +21,8 @@ from stages.images import images
 from stages.images.errors import ImageError
 
 _LOG = logging.getLogger(__name__)
+# In pixels: a picture has some 100 KB then.
+_HEAT_MAP_SIDE = 320
 
 
 class QueueFullError(UserError):
@@ -27,12 +33,19 @@ class QueueFullError(UserError):
         self.seconds = seconds
 
 
+class Wanted(NamedTuple):
+    """What an answer also has: the inputs of the models, a heat map."""
+
+    inputs: bool = False
+    heat_map: bool = False
+
+
 class WaitingPhoto(NamedTuple):
-    """A photo's bytes, the future of its answer, and whether the answer shows what the models saw."""
+    """A photo's bytes, the future of its answer, and what the answer also has."""
 
     content: bytes
     response: Future[PhotoResponse]
-    is_shown: bool
+    wanted: Wanted
 
 
 class PhotoQueue:
@@ -42,8 +55,15 @@ class PhotoQueue:
     photo does not depend on the others of its batch.
     """
 
-    def __init__(self, ensemble: Ensemble, limits: ServingLimits, metrics: ServerMetrics) -> None:
+    def __init__(
+        self,
+        ensemble: Ensemble,
+        load_heat_maps: Callable[[], EnsembleHeatMaps],
+        limits: ServingLimits,
+        metrics: ServerMetrics,
+    ) -> None:
         self._ensemble, self._limits, self._metrics = ensemble, limits, metrics
+        self._load_heat_maps = load_heat_maps
         self._batch_size = ensemble.preprocessor.settings.detect.inference.batch_size
         self._waiting: queue.Queue[WaitingPhoto | None] = queue.Queue()
         self._submission = threading.Lock()
@@ -52,13 +72,13 @@ class PhotoQueue:
         metrics.waiting.set_function(self._waiting.qsize)
         self._thread.start()
 
-    def submit(self, contents: list[bytes], is_shown: bool) -> list[Future[PhotoResponse]]:
+    def submit(self, contents: list[bytes], wanted: Wanted) -> list[Future[PhotoResponse]]:
         """Queue all photos of a request, or none; return the future answers, in order. Raises QueueFullError."""
         with self._submission:
             n_waiting = self._waiting.qsize()
             if n_waiting + len(contents) > self._limits.max_queue:
                 raise QueueFullError(max(1, round(n_waiting * self._seconds_per_photo)))
-            photos = [WaitingPhoto(content, Future(), is_shown) for content in contents]
+            photos = [WaitingPhoto(content, Future(), wanted) for content in contents]
             for photo in photos:
                 self._waiting.put(photo)
         return [photo.response for photo in photos]
@@ -115,7 +135,22 @@ class PhotoQueue:
     def _predict(self, batch: list[WaitingPhoto]) -> None:
         results = self._ensemble.predict_with_inputs(batch, self._read)
         for photo, (result, made) in zip(batch, results):
-            photo.response.set_result(responses.photo_response(result, made, self._ensemble.classes, photo.is_shown))
+            response = responses.photo_response(result, made, self._ensemble.classes, photo.wanted.inputs)
+            if photo.wanted.heat_map and result.probabilities is not None:
+                heat_map = self._draw(photo, made, int(result.probabilities.argmax()))
+                response = response.model_copy(update={"heat_map": heat_map})
+            photo.response.set_result(response)
+
+    def _draw(self, photo: WaitingPhoto, made: ModelInputs, predicted: int) -> str | None:
+        """The heat map of a photo for its answer."""
+        shown = [PredictedPhoto(made, predicted)]
+        (picture,) = self._heat_maps.draw(shown, [lambda: photo.content], _HEAT_MAP_SIDE)
+        return responses.png_url(picture)
+
+    @cached_property
+    def _heat_maps(self) -> EnsembleHeatMaps:
+        """Made at the first photo that wants one: few servers need it."""
+        return self._load_heat_maps()
 
     def _read(self, photo: WaitingPhoto) -> bytes:
         """The bytes of a photo. Raises ImageError `too_large` by their number or by the pixels of the header."""

@@ -56,6 +56,11 @@ class PhotoResponse(BaseModel):
     box: PhotoBox | None = Field(description="of the main car; null where the whole photo was used")
     predictions: list[ClassProbability] = Field(description="the likeliest classes, the likeliest first")
     inputs: list[ShownInput] = Field(description="what the models saw, with `inputs=true`")
+    heat_map: str | None = Field(
+        None,
+        description="with `explain=true`, where the models looked for the likeliest class: the crop in grey below a "
+        "heat map, a PNG file as data URL; null where the photo cannot be used",
+    )
 
 
 class PredictResponse(BaseModel):
@@ -160,6 +165,13 @@ def _ranked(probabilities: np.ndarray | None, classes: list[str]) -> list[ClassP
     rounded = probabilities.round(_DIGITS).tolist()
     ranks = np.argsort(-probabilities, kind="stable").tolist()
     return [ClassProbability(label=classes[number], probability=rounded[number]) for number in ranks]
+
+
+def png_url(image: np.ndarray | None) -> str | None:
+    """A picture `(H, W, 3)` uint8 RGB as a data URL; None for None."""
+    if image is None:
+        return None
+    return "data:image/png;base64," + base64.b64encode(images.encode(image, ".png")).decode("ascii")
 
 
 def _jpeg(image: np.ndarray) -> str:

@@ -3,10 +3,11 @@
 import contextlib
 import socket
 import threading
+from functools import partial
 
 import requests
 
-from stages.commands import serve
+from stages.commands import ensemble_heat_maps, serve
 from stages.commands.serving import application, bundle_description
 from stages.commands.serving.access import AccessRules
 from stages.commands.serving.monitoring import ServerMetrics
@@ -49,7 +50,7 @@ def status_of(connection):
 @contextlib.contextmanager
 def running(ensemble, files, limits, token=""):
     """Serve an ensemble; yields the client, and ends the server as SIGTERM does."""
-    service = application.PredictService(ensemble, limits, ServerMetrics())
+    service = application.PredictService(ensemble, partial(ensemble_heat_maps.load, files), limits, ServerMetrics())
     rules = AccessRules.of("127.0.0.1", [], token)
     server = serve.server_of(application.create(service, bundle_description.describe(files, limits), rules), 60)
     with serve.listen("127.0.0.1", 0) as listening:

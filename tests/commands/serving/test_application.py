@@ -1,5 +1,6 @@
 """The addresses of the server, on a bundle of tiny networks."""
 
+import base64
 import re
 import tempfile
 
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 
 from stages.commands import trained_ensemble
 from stages.commands.serving.limits import ServingLimits
+from stages.images import images
 from tests import hostile
 from tests.commands import tiny_bundle
 from tests.commands.serving.running import running, status_of, upload
@@ -65,6 +67,22 @@ def test_a_box_lies_in_the_upright_photo(client):
     assert all(shown["jpeg"].startswith("/9j/") for shown in answer["inputs"])
 
 
+def test_a_heat_map_lies_where_the_networks_looked(client):
+    """A dark photo with a blue spot at the lower right, where the tiny networks have their evidence for blue."""
+    photo = np.full((120, 160, 3), 20, np.uint8)
+    photo[80:110, 120:150] = (0, 0, 255)
+    content = images.encode(photo, ".png")
+    plain, explained, bad = client.predict(content, content, TRUNCATED, query="?explain=true").json()["photos"]
+    assert bad["heat_map"] is None and plain | {"name": "1.jpg"} == explained
+    kind, _, text = plain["heat_map"].partition(",")
+    assert kind == "data:image/png;base64" and plain["predictions"][0]["label"] == "blue <b>"
+    picture = images.decode(base64.b64decode(text)).astype(int)
+    colour = picture.max(axis=2) - picture.min(axis=2)
+    assert picture.shape == (120, 160, 3) and colour[85:105, 125:145].min() > 60 > 3 * colour[:60, :90].max()
+    (without,) = client.predict(content).json()["photos"]
+    assert without["heat_map"] is None and plain | {"heat_map": None} == without
+
+
 def test_a_bad_photo_has_a_reason_and_its_neighbours_their_answers(client):
     alone = [client.predict(content).json()["photos"][0] for content in PHOTOS[:2]]
     large = hostile.saved(hostile.picture(1, 201, 150), "jpg")
@@ -82,7 +100,7 @@ def test_a_bad_photo_has_a_reason_and_its_neighbours_their_answers(client):
 def test_the_number_of_classes(client):
     assert len(client.predict(PHOTOS[0], query="?top=2").json()["photos"][0]["predictions"]) == 2
     assert len(client.predict(PHOTOS[0], query="?top=99").json()["photos"][0]["predictions"]) == 3
-    for query in ("?top=0", "?top=x", "?top=", "?top=1e9", "?inputs=perhaps"):
+    for query in ("?top=0", "?top=x", "?top=", "?top=1e9", "?inputs=perhaps", "?explain=2"):
         assert client.predict(PHOTOS[0], query=query).status_code == 422
 
 

@@ -93,6 +93,24 @@ def test_an_unknown_and_unsure_photo_says_so(files, photos, tmp_path):
     assert "resembles those of no class" in text and "ensemble.abstain" in text
 
 
+def test_a_heat_map_is_shown_where_the_switch_is_on(files, photos, tmp_path):
+    async def steps(tab):
+        await tab.choose("#files", photos[0])
+        await tab.wait_for("document.querySelectorAll('meter').length === 3")
+        before = await tab.value("document.querySelectorAll('.shown').length")
+        await tab.value("document.querySelector('#explain').click()")
+        await tab.choose("#files", photos[0])
+        await tab.wait_for("document.querySelectorAll('meter').length === 6")
+        last = "document.querySelector('#results > li:last-child .shown:last-child"
+        caption = await tab.value(f"{last} figcaption').textContent")
+        await tab.wait_for(f"{last} img').complete")
+        return before, caption, await tab.value(f"{last} img').naturalWidth")
+
+    (before, caption, width), messages = visit(files, tmp_path / "profile", steps)
+    assert messages == [] and before == 2 and width == 320
+    assert caption.removeprefix("where the models looked for ") in tiny_bundle.CLASSES
+
+
 def test_the_page_asks_for_the_token(files, photos, tmp_path):
     async def steps(tab):
         await tab.choose("#camera", photos[0])

@@ -9,7 +9,7 @@ import pytest
 from stages.commands.inference_pipeline import ModelInputs
 from stages.commands.serving.limits import ServingLimits
 from stages.commands.serving.monitoring import ServerMetrics
-from stages.commands.serving.photo_queue import PhotoQueue, QueueFullError
+from stages.commands.serving.photo_queue import PhotoQueue, QueueFullError, Wanted
 from stages.commands.trained_ensemble import PhotoResult
 from stages.images import images
 from stages.images.errors import ImageError
@@ -41,6 +41,11 @@ class FakeEnsemble:
             yield PhotoResult(np.array([share, 1 - share]), ""), ModelInputs({}, "", (4, 3))
 
 
+def no_heat_maps():
+    """Heat maps are not made ready before a photo wants one."""
+    raise AssertionError
+
+
 @pytest.fixture
 def ensemble():
     return FakeEnsemble()
@@ -49,7 +54,7 @@ def ensemble():
 @pytest.fixture
 def photos(ensemble):
     """A queue of at most four photos, any of which is taken for a photo."""
-    made = PhotoQueue(ensemble, ServingLimits(max_queue=4, wait_seconds=0), ServerMetrics())
+    made = PhotoQueue(ensemble, no_heat_maps, ServingLimits(max_queue=4, wait_seconds=0), ServerMetrics())
     yield made
     ensemble.gate.set()
     made.close()
@@ -58,7 +63,7 @@ def photos(ensemble):
 
 def begin(photos, ensemble):
     """Queue a photo, wait until its batch has begun: what is queued then waits."""
-    (first,) = photos.submit([b"\xff"], False)
+    (first,) = photos.submit([b"\xff"], Wanted())
     assert ensemble.begun.acquire(timeout=60)
     return first
 
@@ -69,7 +74,7 @@ def shares(futures):
 
 def test_what_waits_is_classified_in_batches_and_each_photo_has_its_own_answer(photos, ensemble):
     first = begin(photos, ensemble)
-    others = photos.submit([b"\x00", b"\x33", b"\x66"], False) + photos.submit([b"\x99"], False)
+    others = photos.submit([b"\x00", b"\x33", b"\x66"], Wanted()) + photos.submit([b"\x99"], Wanted())
     assert photos.n_waiting() == 4
     ensemble.gate.set()
     assert shares([first, *others]) == [1.0, 0.0, 0.2, 0.4, 0.6]
@@ -82,12 +87,12 @@ def test_a_request_without_place_is_refused_as_a_whole(photos, ensemble):
     with pytest.raises(QueueFullError, match="try again in 1 s") as raised:
         photos.submit([b"\x00"] * 2, False)
     assert raised.value.seconds == 1 and photos.n_waiting() == 3
-    photos.submit([b"\x00"], False)
+    photos.submit([b"\x00"], Wanted())
 
 
 def test_photos_that_nobody_waits_for_are_not_classified(photos, ensemble):
     begin(photos, ensemble)
-    given_up, kept = photos.submit([b"\x00", b"\x33"], False)
+    given_up, kept = photos.submit([b"\x00", b"\x33"], Wanted())
     assert given_up.cancel()
     ensemble.gate.set()
     assert shares([kept]) == [0.2] and ensemble.batches[1:] == [[b"\x33"]]
@@ -95,21 +100,21 @@ def test_photos_that_nobody_waits_for_are_not_classified(photos, ensemble):
 
 def test_a_photo_that_makes_the_code_fail_fails_alone(photos, ensemble, caplog):
     begin(photos, ensemble)
-    good, bad = photos.submit([b"\x33", b"fault"], False)
-    bad_first, good_last = photos.submit([b"fault", b"\x66"], False)
+    good, bad = photos.submit([b"\x33", b"fault"], Wanted())
+    bad_first, good_last = photos.submit([b"fault", b"\x66"], Wanted())
     ensemble.gate.set()
     assert shares([good, good_last]) == [0.2, 0.4]
     for future in (bad, bad_first):
         answer = future.result(60)
         assert answer.reason == "internal_error" and answer.predictions == [] and "log" in answer.explanation
     assert "a fault of the code" in caplog.text
-    assert photos.is_alive() and shares(photos.submit([b"\x99"], False)) == [0.6]
+    assert photos.is_alive() and shares(photos.submit([b"\x99"], Wanted())) == [0.6]
 
 
 def test_the_end_comes_after_what_waits(ensemble):
-    photos = PhotoQueue(ensemble, ServingLimits(max_queue=4, wait_seconds=0), ServerMetrics())
+    photos = PhotoQueue(ensemble, no_heat_maps, ServingLimits(max_queue=4, wait_seconds=0), ServerMetrics())
     first = begin(photos, ensemble)
-    others = photos.submit([b"\x00", b"\x33", b"\x66"], False)
+    others = photos.submit([b"\x00", b"\x33", b"\x66"], Wanted())
     closing = threading.Thread(target=photos.close)
     closing.start()
     ensemble.gate.set()

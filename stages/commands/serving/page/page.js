@@ -62,7 +62,7 @@ async function request(files) {
     const body = new FormData();
     files.forEach((file) => body.append("files", file, file.name));
     const headers = token ? { Authorization: `Bearer ${token}` } : {};
-    const response = await fetch("/v1/predict?inputs=true", { method: "POST", body, headers });
+    const response = await fetch(`/v1/predict?inputs=true&explain=${byId("explain").checked}`, { method: "POST", body, headers });
     if (response.status === 401) {
       byId("access").hidden = false;
       byId("token").focus();
@@ -101,6 +101,11 @@ function images(file, answer) {
     const image = picture(`data:image/jpeg;base64,${input.jpeg}`, `what models with the input ${input.input} see`);
     return element("figure", "shown", image, element("figcaption", "", input.input));
   });
+  if (answer.heat_map) {
+    const label = answer.predictions[0].label;
+    const image = picture(answer.heat_map, `heat map: where the models looked for ${label}`);
+    shown.push(element("figure", "shown", image, element("figcaption", "", `where the models looked for ${label}`)));
+  }
   return element("div", "images", element("div", "photo", photo(file, answer)), ...shown);
 }
 
