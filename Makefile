@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Images and CI often set it. Without bytecode each process that imports Keras compiles it anew: 17 s in place of 6 s.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help repro advise status test bench verify coverage licences advisories experiments format lock
+.PHONY: help repro review advise status test bench verify coverage licences advisories experiments format lock
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ repro: .venv/ready  ## run the whole pipeline to the table of results; go on whe
 	@python -m stages score_sample
 	@python -m stages provenance
 	@python -m stages results
+
+review: .venv/ready  ## show doubtful photos on a page of this machine, for people to decide about
+	@python -m stages review
 
 advise: .venv/ready  ## say in minutes what inputs and backbones are worth on these photos
 	@python -m stages repair_lock
