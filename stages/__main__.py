@@ -35,7 +35,11 @@ def _has_main(tree: ast.Module) -> bool:
 
 def groups() -> dict[str, dict[str, Path]]:
     """The files that can be run, by heading and by name."""
-    folders = {"sample": "Steps of data/sample/dvc.yaml:", "pretrained": "Steps of models/pretrained/**/dvc.yaml:"}
+    folders = {
+        "students": "Stages of students, beside train and evaluate:",
+        "sample": "Steps of data/sample/dvc.yaml:",
+        "pretrained": "Steps of models/pretrained/**/dvc.yaml:",
+    }
     steps = {
         heading: {f"{folder}.{path.stem}": path for path in programs(_FOLDER / folder)}
         for folder, heading in folders.items()

@@ -12,7 +12,7 @@ from typing import Any
 
 from stages.audit.settings import AuditSettings
 from stages.classifiers import catalogue
-from stages.classifiers.settings import RANDOM_WEIGHTS, ModelSettings
+from stages.classifiers.settings import RANDOM_WEIGHTS, ModelSettings, TeachSettings
 from stages.core import atomic, command, cores, progress, settings, system
 from stages.core.runtime_settings import RuntimeSettings
 from stages.core.settings import Settings, SettingsError
@@ -48,12 +48,20 @@ SECTIONS: dict[str, type[Settings]] = {
     "tta": TtaSettings,
     "ensemble": EnsembleSettings,
     "novelty": NoveltySettings,
+    "teach": TeachSettings,
     "submission": SubmissionSettings,
     "audit": AuditSettings,
     "report": ReportSettings,
 }
 # Sections with any number of entries of one kind, each under a name of the user's choice.
-NAMED: dict[str, type[Settings]] = {"segmenters": SegmenterSettings, "inputs": InputSettings, "models": ModelSettings}
+NAMED: dict[str, type[Settings]] = {
+    "segmenters": SegmenterSettings,
+    "inputs": InputSettings,
+    "models": ModelSettings,
+    "students": ModelSettings,
+}
+# Those of them that may have none.
+MAY_BE_EMPTY = ("students",)
 # Names stand in commands, in names of files, and in DVC's paths of parameters and stages.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _MAX_NAME = 64
@@ -66,6 +74,7 @@ _RESERVED = {
     "inspection_cache": "logs/inspection_cache holds what ingest found in each file",
     "shards": "logs/shards holds what the shards of archives were made from",
     "experiments": "logs/experiments holds logs of experiments",
+    "students": "models/students holds the trained students",
 }
 _DISTANCES = "_distances"
 # Sides of a segmenter's input in pixels: with less OpenVINO cannot run U2-Net, with more memory runs out.
@@ -86,15 +95,17 @@ def check_sections(path: Path) -> int:
         raise SettingsError(f"{path}: unknown section `{unknown[0]}`; known: {', '.join([*SECTIONS, *NAMED])}")
     for section, model in NAMED.items():
         entries = content.get(section)
-        if not isinstance(entries, dict) or not entries:
-            raise SettingsError(f"{path}: {section}: expected at least one entry, found {entries!r}")
+        if not isinstance(entries, dict) or not (entries or section in MAY_BE_EMPTY):
+            expected = "entries, or {}" if section in MAY_BE_EMPTY else "at least one entry"
+            raise SettingsError(f"{path}: {section}: expected {expected}, found {entries!r}")
         _at(path, check_names, section, entries)
         sections[section] = {name: settings.read(path, f"{section}.{name}", model) for name in entries}
     check_segmenters(path, sections["mask"])
     read_used(path)
     _at(path, check_rules, sections)
-    for name, model in sections["models"].items():
-        _at(path, check_model, name, model, sections, path.parent / "models" / "pretrained")
+    for section in ("models", "students"):
+        for name, model in sections[section].items():
+            _at(path, check_model, f"{section}.{name}", model, sections, path.parent / "models" / "pretrained")
     return len(sections["models"])
 
 
@@ -148,6 +159,7 @@ def check_rules(sections: Mapping[str, Any]) -> None:
             "train.augment.mixup: expected a sum with train.augment.cutmix of at most 1, for a batch has one of them; "
             f"found {augment.mixup} + {augment.cutmix}"
         )
+    check_students(sections["students"], sections["models"])
     manual, models = sections["ensemble"].manual_weights, sections["models"]
     if manual is not None and (set(manual) != set(models) or not sum(manual.values())):
         raise SettingsError(
@@ -162,6 +174,21 @@ def check_rules(sections: Mapping[str, Any]) -> None:
         _check_segmenter_side(name, segmenter)
     if crop.mode == "box":
         _check_detector(detect, crop)
+
+
+def check_students(students: Mapping[str, ModelSettings], models: Mapping[str, ModelSettings]) -> None:
+    """Check that no student has the name of a model, and that its input is made for a model, too."""
+    names, inputs = {name.lower(): name for name in models}, sorted({model.input for model in models.values()})
+    for name, student in students.items():
+        other = names.get(name.lower())
+        if other:
+            raise SettingsError(
+                f"students.{name}: expected another name than that of models.{other}; call it `{name}_student`"
+            )
+        if student.input not in inputs:
+            raise SettingsError(
+                f"students.{name}.input: expected the input of a model ({', '.join(inputs)}), found {student.input!r}"
+            )
 
 
 def _check_detector(detect: DetectSettings, crop: CropSettings) -> None:
@@ -189,22 +216,24 @@ def _check_segmenter_side(name: str, segmenter: SegmenterSettings) -> None:
         raise SettingsError(f"{place}: expected {smallest}..{largest}, found {side}")
 
 
-def check_model(name: str, model: ModelSettings, sections: Mapping[str, Any], pretrained: Path) -> None:
+def check_model(place: str, model: ModelSettings, sections: Mapping[str, Any], pretrained: Path) -> None:
     """Check that a model's backbone exists, its weights are provided and its own, and its sizes are possible.
 
-    `pretrained` is the folder of pretrained networks, which may hold files of the user's.
+    `place` is its entry, such as `models.lite0`; `pretrained` is the folder of pretrained networks, which may hold
+    files of the user's.
     """
     if model.backbone not in catalogue.WEIGHTS:
         problem = f"unknown backbone `{model.backbone}`{suggestion(model.backbone, catalogue.WEIGHTS)}"
-        raise SettingsError(f"models.{name}.backbone: {problem}")
-    _check_weights(f"models.{name}.weights", model, pretrained)
-    resolve(sections["train"], model, name)
+        raise SettingsError(f"{place}.backbone: {problem}")
+    _check_weights(f"{place}.weights", model, pretrained)
+    section, name = place.split(".")
+    resolve(sections["train"], model, name, section)
     frame = sections["inputs"][model.input].frame_wh
-    given = {f"models.{name}.input_px": model.input_px}
+    given = {f"{place}.input_px": model.input_px}
     for number, phase in enumerate(sections["train"].phases()):
         given[f"train.unfreeze[{number}].input_px"] = phase.input_px
-    for place, side in given.items():
-        _check_input_side(place, side, model.backbone, frame)
+    for key, side in given.items():
+        _check_input_side(key, side, model.backbone, frame)
 
 
 def _check_weights(place: str, model: ModelSettings, pretrained: Path) -> None:

@@ -79,6 +79,12 @@ def add_model(name, **changes):
     )
 
 
+def add_student(name, **changes):
+    return lambda c: c["students"].__setitem__(
+        name, {"backbone": "xception", "weights": "none", "input": "removed", **changes}
+    )
+
+
 def add_segmenter(name, **changes):
     def change(content):
         content["segmenters"][name] = {"network": "u2netp", **changes}
@@ -124,6 +130,28 @@ def several(*changes):
             several(set_to("train", "unfreeze", [{"epochs": 1}]), add_model("x", epochs=3)),
             "models.x.epochs: expected none beside phases in train.unfreeze, found 3",
         ),
+        (
+            add_student("LITE0"),
+            "students.LITE0: expected another name than that of models.lite0; call it `LITE0_student`",
+        ),
+        (
+            several(
+                lambda c: c["inputs"].__setitem__("blurred", c["inputs"]["kept"]), add_student("x", input="blurred")
+            ),
+            "students.x.input: expected the input of a model (kept, removed, removed_small), found 'blurred'",
+        ),
+        (add_student("x", backbone="zzz"), "students.x.backbone: unknown backbone `zzz`; known here"),
+        (add_student("x", weights="../none"), "students.x.weights: expected keras/xception.npz"),
+        (add_student("x", input_px=321), "students.x.input_px: expected at most 320"),
+        (add_student("my student"), "students: expected a name of at most 64"),
+        (
+            several(set_to("train", "unfreeze", [{"epochs": 1}]), add_student("x", epochs=3)),
+            "students.x.epochs: expected none beside phases in train.unfreeze, found 3",
+        ),
+        (lambda c: c.__setitem__("students", ["x"]), "students: expected entries, or {}, found ['x']"),
+        (lambda c: c.pop("students"), "students: expected entries, or {}, found None"),
+        (add_model("students"), "models.students: expected another name: models/students holds the trained students"),
+        (set_to("teach", "temperature", 0.5), "teach.temperature: expected a number in 1..20, found 0.5"),
         (add_segmenter("s", input_px=16), "segmenters.s.input_px: expected 32..2048, found 16"),
         (
             add_segmenter("s", network="gluoncv/deeplab_resnet101_voc", input_px=320),
@@ -250,3 +278,9 @@ BITS = {"reproducibility": "bits"}
 def test_hardware_that_bits_leaves_unused_is_named(runtime, cpu, n_cores, expected):
     hint = check.unused_hardware(RuntimeSettings(**runtime), cpu, n_cores)
     assert expected in hint and bool(hint) == bool(expected)
+
+
+def test_a_student_of_its_own_name_is_valid_and_no_model(changed):
+    before = check.check_sections(PARAMS)
+    content = changed(add_student("pupil", epochs=3))
+    assert check.check_sections(content) == before

@@ -20,7 +20,7 @@ PIPELINES = [
 ]
 STAGES = (
     *("check", "scan", "ingest", "detect", "crop", "segment", "mask", "resize", "train", "probe", "evaluate"),
-    *("ensemble", "novelty", "submission", "audit", "report", "pretrained", "sample"),
+    *("ensemble", "novelty", "submission", "audit", "report", "students", "pretrained", "sample"),
 )
 # Each package may import those of lower levels, and itself.
 LEVELS = {
@@ -99,8 +99,11 @@ def test_each_pipeline_has_stages_that_run_modules(pipeline):
 
 
 def test_every_stage_of_the_pipeline_is_a_package_or_a_module_of_its_name():
-    for name in yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]:
-        assert (ROOT / "stages" / name / "__main__.py").is_file() or (ROOT / "stages" / f"{name}.py").is_file(), name
+    for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"].items():
+        own, of_students = name.removesuffix("_students"), stage.get("foreach") == "${students}"
+        places = [f"{own}/__main__.py", f"{own}.py", *([f"students/{own}.py"] if of_students else [])]
+        assert own == name or of_students, name
+        assert any((ROOT / "stages" / place).is_file() for place in places), name
 
 
 def test_the_comparison_finds_what_is_missing_and_what_is_useless():

@@ -60,8 +60,8 @@ def test_every_block_that_is_not_run_has_a_reason():
         assert len(re.findall(r"^```(?:sh|bash|console)$", text, re.MULTILINE)) == len(_BLOCK.findall(text)), page
 
 
-def test_every_stage_is_in_the_table_of_the_readme():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_every_stage_is_in_the_table_of_the_readme_and_those_of_students_in_that_of_training():
+    text = "".join((ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/training.md"))
     stages = re.findall(r"^  (\w+):$", (ROOT / "dvc.yaml").read_text(encoding="utf-8").partition("stages:")[2], re.M)
     assert len(stages) > 10
     assert [name for name in stages if not re.search(rf"^\| `{name}(@\w+)?` \|", text, re.MULTILINE)] == []

@@ -19,13 +19,15 @@ def stages(*words):
 
 def test_stages_are_listed_in_the_order_of_the_pipeline():
     pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    assert list(pipeline) == list(program.STAGES)
-    assert list(NAMES)[: len(pipeline)] == list(pipeline)
+    # Students have two modules of their own, and go through two of these stages.
+    main = [name for name, stage in pipeline.items() if stage.get("foreach") != "${students}"]
+    assert main == list(program.STAGES) == list(NAMES)[: len(main)]
 
 
 def test_commands_and_steps_are_listed_and_their_helpers_are_not():
     assert {"advise", "predict", "bundle", "compare", "experiment", "search", "repeated_holdout", "results",
             "provenance", "reproduce", "serve",
+            "students.teach", "students.compare",
             "repair_lock", "docs", "status", "score_sample", "parallel_repro", "sample.render", "sample.score",
             "pretrained.fetch", "pretrained.convert", "pretrained.export", "pretrained.download",
     } == set(NAMES) - set(program.STAGES)  # fmt: skip

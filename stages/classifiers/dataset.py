@@ -22,13 +22,15 @@ class PhotoError(UserError):
 class ImageSource(NamedTuple):
     """N images: `read` returns the bytes of the PNG or JPEG of a name, `names` are theirs, `labels` (N,) int64.
 
-    `size_hw` is the height and the width in pixels that every image must have.
+    `size_hw` is the height and the width in pixels that every image must have, `soft_targets` (N, C) float32 what a
+    teacher predicts of each.
     """
 
     read: Callable[[str], bytes]
     names: list[str]
     labels: np.ndarray
     size_hw: tuple[int, int]
+    soft_targets: np.ndarray | None = None
 
     @classmethod
     def of(cls, archive: Archive, photos: SplitData, size_hw: tuple[int, int]) -> "ImageSource":

@@ -1,11 +1,11 @@
-"""Entries of section `models`, and the keys of section `train` that every use of a classifier needs."""
+"""Entries of sections `models` and `students`, and the keys of other sections that several stages need."""
 
 import hashlib
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from stages.core.settings import Count, Positive, Seed, Settings, WholeNumber
+from stages.core.settings import Count, Positive, Seed, Settings, Share, WholeNumber
 
 # Of a model: random weights. A file of this name lies in the folder of pretrained networks, for DVC to depend on.
 RANDOM_WEIGHTS = "none"
@@ -46,6 +46,26 @@ class ModelSettings(Settings):
     dropout: Dropout | None = Field(None, description="in place of `train.dropout`")
     learning_rate: Positive | None = Field(None, description="in place of `train.learning_rate`")
     epochs: WholeNumber | None = Field(None, description="in place of `train.epochs`")
+
+
+class TeachSettings(Settings):
+    """How the ensemble teaches a student, one network in its place (Hinton et al. 2015, arXiv:1503.02531).
+
+    Its loss is the cross-entropy to the labels, with the share `1 - soft_share`, plus `soft_share * temperature ** 2`
+    times that between the ensemble's and the student's probabilities, both softened by `temperature`. Photos of
+    `ingest.unlabelled` take part with the ensemble's class as their label (Lee 2013, "Pseudo-Label"; Xie et al. 2020,
+    arXiv:1911.04252).
+    """
+
+    temperature: Annotated[float, Field(ge=1, le=20)] = Field(
+        2.0,
+        description="probabilities to the power 1 / temperature are learned: 1 keeps them, more tells classes apart",
+    )
+    soft_share: Share = Field(0.7, description="weight of the ensemble's probabilities in the loss; 0: labels alone")
+    min_confidence: Share | None = Field(
+        None, description="least probability of the ensemble for a photo without a label; null: these are not used"
+    )
+    min_agreement: Share = Field(1.0, description="least share of its models that predict the ensemble's class")
 
 
 def derive_seed(seed: int, name: str) -> int:

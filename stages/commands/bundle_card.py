@@ -1,4 +1,4 @@
-"""The model card of a bundle, from the files of the run that trained its ensemble."""
+"""The model card of a bundle, from the files of the run that trained what is in it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +12,8 @@ from stages.ensemble.weighting import SavedEnsemble
 from stages.report import model_card
 from stages.report.model_card_data import CardData, CardMetrics, Provenance
 from stages.schemas import predictions, split_table
+from stages.schemas.predictions import Predictions
+from stages.scoring import calibration
 
 # Named in the card, for the outputs depend on them.
 _PACKAGES = ("keras", "tensorflow", "numpy", "onnx", "onnxruntime", "openvino", "opencv-python-headless", "pillow")
@@ -22,14 +24,34 @@ class RunFiles(NamedTuple):
 
     params: Path
     metrics: Path
-    splits: Path
-    predictions: Path
+    data: Path
     lock: Path = Path("dvc.lock")
     requirements: Path = Path("requirements.lock")
 
 
-def render(files: RunFiles, classes: list[str], saved: SavedEnsemble) -> str:
-    """Return the card in Markdown. Raises UserError for a damaged file, and for metrics of another ensemble."""
+def render(files: RunFiles, classes: list[str], saved: SavedEnsemble, section: str = "models") -> str:
+    """Return the card in Markdown of the ensemble, or of a student where `section` is `students`.
+
+    Raises UserError for a damaged file, and for metrics of another ensemble.
+    """
+    settings, splits = load_settings(files.params), files.data / "splits.csv"
+    read = _read_student if section == "students" else _read_ensemble
+    metrics, predicted = read(files, classes, saved)
+    return model_card.render(
+        CardData(
+            {**settings, "models": settings.get(section)},
+            classes,
+            saved.weights,
+            saved.temperature,
+            metrics,
+            split_table.read(splits) if splits.is_file() else None,
+            predicted,
+            read_provenance(files.metrics / "provenance.json", files.lock, files.requirements),
+        )
+    )
+
+
+def _read_ensemble(files: RunFiles, classes: list[str], saved: SavedEnsemble) -> tuple[CardMetrics, Predictions | None]:
     metrics = CardMetrics.read(files.metrics, sorted(saved.weights))
     scored = (metrics.ensemble or {}).get("weights", saved.weights)
     if scored != saved.weights:
@@ -37,18 +59,23 @@ def render(files: RunFiles, classes: list[str], saved: SavedEnsemble) -> str:
             f"{files.metrics}/ensemble/details.json: expected scores of the weights {_listed(saved.weights)}, found "
             f"those of {_listed(scored)}; run `dvc repro`"
         )
-    return model_card.render(
-        CardData(
-            load_settings(files.params),
-            classes,
-            saved.weights,
-            saved.temperature,
-            metrics,
-            split_table.read(files.splits) if files.splits.is_file() else None,
-            predictions.read(files.predictions, classes) if files.predictions.is_file() else None,
-            read_provenance(files.metrics / "provenance.json", files.lock, files.requirements),
-        )
-    )
+    return metrics, _read_predictions(files.data / "ensemble_predictions.csv", classes)
+
+
+def _read_student(files: RunFiles, classes: list[str], saved: SavedEnsemble) -> tuple[CardMetrics, Predictions | None]:
+    """The figures of a student alone; its predictions are stored without its temperature."""
+    (name,) = saved.weights
+    predicted = _read_predictions(files.data / "students" / name / "predictions.csv", classes)
+    if predicted is not None:
+        calibrated = calibration.apply_temperature(predicted.probabilities, saved.temperature)
+        predicted = predicted._replace(probabilities=calibrated)
+    details = files.metrics / "students" / name / "details.json"
+    scores = {name: json_file.read(details) if details.is_file() else None}
+    return CardMetrics.read(files.metrics, [])._replace(ensemble=None, models=scores), predicted
+
+
+def _read_predictions(path: Path, classes: list[str]) -> Predictions | None:
+    return predictions.read(path, classes) if path.is_file() else None
 
 
 def read_provenance(path: Path, lock: Path, requirements: Path) -> Provenance | None:

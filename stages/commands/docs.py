@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from stages.check import NAMED, SECTIONS
+from stages.check import MAY_BE_EMPTY, NAMED, SECTIONS
 from stages.core import atomic, command, progress, settings, settings_docs
 from stages.report import reasons
 
@@ -22,9 +22,12 @@ DVC reads them: `1e-5` is a number, `yes` and `on` are text.
 
 def generate(params: Path) -> dict[str, str]:
     """The text of every generated file by its path; `params` is the settings file whose values are shown."""
-    schema = json.dumps(settings_docs.json_schema(SECTIONS, NAMED), indent=2, ensure_ascii=False) + "\n"
+    schema = settings_docs.json_schema(SECTIONS, NAMED)
+    for name in MAY_BE_EMPTY:
+        schema["properties"][name]["minProperties"] = 0
+    text = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
     configuration = _CONFIGURATION + settings_docs.reference(SECTIONS, NAMED, settings.load(params))
-    return {"params.schema.json": schema, "docs/configuration.md": configuration, "docs/reasons.md": reasons.page()}
+    return {"params.schema.json": text, "docs/configuration.md": configuration, "docs/reasons.md": reasons.page()}
 
 
 def main() -> None:

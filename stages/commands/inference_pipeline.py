@@ -29,8 +29,6 @@ from stages.selection.main_car import Candidates
 
 # The sections of params.yaml that prediction reads.
 SECTIONS = ("runtime", "detect", "crop", "segment", "segmenters", "mask", "resize", "tta")
-# And of these sections the entries that the models need.
-NAMED_SECTIONS = ("inputs", "models")
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from stages.ensemble import fitting
 from stages.ensemble.settings import EnsembleSettings
 from stages.schemas import class_list, split_data
 from stages.schemas.split_data import SplitData
-from stages.scoring import scores
+from stages.scoring import paired, scores
 
 _TARGET = "ensemble"
 _SPLITS = "data/splits.csv"
@@ -73,7 +73,7 @@ def pool(splits: list[SplitPredictions]) -> SplitPredictions:
 def table_row(name: str, split: SplitPredictions) -> dict[str, str | float | int]:
     """The row of one split: the scores of the ensemble and its gain over the best single model."""
     summary = scores.summary(split.test.labels, split.ensemble, split.test.groups)
-    gain = fitting.gain(split.ensemble, split.single, split.test)
+    gain = paired.paired_gain(split.ensemble, split.single, split.test.labels, split.test.groups)
     columns = ("n", "accuracy", "accuracy_low", "accuracy_high", "log_loss", "ece", "ece_if_calibrated")
     gains = {f"gain_{key}": gain[key] for key in ("log_loss", "log_loss_low", "log_loss_high", "accuracy")}
     return {"split": name, **{key: summary[key] for key in columns}, **gains}

@@ -25,6 +25,7 @@ from stages.novelty import detector
 from stages.novelty.detector import NoveltyDetector
 from stages.schemas import class_list
 from stages.scoring.probabilities import normalised
+from stages.scoring.weighted_ensemble import WeightedEnsemble
 
 # Images (N, H, W, 3) uint8 RGB to probabilities (N, C).
 ClassifyFn = Callable[[np.ndarray], np.ndarray]
@@ -45,7 +46,7 @@ def combine_models(
     models: dict[str, LoadedModel], weights: dict[str, float], temperature: float, rule: TtaSettings
 ) -> PredictFn:
     """The weighted average of `models`, each with the test-time augmentation of `rule`."""
-    mix = weighting.WeightedEnsemble(np.array([weights[name] for name in models]), temperature)
+    mix = WeightedEnsemble(np.array([weights[name] for name in models]), temperature)
 
     def predict_model(model: LoadedModel, inputs: np.ndarray) -> np.ndarray:
         def predict_view(number: int, chosen: np.ndarray) -> np.ndarray:

@@ -11,12 +11,12 @@ import pandas as pd
 from stages.core import settings, tables
 from stages.ensemble import selective, weighting
 from stages.ensemble.settings import EnsembleSettings
-from stages.ensemble.weighting import WeightedEnsemble
 from stages.schemas import predictions, split_data
 from stages.schemas.predictions import Predictions
 from stages.schemas.split_data import SplitData
 from stages.scoring import calibration, paired, scores
-from stages.scoring.probabilities import log_loss, negative_log_likelihood
+from stages.scoring.probabilities import log_loss
+from stages.scoring.weighted_ensemble import WeightedEnsemble
 
 _SUM_TOLERANCE = 1e-6
 # Cross-fitting needs something to fit on, and something to predict.
@@ -113,7 +113,8 @@ def compare(
     if "best_single" in details:
         details["best_single"]["name"] = stacked.names[int(others["best_single"].weights.argmax())]
         if len(test.labels):
-            details["gain"] = gain(fitted.ensemble(test_probabilities), others["best_single"](test_probabilities), test)
+            pair = fitted.ensemble(test_probabilities), others["best_single"](test_probabilities)
+            details["gain"] = paired.paired_gain(*pair, test.labels, test.groups)
     if len(test.labels):
         uncalibrated = fitted.ensemble._replace(temperature=1.0)(test_probabilities)
         details["uncalibrated"] = {
@@ -137,24 +138,6 @@ def ranked_predictions(
     return {
         name: selective.RankedPredictions.of(split.labels, probabilities, split.groups)
         for name, (split, probabilities) in by_split.items()
-    }
-
-
-def gain(ensemble: np.ndarray, single: np.ndarray, test: SplitData) -> dict[str, float]:
-    """The paired difference of two arrays of probabilities (N, C) on test, ensemble minus single, with 95 % intervals.
-
-    `log_loss` with `log_loss_low` and `log_loss_high`: negative is better. `accuracy` with its interval: positive is
-    better.
-    """
-    groups = np.array(test.groups)
-    losses = [negative_log_likelihood(test.labels, rows) for rows in (ensemble, single)]
-    correct = [(rows.argmax(axis=1) == test.labels).astype(float) for rows in (ensemble, single)]
-    pairs = {"log_loss": losses, "accuracy": correct}
-    differences = {name: paired.paired_bootstrap(first - second, groups) for name, (first, second) in pairs.items()}
-    return {
-        f"{name}{suffix}": value
-        for name, difference in differences.items()
-        for suffix, value in zip(("", "_low", "_high"), difference)
     }
 
 

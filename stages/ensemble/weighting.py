@@ -1,7 +1,4 @@
-"""The weighted average of several models' probabilities, calibrated by a temperature.
-
-Weights and temperature are fitted on val, on which no model was trained.
-"""
+"""Weights of the models and the temperature of their average, fitted on val, on which no model was trained."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,8 +9,9 @@ import numpy as np
 from stages.core import json_file
 from stages.core.errors import UserError
 from stages.ensemble.settings import SHRINKAGES, EnsembleSettings
-from stages.scoring.calibration import apply_temperature, fit_temperature
-from stages.scoring.probabilities import MIN_PROBABILITY, log_loss, normalised
+from stages.scoring.calibration import fit_temperature
+from stages.scoring.probabilities import MIN_PROBABILITY, log_loss
+from stages.scoring.weighted_ensemble import WeightedEnsemble, weighted_average
 
 # A smaller weight is a rounding error of the solver.
 _MIN_WEIGHT = 1e-6
@@ -30,22 +28,6 @@ class Weights(NamedTuple):
     values: np.ndarray
     reason: str
     gap: float = 0.0
-
-
-class WeightedEnsemble(NamedTuple):
-    """Weights (M,) of the models, non-negative with the sum 1, and the temperature of their weighted average."""
-
-    weights: np.ndarray
-    temperature: float = 1.0
-
-    def __call__(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return the calibrated weighted average (N, C) of `probabilities` (M, N, C)."""
-        return apply_temperature(weighted_average(probabilities, self.weights), self.temperature)
-
-
-def weighted_average(probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the average (N, C) of `probabilities` (M, N, C) with `weights` (M,), as float64 rows with the sum 1."""
-    return normalised(np.einsum("m,mnc->nc", weights, probabilities))
 
 
 def fit_weights(probabilities: np.ndarray, labels: np.ndarray, min_photos: int, method: str = "log_loss") -> Weights:

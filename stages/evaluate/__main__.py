@@ -29,7 +29,8 @@ from stages.schemas.predictions import Predictions
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", required=True, help="name of an entry of `models` in params.yaml")
+    parser.add_argument("--model", required=True, help="name of an entry of `models`, or of `students`")
+    parser.add_argument("--student", action="store_true", help="the model is one network, whatever train.folds says")
     parser.add_argument("--models", type=Path, required=True, help="folder of the trained models")
     parser.add_argument("--metrics", type=Path, required=True, help="figures that DVC compares between experiments")
     parser.add_argument("--details", type=Path, required=True, help="all other figures")
@@ -43,6 +44,8 @@ def main() -> None:
     """Load the model, predict, score, write."""
     args = arguments()
     loader = settings.read(args.params, "train", BagSettings, subset=True)
+    if args.student:
+        loader = loader.replace(folds=None)
     rule = settings.read(args.params, "tta", TtaSettings)
     system = runtime.configure(loader.seed, settings.read(args.params, "runtime", RuntimeSettings).n_threads)
     classes = class_list.read_classes(args.classes)

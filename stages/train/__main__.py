@@ -1,15 +1,15 @@
-"""Train one model of params.yaml and keep its best state."""
+"""Train one model or student of params.yaml and keep its best state."""
 
 import argparse
 from pathlib import Path
 
 from stages.classifiers import bag, keras_file, pretrained, runtime
-from stages.classifiers.settings import ModelSettings
+from stages.classifiers.settings import ModelSettings, TeachSettings
 from stages.core import atomic, command, progress, settings
 from stages.core.archive import Archive
 from stages.core.runtime_settings import RuntimeSettings
 from stages.schemas import class_list
-from stages.train import bagging, onnx_file
+from stages.train import bagging, distillation, onnx_file
 from stages.train.checkpoint import fingerprint
 from stages.train.curves import Curves
 from stages.train.settings import TrainSettings, resolve
@@ -19,7 +19,10 @@ from stages.train.trainer import TrainingSetup
 def arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", required=True, help="name of an entry of `models` in the settings")
+    parser.add_argument("--model", required=True, help="name of an entry of `models`, or of `students`")
+    parser.add_argument(
+        "--targets", type=Path, help="of a student: what the ensemble predicts of the photos to train on"
+    )
     names = ("params", "splits", "photos", "classes", "pretrained", "out", "curves", "logs")
     for name in names:
         parser.add_argument(f"--{name}", type=Path, required=True)
@@ -29,18 +32,24 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Parse, load, train, write."""
     args = arguments()
-    model = settings.read(args.params, f"models.{args.model}", ModelSettings)
+    section = "models" if args.targets is None else "students"
+    model = settings.read(args.params, f"{section}.{args.model}", ModelSettings)
     given = settings.read(args.params, "train", TrainSettings)
-    recipe = resolve(given, model, args.model)
+    recipe = resolve(given, model, args.model, section)
+    teach = None if args.targets is None else settings.read(args.params, "teach", TeachSettings)
     classes = class_list.read_classes(args.classes)
     system = runtime.configure(
         recipe.seed, settings.read(args.params, "runtime", RuntimeSettings).n_threads, recipe.precision
     )
-    splits = bagging.read_members(args.splits, args.photos, classes, given)
+    if teach is None:
+        splits = bagging.read_members(args.splits, args.photos, classes, given)
+    else:
+        splits = [distillation.read_splits(args.splits, args.photos, args.targets, classes, teach)]
     members = bagging.plan(splits, recipe, args.curves, args.logs)
-    facts = (model, system, classes, Archive(args.photos).fingerprints)
-    inputs = fingerprint(facts, [args.splits, args.pretrained / model.weights])
-    setup = TrainingSetup(model, pretrained.read(args.pretrained, model), len(classes), system.precision, inputs)
+    facts = (model, teach, system, classes, Archive(args.photos).fingerprints)
+    inputs = fingerprint(facts, [args.splits, args.pretrained / model.weights, *([args.targets] if teach else [])])
+    tensors = pretrained.read(args.pretrained, model)
+    setup = TrainingSetup(model, tensors, len(classes), system.precision, inputs, teach)
     results = bagging.train_all(members, setup)
     if len(members) > 1:
         with Curves(args.curves, args.logs) as curves:

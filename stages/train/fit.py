@@ -15,10 +15,11 @@ from stages.classifiers import backbones, dataset, inference, linear_head, runti
 from stages.classifiers.backbones import ClassifierModels
 from stages.classifiers.dataset import ImageSource
 from stages.classifiers.engine import keras
+from stages.classifiers.settings import TeachSettings
 from stages.scoring.probabilities import log_loss, normalised
 from stages.train import batch_norm, schedule, training_data
 from stages.train.checkpoint import Checkpoint
-from stages.train.loss import training_loss
+from stages.train.loss import distillation_loss, training_loss
 from stages.train.schedule import ScheduledPhase
 from stages.train.settings import TrainSettings
 from stages.train.train_step import averaged_weights, compiled_train_step
@@ -44,13 +45,14 @@ class TrainingTask(NamedTuple):
 
     `build` returns the models with their initial weights. Its argument is the longer side of the network's input in
     pixels, None for the side that inference uses; the weights fit every side. No layer is frozen `from_scratch`, that
-    is where the initial weights are random.
+    is where the initial weights are random. With `teach`, the training images have soft targets.
     """
 
     build: Callable[[int | None], ClassifierModels]
     splits: Splits
     settings: TrainSettings
     from_scratch: bool = False
+    teach: TeachSettings | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -133,6 +135,8 @@ class Training:
             share = self.settings.frozen_share if share is None else share
             backbones.freeze(models.pooled, share, self.settings.batch_norm)
         loss = training_loss(self.settings, self.task.splits.train.labels, model.output_shape[-1])
+        if self.task.teach is not None:
+            loss = distillation_loss(loss, self.task.teach)
         model.compile(schedule.optimizer(self.settings, phase, self.task.steps_per_epoch), loss)
         model.optimizer.build(model.trainable_variables)
         return model

@@ -1,4 +1,4 @@
-"""The loss of training: cross-entropy with label smoothing and class weights."""
+"""The loss of training: cross-entropy with label smoothing and class weights, and to the predictions of a teacher."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from stages.classifiers.engine import keras, tf
+from stages.classifiers.settings import TeachSettings
 from stages.train.settings import TrainSettings
 
 Loss = Callable[[Any, Any], Any]
@@ -41,5 +42,22 @@ def weighted_cross_entropy(label_smoothing: float, class_weights: np.ndarray) ->
             targets, logits, from_logits=True, label_smoothing=label_smoothing
         )
         return entropy * tf.linalg.matvec(targets, weights)
+
+    return loss
+
+
+def distillation_loss(label_loss: Loss, teach: TeachSettings) -> Loss:
+    """Return a function of targets (B, 2 C), those of the labels and then soft ones, and logits (B, C), float32.
+
+    It gives losses (B,): `label_loss` and the cross-entropy to the soft targets, with shares of 1 - `soft_share` and
+    `soft_share` (Hinton et al. 2015, arXiv:1503.02531, section 2). The soft targets are softened by the temperature T
+    already, the logits are here. The factor T^2 keeps the gradients of both terms of one size for every T.
+    """
+    factor = teach.soft_share * teach.temperature**2
+
+    def loss(targets: Any, logits: Any) -> Any:
+        labels, soft_targets = tf.split(targets, 2, axis=-1)
+        softened = keras.losses.categorical_crossentropy(soft_targets, logits / teach.temperature, from_logits=True)
+        return (1 - teach.soft_share) * label_loss(labels, logits) + factor * softened
 
     return loss

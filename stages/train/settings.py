@@ -96,14 +96,14 @@ class TrainSettings(BagSettings):
         return sum(phase.epochs for phase in self.phases())
 
 
-def resolve(train: TrainSettings, model: ModelSettings, name: str) -> TrainSettings:
-    """Return `train` with the overrides of one model, and with a seed of this model's own.
+def resolve(train: TrainSettings, model: ModelSettings, name: str, section: str = "models") -> TrainSettings:
+    """Return `train` with the overrides of one model, an entry of `section`, and with a seed of this model's own.
 
     Raises SettingsError where a model would set what phases set.
     """
     if model.epochs is not None and train.unfreeze != "all":
         raise SettingsError(
-            f"models.{name}.epochs: expected none beside phases in train.unfreeze, found {model.epochs}"
+            f"{section}.{name}.epochs: expected none beside phases in train.unfreeze, found {model.epochs}"
         )
     overrides = {key: getattr(model, key) for key in ("learning_rate", "epochs", "dropout")}
     given = {key: value for key, value in overrides.items() if value is not None}

@@ -9,7 +9,7 @@ from stages.classifiers import pretrained, runtime
 from stages.classifiers.backbones import ClassifierConfig, ClassifierModels
 from stages.classifiers.engine import keras, tf
 from stages.classifiers.runtime import Runtime
-from stages.classifiers.settings import ModelSettings
+from stages.classifiers.settings import ModelSettings, TeachSettings
 from stages.train import fit
 from stages.train.checkpoint import Checkpoint, fingerprint
 from stages.train.curves import Curves
@@ -27,7 +27,7 @@ class Member(NamedTuple):
 
 class TrainingSetup(NamedTuple):
     """What all networks of a model share: its settings, its pretrained tensors by name, or None, the number of classes,
-    the precision, and a `fingerprint` of all that is trained from.
+    the precision, a `fingerprint` of all that is trained from, and of a student how it is taught.
     """
 
     model: ModelSettings
@@ -35,6 +35,7 @@ class TrainingSetup(NamedTuple):
     n_classes: int
     precision: str
     fingerprint: str
+    teach: TeachSettings | None = None
 
 
 class TrainingResult(NamedTuple):
@@ -62,7 +63,7 @@ def train(member: Member, setup: TrainingSetup, curves: Curves) -> TrainingResul
         input_hw = pretrained.shrunk(shape.photo_hw, input_px) if input_px else shape.input_hw
         return pretrained.network(model, shape._replace(input_hw=input_hw), setup.tensors, policy)
 
-    task = fit.TrainingTask(build, splits, recipe, from_scratch=setup.tensors is None)
+    task = fit.TrainingTask(build, splits, recipe, from_scratch=setup.tensors is None, teach=setup.teach)
     checkpoint = Checkpoint(member.logs / "checkpoint.npz", fingerprint((setup.fingerprint, recipe), []))
     training = fit.Training(task, checkpoint, lambda epoch: _log(curves, training, epoch))
     best = training.run()

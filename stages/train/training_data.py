@@ -16,13 +16,14 @@ def training_batches(
 ) -> tf.data.Dataset:
     """Yield the batches of all steps from `first_step` on, `steps_per_epoch` for each epoch of all phases.
 
-    A batch is images (B, H, W, 3) RGB uint8 and targets (B, C) float32 that sum to 1. It depends on the number of its
+    A batch is images (B, H, W, 3) RGB uint8 and targets (B, C) float32 that sum to 1; soft targets follow those of the
+    labels, (B, 2 C). It depends on the number of its
     step alone: each pass over the images is shuffled by (seed, pass), each image augmented by (seed, pass, index), each
     batch mixed by (seed, step). A batch at the end of a pass is completed from the next pass, so all have one shape.
     """
     n_images, size = len(source.names), settings.batch_size
     total = size * settings.n_epochs() * steps_per_epoch(n_images, size)
-    load, labels = image_loader(source, settings.cache_mb), tf.constant(source.labels)
+    load, targets = image_loader(source, settings.cache_mb), target_lookup(source, n_classes)
     strength = augment_strength(source, settings)
     seed = tf.constant(settings.seed, tf.int32)
 
@@ -32,7 +33,7 @@ def training_batches(
         index = tf.random.experimental.index_shuffle(position % n_images, pass_seed, n_images - 1)
         image_seed = tf.random.fold_in(pass_seed, tf.cast(index, tf.int32))
         augmented = augment.augment(load(index), image_seed, strength(position), settings.augment)
-        return augmented, tf.one_hot(labels[index], n_classes)
+        return augmented, targets(index)
 
     def mix(step: Any, batch: tuple[Any, Any]) -> tuple[Any, Any]:
         # Negative, since passes count from 0: no batch shares the seed of a pass.
@@ -44,6 +45,15 @@ def training_batches(
     if settings.augment.mixup or settings.augment.cutmix:
         data = data.enumerate(first_step).map(mix, num_parallel_calls=parallel_calls())
     return data.prefetch(2)
+
+
+def target_lookup(source: ImageSource, n_classes: int) -> Callable[[Any], Any]:
+    """Return a function from an index to the target (C,) float32 of its image, (2 C,) with the soft one after it."""
+    labels = tf.constant(source.labels)
+    if source.soft_targets is None:
+        return lambda index: tf.one_hot(labels[index], n_classes)
+    soft_targets = tf.constant(source.soft_targets, tf.float32)
+    return lambda index: tf.concat([tf.one_hot(labels[index], n_classes), soft_targets[index]], axis=0)
 
 
 def augment_strength(source: ImageSource, settings: TrainSettings) -> Callable[[Any], Any]:

@@ -9,8 +9,9 @@ from stages.core import atomic
 from stages.core.errors import UserError
 from stages.ensemble import weighting
 from stages.ensemble.settings import EnsembleSettings
-from stages.ensemble.weighting import WeightedEnsemble, fit_weights, weighted_average
+from stages.ensemble.weighting import fit_weights
 from stages.scoring.probabilities import normalised
+from stages.scoring.weighted_ensemble import WeightedEnsemble, weighted_average
 
 
 def test_the_weighted_average_by_hand():

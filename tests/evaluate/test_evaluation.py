@@ -48,7 +48,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def run(folder, monkeypatch, rows=ROWS):
+def run(folder, monkeypatch, rows=ROWS, *options):
     lines = [line.split(",") for line in rows.splitlines()]
     body = "".join(f"{i},{i}.jpg,{label},,{split},{(*status, 'ok')[0]},\n" for i, label, split, *status in lines)
     header = "image_id,path,label,group,split,status,reason\n"
@@ -63,7 +63,7 @@ def run(folder, monkeypatch, rows=ROWS):
         "tables": "tables",
     }
     arguments = [part for name, path in given.items() for part in (f"--{name}", str(folder / path))]
-    monkeypatch.setattr(sys, "argv", ["evaluate", "--model", "a", *arguments])
+    monkeypatch.setattr(sys, "argv", ["evaluate", "--model", "a", *arguments, *options])
     monkeypatch.setattr(
         evaluate_stage.runtime, "configure", lambda *_: evaluate_stage.runtime.Runtime("CPU", "float32", 1)
     )
@@ -199,3 +199,10 @@ def test_a_model_of_other_classes_is_rejected(folder, monkeypatch):
     (folder / "classes.txt").write_text("a\nb\n")
     with pytest.raises(UserError, match="expected 2 classes, found 3"):
         run(folder, monkeypatch, "n1,a,train\n")
+
+
+def test_a_student_is_one_network_that_did_not_learn_from_val_whatever_the_folds(folder, monkeypatch):
+    expected = run(folder, monkeypatch)
+    text = (folder / "params.yaml").read_text().replace("batch_size: 2", "batch_size: 2, folds: 2")
+    (folder / "params.yaml").write_text(text)
+    assert run(folder, monkeypatch, ROWS, "--student") == expected

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from stages.classifiers.engine import tf
+from stages.classifiers.settings import TeachSettings
 from stages.train import loss
 from stages.train.settings import TrainSettings
 
@@ -35,3 +36,29 @@ def test_settings_choose_the_class_weights(class_weights, weight):
     cross_entropy = loss.training_loss(settings, np.array([0, 0, 0, 2]), 3)
     value = float(cross_entropy(tf.constant([[0.0, 0, 1]]), tf.zeros((1, 3)))[0])
     assert value == pytest.approx(weight * np.log(3), rel=1e-6)
+
+
+def test_distillation_by_hand():
+    # The teacher's 0.6, 0.3 and 0.1 are softened already; the student's logits divided by two are ln 2, 0 and 0.
+    targets = tf.constant([[0.0, 1, 0, 0.6, 0.3, 0.1]])
+    logits = tf.constant([[2 * np.log(2), 0, 0]], tf.float32)
+    hard = -np.log(1 / 6)
+    soft = -(0.6 * np.log(2 / 4) + 0.4 * np.log(1 / 4))
+    label_loss = loss.weighted_cross_entropy(0.0, np.ones(3))
+    for share in (0.0, 0.25, 1.0):
+        distillation = loss.distillation_loss(label_loss, TeachSettings(temperature=2.0, soft_share=share))
+        value = float(distillation(targets, logits)[0])
+        assert value == pytest.approx((1 - share) * hard + share * 4 * soft, rel=1e-6)
+
+
+def test_the_gradient_of_the_soft_term_is_that_of_the_paper():
+    # Equation 2: T^2 times (q - p) / T, p and q being the softened probabilities of teacher and student.
+    teacher, logits = np.array([0.6, 0.3, 0.1]), tf.constant([[0.5, -1, 2]])
+    teach = TeachSettings(temperature=4.0, soft_share=1.0)
+    distillation = loss.distillation_loss(loss.weighted_cross_entropy(0.1, np.ones(3)), teach)
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        value = distillation(tf.constant([[0, 0, 1, *teacher]], tf.float32), logits)
+    student = np.exp(np.array([0.5, -1, 2]) / 4)
+    expected = 4 * (student / student.sum() - teacher)
+    np.testing.assert_allclose(tape.gradient(value, logits)[0], expected, rtol=1e-5)

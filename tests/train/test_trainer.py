@@ -77,9 +77,25 @@ def prepare(folder, splits=SPLITS):
     return folder
 
 
+def teach(folder, probabilities):
+    """Make `tiny` a student that learns these probabilities of the first class, and photo i7 without a label."""
+    head, models = PARAMS.split("models:")
+    settings = head.replace("patience: null", "patience: null, checkpoint_minutes: 1.0e-9") + "students:" + models
+    (folder / "params.yaml").write_text(settings + "teach: {temperature: 3.0, soft_share: 0.9}\n")
+    if "i7" not in (folder / "splits.csv").read_text():
+        with (folder / "splits.csv").open("a") as stream:
+            stream.write("i7,i7.jpg,,,unlabelled,ok,\n")
+        archives.put(folder / "photos.zip", {"i7.png": np.full((40, 60, 3), 200, np.uint8)})
+    names = [*(f"i{number}" for number in range(5)), "i7"]
+    rows = [f"{name},{share},{1 - share},0\n" for name, share in zip(names, probabilities, strict=True)]
+    (folder / "targets.csv").write_text("image_id,a,b,never_seen\n" + "".join(rows))
+    return folder
+
+
 def start(folder, out, dies_after=None):
     given = {"params": "params.yaml", "splits": "splits.csv", "photos": "photos.zip", "classes": "classes.txt"}
     given |= {"pretrained": ".", "out": f"{out}/model", "curves": f"{out}/curves", "logs": f"logs_{out}"}
+    given |= {"targets": "targets.csv"} if (folder / "targets.csv").exists() else {}
     arguments = [part for name, path in given.items() for part in (f"--{name}", str(folder / path))]
     program = PROGRAM if dies_after is None else PROGRAM.replace('KILL = ""', DIES.format(left=dies_after))
     command = [sys.executable, "-c", program, "--model", "tiny", *arguments]
@@ -175,6 +191,28 @@ def test_a_killed_bag_goes_on_where_it_was(tmp_path, dies_after):
     _, again = run(folder, "broken")
     assert {path: content for path, content in again.items() if not path.name.startswith(".")} == whole
     assert not list((folder / "logs_broken").rglob("checkpoint.npz"))
+
+
+SURE, UNSURE = [0.875, 0.25, 0.875, 0.25, 0.875, 0.25], [0.5, 0.5, 0.5, 0.5, 0.5, 0.625]
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("dies_after", [3, 6])
+def test_a_killed_student_goes_on_where_it_was_and_other_targets_start_anew(tmp_path, dies_after):
+    folder = teach(prepare(tmp_path / "data"), SURE)
+    done, whole = run(folder, "whole")
+    assert done.stdout.startswith("train tiny: 6 photos, ")
+    killed = start(folder, "broken", dies_after)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    state = (folder / "logs_broken" / "checkpoint.npz").read_bytes()
+    _, again = run(folder, "broken")
+    assert {path: content for path, content in again.items() if not path.name.startswith(".")} == whole
+    _, unsure = run(teach(folder, UNSURE), "unsure")
+    assert unsure[Path("model/model.keras")] != whole[Path("model/model.keras")]
+    # The state of a training on the first targets is none of one on the second.
+    (folder / "logs_broken" / "checkpoint.npz").write_bytes(state)
+    _, anew = run(folder, "broken")
+    assert anew[Path("model/model.keras")] == unsure[Path("model/model.keras")]
 
 
 def test_more_folds_than_photos_are_refused(tmp_path):

@@ -73,6 +73,23 @@ def test_mixed_targets_are_the_shares_of_the_mixed_images(source, mixing):
     assert n_mixed > 8
 
 
+def test_soft_targets_follow_those_of_the_labels_and_are_mixed_by_the_same_shares(source, mixing):
+    soft = np.zeros((7, N_CLASSES), np.float32)
+    soft[np.arange(7), np.arange(7) + 93] = 0.75
+    soft[:, 0] = 0.25
+    n_mixed = 0
+    taught = source._replace(soft_targets=soft)
+    for batch, targets in training_data.training_batches(taught, mixing, N_CLASSES).as_numpy_iterator():
+        assert targets.shape == (4, 2 * N_CLASSES) and targets.dtype == np.float32
+        labels, softened = np.split(targets, 2, axis=1)
+        np.testing.assert_allclose(softened[:, 93:100], 0.75 * labels[:, 100:], atol=1e-6)
+        np.testing.assert_allclose(softened[:, 0], 0.25, atol=1e-6)
+        reds = labels @ (np.arange(N_CLASSES) - 100) * 10
+        np.testing.assert_allclose(batch[..., 0].mean(axis=(1, 2)), reds, atol=0.6)
+        n_mixed += int((labels.max(axis=1) < 1).sum())
+    assert n_mixed > 8
+
+
 def test_a_resumed_pipeline_yields_the_batches_of_the_whole_one(source, mixing):
     whole = list(training_data.training_batches(source, mixing, N_CLASSES).as_numpy_iterator())
     resumed = list(training_data.training_batches(source, mixing, N_CLASSES, first_step=3).as_numpy_iterator())
