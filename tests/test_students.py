@@ -89,7 +89,7 @@ def test_photos_without_a_label_are_left_out_where_the_ensemble_is_not_sure(proj
         for min_confidence in (None, 1.0):
             change(project, lambda content, value=min_confidence: content["teach"].update(min_confidence=value))
             out = run(project, "python", "-m", "stages", "students.teach", *words)
-            assert out == f"teach: {len(taught) - 1} train, 0 pseudo_labels, 1 unlabelled\n"
+            assert out == f"teach: {len(taught) - 1} train, 0 pseudo labels, 1 unlabelled\n"
             assert read(tmp_path, "d.json")["pseudo_labels"]["val"] == {"n": 6, "accepted": 0}
             left = pd.read_csv(tmp_path / "t.csv")
             assert len(left) == len(taught) - 1 and set(left["image_id"]) < set(taught["image_id"])

@@ -1,15 +1,16 @@
 """Print the results of the last run.
 
-These are the scores of the models and the ensemble, the findings of the audit, and the path of the report.
+These are the scores of models, ensemble and students, the findings of the audit, and the path of the report.
 """
 
 import argparse
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from stages.core import command, json_file
+from stages.core import command, json_file, settings
 from stages.schemas import flags
 
 _WITHOUT = {"test": "nothing was evaluated", "val": "weights and temperature were not fitted"}
@@ -53,13 +54,31 @@ def table(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def read_students(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The comparison of each student with the ensemble, by name, in the metrics folder `folder`."""
+    return {name: json_file.read(folder / "students" / name / "comparison.json", ("val", "test")) for name in names}
+
+
+def student_rows(students: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """A row of the table per student, whose scores are calibrated."""
+    scores = {
+        name: {split: {"n": figures[split]["n"], **figures[split].get("student", {})} for split in ("val", "test")}
+        for name, figures in students.items()
+    }
+    return pd.DataFrame([table_row(f"{name}, student, calibrated", found, None) for name, found in scores.items()])
+
+
 def gain_line(ensemble: dict[str, Any]) -> str:
     """A line on the ensemble's gain over the best single model; empty without test photos."""
     if "gain" not in ensemble:
         return ""
-    gain, name = ensemble["gain"], ensemble["best_single"]["name"]
+    return difference_line(f"ensemble minus {ensemble['best_single']['name']}", ensemble["gain"])
+
+
+def difference_line(title: str, gain: Mapping[str, float]) -> str:
+    """A line on a paired difference in log loss and accuracy."""
     return (
-        f"ensemble minus {name}: log loss {gain['log_loss']:+.3f} ({gain['log_loss_low']:+.3f} to "
+        f"{title}: log loss {gain['log_loss']:+.3f} ({gain['log_loss_low']:+.3f} to "
         f"{gain['log_loss_high']:+.3f}), "
         f"accuracy {100 * gain['accuracy']:+.1f} points ({100 * gain['accuracy_low']:+.1f} to "
         f"{100 * gain['accuracy_high']:+.1f}), paired, 95 %\n"
@@ -91,11 +110,16 @@ def main() -> None:
     """Print the table, the findings and the path of the report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--metrics", type=Path, default=Path("metrics"), help="folder of the metrics; default: metrics")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="names the students")
     arguments = parser.parse_args()
-    print(table(arguments.metrics).to_string(index=False))
+    students = read_students(arguments.metrics, settings.load(arguments.params).get("students") or ())
+    print(pd.concat([table(arguments.metrics), student_rows(students)]).to_string(index=False))
     ensemble = json_file.read(arguments.metrics / "ensemble" / "details.json", ("test", "val"))
     print(warning_lines(json_file.read(arguments.metrics / "ingest" / "details.json"), ensemble), end="")
     print(gain_line(ensemble), end="")
+    for name, figures in students.items():
+        if "difference" in figures["test"]:
+            print(difference_line(f"{name} minus ensemble", figures["test"]["difference"]), end="")
     print(audit_lines(json_file.read(arguments.metrics / "audit" / "details.json", _AUDIT_KEYS)), end="")
     print(f"report: {arguments.metrics / 'report' / 'index.html'}")
 

@@ -3,8 +3,6 @@
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 from stages.classifiers import inference, runtime
 from stages.classifiers.settings import LoaderSettings, TeachSettings
 from stages.core import atomic, command, progress, settings
@@ -57,12 +55,8 @@ def main() -> None:
         raise TableError(f"{args.splits}: expected photos with the split `train`, found none")
     known = teacher.read(args.predictions, classes)
     train = predict_train(args, teacher, known, splits["train"])
-    unlabelled = teacher.read(args.unlabelled, classes)
-    labelled = {image_id for split in splits.values() for image_id in split.image_ids}
-    # A copy of a photo with a label would bring one of val or test into the training.
-    new = unlabelled.select([image_id for image_id in unlabelled.image_ids if image_id not in labelled])
-    mask = teaching.accepted(new, teach)
-    used = new.select(np.array(new.image_ids, dtype=object)[mask].tolist())
+    new = teaching.without_copies(teacher.read(args.unlabelled, classes), splits)
+    used = teaching.pseudo_labelled(new, teach)
     predictions.write(args.targets, teaching.targets(train, used, classes))
     held_out = split_data.held_out(splits, known.image_ids)
     scored = {name: (photos, known.select(photos.image_ids)) for name, photos in held_out.items()}

@@ -1,10 +1,12 @@
 """What the ensemble teaches: its probabilities of photos to train on, and pseudo-labels of those without a label."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from stages.classifiers.settings import TeachSettings
+from stages.core.tables import TableError
 from stages.schemas.predictions import Predictions
 from stages.schemas.split_data import SplitData
 from stages.scoring import scores
@@ -18,8 +20,11 @@ class TeacherPredictions(NamedTuple):
     ensemble: np.ndarray
 
     def select(self, image_ids: list[str]) -> "TeacherPredictions":
-        """Return those of `image_ids`, in their order."""
+        """Return those of `image_ids`, in their order. Raises TableError if one is missing."""
         place = {image_id: row for row, image_id in enumerate(self.image_ids)}
+        missing = sorted(set(image_ids) - set(place))
+        if missing:
+            raise TableError(f"expected predictions of {missing[0]}, found none; run `dvc repro evaluate`")
         rows = [place[image_id] for image_id in image_ids]
         return TeacherPredictions(image_ids, self.by_model[:, rows], self.ensemble[rows])
 
@@ -34,6 +39,18 @@ def accepted(predicted: TeacherPredictions, teach: TeachSettings) -> np.ndarray:
         return np.zeros(len(predicted.image_ids), dtype=bool)
     agreement = (predicted.by_model.argmax(axis=2) == predicted.ensemble.argmax(axis=1)).mean(axis=0)
     return (predicted.ensemble.max(axis=1) >= teach.min_confidence) & (agreement >= teach.min_agreement)
+
+
+def without_copies(unlabelled: TeacherPredictions, splits: Mapping[str, SplitData]) -> TeacherPredictions:
+    """Return those of photos that no split has: a copy would bring a photo of val or test into the training."""
+    labelled = {image_id for split in splits.values() for image_id in split.image_ids}
+    return unlabelled.select([image_id for image_id in unlabelled.image_ids if image_id not in labelled])
+
+
+def pseudo_labelled(unlabelled: TeacherPredictions, teach: TeachSettings) -> TeacherPredictions:
+    """Return those of the accepted photos."""
+    mask = accepted(unlabelled, teach)
+    return unlabelled.select([image_id for image_id, is_used in zip(unlabelled.image_ids, mask) if is_used])
 
 
 def precision(photos: SplitData, predicted: TeacherPredictions, teach: TeachSettings) -> dict[str, float | int]:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from stages.classifiers import bag, keras_file, pretrained, runtime
-from stages.classifiers.settings import ModelSettings, TeachSettings
+from stages.classifiers.settings import BagSettings, ModelSettings, TeachSettings
 from stages.core import atomic, command, progress, settings
 from stages.core.archive import Archive
 from stages.core.runtime_settings import RuntimeSettings
@@ -12,6 +12,7 @@ from stages.schemas import class_list
 from stages.train import bagging, distillation, onnx_file
 from stages.train.checkpoint import fingerprint
 from stages.train.curves import Curves
+from stages.train.fit import Splits
 from stages.train.settings import TrainSettings, resolve
 from stages.train.trainer import TrainingSetup
 
@@ -29,6 +30,15 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def read_splits(
+    args: argparse.Namespace, classes: list[str], bag: BagSettings, teach: TeachSettings | None
+) -> list[Splits]:
+    """What each network trains on and is judged by. A student is one network, whatever the folds."""
+    if teach is None:
+        return bagging.read_members(args.splits, args.photos, classes, bag)
+    return [distillation.read_splits(args.splits, args.photos, args.targets, classes, teach)]
+
+
 def main() -> None:
     """Parse, load, train, write."""
     args = arguments()
@@ -41,10 +51,7 @@ def main() -> None:
     system = runtime.configure(
         recipe.seed, settings.read(args.params, "runtime", RuntimeSettings).n_threads, recipe.precision
     )
-    if teach is None:
-        splits = bagging.read_members(args.splits, args.photos, classes, given)
-    else:
-        splits = [distillation.read_splits(args.splits, args.photos, args.targets, classes, teach)]
+    splits = read_splits(args, classes, given, teach)
     members = bagging.plan(splits, recipe, args.curves, args.logs)
     facts = (model, teach, system, classes, Archive(args.photos).fingerprints)
     inputs = fingerprint(facts, [args.splits, args.pretrained / model.weights, *([args.targets] if teach else [])])

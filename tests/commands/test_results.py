@@ -80,3 +80,26 @@ def test_leaks_and_empty_splits_are_told_beside_the_scores(metrics, run, capsys)
     assert "no photos in test: nothing was evaluated" in lines
     assert "no photos in val: weights and temperature were not fitted" in lines
     assert any(line.startswith("leaks: 2 groups straddle the given splits, 5 photos") for line in lines)
+
+
+def test_a_student_follows_the_ensemble_and_is_compared_with_it(metrics, run, capsys, tmp_path):
+    (tmp_path / "params.yaml").write_text("students: {pupil: {}, other: {}}\n")
+    difference = {"log_loss": 0.0625, "log_loss_low": -0.125, "log_loss_high": 0.25}
+    difference |= {"accuracy": -0.125, "accuracy_low": -0.25, "accuracy_high": 0.0}
+    scores = {key: value for key, value in SCORES.items() if key != "n"}
+    compared = {"n": 8, "student": scores, "ensemble": scores, "difference": difference}
+    atomic.write_json(metrics / "students" / "pupil" / "comparison.json", {"val": {"n": 0}, "test": compared})
+    atomic.write_json(metrics / "students" / "other" / "comparison.json", {"val": compared, "test": {"n": 0}})
+    run(results, metrics=metrics, params=tmp_path / "params.yaml")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[4].split()[:2] == ["ensemble", "-"]
+    assert lines[5].split()[:4] == ["pupil,", "student,", "calibrated", "-"] and "75.0 %" in lines[5]
+    assert lines[6].split()[:5] == ["other,", "student,", "calibrated", "75.0", "%"]
+    expected = "log loss +0.062 (-0.125 to +0.250), accuracy -12.5 points (-25.0 to +0.0), paired, 95 %"
+    assert [line for line in lines if "minus ensemble" in line] == [f"pupil minus ensemble: {expected}"]
+
+
+def test_a_student_without_a_comparison_is_one_line(metrics, run, tmp_path):
+    (tmp_path / "params.yaml").write_text("students: {pupil: {}}\n")
+    with pytest.raises(UserError, match=r"students/pupil/comparison.json: expected a JSON file here, found none"):
+        run(results, metrics=metrics, params=tmp_path / "params.yaml")

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from stages.classifiers.settings import TeachSettings
+from stages.core.tables import TableError
 from stages.schemas.split_data import SplitData
 from stages.students import teaching
 from stages.students.teaching import TeacherPredictions
@@ -49,6 +50,17 @@ def test_without_an_accepted_photo_there_is_no_precision():
     assert teaching.precision(PHOTOS, PREDICTED, TeachSettings()) == {"n": 3, "accepted": 0}
     empty, nothing = PREDICTED.select([]), PHOTOS.select(np.array([], dtype=int))
     assert teaching.precision(nothing, empty, TeachSettings(min_confidence=0.5)) == {"n": 0, "accepted": 0}
+
+
+def test_copies_of_photos_of_any_split_are_left_out():
+    splits = {"train": PHOTOS.select(np.array([0])), "test": PHOTOS.select(np.array([2]))}
+    assert teaching.without_copies(PREDICTED, splits).image_ids == ["b"]
+    assert teaching.without_copies(PREDICTED, {}).image_ids == ["a", "b", "c"]
+
+
+def test_a_photo_that_was_not_predicted_is_named():
+    with pytest.raises(TableError, match="expected predictions of z, found none; run `dvc repro evaluate`"):
+        PREDICTED.select(["a", "z"])
 
 
 def test_targets_are_sorted_by_id_and_the_same_probabilities():
