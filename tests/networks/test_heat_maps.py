@@ -165,5 +165,6 @@ def test_maps_depend_on_the_weights(trained, tmp_path, n_weights):
         for path in (trained, trained, tmp_path / "random.onnx")
     )
     np.testing.assert_array_equal(again, before)
-    correlations = [spearmanr(*pair).statistic for pair in zip(before, after)]
-    assert before.shape == (8, 24) and np.mean(correlations) < 0.5
+    # Where nothing speaks for the class any more, there are no ranks.
+    correlations = [spearmanr(*pair).statistic for pair in zip(before, after) if np.ptp(pair, axis=1).all()]
+    assert before.shape == (8, 24) and len(correlations) >= 4 and np.mean(correlations) < 0.5
