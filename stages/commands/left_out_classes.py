@@ -22,7 +22,7 @@ from stages.scoring.novelty import NetworkOutputs
 from stages.train.settings import TrainSettings
 
 _SPLITS, _CLASSES, _PRETRAINED = Path("data/splits.csv"), Path("data/classes.txt"), Path("models/pretrained")
-_INPUTS = Path("data/model_inputs")
+INPUTS = Path("data/model_inputs")
 
 
 class LabelledPhotos(NamedTuple):
@@ -118,4 +118,4 @@ class Networks(NamedTuple):
         return settings.read(self.params, f"models.{name}", ModelSettings)
 
     def _images(self, model: str) -> Path:
-        return _INPUTS / self._model(model).input
+        return INPUTS / self._model(model).input

@@ -9,11 +9,13 @@ are fitted, in a minute.
 import argparse
 import shutil
 from pathlib import Path
+from typing import Any
 
 from dvc.utils.hydra import apply_overrides
+from threadpoolctl import threadpool_limits
 
 from stages.classifiers import runtime
-from stages.commands import open_set_scores
+from stages.commands import open_set_scores, unknown_photos
 from stages.commands.left_out_classes import LabelledPhotos, Networks
 from stages.core import atomic, command, progress, settings, tables
 from stages.core.errors import UserError
@@ -33,6 +35,9 @@ def arguments() -> argparse.Namespace:
         "--together", type=int, default=1, metavar="N", help="classes left out of a training; default: 1"
     )
     parser.add_argument("--models", nargs="+", metavar="NAME", help="default: all of params.yaml")
+    parser.add_argument(
+        "--unknown", type=Path, metavar="FOLDER", help="instead, photos of no class, for the networks of `dvc repro`"
+    )
     parser.add_argument("--quick", action="store_true", help="fit heads to pretrained networks, train none")
     parser.add_argument(
         "-S",
@@ -81,30 +86,44 @@ def class_groups(left_out: list[str], classes: list[str], together: int) -> list
     return [numbers[start : start + together] for start in range(0, len(numbers), together)]
 
 
-def main() -> None:
-    """Make the networks that are missing, score, print and write the tables."""
-    args = arguments()
-    params = _WORK / "params.yaml"
-    write_params(Path("params.yaml"), args.set, params)
-    rule, data = settings.read(params, "novelty", NoveltySettings), LabelledPhotos.read()
+def score_left_out(args: argparse.Namespace, data: LabelledPhotos, params: Path) -> list[dict[str, Any]]:
+    """The rows of all classes that are left out; networks that are missing are made."""
+    rule = settings.read(params, "novelty", NoveltySettings)
     models = chosen(args.models, list(settings.load(params)["models"]), "--models")
     groups = class_groups(chosen(args.classes, data.classes, "--classes"), data.classes, args.together)
     if args.quick:
         runtime.configure(0, settings.read(params, "runtime", RuntimeSettings).n_threads)
-    networks, rows = Networks(_WORK, params, args.quick), []
+    networks, rows = Networks(_WORK, params, args.quick), list[dict[str, Any]]()
     for left_out in progress.track(groups, len(groups), "group", "open_set"):
         known = [number for number in range(len(data.classes)) if number not in left_out]
         outputs = {name: networks.outputs(name, data, known) for name in models}
-        rows += open_set_scores.score(outputs, data, left_out, rule)
-    table = open_set_scores.table(rows)
-    tables.write(args.out / "classes.csv", table)
-    summary = open_set_scores.summary(table)
-    settings_used = {"models": models, "together": args.together, "quick": args.quick, "set": args.set}
-    atomic.write_json(args.out / "open_set.json", {**settings_used, "scores": summary})
-    print(open_set_scores.text(summary))
-    progress.summary(
-        "open_set", trainings=0 if args.quick else len(groups) * len(models), classes=sum(map(len, groups))
+        # Matrices are small, and threads that wait for each other beside other work take many times as long.
+        with threadpool_limits(1, user_api="blas"):
+            rows += open_set_scores.score(outputs, data, left_out, rule)
+    return rows
+
+
+def score_unknown(folder: Path, data: LabelledPhotos, params: Path) -> list[dict[str, Any]]:
+    """The rows of the photos of a folder."""
+    outputs, extended = unknown_photos.with_unknown(folder, data)
+    return open_set_scores.score(
+        outputs, extended, [len(data.classes)], settings.read(params, "novelty", NoveltySettings)
     )
+
+
+def main() -> None:
+    """Score, print and write the tables."""
+    args = arguments()
+    params, data = _WORK / "params.yaml", LabelledPhotos.read()
+    write_params(Path("params.yaml"), args.set, params)
+    rows = score_unknown(args.unknown, data, params) if args.unknown else score_left_out(args, data, params)
+    table = open_set_scores.table(rows)
+    summary = open_set_scores.summary(table)
+    tables.write(args.out / "classes.csv", table)
+    options = {name: getattr(args, name) for name in ("models", "together", "quick", "set")}
+    atomic.write_json(args.out / "open_set.json", {**options, "unknown": str(args.unknown or ""), "scores": summary})
+    print(open_set_scores.text(summary))
+    progress.summary("open_set", left_out=table["left_out"].nunique(), scores=len(summary))
 
 
 if __name__ == "__main__":

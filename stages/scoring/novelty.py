@@ -116,9 +116,13 @@ def _precision(centred: np.ndarray) -> np.ndarray:
 
 def _nearest(features: np.ndarray, means: np.ndarray, precision: np.ndarray) -> np.ndarray:
     """The least squared distance (N,) of features (N, D) to any of `means` (C, D)."""
-    differences = (features.astype(np.float64) - mean for mean in means)
-    distances = [np.einsum("nd,nd->n", rows @ precision, rows) for rows in differences]
-    return np.asarray(np.min(distances, axis=0))
+    # |x - m|^2 = x.x - 2 x.m + m.m takes one large product in place of one for each class; from their middle on, for
+    # the terms are then no larger than the result.
+    middle, inverse = means.mean(axis=0), precision.astype(np.float64)
+    x, m = features.astype(np.float64) - middle, means.astype(np.float64) - middle
+    scaled = x @ inverse
+    squares = np.einsum("nd,nd->n", scaled, x)[:, None] + np.einsum("cd,cd->c", m @ inverse, m)
+    return np.asarray((squares - 2 * scaled @ m.T).min(axis=1))
 
 
 def _fit_nothing(*_: object) -> Reference:

@@ -14,7 +14,7 @@ from stages.novelty.settings import NoveltySettings
 from stages.schemas.split_data import SplitData
 from stages.scoring.novelty import SCORES, NetworkOutputs
 from tests.commands import tiny_bundle
-from tests.novelty.test_stage import make_project
+from tests.novelty.test_stage import RED, make_project, photo
 
 CLASSES = ["a", "b", "c"]
 
@@ -132,3 +132,22 @@ def test_a_head_is_fitted_to_the_known_classes_alone(tmp_path):
     assert outputs.logits.shape == (90, 2)
     assert (outputs.logits[photos.photos.labels == 2].argmax(axis=1) == 1).all()
     assert (outputs.logits[photos.photos.labels == 0].argmax(axis=1) == 0).all()
+
+
+def test_photos_of_a_folder_are_scored_by_the_networks_of_the_project(project, monkeypatch, tmp_path):
+    folder = tmp_path / "others"
+    folder.mkdir()
+    for number in range(3):
+        photo(folder / f"{number}.png", RED)
+    (folder / "damaged.jpg").write_bytes(b"")
+    run(monkeypatch, "--unknown", str(folder))
+    assert project == []
+    table = pd.read_csv("metrics/open_set/classes.csv")
+    row = table[(table["score"] == "neighbours") & (table["split"] == "test")].iloc[0]
+    assert (row["left_out"], row["n_known"], row["n_unknown"]) == (str(folder), 10, 3)
+    assert row["auroc"] == pytest.approx(1) and row["fpr95"] == 0
+    with pytest.raises(UserError, match="expected photos, found none that can be read"):
+        (folder / "0.png").write_bytes(b"")
+        for number in (1, 2):
+            (folder / f"{number}.png").unlink()
+        run(monkeypatch, "--unknown", str(folder))
