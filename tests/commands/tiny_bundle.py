@@ -98,7 +98,7 @@ def make(folder):
     """Write a project below `folder` and its bundle; return the bundle's folder."""
     write_project(folder / "project")
     out, words = folder / "bundle", {"params": "params.yaml", "classes": "data/classes.txt", "models": "models"}
-    words |= {"metrics": "metrics", "splits": "data/splits.csv", "predictions": "data/ensemble_predictions.csv"}
+    words |= {"metrics": "metrics", "data": "data"}
     options = [word for name, path in words.items() for word in (f"--{name}", str(folder / "project" / path))]
     saved, sys.argv = sys.argv, ["bundle", str(out), *options]
     try:
