@@ -193,6 +193,7 @@ function special(key) {
   if (key === "?") return () => byId("keys").showModal();
   if (key === "x") return () => byId("name").focus();
   if (key === "f") return openFilters;
+  if (key === "Enter" && !byId("box").hidden && !document.activeElement.matches("button")) return () => byId("box").requestSubmit();
   const name = photo && /^[1-5]$/.test(key) ? photo.suggestions[Number(key) - 1] : undefined;
   return name === undefined ? undefined : () => label(name);
 }

@@ -45,7 +45,8 @@ function showPhoto(photo, remove) {
   byId("near").replaceChildren(...photo.near_duplicates.map(nearDuplicate));
   showDecisions(photo, layer, remove);
   showPicture(byId("frame"), photo.image_id, "photo", `photo ${photo.path}`, layer);
-  Object.assign(byId("frame").firstChild, { width: photo.width, height: photo.height });
+  // Its size before it is loaded: nothing moves then, and a box can be drawn at once.
+  byId("frame").style.setProperty("--ratio", photo.width / photo.height);
   showPicture(byId("crop"), photo.image_id, "crop", `crop of ${photo.path}`);
   showPicture(byId("mask"), photo.image_id, "mask", `crop of ${photo.path}, its background tinted`);
   showClasses(photo);
