@@ -119,7 +119,8 @@ def _labelled_photos(manifest: pd.DataFrame) -> pd.DataFrame:
 
 def _photos(found: pd.DataFrame, photos: pd.DataFrame, suggested: dict[str, str]) -> pd.DataFrame:
     codes = found.groupby("image_id", sort=False)["code"].agg(";".join)
-    rows = photos.loc[codes.index, _PHOTO]
+    # Arrow's texts cannot be compared with every text that a browser may send.
+    rows = photos.loc[codes.index, _PHOTO].astype({"label": object, "split": object})
     names = [suggested.get(str(image_id), "") for image_id in codes.index]
     return rows.assign(suggested_label=np.array(names, dtype=object), codes=codes)
 
