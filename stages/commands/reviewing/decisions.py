@@ -50,13 +50,13 @@ class DecisionStore:
         self._path, self._lock_path, self._who = path, lock_path, who
         self._lock, self._steps = threading.Lock(), deque[_Step](maxlen=_MAX_STEPS)
         self._read_state: tuple[int, ...] | None = None
-        self._frame = _empty()
+        self._frame = corrections.none()
 
     def read(self) -> pd.DataFrame:
         """All decisions, as corrections.read returns them; without a file there are none."""
         state = _state(self._path)
         if state != self._read_state:
-            self._frame = _empty() if state == () else corrections.read(self._path)
+            self._frame = corrections.none() if state == () else corrections.read(self._path)
             self._read_state = state
         return self._frame
 
@@ -77,7 +77,7 @@ class DecisionStore:
 
     def remove(self, image_id: str, kind: str, seen: list[Decision], tab: str) -> None:
         """Remove the decision on the topic of `kind`. Raises StaleDecisionError as `decide` does."""
-        self._change(image_id, kind, seen, tab, _empty())
+        self._change(image_id, kind, seen, tab, corrections.none())
 
     def undo(self, tab: str) -> str | None:
         """Take back the last change of a tab; return the photo's id, or None where there is no change.
@@ -123,10 +123,6 @@ class DecisionStore:
 
 def _decisions(rows: pd.DataFrame) -> list[Decision]:
     return sorted(map(Decision, rows["kind"], rows["value"]))
-
-
-def _empty() -> pd.DataFrame:
-    return pd.DataFrame({name: pd.Series([], dtype=object) for name in corrections.COLUMNS})
 
 
 def _state(path: Path) -> tuple[int, ...]:

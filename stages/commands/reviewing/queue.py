@@ -14,9 +14,10 @@ from stages.schemas.predictions import Predictions
 CORRECTED = "corrected"
 # The order of the queue: what changes a label first.
 CODES = (
-    *("label_issue", "outlier", "different_labels", "wrong_prediction"),
+    *("label_issue", "outlier", "different_labels", "conflicting_labels", "wrong_prediction"),
     *("masks_disagree", "mask_too_small", "mask_too_large"),
     *crops.REJECTION_REASONS,
+    "no_label",
     CORRECTED,
 )
 ORDERS = ("doubt", "class", "path")
@@ -25,7 +26,9 @@ _REASONS = ["image_id", "code", "score", "tie", "text"]
 _PHOTO = ["path", "label", "split", "group", "width", "height"]
 # The cells of a column: one value for all, or one each.
 Cells = str | float | list[str] | np.ndarray
-# Near-duplicates that a sentence names.
+# Reasons of photos that are not used until somebody decides on a label.
+_WITHOUT_LABEL = ("conflicting_labels", "no_label")
+# Files that a sentence names.
 _MAX_NAMED = 3
 
 
@@ -88,7 +91,7 @@ class ReviewQueue:
         table = self.reasons if column == "code" else self.photos
         counts = table[column].value_counts()
         names = CODES if column == "code" else sorted(counts.index)
-        return {name: int(counts[name]) for name in names if name in counts.index}
+        return {name: int(counts[name]) for name in names if name and name in counts.index}
 
 
 def build(tables: ReviewTables) -> ReviewQueue:
@@ -100,8 +103,9 @@ def build(tables: ReviewTables) -> ReviewQueue:
     listed = pd.concat(parts, ignore_index=True)
     is_known = listed["image_id"].isin(usable.index)
     is_unlabelled = listed["image_id"].isin(tables.photos.loc[tables.photos["split"] == UNLABELLED, "image_id"])
+    open_labels = _without_label(photos, tables.photos)
     corrected = [image_id for image_id in tables.corrected if image_id in photos.index]
-    found = _sorted(pd.concat([listed[is_known], _corrected(corrected)], ignore_index=True))
+    found = _sorted(pd.concat([listed[is_known], open_labels, _corrected(corrected)], ignore_index=True))
     return ReviewQueue(
         _photos(found, photos, _suggested(tables.issues)),
         found[["image_id", "code", "score", "text"]],
@@ -113,7 +117,9 @@ def build(tables: ReviewTables) -> ReviewQueue:
 def _labelled_photos(manifest: pd.DataFrame) -> pd.DataFrame:
     """The rows of readable files, one per id: the usable one where a file has copies."""
     readable = manifest[(manifest["split"] != UNLABELLED) & (manifest["image_id"] != "")]
-    ordered = readable.iloc[np.argsort(readable["status"].to_numpy() != "ok", kind="stable")]
+    is_open = readable["reason"].isin(_WITHOUT_LABEL)
+    labelled = readable.assign(label=readable["label"].mask(is_open, ""))
+    ordered = labelled.iloc[np.argsort(labelled["status"].to_numpy() != "ok", kind="stable")]
     return ordered.drop_duplicates("image_id").set_index("image_id")
 
 
@@ -176,6 +182,19 @@ def _other_labels(members: pd.DataFrame, label: str) -> str:
     others = members[members["label"] != label].head(_MAX_NAMED)
     named = [f"{path} is {other}" for path, other in zip(others["path"], others["label"])]
     return f"Near-duplicates have other labels: {'; '.join(named)}."
+
+
+def _without_label(photos: pd.DataFrame, manifest: pd.DataFrame) -> pd.DataFrame:
+    """Readable photos whose files have several labels, or none."""
+    found = photos[photos["reason"].isin(_WITHOUT_LABEL)]
+    files = manifest[manifest["image_id"].isin(found.index) & (manifest["label"] != "")]
+    named = {str(name): group for name, group in files.groupby("image_id")}
+    texts = []
+    for image_id, code in zip(found.index, found["reason"]):
+        own = named.get(str(image_id), files.iloc[:0]).head(_MAX_NAMED)
+        labels = "; ".join(f"{path} is {label}" for path, label in zip(own["path"], own["label"]))
+        texts.append(f"{reasons.explain(code)}{f' Here: {labels}.' if labels else ''}")
+    return _rows(found.index.to_series(), found["reason"].to_numpy(), 0.0, texts)
 
 
 def _wrong_predictions(usable: pd.DataFrame, predicted: Predictions | None) -> pd.DataFrame:

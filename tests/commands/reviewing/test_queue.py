@@ -103,6 +103,21 @@ def test_a_photo_with_a_decision_stays_though_it_is_no_longer_used():
     assert found.photos.index[-1] == IDS[0] and codes_of(found)[IDS[0]] == "corrected"
 
 
+def test_photos_that_only_lack_a_label_are_shown_without_one():
+    photos = review_project.manifest_rows()
+    twice = photos[photos["image_id"] == IDS[1]].assign(path="wagon/1.jpg", label="wagon")
+    photos.loc[photos["image_id"] == IDS[4], ["label", "status", "reason", "split"]] = ["", "rejected", "no_label", ""]
+    photos = pd.concat([photos, twice], ignore_index=True)
+    is_twice = photos["image_id"] == IDS[1]
+    photos.loc[is_twice, ["status", "reason", "split"]] = ["rejected", "conflicting_labels", ""]
+    found = queue.build(tables_of(photos=photos, issues=None, boxes=None))
+    codes = codes_of(found)
+    assert codes[IDS[1]] == "conflicting_labels" and codes[IDS[4]] == "no_label"
+    assert found.photos.loc[[IDS[1], IDS[4]], "label"].tolist() == ["", ""] and "" not in found.counts("label")
+    (text,) = found.reasons.loc[found.reasons["image_id"] == IDS[1], "text"]
+    assert text.endswith("Here: sedan/1.jpg is sedan; wagon/1.jpg is wagon.")
+
+
 @pytest.mark.parametrize(
     ("chosen", "shown", "n_total"),
     [
