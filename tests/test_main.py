@@ -26,7 +26,7 @@ def test_stages_are_listed_in_the_order_of_the_pipeline():
 
 def test_commands_and_steps_are_listed_and_their_helpers_are_not():
     assert {"advise", "predict", "bundle", "compare", "experiment", "search", "repeated_holdout", "results",
-            "provenance", "reproduce", "serve", "open_set",
+            "provenance", "reproduce", "review", "serve", "open_set",
             "students.teach", "students.compare",
             "repair_lock", "docs", "status", "score_sample", "parallel_repro", "sample.render", "sample.score",
             "pretrained.fetch", "pretrained.convert", "pretrained.export", "pretrained.download",
