@@ -116,7 +116,9 @@ def write(folder: Path, one: Predictions, times: int, n_variants: int) -> tuple[
     crop["by_class"] = {n + _suffix(k, n_variants): row for k in numbers for n, row in crop["by_class"].items()}
     atomic.write_json(path, crop)
     named = {name: folder / f"{name}.csv" for name in (*_TABLES, "predictions")}
-    return Files(**named, issues=issues_path, metrics=folder / "metrics"), predicted.classes
+    return Files(
+        **named, issues=issues_path, corrections=Path("data/corrections.csv"), metrics=folder / "metrics"
+    ), predicted.classes
 
 
 def main() -> None:

@@ -25,7 +25,18 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--predictions", type=Path, required=True, help="the predictions of the ensemble")
-    for name in ("params", "manifest", "detections", "boxes", "masks", "splits", "issues", "metrics", "classes"):
+    for name in (
+        "params",
+        "manifest",
+        "detections",
+        "boxes",
+        "masks",
+        "splits",
+        "issues",
+        "corrections",
+        "metrics",
+        "classes",
+    ):
         parser.add_argument(f"--{name}", type=Path, required=True)
     for name in ("crops", "mask-images", "input-images", "out", "strip"):
         parser.add_argument(f"--{name}", type=Path, required=True)

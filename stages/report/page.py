@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from stages.report import charts, class_tables, confusions, counts, model_card, pair_gallery, results
+from stages.report import charts, class_tables, confusions, counts, decisions, model_card, pair_gallery, results
 from stages.report.galleries import GalleryBuilder
 from stages.report.report_data import ReportData, select_split
 from stages.schemas import flags
@@ -39,7 +39,7 @@ def render(data: ReportData, builder: GalleryBuilder, card: str) -> str:
     predicted = counts.predicted_test_rows(data.rows, data.predicted)
     matrix = counts.confusion(predicted, data.predicted.classes)
     tables = _result_tables(data) | _photo_tables(data) | class_tables.tables(data, matrix, len(predicted))
-    tables |= {"choices": _choices(data), "card": model_card.to_html(card)}
+    tables |= {"choices": _choices(data), "card": model_card.to_html(card), "decisions": decisions.of_report(data)}
     galleries = _galleries(data, builder, predicted, matrix)
     return jinja.get_template("report.html.j2").render(**tables, **galleries, worst=class_tables.WORST)
 

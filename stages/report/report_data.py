@@ -10,6 +10,7 @@ import pandas as pd
 from stages.core import tables
 from stages.schemas import (
     advice,
+    corrections,
     crops,
     curves,
     detections,
@@ -42,6 +43,7 @@ class Files(NamedTuple):
     splits: Path
     predictions: Path
     issues: Path
+    corrections: Path
     metrics: Path
 
 
@@ -57,9 +59,9 @@ class ReportData:
     `step` and a value for each of curves.FIGURES that was logged), `reliability` its bins of confidence on test.
     `risk_coverage` is the curve of the ensemble on val and on test.
     `leaks` are the photos of groups that straddle given splits, `ingest` the counts of ingest. `issues` are label
-    issues and outliers, `audit` the flags, `crop` the rejections by class, `thresholds` a table for each threshold
-    of the rule for the main car, `advice` what linear probes say of inputs and backbones, None where nobody asked,
-    or where it is about other photos.
+    issues and outliers, `decisions` those of people, `audit` the flags, `crop` the rejections by class, `thresholds` a
+    table for each threshold of the rule for the main car, `advice` what linear probes say of inputs and backbones, None
+    where nobody asked, or where it is about other photos.
     """
 
     rows: pd.DataFrame
@@ -72,6 +74,7 @@ class ReportData:
     leaks: pd.DataFrame
     ingest: dict[str, Any]
     issues: pd.DataFrame
+    decisions: pd.DataFrame
     audit: dict[str, Any]
     curves: dict[str, dict[str, pd.DataFrame]]
     reliability: dict[str, pd.DataFrame]
@@ -101,6 +104,7 @@ def read(files: Files, classes: list[str]) -> ReportData:
             files.metrics / "ingest" / "details.json", ("split_by", "near_duplicate_groups", "in_given_groups")
         ),
         issues=issues.read(files.issues),
+        decisions=corrections.read(files.corrections),
         audit=_read_json(files.metrics / "audit" / "details.json", ("flags", "expected_wrong")),
         crop=_read_json(files.metrics / "crop" / "details.json", ("by_class", "overrejected_classes")),
         thresholds={path.stem: thresholds.read(path) for path in sorted((files.metrics / _THRESHOLDS).glob("*.csv"))},
@@ -111,8 +115,8 @@ def read(files: Files, classes: list[str]) -> ReportData:
 
 
 def _with_annotated(detected: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """Add the annotated boxes, which stand in place of detections."""
-    annotated = rows[rows["is_cropped"] & (rows["class_name"] == crops.ANNOTATED)]
+    """Add the annotated and reviewed boxes, which stand in place of detections."""
+    annotated = rows[rows["is_cropped"] & rows["class_name"].isin([crops.ANNOTATED, crops.REVIEWED])]
     return pd.concat([detected, annotated[list(detections.COLUMNS)]], ignore_index=True) if len(annotated) else detected
 
 

@@ -14,7 +14,7 @@ from stages.core import atomic, tables
 from stages.images import archived, images
 from stages.report import __main__ as report_stage
 from stages.report import thumbnails
-from stages.schemas import advice, crops, detections, issues, manifest, masks, predictions, split_table
+from stages.schemas import advice, corrections, crops, detections, issues, manifest, masks, predictions, split_table
 from stages.schemas.advice import Advice
 from stages.schemas.predictions import Predictions
 from tests import archives
@@ -65,7 +65,7 @@ class Project:
         self.folder, self.rows, self.boxes = folder, [], []
         for number, split in enumerate(splits):
             self.add_photo(number, split)
-        self.issues, self.audit = [], AUDIT
+        self.issues, self.audit, self.decisions = [], AUDIT, corrections.none()
         self.leaks = []
         self.ingest = {"split_by": "random", "near_duplicate_groups": 2, "in_given_groups": 0}
         self.settings = (
@@ -159,6 +159,7 @@ class Project:
         leaks = pd.DataFrame(self.leaks, columns=["group", "split", "path", "label"])
         tables.write(metrics / "ingest" / "leaks.csv", leaks)
         atomic.write_json(metrics / "ingest" / "details.json", self.ingest)
+        corrections.write(self.folder / "corrections.csv", self.decisions)
         tables.write(self.folder / "issues.csv", pd.DataFrame(self.issues, columns=list(issues.COLUMNS)))
         sweep = pd.DataFrame({"value": [0.1, 0.2], "is_current": [True, False], "photos": 4, "cropped": [3, 2]})
         sweep = sweep.assign(share_cropped=sweep["cropped"] / 4, **dict.fromkeys(crops.REJECTION_REASONS, 0))
@@ -182,7 +183,7 @@ class Project:
 
     def render(self, run):
         out, names = self.folder / "out" / "index.html", ("manifest", "detections", "boxes", "masks", "splits")
-        files = {name: self.folder / f"{name}.csv" for name in (*names, "predictions", "issues")}
+        files = {name: self.folder / f"{name}.csv" for name in (*names, "predictions", "issues", "corrections")}
         folders = {name: self.folder / name for name in ("crops", "mask_images", "input_images")}
         folders["metrics"] = self.folder / "metrics"
         files |= {"params": self.folder / "params.yaml", "classes": self.folder / "classes.txt", "out": out}
