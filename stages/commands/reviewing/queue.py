@@ -124,11 +124,13 @@ def _labelled_photos(manifest: pd.DataFrame) -> pd.DataFrame:
 
 
 def _photos(found: pd.DataFrame, photos: pd.DataFrame, suggested: dict[str, str]) -> pd.DataFrame:
-    codes = found.groupby("image_id", sort=False)["code"].agg(";".join)
+    codes: dict[str, str] = {}
+    for image_id, code in zip(found["image_id"], found["code"]):
+        codes[image_id] = f"{codes[image_id]};{code}" if image_id in codes else code
     # Arrow's texts cannot be compared with every text that a browser may send.
-    rows = photos.loc[codes.index, _PHOTO].astype({"label": object, "split": object})
-    names = [suggested.get(str(image_id), "") for image_id in codes.index]
-    return rows.assign(suggested_label=np.array(names, dtype=object), codes=codes)
+    rows = photos.loc[list(codes), _PHOTO].astype({"label": object, "split": object})
+    names = [suggested.get(image_id, "") for image_id in codes]
+    return rows.assign(suggested_label=np.array(names, dtype=object), codes=list(codes.values()))
 
 
 def _sorted(found: pd.DataFrame) -> pd.DataFrame:
@@ -173,27 +175,32 @@ def _issues(issues: pd.DataFrame | None) -> pd.DataFrame:
 def _different_labels(usable: pd.DataFrame) -> pd.DataFrame:
     n_labels = usable.groupby("group")["label"].transform("nunique")
     mixed = usable[(n_labels > 1).to_numpy()]
-    members = mixed.groupby("group").indices
-    texts = [_other_labels(mixed.iloc[members[group]], label) for group, label in zip(mixed["group"], mixed["label"])]
+    # Lists: thousands of tables of two rows would take minutes.
+    members: dict[str, list[tuple[str, str]]] = {}
+    for group, path, label in zip(mixed["group"], mixed["path"], mixed["label"]):
+        members.setdefault(group, []).append((path, label))
+    texts = [_other_labels(members[group], label) for group, label in zip(mixed["group"], mixed["label"])]
     return _rows(mixed.index.to_series(), "different_labels", 0.0, texts, mixed["group"].to_numpy())
 
 
-def _other_labels(members: pd.DataFrame, label: str) -> str:
-    others = members[members["label"] != label].head(_MAX_NAMED)
-    named = [f"{path} is {other}" for path, other in zip(others["path"], others["label"])]
-    return f"Near-duplicates have other labels: {'; '.join(named)}."
+def _other_labels(members: list[tuple[str, str]], label: str) -> str:
+    named = [f"{path} is {other}" for path, other in members if other != label]
+    return f"Near-duplicates have other labels: {'; '.join(named[:_MAX_NAMED])}."
 
 
 def _without_label(photos: pd.DataFrame, manifest: pd.DataFrame) -> pd.DataFrame:
     """Readable photos whose files have several labels, or none."""
     found = photos[photos["reason"].isin(_WITHOUT_LABEL)]
     files = manifest[manifest["image_id"].isin(found.index) & (manifest["label"] != "")]
-    named = {str(name): group for name, group in files.groupby("image_id")}
-    texts = []
-    for image_id, code in zip(found.index, found["reason"]):
-        own = named.get(str(image_id), files.iloc[:0]).head(_MAX_NAMED)
-        labels = "; ".join(f"{path} is {label}" for path, label in zip(own["path"], own["label"]))
-        texts.append(f"{reasons.explain(code)}{f' Here: {labels}.' if labels else ''}")
+    named: dict[str, list[str]] = {}
+    for image_id, path, label in zip(files["image_id"], files["path"], files["label"]):
+        named.setdefault(image_id, []).append(f"{path} is {label}")
+    texts = [
+        f"{reasons.explain(code)} Here: {'; '.join(named[image_id][:_MAX_NAMED])}."
+        if image_id in named
+        else reasons.explain(code)
+        for image_id, code in zip(found.index, found["reason"])
+    ]
     return _rows(found.index.to_series(), found["reason"].to_numpy(), 0.0, texts)
 
 
