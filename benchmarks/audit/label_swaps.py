@@ -50,10 +50,12 @@ def predict(features: list[Features], labels: np.ndarray, n_classes: int, rule: 
     )
 
 
-def swap_labels(labels: np.ndarray, confused_with: np.ndarray | None, n_classes: int, seed: int) -> np.ndarray:
-    """`labels` with a share of them changed, to the class that each is confused with, or to a random one."""
+def swap_labels(
+    labels: np.ndarray, confused_with: np.ndarray | None, n_classes: int, seed: int, share: float = _SHARE
+) -> np.ndarray:
+    """`labels` with a `share` of them changed, to the class that each is confused with, or to a random one."""
     rng = np.random.default_rng(seed)
-    chosen = rng.choice(len(labels), int(_SHARE * len(labels)), replace=False)
+    chosen = rng.choice(len(labels), int(share * len(labels)), replace=False)
     random = (labels[chosen] + rng.integers(1, n_classes, len(chosen))) % n_classes
     swapped = labels.copy()
     swapped[chosen] = random if confused_with is None else confused_with[labels[chosen]]

@@ -166,8 +166,8 @@ def test_other_ids_are_refused(page, image_id):
 
 def test_filters_of_other_values_show_nothing(page):
     for name in ("reason", "label", "split"):
-        assert page.queue(**{name: "' or 1=1"})["image_ids"] == []
-        assert page.call("/v1/queue", {name: "\ud800"}).status_code == 422
+        for text in ("' or 1=1", "\ud800", "x" * 10_000):
+            assert page.queue(**{name: text})["image_ids"] == []
     assert page.call("/v1/queue", {"state": "?"}).status_code == 422
 
 

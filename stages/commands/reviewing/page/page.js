@@ -76,6 +76,7 @@ async function open(id) {
   byId("photo").hidden = false;
   endBox();
   endName();
+  document.querySelector('[data-action="right"]').disabled = !photo.label;
   layer = showPhoto(photo, (kind) => work(() => change({ kind, is_removed: true })));
 }
 
@@ -148,9 +149,7 @@ function endName() {
 
 const onPhoto = (steps) => () => photo && work(steps);
 const actions = {
-  right: onPhoto(async () => {
-    if (photo.label) await change({ kind: "label", value: photo.label });
-  }),
+  right: () => photo && photo.label && work(() => change({ kind: "label", value: photo.label })),
   drop: onPhoto(() => change({ kind: "drop" })),
   not_a_car: onPhoto(() => change({ kind: "not_a_car" })),
   no_mask: onPhoto(() => change({ kind: "no_mask" })),
