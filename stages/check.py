@@ -76,7 +76,8 @@ _RESERVED = {
     "experiments": "logs/experiments holds logs of experiments",
     "students": "models/students holds the trained students",
 }
-_DISTANCES = "_distances"
+# What follows the name of a model in the names of further files of data/probes.
+_OF_PROBES = {"_distances": "distances", "_map": "the map"}
 # Sides of a segmenter's input in pixels: with less OpenVINO cannot run U2-Net, with more memory runs out.
 _SEGMENTER_SIDES = (32, 2048)
 # What `metrics` would use beyond AVX2, by the CPU's name for it; each makes networks or training clearly faster.
@@ -141,12 +142,13 @@ def _check_model_names(known: Mapping[str, str]) -> None:
     for lower, name in known.items():
         if lower in _RESERVED:
             raise SettingsError(f"models.{name}: expected another name: {_RESERVED[lower]}; call it `{name}_1`")
-        other = known.get(lower.removesuffix(_DISTANCES))
-        if lower.endswith(_DISTANCES) and other:
-            raise SettingsError(
-                f"models.{name}: expected another name: data/probes/{name}.csv holds distances of `{other}`; call it "
-                f"`{name}_1`"
-            )
+        for end, content in _OF_PROBES.items():
+            other = known.get(lower.removesuffix(end))
+            if lower.endswith(end) and other:
+                raise SettingsError(
+                    f"models.{name}: expected another name: data/probes/{name}.csv holds {content} of `{other}`; call "
+                    f"it `{name}_1`"
+                )
 
 
 def check_rules(sections: Mapping[str, Any]) -> None:

@@ -238,6 +238,7 @@ def test_a_name_that_is_not_safe_everywhere_is_refused_with_another(changed, nam
         ("shards", "logs/shards"),
         ("experiments", "logs/experiments"),
         ("lite0_distances", "data/probes/lite0_distances.csv holds distances of `lite0`"),
+        ("lite0_map", "data/probes/lite0_map.csv holds the map of `lite0`"),
     ],
 )
 def test_a_model_whose_files_would_be_those_of_something_else_is_refused(changed, name, problem):

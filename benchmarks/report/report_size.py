@@ -26,13 +26,15 @@ from stages.report.galleries import GalleryBuilder
 from stages.report.pictures import Thumbnail, ThumbnailStore
 from stages.report.report_data import Files
 from stages.report.settings import ReportSettings
-from stages.schemas import class_list, crops, detections, issues, manifest, masks, predictions, split_table
+from stages.schemas import class_list, crops, detections, feature_map, issues, manifest, masks, predictions, split_table
 from stages.schemas.predictions import Predictions
 from stages.sources.photos import Photos
 from stages.sources.settings import SourceSettings
 
 # Separates the name of a photo from the number of its copy.
 _COPY = "~"
+# As many as the probe stage places on a map.
+_MAX_PLACES = 2000
 _TABLES = {"manifest": manifest, "detections": detections, "boxes": crops, "masks": masks, "splits": split_table}
 
 
@@ -97,6 +99,15 @@ def repeated_predictions(one: Predictions, times: int, n_variants: int) -> Predi
     return Predictions(ids, rows.reshape(len(ids), -1), classes)
 
 
+def scattered(places: pd.DataFrame, times: int) -> pd.DataFrame:
+    """The places of a map repeated, each copy a little apart; of many a sample."""
+    copies = repeated(places, times, 1)
+    copies = copies.sample(min(len(copies), _MAX_PLACES), random_state=0)
+    apart = np.random.default_rng(0).normal(0, 0.01, (len(copies), 2)) * (times > 1)
+    copies[["x", "y"]] = (copies[["x", "y"]] + apart).clip(0, 1).round(4)
+    return copies.sort_values("image_id")
+
+
 def write(folder: Path, one: Predictions, times: int, n_variants: int) -> tuple[Files, list[str]]:
     """Write all tables, repeated, and the metrics to `folder`; return the files and the classes."""
     for name, module in _TABLES.items():
@@ -115,10 +126,11 @@ def write(folder: Path, one: Predictions, times: int, n_variants: int) -> tuple[
     numbers = range(n_variants)
     crop["by_class"] = {n + _suffix(k, n_variants): row for k in numbers for n, row in crop["by_class"].items()}
     atomic.write_json(path, crop)
+    for source in Path("data/probes").glob("*_map.csv"):
+        tables.write(folder / "probes" / source.name, scattered(feature_map.read(source), times))
     named = {name: folder / f"{name}.csv" for name in (*_TABLES, "predictions")}
-    return Files(
-        **named, issues=issues_path, corrections=Path("data/corrections.csv"), metrics=folder / "metrics"
-    ), predicted.classes
+    paths = {"issues": issues_path, "corrections": Path("data/corrections.csv")}
+    return Files(**named, **paths, metrics=folder / "metrics", probes=folder / "probes"), predicted.classes
 
 
 def main() -> None:

@@ -35,7 +35,8 @@ def arguments() -> argparse.Namespace:
 
 def remove_stale(names: list[str], probes: Path, curves: Path) -> None:
     """Remove linear probes and training curves of models that params.yaml no longer names."""
-    removed = stale_files.remove(probes, names, "{}_distances.csv", "{}.csv") + stale_files.remove(curves, names, "{}")
+    removed = stale_files.remove(probes, names, "{}_distances.csv", "{}_map.csv", "{}.csv")
+    removed += stale_files.remove(curves, names, "{}")
     stale_files.print_removed("audit", removed, "model")
 
 

@@ -1,7 +1,7 @@
 """Fit a linear classifier to the features of an untrained network.
 
-The stage also measures how far photos are from those of train. The classifier is the baseline that the trained model
-must beat (Kornblith et al. 2019, arXiv:1805.08974).
+The stage also measures how far photos are from those of train, and places all photos on a map. The classifier is the
+baseline that the trained model must beat (Kornblith et al. 2019, arXiv:1805.08974).
 """
 
 import argparse
@@ -12,7 +12,7 @@ from stages.classifiers.settings import LoaderSettings, ModelSettings, derive_se
 from stages.core import atomic, command, progress, settings, tables
 from stages.core.archive import Archive
 from stages.core.runtime_settings import RuntimeSettings
-from stages.probe import linear_probe
+from stages.probe import feature_map, linear_probe
 from stages.probe.probing import extract_features, outlier_scores, predict_splits, score_splits, to_table
 from stages.probe.settings import ProbeSettings
 from stages.schemas import class_list, predictions, split_data
@@ -23,7 +23,7 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True, help="name of an entry of `models` in params.yaml")
-    for name in ("params", "splits", "photos", "classes", "pretrained", "predictions", "distances", "details"):
+    for name in ("params", "splits", "photos", "classes", "pretrained", "predictions", "distances", "map", "details"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     return parser.parse_args()
 
@@ -49,6 +49,7 @@ def main() -> None:
     predicted = predict_splits(probe, features)
     predictions.write(args.predictions, to_table(predicted, splits, classes))
     tables.write(args.distances, outlier_scores(features, splits, rule.neighbours))
+    tables.write(args.map, feature_map.map_table(features, splits))
     atomic.write_json(args.details, score_splits(probe, predicted, features))
     progress.summary(f"probe {args.model}", **{name: len(splits[name].labels) for name in SPLITS}, device=system)
 

@@ -35,6 +35,7 @@ def arguments() -> argparse.Namespace:
         "issues",
         "corrections",
         "metrics",
+        "probes",
         "classes",
     ):
         parser.add_argument(f"--{name}", type=Path, required=True)

@@ -9,13 +9,23 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from stages.report import charts, class_tables, confusions, counts, decisions, model_card, pair_gallery, results
+from stages.report import (
+    charts,
+    class_tables,
+    confusions,
+    counts,
+    decisions,
+    model_card,
+    pair_gallery,
+    photo_map,
+    results,
+)
 from stages.report.galleries import GalleryBuilder
 from stages.report.report_data import ReportData, select_split
 from stages.schemas import flags
 
 _LEAKS_SHOWN = 50
-_SCRIPTS = ("filters.js", "search.js")
+_SCRIPTS = ("filters.js", "search.js", "map.js")
 _HOW_SPLIT = {
     "random": "Splits that are not given are random, with the same share of each class",
     "time": "Splits that are not given follow the time: the latest photos are test, those before them val",
@@ -108,5 +118,6 @@ def _galleries(
         "duplicates": builder.duplicates(rows),
         "issues": builder.issues(rows, data.issues),
         "errors": builder.errors(predicted),
+        "map": photo_map.build(data, builder.store),
         "confused": pair_gallery.pair_gallery(predicted, pairs, builder.store),
     }

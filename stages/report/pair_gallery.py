@@ -33,8 +33,8 @@ def _typical(rows: pd.DataFrame, other: str) -> pd.Series:
     """The photo that is predicted as `other` with the highest probability, or the surest one where none is."""
     mistaken = rows[rows["predicted"] == other]
     if len(mistaken):
-        return mistaken.iloc[int(mistaken["probability"].to_numpy().argmax())]
-    return rows.iloc[int(rows["true_probability"].to_numpy().argmax())]
+        return mistaken.iloc[int(mistaken["probability"].argmax())]
+    return rows.iloc[int(rows["true_probability"].argmax())]
 
 
 def _image(row: pd.Series | None, label: str, store: ThumbnailStore) -> GalleryImage:

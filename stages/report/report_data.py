@@ -14,6 +14,7 @@ from stages.schemas import (
     crops,
     curves,
     detections,
+    feature_map,
     issues,
     manifest,
     masks,
@@ -34,7 +35,7 @@ _RELIABILITY = {"confidence": "float", "accuracy": "float", "photos": "int", "mo
 
 
 class Files(NamedTuple):
-    """The paths of all tables; `predictions` is the ensemble's table, `metrics` the folder metrics/."""
+    """The paths of all tables; `predictions` is the ensemble's table; metrics/ and data/probes are folders."""
 
     manifest: Path
     detections: Path
@@ -45,6 +46,7 @@ class Files(NamedTuple):
     issues: Path
     corrections: Path
     metrics: Path
+    probes: Path
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ class ReportData:
     `leaks` are the photos of groups that straddle given splits, `ingest` the counts of ingest. `issues` are label
     issues and outliers, `decisions` those of people, `audit` the flags, `crop` the rejections by class, `thresholds` a
     table for each threshold of the rule for the main car, `advice` what linear probes say of inputs and backbones, None
-    where nobody asked, or where it is about other photos.
+    where nobody asked, or where it is about other photos. `places` are those of photos on the map of `map_model`, the
+    largest weight.
     """
 
     rows: pd.DataFrame
@@ -81,6 +84,8 @@ class ReportData:
     crop: dict[str, Any]
     thresholds: dict[str, pd.DataFrame]
     advice: Advice | None
+    map_model: str
+    places: pd.DataFrame
 
 
 def read(files: Files, classes: list[str]) -> ReportData:
@@ -91,6 +96,7 @@ def read(files: Files, classes: list[str]) -> ReportData:
     tables.require(files.splits, test_ids.isin(predicted.image_ids), test_ids, f"an id of {files.predictions}")
     ensemble = _read_ensemble(files.metrics / "ensemble" / "details.json", len(test_ids))
     names = sorted(ensemble["weights"])
+    heaviest = max(names, key=lambda name: ensemble["weights"][name])
     return ReportData(
         rows=rows,
         detections=_with_annotated(detections.read(files.detections), rows),
@@ -111,6 +117,8 @@ def read(files: Files, classes: list[str]) -> ReportData:
         advice=advice.read(files.metrics / "advice.json", files.splits),
         reliability={n: tables.read(files.metrics / "evaluate" / n / "reliability.csv", _RELIABILITY) for n in names},
         curves={name: curves.read(files.metrics / "train" / name) for name in names},
+        map_model=heaviest,
+        places=feature_map.read(files.probes / f"{heaviest}_map.csv"),
     )
 
 

@@ -59,6 +59,7 @@ def run_probe(folder, run):
     """Run the probe stage on the photos of `folder`."""
     names = {"params": "params.yaml", "splits": "splits.csv", "photos": "photos.zip", "classes": "classes.txt"}
     names |= {"pretrained": ".", "predictions": "probes/tiny.csv", "distances": "probes/tiny_distances.csv"}
+    names |= {"map": "probes/tiny_map.csv"}
     run(
         probe_stage,
         model="tiny",
@@ -154,12 +155,14 @@ def test_a_training_without_gain_is_flagged_by_its_curve(probed, run, capsys):
 
 
 def test_probes_and_curves_of_unknown_models_are_removed(probed, run, capsys):
-    for path in ("probes/old.csv", "probes/old_distances.csv", "train/old/metrics.json", "train/tiny/metrics.json"):
+    old = [f"probes/old{end}.csv" for end in ("", "_distances", "_map")]
+    for path in (*old, "train/old/metrics.json", "train/tiny/metrics.json"):
         atomic.write_text(probed / path, "x")
     run_audit(probed, run, n_correct=12)
-    assert sorted(path.name for path in (probed / "probes").iterdir()) == ["tiny.csv", "tiny_distances.csv"]
+    kept = sorted(path.name for path in (probed / "probes").iterdir())
+    assert kept == ["tiny.csv", "tiny_distances.csv", "tiny_map.csv"]
     assert [path.name for path in (probed / "train").iterdir()] == ["tiny"]
-    line = f"audit: removed {probed}/probes/old.csv, {probed}/probes/old_distances.csv, {probed}/train/old: params.yaml"
+    line = f"audit: removed {', '.join(f'{probed}/{path}' for path in [*old, 'train/old'])}: params.yaml"
     assert line in capsys.readouterr().err
 
 

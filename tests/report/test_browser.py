@@ -177,3 +177,40 @@ def test_a_search_shows_the_classes_that_contain_its_text_folded_ones_too(run, t
     assert body["data-at-first"] == "196,false,false" and body["data-found"] == "10,true,10 of 196 classes"
     assert body["data-markup"] == "1,true,1 of 196 classes" and body["data-emptied"] == "196,false,"
     assert body["data-width"] == "0"
+
+
+MAP = """<!DOCTYPE html><link rel="icon" href="data:,"><body>
+<iframe src="index.html" width="390" height="800"></iframe>
+<script>
+document.querySelector("iframe").addEventListener("load", (event) => {
+  const page = event.target.contentDocument;
+  const note = (name, value) => document.body.setAttribute(`data-${name}`, value);
+  const drawing = page.querySelector(".map svg");
+  const press = (key) => drawing.dispatchEvent(new KeyboardEvent("keydown", { key }));
+  const text = () => (page.querySelector(".map-note").hidden ? "" : page.querySelector(".map-note p").textContent);
+  note("at-first", text());
+  press("ArrowRight");
+  note("middle", Boolean(text()));
+  for (let n = 0; n < 9; n += 1) press("ArrowRight");
+  note("right", drawing.querySelector("circle.chosen").getAttribute("cx"));
+  press("Escape");
+  note("left-out", text());
+  const select = page.querySelector("select[name=split]");
+  select.value = "val";
+  select.dispatchEvent(new Event("change", { bubbles: true }));
+  note("dim", drawing.querySelectorAll("circle.dim").length);
+  press("ArrowLeft");
+  note("val", text());
+});
+</script></body>
+"""
+
+
+def test_the_map_shows_photos_by_arrow_keys_and_dims_what_filters_leave_out(page, address, tmp_path):
+    (page / "frame.html").write_text(MAP, encoding="utf-8")
+    loaded, console = visit(f"{address}/frame.html", tmp_path / "profile")
+    body = loaded.of("body")[0]
+    assert console == [] and body["data-at-first"] == body["data-left-out"] == ""
+    assert body["data-middle"] == "true" and body["data-right"] == "984.0"
+    # Seven of the eight photos are used, two of them of val.
+    assert body["data-dim"] == "5" and re.search(r", val; \d&?\.png", body["data-val"])

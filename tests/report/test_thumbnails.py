@@ -143,6 +143,8 @@ class Project:
         val, test = figures(n_val, 0), figures(n_test, n_wrong)
         metrics = self.folder / "metrics"
         self.write_models(val, test)
+        places = pd.DataFrame({"image_id": used["image_id"], "x": np.linspace(0, 1, len(used)), "y": 0.25})
+        tables.write(self.folder / "probes" / "one_map.csv", places)
         best = {"best_single": {"name": "one", **test}} if n_val else {}
         # As stages.ensemble writes it without photos in test or in val.
         ensemble = {name: value for name, value in ENSEMBLE.items() if n_test or name not in ("gain", "uncalibrated")}
@@ -185,7 +187,7 @@ class Project:
         out, names = self.folder / "out" / "index.html", ("manifest", "detections", "boxes", "masks", "splits")
         files = {name: self.folder / f"{name}.csv" for name in (*names, "predictions", "issues", "corrections")}
         folders = {name: self.folder / name for name in ("crops", "mask_images", "input_images")}
-        folders["metrics"] = self.folder / "metrics"
+        folders |= {name: self.folder / name for name in ("metrics", "probes")}
         files |= {"params": self.folder / "params.yaml", "classes": self.folder / "classes.txt", "out": out}
         files["strip"] = self.folder / "out" / "steps.jpg"
         run(report_stage, **files, **folders)
@@ -309,7 +311,7 @@ def test_full_page(project, run):
     assert page.says("Wrong predictions on test 2")
     first, second = page.source.index("87.5%"), page.source.index("81.2%")
     assert first < second
-    assert len([a for a in page.of("svg") if "aria-label" in a]) == 5 + 2 + 6  # thresholds, distributions
+    assert len([a for a in page.of("svg") if "aria-label" in a]) == 5 + 2 + 6 + 1  # thresholds, distributions, map
 
 
 def advise(project, n_photos=4):
@@ -396,7 +398,7 @@ def test_the_page_has_no_external_resources(project, run):
         for name in ("src", "href", "xlink:href"):
             assert attributes.get(name, "#").startswith(("data:image/", "#")), (tag, attributes)
     assert "@import" not in page.source
-    assert set(re.findall(r"url\((.)", page.source)) <= {"#"}
+    assert set(re.findall(r"url\((#|data:image/|.)", page.source)) <= {"#", "data:image/"}
 
 
 def test_ids_are_unique_and_links_have_targets(project, run):
@@ -488,7 +490,8 @@ def test_only_shown_photos_are_read(tmp_path, run, monkeypatch):
     monkeypatch.setattr(archived, "read_bytes", lambda archive, name: names.append(name) or read_bytes(archive, name))
     project.render(run)
     assert len(paths) == 2 + 2 + 1  # steps, detections, strip
-    assert len(names) == 2 * 2 + 2 * 2 * 2 + 4  # preprocessing, masks (crop and mask, twice), strip
+    # Preprocessing, masks (crop and mask, twice), strip, map.
+    assert len(names) == 2 * 2 + 2 * 2 * 2 + 4 + 8
 
 
 def test_boxes_lie_over_the_thumbnail(tmp_path, run):
