@@ -13,6 +13,7 @@ from stages.images import images
 from stages.images.settings import read_used
 from stages.report import model_card, model_card_data, page, report_data, strip
 from stages.report.galleries import GalleryBuilder
+from stages.report.heat_maps import HeatMapThumbnails, shown_models
 from stages.report.report_data import Files, ReportData
 from stages.report.settings import ReportSettings
 from stages.report.thumbnails import ArchiveThumbnails
@@ -39,7 +40,7 @@ def arguments() -> argparse.Namespace:
         "classes",
     ):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    for name in ("crops", "mask-images", "input-images", "out", "strip"):
+    for name in ("crops", "mask-images", "input-images", "models", "out", "strip"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     return parser.parse_args()
 
@@ -85,8 +86,10 @@ def main() -> None:
     photos = Photos(read_settings(args.params, "ingest", SourceSettings, subset=True))
     inputs = {name: Archive(args.input_images / name) for name in read_used(args.params)}
     thumbnails = ArchiveThumbnails(photos, Archive(args.crops), Archive(args.mask_images), inputs, settings.thumbnail)
+    models = shown_models(args.params, args.models, data.ensemble["weights"], inputs)
+    maps = HeatMapThumbnails(models, data.predicted.classes, thumbnails)
     card = model_card.render(model_card_data.of_report(data, load_settings(args.params), args.metrics))
-    html = page.render(data, GalleryBuilder(data.detections, thumbnails, settings), card)
+    html = page.render(data, GalleryBuilder(data.detections, thumbnails, settings, maps), card)
     atomic.write_text(args.out, html)
     atomic.write_bytes(args.strip, images.encode(draw_strip(data, thumbnails, settings.seed), ".jpg"))
     progress.summary("report", files=len(data.rows), KiB=len(html.encode()) // 1024)

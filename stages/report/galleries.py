@@ -6,7 +6,14 @@ from typing import NamedTuple
 import pandas as pd
 
 from stages.report import reasons
-from stages.report.pictures import GalleryImage, ThumbnailStore, gallery_image, is_chosen_box, thumbnail_boxes
+from stages.report.pictures import (
+    GalleryImage,
+    HeatMapStore,
+    ThumbnailStore,
+    gallery_image,
+    is_chosen_box,
+    thumbnail_boxes,
+)
 from stages.report.sampling import sample
 from stages.report.settings import ReportSettings
 from stages.schemas.manifest import UNLABELLED
@@ -48,13 +55,20 @@ class Gallery:
 
 
 class GalleryBuilder:
-    """Builds galleries from rows of photos, their `detections`, and thumbnails from `store`."""
+    """Builds galleries from rows of photos, their `detections`, and thumbnails from `store` and `heat_maps`."""
 
-    def __init__(self, detections: pd.DataFrame, store: ThumbnailStore, settings: ReportSettings) -> None:
+    def __init__(
+        self,
+        detections: pd.DataFrame,
+        store: ThumbnailStore,
+        settings: ReportSettings,
+        heat_maps: HeatMapStore | None = None,
+    ) -> None:
         self._detections = detections
         self._places = detections.groupby("image_id").indices
         self._store = store
         self._settings = settings
+        self._heat_maps = heat_maps
 
     @property
     def seed(self) -> int:
@@ -146,6 +160,12 @@ class GalleryBuilder:
             gallery_image(image, f"{caption.capitalize()} of {row['path']}") for caption, image in inputs.items()
         )
 
+    def _explained(self, row: pd.Series, label: str) -> tuple[GalleryImage, ...]:
+        """What the models see of a photo, and where they looked for a class."""
+        maps = self._heat_maps.of(row, label) if self._heat_maps and label else []
+        alt = f"Heat map of {row['path']} for {label}"
+        return (*self._model_inputs(row), *(gallery_image(image, alt) for image in maps))
+
     def duplicates(self, rows: pd.DataFrame) -> Gallery:
         """Groups of near-duplicates, side by side, those with different splits or labels first."""
         usable = rows[rows["is_usable"] & (rows["split"] != UNLABELLED)]
@@ -177,21 +197,25 @@ class GalleryBuilder:
         wrong = predicted[predicted["label"] != predicted["predicted"]]
         ordered = self._sample(wrong).sort_values("probability", ascending=False, kind="stable")
         cards = tuple(self._error_card(row) for _, row in ordered.iterrows())
-        return Gallery("Wrong predictions on test", "Ordered by confidence, highest first.", len(wrong), cards)
+        sentence = "Ordered by confidence, highest first. Last: where the models looked for the predicted class."
+        return Gallery("Wrong predictions on test", sentence, len(wrong), cards)
 
     def _error_card(self, row: pd.Series) -> Card:
         lines = (
             f"predicted: {row['predicted']}, {row['probability']:.1%}",
             f"true: {row['label']}, {row['true_probability']:.1%}",
         )
-        return Card(_marks(row), row["path"], self._model_inputs(row), lines)
+        return Card(_marks(row), row["path"], self._explained(row, row["predicted"]), lines)
 
     def issues(self, rows: pd.DataFrame, issues: pd.DataFrame) -> list[Gallery]:
         """Label issues, then outliers, the most severe first."""
         used = rows[rows["status"] == "ok"].set_index("image_id", drop=False)[["image_id", "outcome"]]
         shown = issues.merge(used.reset_index(drop=True), on="image_id", how="inner")
         label_issues, outliers = (shown[shown["kind"] == kind] for kind in ("label_issue", "outlier"))
-        by_probability = "Out-of-sample predictions contradict the label. Ordered by the probability that it is wrong."
+        by_probability = (
+            "Out-of-sample predictions contradict the label. Ordered by the probability that it is wrong. Last: where "
+            "the models looked for the suggested label."
+        )
         by_distance = (
             "Photos beyond the outlier threshold of every model. Ordered by distance from the photos of train, as a "
             "multiple of the threshold, highest first."
@@ -210,7 +234,9 @@ class GalleryBuilder:
         is_outlier = row["kind"] == "outlier"
         label = f"label: {row['label']}" + ("" if is_outlier else f", wrong with probability {row['score']:.1%}")
         finding = f"distance: {row['score']:.1f}" if is_outlier else f"suggested label: {row['suggested_label']}"
-        return Card(_marks(row), row["path"], self._model_inputs(row), (label, finding, row["split"]))
+        return Card(
+            _marks(row), row["path"], self._explained(row, row["suggested_label"]), (label, finding, row["split"])
+        )
 
 
 def _marks(row: pd.Series) -> Marks:

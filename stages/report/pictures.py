@@ -41,6 +41,13 @@ class ThumbnailStore(Protocol):
         """What the models see, by a caption that names the input where there are several."""
 
 
+class HeatMapStore(Protocol):
+    """The source of heat maps; one that cannot be drawn is a Thumbnail without an image."""
+
+    def of(self, row: pd.Series, label: str) -> list[Thumbnail]:
+        """Where the models looked for a class on the photo with the `image_id`, `path` and `split` of a row."""
+
+
 class Box(NamedTuple):
     """A box in pixels of the thumbnail; `label` is its score, or empty where it would overlap another label.
 

@@ -18,6 +18,7 @@ from stages.schemas import advice, corrections, crops, detections, issues, manif
 from stages.schemas.advice import Advice
 from stages.schemas.predictions import Predictions
 from tests import archives
+from tests.commands import tiny_bundle
 
 HOSTILE = '<script>alert("x")</script>'
 HOSTILE_ESCAPED = "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;"
@@ -84,6 +85,7 @@ class Project:
         archives.put(self.folder / "crops", {f"{image_id}.jpg": photo_of(number)})
         archives.put(self.folder / "mask_images", {f"{image_id}.png": np.full((30, 40), 200, np.uint8)})
         archives.put(self.folder / "input_images" / "removed", {f"{image_id}.png": photo_of(number)})
+        atomic.write_bytes(self.folder / "models" / "one" / "model.onnx", tiny_bundle.classifier((40, 30)))
         self.rows.append(
             {"image_id": image_id, "path": name, "label": label, "status": "ok", "reason": "", "split": split}
             | {"width": 40, "height": 30, "phash": "0" * 16, "group": image_id, "is_cropped": True, "n_vehicles": 2}
@@ -186,7 +188,7 @@ class Project:
     def render(self, run):
         out, names = self.folder / "out" / "index.html", ("manifest", "detections", "boxes", "masks", "splits")
         files = {name: self.folder / f"{name}.csv" for name in (*names, "predictions", "issues", "corrections")}
-        folders = {name: self.folder / name for name in ("crops", "mask_images", "input_images")}
+        folders = {name: self.folder / name for name in ("crops", "mask_images", "input_images", "models")}
         folders |= {name: self.folder / name for name in ("metrics", "probes")}
         files |= {"params": self.folder / "params.yaml", "classes": self.folder / "classes.txt", "out": out}
         files["strip"] = self.folder / "out" / "steps.jpg"
@@ -415,7 +417,8 @@ def test_every_image_has_a_text_alternative(project, run):
     project.write(n_wrong=1)
     write_curves(project)
     page = project.render(run)
-    assert len(page.of("img")) == 3 * 8 + 8 + 2 * 8 + 1 + 2  # steps, detections, masks, errors, a confused pair
+    # Steps, detections, masks, errors with their heat maps, a confused pair.
+    assert len(page.of("img")) == 3 * 8 + 8 + 2 * 8 + 2 + 2
     assert all(attributes["alt"].strip() for attributes in page.of("img"))
     for attributes in page.of("svg"):
         assert attributes.get("aria-hidden") == "true" or attributes["aria-label"].strip()
@@ -437,7 +440,8 @@ def test_galleries_are_sampled_and_counts_are_not(tmp_path, run):
     page = project.render(run)
     assert page.says("Photos with a main car 8") and page.says("Shown: 3 of 8, a random sample with seed 1.")
     assert page.says("Wrong predictions on test 5") and page.says("Shown: 3 of 5, a random sample with seed 1.")
-    assert len(page.of("img")) == 3 * 3 + 3 + 2 * 3 + 3 + 2  # steps, detections, masks, errors, a confused pair
+    # Steps, detections, masks, errors with their heat maps, a confused pair.
+    assert len(page.of("img")) == 3 * 3 + 3 + 2 * 3 + 2 * 3 + 2
 
 
 def test_no_test_and_no_val_photos(tmp_path, run):
