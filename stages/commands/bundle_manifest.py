@@ -5,6 +5,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from stages.core import atomic
@@ -28,8 +29,11 @@ def write(folder: Path) -> int:
     return len(files)
 
 
-def verify(folder: Path) -> None:
-    """Check every file of a bundle. Raises BundleError, which names the file, what was expected and what was found."""
+def verify(folder: Path) -> set[str]:
+    """Check every file of a bundle that its manifest lists, and return their names.
+
+    Raises BundleError, which names the file, what was expected and what was found.
+    """
     path = folder / NAME
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
@@ -47,6 +51,14 @@ def verify(folder: Path) -> None:
         )
     for name, expected in files.items():
         _verify_file(folder, str(name), expected)
+    return set(map(str, files))
+
+
+def require_listed(folder: Path, names: Iterable[str], listed: set[str]) -> None:
+    """Raise BundleError for a file that would be used and has no hash in the manifest."""
+    for name in names:
+        if name not in listed:
+            raise BundleError(f"{folder / name}: expected a hash of it in {NAME}, found none; copy the bundle again")
 
 
 def _verify_file(folder: Path, name: str, expected: object) -> None:

@@ -239,6 +239,8 @@ def of_project(folder: Path = Path()) -> EnsembleFiles:
 
 
 def of_bundle(folder: Path) -> EnsembleFiles:
-    """The ensemble of a bundle. Raises BundleError if a file has changed since the bundle was written."""
-    bundle_manifest.verify(folder)
-    return EnsembleFiles(folder, "classes.txt", "ensemble.json", "networks", "models/{}.onnx", "novelty.npz")
+    """The ensemble of a bundle. Raises BundleError if a file was changed or added since the bundle was written."""
+    listed = bundle_manifest.verify(folder)
+    files = EnsembleFiles(folder, "classes.txt", "ensemble.json", "networks", "models/{}.onnx", "novelty.npz")
+    bundle_manifest.require_listed(folder, files.names(), listed)
+    return files

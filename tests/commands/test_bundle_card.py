@@ -23,6 +23,17 @@ def test_a_bundle_has_a_card_in_its_manifest_which_the_server_gives(tmp_path):
         trained_ensemble.of_bundle(bundle)
 
 
+def test_a_file_that_the_manifest_does_not_list_is_not_used(tmp_path):
+    bundle = tiny_bundle.make(tmp_path)
+    (bundle / "photo.jpg").write_bytes(b"is not read")
+    trained_ensemble.of_bundle(bundle)
+    (bundle / "novelty.npz").write_bytes(b"would be read")
+    with pytest.raises(
+        bundle_manifest.BundleError, match=r"novelty\.npz: expected a hash of it in manifest\.json, found"
+    ):
+        trained_ensemble.of_bundle(bundle)
+
+
 def test_metrics_of_another_ensemble_are_refused(tmp_path):
     path = tmp_path / "project" / "metrics" / "ensemble" / "details.json"
     path.parent.mkdir(parents=True)

@@ -1,7 +1,6 @@
 """What the server responds: the results of photos, the description of the ensemble, errors."""
 
 import base64
-import re
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -13,8 +12,6 @@ from stages.report import reasons
 
 INTERNAL_ERROR = "internal_error"
 _SENTENCES = {INTERNAL_ERROR: "The server failed on this photo; its log has the error."}
-# Pillow's text names its stream by an address in memory, which is nobody's business.
-_ADDRESS = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>")
 # As in the table of `predict`.
 _DIGITS = 4
 
@@ -126,7 +123,7 @@ def photo_response(result: PhotoResult, made: ModelInputs, classes: list[str], i
         name="",
         image_id="",
         reason="" if is_read else _reason(result.note),
-        note=_ADDRESS.sub("the file", result.note),
+        note=result.note,
         explanation=explain(result.note, is_read),
         width=width,
         height=height,

@@ -94,7 +94,7 @@ def test_a_bad_photo_has_a_reason_and_its_neighbours_their_answers(client):
     (no_photo,) = client.predict(b"x" * 300_001).json()["photos"]
     assert no_photo["note"] == "too_large: 300001 bytes, at most 300000"
     (no_photo,) = client.predict(b"no photo").json()["photos"]
-    assert no_photo["note"] == "not_an_image: cannot identify image file the file"
+    assert no_photo["note"] == "not_an_image: cannot identify image file"
 
 
 def test_the_number_of_classes(client):
