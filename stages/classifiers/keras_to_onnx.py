@@ -45,8 +45,51 @@ class _Shrink(keras.Layer):
         return tf.transpose(shrunk, [0, 2, 3, 1])
 
 
+class _Normalize(keras.Layer):
+    """What `Normalization` does to features in the last axis: its mean and variance are no constants of a graph."""
+
+    def __init__(self, original: keras.layers.Normalization) -> None:
+        super().__init__()
+        self.mean, variance = np.asarray(original.mean), np.asarray(original.variance)
+        self.deviation = np.maximum(np.sqrt(variance), keras.config.epsilon())
+
+    def call(self, x: Any) -> Any:
+        return (x - self.mean) / self.deviation
+
+
+class _Gelu(keras.Layer):
+    """The exact GELU by `erf`: tf2onnx knows no `erfc`, which TensorFlow takes."""
+
+    def call(self, x: Any) -> Any:
+        return 0.5 * x * (1 + tf.math.erf(x / np.float32(np.sqrt(2))))
+
+
+class _GroupedConv(keras.Layer):
+    """What `Conv2D` with a group for each channel does; Keras compiles it by itself, and tf2onnx cannot look inside."""
+
+    def __init__(self, original: keras.layers.Conv2D) -> None:
+        super().__init__()
+        self.original = original
+
+    def call(self, x: Any) -> Any:
+        layer = self.original
+        kernel = tf.transpose(layer.kernel, [0, 1, 3, 2])
+        y = tf.nn.depthwise_conv2d(
+            x, kernel, [1, *layer.strides, 1], layer.padding.upper(), dilations=layer.dilation_rate
+        )
+        return layer.activation(y if layer.bias is None else y + layer.bias)
+
+
 def _exportable(layer: keras.Layer) -> keras.Layer:
-    return _Shrink(*_matrices(layer)) if isinstance(layer, keras.layers.Resizing) else layer
+    """A layer of the same outputs that tf2onnx can convert: mostly the layer itself, with its weights."""
+    if isinstance(layer, keras.layers.Resizing):
+        return _Shrink(*_matrices(layer))
+    if isinstance(layer, keras.layers.Normalization):
+        return _Normalize(layer)
+    if isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.gelu:
+        return _Gelu()
+    is_grouped = isinstance(layer, keras.layers.Conv2D) and layer.groups > 1
+    return _GroupedConv(layer) if is_grouped and layer.groups == layer.filters else layer
 
 
 def _matrices(layer: keras.layers.Resizing) -> tuple[np.ndarray, np.ndarray]:
