@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stages.commands.reviewing.responses import ClassRow
+from stages.commands.reviewing.responses import RankedClass
 
 N_TOP = 5
 _DIGITS = 4
@@ -14,7 +14,7 @@ class ClassRanking(NamedTuple):
     """`suggestions`, all classes, the likeliest first; `rows`, the first ones and what else a reader looks for."""
 
     suggestions: list[str]
-    rows: list[ClassRow]
+    rows: list[RankedClass]
 
 
 def rank(classes: list[str], predicted: list[np.ndarray], leading: str, label: str) -> ClassRanking:
@@ -30,7 +30,9 @@ def rank(classes: list[str], predicted: list[np.ndarray], leading: str, label: s
     best = {classes[int(values.argmax())] for values in predicted} | {label}
     shown = [number for rank, number in enumerate(order) if rank < N_TOP or classes[number] in best]
     rows = [
-        ClassRow(label=classes[number], probabilities=[round(float(values[number]), _DIGITS) for values in predicted])
+        RankedClass(
+            label=classes[number], probabilities=[round(float(values[number]), _DIGITS) for values in predicted]
+        )
         for number in shown
     ]
     return ClassRanking([classes[number] for number in order], rows)

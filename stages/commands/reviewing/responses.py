@@ -73,7 +73,7 @@ class ReviewBox(BaseModel):
     y_max: float
 
 
-class ClassRow(BaseModel):
+class RankedClass(BaseModel):
     """A class and its probability by each predictor, in their order."""
 
     label: str
@@ -101,7 +101,7 @@ class ReviewPhoto(BaseModel):
     suggested_label: str
     reasons: list[ReviewReason]
     predictors: list[str]
-    rows: list[ClassRow]
+    rows: list[RankedClass]
     suggestions: list[str]
     near_duplicates: list[NearDuplicate]
     decisions: list[StandingDecision]
