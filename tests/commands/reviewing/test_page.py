@@ -41,6 +41,14 @@ class Reviewer:
             await self.tab.call("Input.dispatchKeyEvent", type="keyDown", key=key, **more)
             await self.tab.call("Input.dispatchKeyEvent", type="keyUp", key=key)
 
+    async def swipe(self, start, end):
+        """As `drag`, with a finger."""
+        where = "(({x, y, width, height}) => [x, y, width, height])(layer.getBoundingClientRect())"
+        x, y, width, height = await self.tab.value(where)
+        for kind, shares in (("touchStart", [start]), ("touchMove", [end]), ("touchEnd", [])):
+            points = [{"x": x + right * width, "y": y + down * height} for right, down in shares]
+            await self.tab.call("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+
     async def drag(self, start, end):
         """Draw over the photo, from and to shares of its width and height."""
         where = "(({x, y, width, height}) => [x, y, width, height])(layer.getBoundingClientRect())"
@@ -117,7 +125,7 @@ def test_a_box_is_drawn_on_a_photo_of_any_scale(project, tmp_path, width):
     async def steps(reviewer):
         await reviewer.shows(0)
         await reviewer.press("b")
-        await reviewer.drag((0.9, 0.8), (0.25, 0.1))
+        await (reviewer.swipe if width == 390 else reviewer.drag)((0.9, 0.8), (0.25, 0.1))
         await reviewer.press("Enter")
         await reviewer.tab.wait_for("photo.decisions.length === 1 && !isBusy")
         await reviewer.tab.value("document.querySelector('#filter').elements.reason.value = 'wrong_prediction'")
