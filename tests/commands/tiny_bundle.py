@@ -59,16 +59,17 @@ def segmenter():
     return network({"images": ["n", 3, 320, 320]}, {SEGMENTER.output: ["n", 1, 320, 320]}, nodes)
 
 
-def classifier(size_wh):
-    """The probabilities of three classes by the mean of each colour."""
+def classifier(size_wh, n_classes=3):
+    """The probabilities of classes by the mean of each colour, which the fourth class shares with the first."""
     nodes = [
         node("Relu", "images", "features"),
         node("ReduceMean", "features", "colours", axes=[1, 2], keepdims=0),
         node("MatMul", "colours scale", "scores"),
         node("Softmax", "scores", "probabilities", axis=1),
     ]
-    shapes = {"images": ["n", *size_wh[::-1], 3]}, {"probabilities": ["n", 3]}
-    return network(*shapes, nodes, scale=np.eye(3, dtype=np.float32) / 20)
+    shapes = {"images": ["n", *size_wh[::-1], 3]}, {"probabilities": ["n", n_classes]}
+    scale = np.eye(3, dtype=np.float32)[:, np.arange(n_classes) % 3] / 20
+    return network(*shapes, nodes, scale=scale)
 
 
 def write_project(folder):

@@ -85,7 +85,9 @@ class Project:
         archives.put(self.folder / "crops", {f"{image_id}.jpg": photo_of(number)})
         archives.put(self.folder / "mask_images", {f"{image_id}.png": np.full((30, 40), 200, np.uint8)})
         archives.put(self.folder / "input_images" / "removed", {f"{image_id}.png": photo_of(number)})
-        atomic.write_bytes(self.folder / "models" / "one" / "model.onnx", tiny_bundle.classifier((40, 30)))
+        atomic.write_bytes(
+            self.folder / "models" / "one" / "model.onnx", tiny_bundle.classifier((40, 30), len(self.classes))
+        )
         self.rows.append(
             {"image_id": image_id, "path": name, "label": label, "status": "ok", "reason": "", "split": split}
             | {"width": 40, "height": 30, "phash": "0" * 16, "group": image_id, "is_cropped": True, "n_vehicles": 2}
