@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from stages.schemas import corrections
 from tests import hostile
 
 ROOT = Path(__file__).parent.parent
@@ -58,7 +59,8 @@ def ingest(tmp_path, out):
     assert code == 0, error
     files = {"manifest": "m.csv", "classes": "c.txt", "metrics": "m.json", "details": "d.json", "class_counts": "n.csv"}
     files |= {"leaks": "l.csv", "shards": "s.json"}
-    common["cache"] = tmp_path / "inspections"
+    common |= {"cache": tmp_path / "inspections", "corrections": tmp_path / "corrections.csv"}
+    corrections.write(common["corrections"], corrections.none())
     return start("ingest", **common, **{name: out / path for name, path in files.items()})
 
 

@@ -207,7 +207,9 @@ def test_options_and_outputs_of_stages_come_from_dvc_yaml(name, monkeypatch, tmp
 
 def test_placeholders_stand_for_the_outputs_of_every_model_segmenter_and_input():
     definition = yaml.safe_load((dvc_stages.ROOT / "dvc.yaml").read_text(encoding="utf-8"))
-    paths = many_photos.outputs(definition, {"models": ["a", "b"], "segmenters": ["c"], "inputs": ["d", "e"]})
+    paths = many_photos.outputs(
+        definition, {"models": ["a", "b"], "segmenters": ["c"], "inputs": ["d", "e"], "students": []}
+    )
     assert {"models/a", "models/b", "data/maps/c", "data/model_inputs/d", "data/model_inputs/e"} <= set(paths)
     assert not any("$" in path for path in paths)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from stages.schemas import manifest
+from stages.schemas import corrections, manifest
 from tests import hostile
 
 ROOT = Path(__file__).parent.parent
@@ -44,7 +44,14 @@ def ingest(folder, source):
     """Run `scan` and `ingest`, each in a process with limited memory and time; return its manifest by path."""
     (folder / "params.yaml").write_text(json.dumps({"ingest": {"source": str(source), **SETTINGS}}))
     common = {"params": "params.yaml", "files": "files.csv", "details": "d.json"}
-    written = {"manifest": "m.csv", "shards": "s.json", "classes": "c.txt", "cache": "inspections"}
+    corrections.write(folder / "corrections.csv", corrections.none())
+    written = {
+        "corrections": "corrections.csv",
+        "manifest": "m.csv",
+        "shards": "s.json",
+        "classes": "c.txt",
+        "cache": "inspections",
+    }
     written |= {"metrics": "m.json", "class-counts": "n.csv", "leaks": "l.csv"}
     for stage, files in (("scan", {"cache": "hashes"}), ("ingest", written)):
         options = [word for name, path in (common | files).items() for word in (f"--{name}", str(folder / path))]

@@ -34,6 +34,7 @@ from stages.images import images, letterbox
 from stages.ingest.inspection import inspect_file
 from stages.networks import runtime
 from stages.networks.catalogue import DETECTORS
+from stages.schemas import corrections
 from stages.sources.photos import Photos
 from stages.sources.settings import SourceSettings
 
@@ -171,6 +172,7 @@ def make_project(folder: Path) -> None:
     content["inputs"], content["models"] = {"one": content["inputs"][model["input"]]}, {"one": model | {"input": "one"}}
     (folder / "networks").mkdir(parents=True)
     (folder / "params.yaml").write_text(json.dumps(content), encoding="utf-8")
+    corrections.write(folder / "data" / "corrections.csv", corrections.none())
     for name in ("centernet_mobilenetv3.onnx", "u2netp.onnx"):
         (folder / "networks" / name).write_bytes(b"network")
 

@@ -17,12 +17,14 @@ import yaml
 from benchmarks import timing
 from benchmarks.sources.stores import s3_server, write_photos
 from stages.core import command
+from stages.schemas import corrections
 
 _SIDE = 640
 _STAGES = {
     "scan": {"files": "files.csv", "cache": "hashes", "details": "s.json"},
     "ingest": {
         "files": "files.csv",
+        "corrections": "corrections.csv",
         "cache": "inspection_cache",
         "manifest": "manifest.csv",
         "shards": "shards.json",
@@ -48,6 +50,7 @@ def run_stages(folder: Path, source: str) -> tuple[dict[str, float], list[bytes]
     settings = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     settings["ingest"]["source"] = source
     (folder / "params.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    corrections.write(folder / "corrections.csv", corrections.none())
     networks, seconds = ["--networks", str(Path("models/pretrained").absolute())], {}
     for stage, options in _STAGES.items():
         words = [word for name, value in options.items() for word in (f"--{name}", str(folder / value))]

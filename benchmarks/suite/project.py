@@ -12,6 +12,7 @@ import yaml
 
 from benchmarks.suite import dvc_stages, processes
 from benchmarks.suite.dvc_stages import ROOT
+from stages.schemas import corrections
 
 _SUFFIXES = (".jpg", ".jpeg")
 # Fewer photos of a class could leave a split without it.
@@ -81,6 +82,7 @@ def create(folder: Path, photos: list[Path], params: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
     write_settings(folder, "bits", params)
+    corrections.write(folder / "data" / "corrections.csv", corrections.none())
     (folder / "models").mkdir()
     (folder / "models" / "pretrained").symlink_to(ROOT / "models" / "pretrained")
 
