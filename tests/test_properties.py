@@ -84,7 +84,8 @@ PHOTOS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 15)), min_siz
 @MANY
 @given(PHOTOS, st.floats(0, 0.45), st.floats(0, 0.45), st.integers(0, 2**31 - 1), st.randoms())
 def test_a_group_is_in_one_split_and_the_order_of_rows_does_not_matter(photos, val, test, seed, random):
-    frame = pd.DataFrame(photos, columns=["label", "group"]).astype(str).assign(split="", time=np.nan)
+    frame = pd.DataFrame(photos, columns=["label", "group"]).astype(str)
+    frame = frame.assign(split="", time=np.nan, origin="")
     rule = IngestSettings(
         source="x", seed=seed, val_share=val, test_share=test, near_duplicate_bits=0, min_photos_per_class=1
     )
