@@ -32,7 +32,7 @@ def clean(folder: Path) -> None:
         if path.name != "pretrained":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     (folder / "dvc.lock").unlink(missing_ok=True)
-    small_project.run(folder, "git", "restore", "metrics")  # advice is an input of the report
+    small_project.run(folder, "git", "restore", "metrics", "data")  # advice and decisions are inputs
 
 
 class Moment(NamedTuple):

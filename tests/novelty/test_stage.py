@@ -62,7 +62,8 @@ def run_stage(folder):
 
 def make_bundle(folder):
     out = folder / "bundle"
-    places = {"params": "params.yaml", "classes": "data/classes.txt", "models": "models"}
+    places = {"params": "params.yaml", "classes": "data/classes.txt"}
+    places |= {name: name for name in ("models", "metrics", "data")}
     run(bundle, out, *(word for name, place in places.items() for word in (f"--{name}", folder / place)))
     return out
 
@@ -127,7 +128,7 @@ def test_a_bundle_whose_detector_is_gone_is_refused(tmp_path):
 def test_networks_that_have_learned_from_val_give_no_threshold():
     path = tiny_bundle.ROOT / "params.yaml"
     sections = {name: settings.read(path, name, model) for name, model in SECTIONS.items()}
-    sections |= {"models": {}, "segmenters": {}}
+    sections |= {"models": {}, "segmenters": {}, "students": {}}
     check_rules(sections)
     sections["novelty"] = sections["novelty"].replace(max_false_alarms=0.05)
     check_rules(sections)
