@@ -14,9 +14,10 @@ from stages.commands.reviewing.application import ReviewService
 from stages.commands.reviewing.decisions import DecisionStore
 from stages.commands.reviewing.pictures import PictureStore
 from stages.commands.reviewing.review_data import ReviewData
-from stages.commands.reviewing.sitting import LookedAt
+from stages.commands.reviewing.skipped_photos import SkippedPhotos
 from stages.commands.serving.access import AccessRules
 from stages.core import command, progress
+from stages.core.settings import load as load_settings
 from stages.core.settings import read as read_settings
 from stages.schemas import corrections
 from stages.sources.photos import Photos
@@ -53,10 +54,11 @@ def arguments() -> argparse.Namespace:
 def service_of(args: argparse.Namespace) -> ReviewService:
     """What answers the page, from the tables, archives and photos of the project in the working directory."""
     decisions = DecisionStore(_DATA / "corrections.csv", _LOGS / "review.lock", args.who)
-    data = review_data.read(_DATA, decisions.read()["image_id"].unique().tolist())
+    models = list(load_settings(args.params).get("models") or {})
+    data = review_data.read(_DATA, models, decisions.read()["image_id"].unique().tolist())
     photos = Photos(read_settings(args.params, "ingest", SourceSettings, subset=True))
     pictures = PictureStore(photos, _DATA / "crops", _DATA / "masks")
-    return ReviewService(data, decisions, LookedAt(_LOGS / "review.json"), pictures, args.who)
+    return ReviewService(data, decisions, SkippedPhotos(_LOGS / "review.json"), pictures, args.who)
 
 
 def print_gaps(data: ReviewData) -> None:
@@ -74,7 +76,7 @@ def print_summary(service: ReviewService) -> None:
     frame = service.decisions.read()
     kinds = frame["kind"].value_counts()
     decided = set(frame["image_id"])
-    skipped = (service.looked_at.ids() & listed) - decided
+    skipped = (service.skipped.ids() & listed) - decided
     counts = {kind: int(kinds[kind]) for kind in corrections.TOPICS if kind in kinds.index}
     left = len(listed - decided - skipped)
     progress.summary("review", decisions=len(frame), **counts, photos_skipped=len(skipped), photos_left=left)

@@ -86,8 +86,8 @@ def _without_conflicts(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
         return frame
     photo = repeated["image_id"].iloc[0]
     rows = frame[(frame["image_id"] == photo) & (topics == topics[repeated.index[0]])]
-    said = " and ".join(
+    found = " and ".join(
         f"`{f'{kind} {value}'.strip()}`{f' by {who}' if who else ''}"
         for kind, value, who in zip(rows["kind"], rows["value"], rows["who"])
     )
-    raise tables.TableError(f"{path}: photo {photo}: expected one decision, found {said}; delete one of the lines")
+    raise tables.TableError(f"{path}: photo {photo}: expected one decision, found {found}; delete one of the lines")

@@ -31,7 +31,7 @@ def test_a_sitting_from_its_address_to_its_counts(tmp_path):
     address, _, token = line.split()[4].rstrip(";").partition("#")
     headers = {"Authorization": f"Bearer {token}"}
     photos = f"{address}v1/photos"
-    body = {"kind": "label", "value": "sedan", "seen": [], "tab": ""}
+    body = {"kind": "label", "value": "sedan", "expected": [], "tab": ""}
     assert requests.post(f"{photos}/{IDS[0]}/decision", json=body, headers=headers, timeout=60).status_code == 200
     assert requests.post(f"{photos}/{IDS[1]}/skip", json={}, headers=headers, timeout=60).status_code == 200
     process.send_signal(signal.SIGINT)
@@ -50,6 +50,7 @@ def test_what_cannot_be_reviewed_is_one_line(tmp_path):
         assert process.returncode in (1, 2)
         return errors.splitlines()[-1]
 
+    (tmp_path / "params.yaml").write_text("ingest: {source: photos}\n")
     assert error(tmp_path).endswith("classes.txt: expected a list of classes, found none; run `dvc repro`")
     review_project.make(tmp_path)
     (tmp_path / "data" / "corrections.csv").write_text("<<<<<<< HEAD\n" + ",".join(corrections.COLUMNS) + "\n")

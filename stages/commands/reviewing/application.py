@@ -27,7 +27,7 @@ from stages.commands.reviewing.responses import (
     UndoRequest,
 )
 from stages.commands.reviewing.review_data import ReviewData
-from stages.commands.reviewing.sitting import LookedAt
+from stages.commands.reviewing.skipped_photos import SkippedPhotos
 from stages.commands.serving.access import AccessGuard, AccessRules
 from stages.commands.serving.monitoring import ServerMetrics
 from stages.core.errors import UserError
@@ -59,16 +59,16 @@ class ReviewService:
     """Answers the page: the queue and its photos from the `data` of a run, decisions to and from their store."""
 
     def __init__(
-        self, data: ReviewData, decisions: DecisionStore, looked_at: LookedAt, pictures: PictureStore, who: str
+        self, data: ReviewData, decisions: DecisionStore, skipped: SkippedPhotos, pictures: PictureStore, who: str
     ) -> None:
-        self.data, self.decisions, self.looked_at, self.pictures = data, decisions, looked_at, pictures
+        self.data, self.decisions, self.skipped, self.pictures = data, decisions, skipped, pictures
         self._who = who
 
     def queue(self, chosen: QueueFilter) -> QueueResponse:
         """The photos that a filter shows, and the counts to filter by."""
-        queue, decided, looked_at = self.data.queue, set(self.decisions.read()["image_id"]), self.looked_at.ids()
-        image_ids, total = queue.select(chosen, decided, looked_at)
-        done = decided | looked_at
+        queue, decided, skipped = self.data.queue, set(self.decisions.read()["image_id"]), self.skipped.ids()
+        image_ids, total = queue.select(chosen, decided, skipped)
+        done = decided | skipped
         return QueueResponse(
             image_ids=image_ids,
             done=[image_id for image_id in total if image_id in done],
@@ -110,12 +110,12 @@ class ReviewService:
     def change(self, image_id: str, request: ChangeRequest) -> ChangeResponse:
         """Write or remove a decision. Raises HTTPException 404 for another photo, 422 for a value that is none."""
         row = self._row(image_id)
-        seen = [Decision(one.kind, one.value) for one in request.seen]
+        expected = [Decision(one.kind, one.value) for one in request.expected]
         if request.is_removed:
-            self.decisions.remove(image_id, request.kind, seen, request.tab)
+            self.decisions.remove(image_id, request.kind, expected, request.tab)
         else:
             decision = Decision(request.kind, self._value(request, row))
-            self.decisions.decide(image_id, decision, seen, row["codes"], request.tab)
+            self.decisions.decide(image_id, decision, expected, row["codes"], request.tab)
         return ChangeResponse(image_id=image_id, decisions=self._standing(image_id))
 
     def undo(self, tab: str) -> ChangeResponse:
@@ -126,7 +126,7 @@ class ReviewService:
     def skip(self, image_id: str) -> None:
         """Note that somebody has looked at a photo."""
         self._row(image_id)
-        self.looked_at.add(image_id)
+        self.skipped.add(image_id)
 
     def _row(self, image_id: str) -> pd.Series:
         photos = self.data.queue.photos

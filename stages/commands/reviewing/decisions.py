@@ -65,19 +65,19 @@ class DecisionStore:
         frame = self.read()
         return frame[frame["image_id"] == image_id].reset_index(drop=True)
 
-    def decide(self, image_id: str, decision: Decision, seen: list[Decision], shown: str, tab: str) -> None:
+    def decide(self, image_id: str, decision: Decision, expected: list[Decision], shown: str, tab: str) -> None:
         """Write a decision in place of one on the same topic.
 
-        `seen` are the photo's decisions as its page showed them, `shown` why the photo was shown. Raises
+        `expected` are the photo's decisions as its page showed them, `shown` why the photo was shown. Raises
         StaleDecisionError where others stand in the table by now.
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
         row = dict(zip(corrections.COLUMNS, (image_id, *decision, self._who, now, shown)))
-        self._change(image_id, decision.kind, seen, tab, pd.DataFrame([row]))
+        self._change(image_id, decision.kind, expected, tab, pd.DataFrame([row]))
 
-    def remove(self, image_id: str, kind: str, seen: list[Decision], tab: str) -> None:
+    def remove(self, image_id: str, kind: str, expected: list[Decision], tab: str) -> None:
         """Remove the decision on the topic of `kind`. Raises StaleDecisionError as `decide` does."""
-        self._change(image_id, kind, seen, tab, corrections.none())
+        self._change(image_id, kind, expected, tab, corrections.none())
 
     def undo(self, tab: str) -> str | None:
         """Take back the last change of a tab; return the photo's id, or None where there is no change.
@@ -96,12 +96,12 @@ class DecisionStore:
             self._write(step.image_id, step.before)
             return step.image_id
 
-    def _change(self, image_id: str, kind: str, seen: list[Decision], tab: str, added: pd.DataFrame) -> None:
+    def _change(self, image_id: str, kind: str, expected: list[Decision], tab: str, added: pd.DataFrame) -> None:
         with self._locked():
             before = self.of_photo(image_id)
-            if _decisions(before) != sorted(seen):
-                said = ", ".join(" ".join(decision).strip() for decision in _decisions(before)) or "none"
-                raise StaleDecisionError(f"expected the decisions that this page shows, found meanwhile: {said}")
+            if _decisions(before) != sorted(expected):
+                found = ", ".join(" ".join(decision).strip() for decision in _decisions(before)) or "none"
+                raise StaleDecisionError(f"expected the decisions that this page shows, found meanwhile: {found}")
             others = before[before["kind"].map(corrections.TOPICS) != corrections.TOPICS[kind]]
             after = pd.concat([others, added], ignore_index=True)
             self._write(image_id, after)

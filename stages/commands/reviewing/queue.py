@@ -67,7 +67,7 @@ class ReviewQueue:
     n_unreadable: int
     n_unknown: int
 
-    def select(self, chosen: QueueFilter, decided: set[str], looked_at: set[str]) -> tuple[list[str], list[str]]:
+    def select(self, chosen: QueueFilter, decided: set[str], skipped: set[str]) -> tuple[list[str], list[str]]:
         """The ids that a filter shows, in its order; and those of all states, of which progress is counted."""
         photos = self.photos
         is_chosen = np.ones(len(photos), dtype=bool)
@@ -77,7 +77,7 @@ class ReviewQueue:
             if getattr(chosen, name):
                 is_chosen &= (photos[name] == getattr(chosen, name)).to_numpy()
         found = _ordered(photos[is_chosen], chosen.order).index
-        is_decided, is_skipped = found.isin(decided), found.isin(looked_at - decided)
+        is_decided, is_skipped = found.isin(decided), found.isin(skipped - decided)
         shown = {
             "open": ~is_decided & ~is_skipped,
             "decided": is_decided,

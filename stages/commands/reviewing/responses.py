@@ -17,10 +17,10 @@ class DecisionText(BaseModel):
 
 
 class ChangeRequest(DecisionText):
-    """A decision to write, or to remove; `seen` are the decisions that the page shows."""
+    """A decision to write, or to remove; `expected` are the decisions that the page shows."""
 
     is_removed: bool = False
-    seen: list[DecisionText] = Field(max_length=3)
+    expected: list[DecisionText] = Field(max_length=3)
     tab: str = _TAB
 
 

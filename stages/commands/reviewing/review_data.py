@@ -1,6 +1,6 @@
 """The results of the last run, as the review needs them: tables that a run did not make are left out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -51,13 +51,16 @@ class ReviewData:
         return {"mean of probes": np.mean(list(found.values()), axis=0), **found} if len(found) > 1 else found
 
 
-def read(folder: Path, corrected: list[str]) -> ReviewData:
+def read(folder: Path, models: list[str], corrected: list[str]) -> ReviewData:
     """Read the tables in `folder`; `corrected` are the ids of photos with decisions.
+
+    `models` are the names in params.yaml: the folders may also hold tables of others, and other tables.
 
     Raises TableError where the manifest or the classes are missing, or any table is damaged.
     """
     classes = class_list.read_classes(folder / "classes.txt")
     cut = _optional(folder / "boxes.csv", crops.read)
+    predicted = {name: folder / "predictions" / f"{name}.csv" for name in sorted(models)}
     tables = ReviewTables(
         photos=manifest.read(folder / "manifest.csv"),
         boxes=cut,
@@ -70,8 +73,8 @@ def read(folder: Path, corrected: list[str]) -> ReviewData:
         queue.build(tables),
         classes,
         _chosen_boxes(cut),
-        _prediction_rows([folder / "ensemble_predictions.csv", *_tables(folder / "predictions")], classes),
-        _prediction_rows([path for path in _tables(folder / "probes") if "_distances" not in path.stem], classes),
+        _prediction_rows({"ensemble": folder / "ensemble_predictions.csv", **predicted}, classes),
+        _prediction_rows({name: folder / "probes" / f"{name}.csv" for name in sorted(models)}, classes),
         [name for name in _OPTIONAL if not (folder / name).is_file()],
     )
 
@@ -80,13 +83,8 @@ def _optional(path: Path, read_table: Callable[[Path], Table]) -> Table | None:
     return read_table(path) if path.is_file() else None
 
 
-def _tables(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.csv"))
-
-
-def _prediction_rows(paths: list[Path], classes: list[str]) -> dict[str, PredictionRows]:
-    names = {"ensemble_predictions": "ensemble"}
-    return {names.get(path.stem, path.stem): PredictionRows(path, classes) for path in paths if path.is_file()}
+def _prediction_rows(paths: Mapping[str, Path], classes: list[str]) -> dict[str, PredictionRows]:
+    return {name: PredictionRows(path, classes) for name, path in paths.items() if path.is_file()}
 
 
 def _chosen_boxes(cut: pd.DataFrame | None) -> pd.DataFrame:

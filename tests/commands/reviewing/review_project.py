@@ -15,7 +15,7 @@ from stages.commands.reviewing import application, review_data
 from stages.commands.reviewing.application import ReviewService
 from stages.commands.reviewing.decisions import DecisionStore
 from stages.commands.reviewing.pictures import PictureStore
-from stages.commands.reviewing.sitting import LookedAt
+from stages.commands.reviewing.skipped_photos import SkippedPhotos
 from stages.commands.serving.access import AccessRules
 from stages.core import archive, tables
 from stages.images import images
@@ -107,6 +107,9 @@ def write_tables(folder):
     predictions.write(folder / "predictions" / "tiny.csv", predicted([2, 3, 4, 6], labels))
     for name, best in {"tiny": labels | {0: "sedan"}, "other": labels}.items():
         predictions.write(folder / "probes" / f"{name}.csv", predicted(range(7), best))
+        for kind, columns in {"distances": ["image_id", "distance"], "map": ["image_id", "x", "y"]}.items():
+            tables.write(folder / "probes" / f"{name}_{kind}.csv", pd.DataFrame(columns=columns))
+    predictions.write(folder / "predictions" / "of_earlier.csv", predicted([2, 3, 4, 6], labels))
 
 
 def make(folder):
@@ -122,17 +125,17 @@ def make(folder):
     with archive.writing(folder / "data" / "masks" / "00000.zip") as add:
         for one in IDS[:6]:
             add(masks.file_name(one), images.encode(np.full((80, 100), 255, np.uint8), ".png"))
-    (folder / "params.yaml").write_text("ingest: {source: photos}\n")
+    (folder / "params.yaml").write_text("ingest: {source: photos}\nmodels: {tiny: {}, other: {}}\n")
     return folder
 
 
 def service(folder, who="Ann"):
     """What answers, for a project that `make` made."""
     decisions = DecisionStore(folder / "data" / "corrections.csv", folder / "logs" / "review.lock", who)
-    data = review_data.read(folder / "data", decisions.read()["image_id"].unique().tolist())
+    data = review_data.read(folder / "data", ["tiny", "other"], decisions.read()["image_id"].unique().tolist())
     photos = Photos(SourceSettings(source=os.fspath(folder / "photos")))
     pictures = PictureStore(photos, folder / "data" / "crops", folder / "data" / "masks")
-    return ReviewService(data, decisions, LookedAt(folder / "logs" / "review.json"), pictures, who)
+    return ReviewService(data, decisions, SkippedPhotos(folder / "logs" / "review.json"), pictures, who)
 
 
 class Page:
@@ -147,8 +150,13 @@ class Page:
             return requests.get(self.address + path, headers=headers, timeout=60)
         return requests.post(self.address + path, json=body, headers=headers, timeout=60)
 
-    def decide(self, number, kind, value="", seen=(), tab="a", **more):
-        body = {"kind": kind, "value": value, "seen": [dict(zip(("kind", "value"), one)) for one in seen], "tab": tab}
+    def decide(self, number, kind, value="", expected=(), tab="a", **more):
+        body = {
+            "kind": kind,
+            "value": value,
+            "expected": [dict(zip(("kind", "value"), one)) for one in expected],
+            "tab": tab,
+        }
         return self.call(f"/v1/photos/{IDS[number]}/decision", body | more)
 
     def queue(self, **chosen):

@@ -106,13 +106,13 @@ def test_without_archives_and_optional_tables_photos_are_shown(project):
 def test_decisions_are_written_at_once_and_undone(project, page):
     answer = page.decide(0, "label", "sedan")
     assert answer.status_code == 200 and answer.json()["decisions"][0]["who"] == "Ann"
-    assert page.decide(0, "no_mask", seen=[("label", "sedan")]).status_code == 200
+    assert page.decide(0, "no_mask", expected=[("label", "sedan")]).status_code == 200
     assert written(project) == [(IDS[0], "label", "sedan"), (IDS[0], "no_mask", "")]
     assert page.queue(state="decided")["image_ids"] == [IDS[0]] and page.queue(state="open")["n_total"] == 7
     assert page.call("/v1/undo", {"tab": "a"}).json()["image_id"] == IDS[0]
     assert written(project) == [(IDS[0], "label", "sedan")]
     assert page.call("/v1/undo", {"tab": "b"}).json() == {"image_id": "", "decisions": []}
-    assert page.decide(0, "label", seen=[("label", "sedan")], is_removed=True).json()["decisions"] == []
+    assert page.decide(0, "label", expected=[("label", "sedan")], is_removed=True).json()["decisions"] == []
 
 
 def test_two_tabs_do_not_overwrite_each_other(project, page):
@@ -154,13 +154,13 @@ def test_values(project, page, kind, value, expected):
 
 def test_a_box_is_in_pixels_of_the_upright_photo(project, page):
     assert page.decide(TURNED, "box", "0 0 100 200").status_code == 200
-    assert page.decide(TURNED, "box", "0 0 200 100", seen=[("box", "0 0 100 200")]).status_code == 422
+    assert page.decide(TURNED, "box", "0 0 200 100", expected=[("box", "0 0 100 200")]).status_code == 422
     assert written(project) == [(IDS[TURNED], "box", "0 0 100 200")]
 
 
 @pytest.mark.parametrize("image_id", ["0" * 16, "..%2f..%2fparams.yaml", "%00", "ü", "'", "x" * 5000])
 def test_other_ids_are_refused(page, image_id):
-    for path, body in (("", None), ("/photo", None), ("/skip", {}), ("/decision", {"kind": "drop", "seen": []})):
+    for path, body in (("", None), ("/photo", None), ("/skip", {}), ("/decision", {"kind": "drop", "expected": []})):
         assert page.call(f"/v1/photos/{image_id}{path}", body).status_code in (404, 405)
 
 
@@ -171,7 +171,7 @@ def test_filters_of_other_values_show_nothing(page):
     assert page.call("/v1/queue", {"state": "?"}).status_code == 422
 
 
-@pytest.mark.parametrize("body", ["", "[]", "{", '{"kind": "drop"}', '{"kind": 1, "seen": []}', '"\\ud800"', "NaN"])
+@pytest.mark.parametrize("body", ["", "[]", "{", '{"kind": "drop"}', '{"kind": 1, "expected": []}', '"\\ud800"', "NaN"])
 def test_bodies_that_are_no_request_are_refused(page, body):
     headers = {"Authorization": f"Bearer {review_project.TOKEN}", "Content-Type": "application/json"}
     address = f"{page.address}/v1/photos/{IDS[0]}/decision"
@@ -179,7 +179,7 @@ def test_bodies_that_are_no_request_are_refused(page, body):
 
 
 def test_only_the_page_itself_may_call(project, page):
-    body = {"kind": "drop", "seen": []}
+    body = {"kind": "drop", "expected": []}
     address = f"/v1/photos/{IDS[0]}/decision"
     for headers, status in (
         ({"Host": "evil.example"}, 421),
@@ -199,7 +199,7 @@ def test_only_the_page_itself_may_call(project, page):
 
 def test_what_was_skipped_is_kept_from_sitting_to_sitting(project, page):
     assert page.call(f"/v1/photos/{IDS[1]}/skip", {}).status_code == 200
-    assert json.loads((project / "logs" / "review.json").read_text()) == {"looked_at": [IDS[1]]}
+    assert json.loads((project / "logs" / "review.json").read_text()) == {"skipped": [IDS[1]]}
     with running(service(project)) as other:
         assert other.queue(state="skipped")["image_ids"] == [IDS[1]] == other.queue()["done"]
 

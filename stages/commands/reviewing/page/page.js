@@ -96,8 +96,8 @@ function showProgress() {
 }
 
 async function change(decision) {
-  const seen = photo.decisions.map(({ kind, value }) => ({ kind, value }));
-  const answer = await ask(`/v1/photos/${photo.image_id}/decision`, { value: "", ...decision, seen, tab });
+  const expected = photo.decisions.map(({ kind, value }) => ({ kind, value }));
+  const answer = await ask(`/v1/photos/${photo.image_id}/decision`, { value: "", ...decision, expected, tab });
   photo.decisions = answer.decisions;
   queue.done.add(photo.image_id);
   const text = decision.is_removed ? "Removed." : `Saved, ${described({ value: "", ...decision })}.`;
