@@ -14,10 +14,11 @@ def resolve(rows: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
     """Rows in which photos without a label, or with several, have the decided one.
 
     Other labels stay until the splits are made: photos keep their splits when the label of one changes. Raises
-    IngestError for a class that the source does not have.
+    IngestError where a photo of the source has a decided class that the source does not have.
     """
-    labels = decided(decisions, corrections.LABEL)
     can_be_used = (rows["reason"] == "") & (rows["split"] != UNLABELLED)
+    present = set(rows.loc[can_be_used, "image_id"])
+    labels = {photo: name for photo, name in decided(decisions, corrections.LABEL).items() if photo in present}
     _require_known(labels, set(rows.loc[can_be_used, "label"]))
     given = rows.loc[can_be_used & (rows["label"] != "")].groupby("image_id")["label"].nunique()
     is_open = can_be_used & rows["image_id"].isin(labels) & (rows["image_id"].map(given) != 1)

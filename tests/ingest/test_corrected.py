@@ -51,6 +51,13 @@ def test_a_photo_taken_out_keeps_its_row_with_the_reason_and_moves_no_other(kind
     assert after.corrections[kind] == 1 and manifest_rows.count(after)["reason"] == {reason: 1}
 
 
+def test_a_decision_on_a_photo_of_another_source_may_name_a_class_of_that_source():
+    made = complete(photos(), ("elsewhere", "label", "c"), ("a0", "label", "b"))
+    assert made.corrections["without_photo"] == 1 and by_id(made).loc["a0", "label"] == "b"
+    with pytest.raises(IngestError, match=r"photo a1: expected a class .*, such as a, b, found 'c'"):
+        complete(photos(), ("a1", "label", "c"))
+
+
 def test_a_decision_settles_which_of_two_labels_is_right():
     twice = [photo("x", "a", path="a/x.jpg"), photo("x", "b", path="b/x.jpg")]
     before, after = complete(photos() + twice), complete(photos() + twice, ("x", "label", "b"))
