@@ -4,6 +4,7 @@ Only the engine that is used is imported: the other one may not be installed.
 """
 
 import os
+import platform
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -17,7 +18,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 import stages
-from stages.core import cores, programs, system
+from stages.core import cores, programs
 from stages.core.errors import UserError
 from stages.networks import onnx_graph
 from stages.networks.settings import InferenceSettings
@@ -134,7 +135,7 @@ def device_name(engine: str) -> str:
     if engine == "onnxruntime" and _has_cuda():
         return _nvidia_name()
     if engine == "onnxruntime" and not find_spec("openvino"):
-        return str(system.this_cpu()["model"]).strip()
+        return platform.processor() or platform.machine()
     import openvino
 
     return str(openvino.Core().get_property("CPU", "FULL_DEVICE_NAME"))
