@@ -35,7 +35,8 @@ def render(files: RunFiles, classes: list[str], saved: SavedEnsemble, section: s
     Raises UserError for a damaged file, and for metrics of another ensemble.
     """
     settings, splits = load_settings(files.params), files.data / "splits.csv"
-    read = _read_student if section == "students" else _read_ensemble
+    is_student = section == "students"
+    read = _read_student if is_student else _read_ensemble
     metrics, predicted = read(files, classes, saved)
     return model_card.render(
         CardData(
@@ -47,6 +48,7 @@ def render(files: RunFiles, classes: list[str], saved: SavedEnsemble, section: s
             split_table.read(splits) if splits.is_file() else None,
             predicted,
             read_provenance(files.metrics / "provenance.json", files.lock, files.requirements),
+            is_student,
         )
     )
 

@@ -68,6 +68,9 @@ def _context(data: CardData) -> dict[str, Any]:
         "unmeasured": _NOT_MEASURED,
         "classes": data.classes,
         "weights": used,
+        "is_student": data.is_student,
+        "kind": "student" if data.is_student else "ensemble",
+        "own_scores": data.own_scores,
         "temperature": data.temperature,
         "settings": sections,
         "inputs": {name: item for name, item in sorted(sections["inputs"].items()) if name in inputs},
@@ -84,10 +87,12 @@ def _context(data: CardData) -> dict[str, Any]:
 
 
 def _scores(data: CardData) -> list[tuple[str, dict[str, Any]]]:
-    """The scores on test by name: ensemble, equal weights, best single model, then each model alone."""
+    """The scores on test by name: of an ensemble also those of equal weights, the best single model and each alone."""
+    if data.is_student:
+        return [(f"student {next(iter(data.weights))}", data.own_scores)]
     ensemble = data.metrics.ensemble or {}
     best = ensemble.get("best_single", {})
-    rows = [("ensemble", ensemble.get("test")), ("equal weights", ensemble.get("equal_weights"))]
+    rows = [("ensemble", data.own_scores), ("equal weights", ensemble.get("equal_weights"))]
     rows += [(f"best single model: {best['name']}", best)] if best else []
     rows += [(name, (scores or {}).get("test")) for name, scores in sorted(data.metrics.models.items())]
     return [(name, figures or {"n": 0}) for name, figures in rows]

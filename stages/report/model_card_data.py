@@ -51,7 +51,8 @@ class Provenance(NamedTuple):
 class CardData:
     """The run: params.yaml as `settings`, `weights` by model, and its tables, where they are at hand.
 
-    `splits` has the columns of data/splits.csv, `predicted` is the ensemble's table of val and test.
+    `splits` has the columns of data/splits.csv, `predicted` is the table of val and test: the ensemble's, or the
+    student's where `is_student`, the only one of `weights` then.
     """
 
     settings: Mapping[str, Any]
@@ -62,6 +63,13 @@ class CardData:
     splits: pd.DataFrame | None = None
     predicted: Predictions | None = None
     provenance: Provenance | None = None
+    is_student: bool = False
+
+    @property
+    def own_scores(self) -> Json:
+        """The scores on test of what the card is of, the ensemble or the student; `n` is 0 where there are none."""
+        scores = next(iter(self.metrics.models.values())) if self.is_student else self.metrics.ensemble
+        return (scores or {}).get("test") or {"n": 0}
 
 
 def of_report(data: ReportData, settings: Mapping[str, Any], metrics: Path) -> CardData:

@@ -69,6 +69,20 @@ def test_figures_are_those_of_the_run():
     assert card == model_card.render(data_of())
 
 
+def test_the_card_of_a_student_has_its_own_scores_and_nothing_of_the_ensemble():
+    of_student = METRICS._replace(ensemble=None, models={"small": {"test": SCORES}})
+    card = model_card.render(data_of(of_student, weights={"small": 1.0}, is_student=True))
+    scores = ["4", "75.0 %", "25.0 % to 87.5 %", "0.500", "0.125"]
+    assert rows_of(card, "Evaluation") == [["student small", *scores]]
+    assert "(a student)" in card and "Log loss of the student: " in card
+    assert "temperature 0.500, fitted on val" in card and "would show 0.062 on so few photos" in card
+    assert "Gain over" not in card and "nsemble: " not in card
+    unmeasured = model_card.render(
+        data_of(METRICS._replace(models={"small": None}), weights={"small": 1.0}, is_student=True)
+    )
+    assert rows_of(unmeasured, "Evaluation")[0][1:3] == ["0", "not measured"]
+
+
 def test_classes_come_worst_first_with_their_photos_and_intervals():
     card = model_card.render(data_of())
     # Of a tie the first class is predicted: two of three are right, Wilson's interval is 20.8 to 93.9 %.
