@@ -13,6 +13,7 @@ from stages.classifiers import dataset, linear_head, onnx_outputs, pretrained
 from stages.classifiers.settings import LoaderSettings, ModelSettings
 from stages.core import arrays, atomic, command, programs, settings, tables
 from stages.core.archive import Archive
+from stages.core.errors import UserError
 from stages.novelty.extraction import extract
 from stages.probe.probing import extract_features
 from stages.schemas import class_list, split_data, split_table
@@ -34,9 +35,15 @@ class LabelledPhotos(NamedTuple):
 
     @classmethod
     def read(cls) -> "LabelledPhotos":
-        """Read those of the project."""
+        """Read those of the project. Raises UserError where train, to fit on, or val, to choose on, is empty."""
         classes = class_list.read_classes(_CLASSES)
         splits = split_data.read(_SPLITS, classes)
+        for name in ("train", "val"):
+            if not splits[name].image_ids:
+                raise UserError(
+                    f"{_SPLITS}: expected photos of {name}, which novelty is measured with, found none; use splits "
+                    f"with {name}"
+                )
         names = np.repeat(SPLITS, [len(splits[name].labels) for name in SPLITS])
         return cls(split_data.join([splits[name] for name in SPLITS]), names, classes)
 

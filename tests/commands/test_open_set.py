@@ -69,6 +69,16 @@ def test_groups_by_hand_and_two_classes_stay():
         open_set.class_groups(CLASSES, CLASSES, 2)
 
 
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("missing", ["train", "val"])
+def test_splits_without_photos_to_fit_or_choose_on_are_refused(missing):
+    path = Path("data/splits.csv")
+    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    rows.replace({"split": {missing: "test"}}).to_csv(path, index=False)
+    with pytest.raises(UserError, match=f"expected photos of {missing}, which novelty is measured with, found none"):
+        LabelledPhotos.read()
+
+
 def test_parameters_of_the_inputs_are_refused_and_unknown_names_too(tmp_path):
     source, out = tiny_bundle.ROOT / "params.yaml", tmp_path / "logs" / "params.yaml"
     before = source.read_bytes()
