@@ -177,7 +177,7 @@ def boxes(project):
 
 
 def write_coco(project):
-    shutil.copytree(project / "base", project / "coco")
+    shutil.copytree(project / "base", project / "coco", dirs_exist_ok=True)
     for split in ("train", "val", "test"):
         names = [path for path in paths(project) if parts(path)[0] == split]
         images = [{"id": n, "file_name": name, "width": 320, "height": 240} for n, name in enumerate(names)]

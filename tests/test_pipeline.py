@@ -1,7 +1,9 @@
 """The whole pipeline through DVC on a few rendered photos: tables, metrics, a second run, prediction, bundle."""
 
+import asyncio
 import io
 import json
+import signal
 import sqlite3
 import subprocess
 from contextlib import closing
@@ -13,6 +15,7 @@ import pytest
 
 from stages.schemas import corrections
 from tests import archives, small_project
+from tests.commands.serving import browser
 from tests.small_project import PER_CLASS, run
 
 
@@ -206,3 +209,45 @@ def test_decisions_of_people_run_what_depends_on_them_and_infer_nothing_again(pr
     masks = pd.read_csv(project / "data" / "masks.csv", keep_default_na=False).set_index("path")
     assert masks.loc[plain, "mask_reason"] == "background_kept_by_review"
     assert "ensemble" in run(project, "dvc", "metrics", "diff")
+
+
+async def press(address, keys, devtools):
+    """Open the page of a review and press keys, each when the photo before is decided."""
+    async with browser.tab(devtools) as tab:
+        await tab.open(address, width=1280)
+        for n_done, key in enumerate(keys):
+            await tab.wait_for(f"photo !== null && !isBusy && queue.done.size === {n_done}")
+            await tab.call("Input.dispatchKeyEvent", type="keyDown", key=key, text=key)
+            await tab.call("Input.dispatchKeyEvent", type="keyUp", key=key)
+        await tab.wait_for(f"!isBusy && queue.done.size === {len(keys)}")
+
+
+def used_labels(project):
+    photos = pd.read_csv(project / "data" / "splits.csv", keep_default_na=False)
+    return photos[photos["status"] == "ok"].set_index("image_id")["label"]
+
+
+@pytest.mark.skipif(browser.CHROMIUM is None, reason="no Chromium on this machine (apt-get install chromium)")
+def test_five_photos_decided_by_keyboard_change_the_next_run(project, tmp_path):
+    path, before = project / "data" / "corrections.csv", used_labels(project)
+    corrections.write(path, corrections.none())
+    command = ["python", "-m", "stages", "review", "--port", "0"]
+    process = subprocess.Popen(command, cwd=project, env=small_project.environment(), stdout=subprocess.PIPE, text=True)
+    try:
+        address = next(line for line in process.stdout if " photos at " in line).split()[4].rstrip(";")
+        with browser.chromium(tmp_path) as devtools:
+            asyncio.run(asyncio.wait_for(press(address, "y2y2y", devtools), 120))
+    finally:
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0 and output.startswith("review: 5 decisions, 5 label, ")
+    decided = corrections.read(path).set_index("image_id")["value"]
+    changed = decided[decided != before[decided.index]]
+    assert len(decided) == 5 and len(changed) >= 1
+    inferred = detected_rows(project)
+    output = run(project, "dvc", "repro")
+    assert detected_rows(project) == inferred
+    assert {"ingest", "train@tiny", "ensemble", "report"} <= set(small_project.started_stages(output))
+    after = used_labels(project)
+    assert (after[changed.index] == changed).all()
+    assert "ensemble" in run(project, "dvc", "metrics", "diff", "--all")
