@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # What tests run; the other networks of models/pretrained are fetched when params.yaml names them.
-NETWORKS := centernet_mobilenetv3 u2netp efficientnet_lite0 efficientnet_lite1 efficientnet_lite2
+NETWORKS := $(addprefix convert@,centernet_mobilenetv3 efficientnet_lite0 efficientnet_lite1 efficientnet_lite2) \
+	quantize@u2netp_int8
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Images and CI often set it. Without bytecode each process that imports Keras compiles it anew: 17 s in place of 6 s.
 unexport PYTHONDONTWRITEBYTECODE
@@ -31,14 +32,14 @@ status: .venv/ready  ## name the stages that are not up to date, and why
 	@python -m stages status
 
 test: .venv/ready  ## check format, lint and types, run the tests
-	dvc repro --quiet $(NETWORKS:%=models/pretrained/dvc.yaml:convert@%)
+	dvc repro --quiet $(NETWORKS:%=models/pretrained/dvc.yaml:%)
 	ruff format --check
 	ruff check
 	mypy
 	pytest -n 2
 
 bench: .venv/ready  ## measure every step beside its alternatives and its bare limits, in some 15 minutes
-	dvc repro --quiet $(NETWORKS:%=models/pretrained/dvc.yaml:convert@%)
+	dvc repro --quiet $(NETWORKS:%=models/pretrained/dvc.yaml:%)
 	python -m benchmarks
 
 # In a clone with its own environment and cache.

@@ -14,7 +14,7 @@ from stages.sample.settings import SampleSettings
 from stages.schemas import corrections
 
 ROOT = Path(__file__).parent.parent
-NETWORKS = ("centernet_mobilenetv3.onnx", "u2netp.onnx", "efficientnet_lite0.npz")
+NETWORKS = ("centernet_mobilenetv3.onnx", "u2netp_int8.onnx", "efficientnet_lite0.npz")
 PER_CLASS = 6
 UNLABELLED = "unlabelled"
 

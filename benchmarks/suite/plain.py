@@ -22,7 +22,7 @@ from stages.crop.settings import CropSettings
 from stages.detect import centernet
 from stages.detect.settings import DetectSettings
 from stages.images.settings import InputSettings, read_used
-from stages.networks.catalogue import DETECTORS, Segmenter
+from stages.networks.catalogue import DETECTORS, SEGMENTERS, Segmenter
 from stages.resize.settings import ResizeSettings
 from stages.schemas import split_table
 from stages.segment.settings import SegmenterSettings
@@ -117,7 +117,8 @@ def crop(report: Report) -> None:
 def _first_segmenter() -> Segmenter:
     from benchmarks.suite.pipeline import segmenters
 
-    return settings.read(_PARAMS, f"segmenters.{segmenters()[0]}", SegmenterSettings).spec
+    view = settings.read(_PARAMS, f"segmenters.{segmenters()[0]}", SegmenterSettings)
+    return SEGMENTERS[view.network.removesuffix("_int8")]  # as published, in 32 bits
 
 
 def _written_crops() -> list[Path]:

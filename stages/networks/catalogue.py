@@ -1,6 +1,6 @@
 """The networks by name: file, inputs and outputs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 # Class names by number, counted from 0, in the order of each data set's own tools.
@@ -103,15 +103,19 @@ DETECTORS = {
     },
 }
 
+_U2NETP = Segmenter(
+    file="u2netp.onnx",
+    size=320,
+    output="1959",
+    mean=(0.485, 0.456, 0.406),
+    std=(0.229, 0.224, 0.225),
+    is_relative=True,
+)
+
 SEGMENTERS = {
-    "u2netp": Segmenter(
-        file="u2netp.onnx",
-        size=320,
-        output="1959",
-        mean=(0.485, 0.456, 0.406),
-        std=(0.229, 0.224, 0.225),
-        is_relative=True,
-    ),
+    "u2netp": _U2NETP,
+    # Its convolutions in 8 bits: masks as good in a third to a half of the time.
+    "u2netp_int8": replace(_U2NETP, file="u2netp_int8.onnx"),
     # Finer edges at many times the cost (Qin et al.: Highly Accurate Dichotomous Image Segmentation, arXiv 2203.03041).
     "isnet": Segmenter(
         file="isnet.onnx",

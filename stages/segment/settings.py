@@ -16,7 +16,9 @@ class SegmentSettings(Settings):
 class SegmenterSettings(Settings):
     """A network that draws a saliency map of every crop, and what it is shown of the crop."""
 
-    network: str = Field(description="`u2netp`, `isnet`, or a segmentation network of GluonCV, `gluoncv/...`")
+    network: str = Field(
+        description="`u2netp_int8`, `u2netp`, `isnet`, or a segmentation network of GluonCV, `gluoncv/...`"
+    )
     flip: bool = Field(False, description="run the mirrored crop, and mirror the map back")
     input_px: Count | None = Field(
         None, description="side of the network's input in pixels; null: the side of its training"
