@@ -17,7 +17,7 @@ class LoaderSettings(Settings):
     """The keys of section `train` that bear on every use of a classifier."""
 
     seed: Seed = Field(0, description="from which each model's own seed is derived")
-    batch_size: Count = Field(16, description="photos in a batch; small batches give more steps per epoch")
+    batch_size: Count = Field(16, description="photos in a batch; see also `train.min_steps_per_epoch`")
 
 
 class BagSettings(LoaderSettings):

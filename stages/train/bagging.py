@@ -50,12 +50,13 @@ def read_members(table: Path, archive: Path, classes: list[str], bag: BagSetting
 def plan(splits: Sequence[Splits], recipe: TrainSettings, curves: Path, logs: Path) -> list[Member]:
     """The networks to train, each of several with a seed and with folders below `logs` of its own."""
     if len(splits) == 1:
-        return [Member(splits[0], recipe, curves, logs)]
+        return [Member(splits[0], recipe.fitted_to(len(splits[0].train.names)), curves, logs)]
     members = []
     for number, one in enumerate(splits):
         own = logs / f"member_{number}"
         seed = derive_seed(recipe.seed, own.name)
-        members.append(Member(one, recipe.replace(seed=seed), own / "curves", own))
+        fitted = recipe.fitted_to(len(one.train.names))
+        members.append(Member(one, fitted.replace(seed=seed), own / "curves", own))
     return members
 
 
@@ -87,6 +88,6 @@ def record(results: Sequence[TrainingResult], members: Sequence[Member], system:
     by_member = [trainer.record(result, member.recipe, system) for result, member in zip(results, members, strict=True)]
     if len(by_member) == 1:
         return by_member[0]
-    own = ("best_epoch", "metrics", "seed")
+    own = ("best_epoch", "metrics", "seed", "batch_size")
     shared = {name: value for name, value in by_member[0].items() if name not in own}
     return shared | {"members": [{name: facts[name] for name in own} for facts in by_member]}

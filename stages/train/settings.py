@@ -8,6 +8,8 @@ from stages.classifiers.settings import BagSettings, Dropout, ModelSettings, Sid
 from stages.core.settings import Count, NotNegative, Positive, Settings, SettingsError, Share, WholeNumber
 
 Half = Annotated[float, Field(ge=0, le=0.5)]
+# Smaller batches were not better: docs/experiments.md.
+_LEAST_BATCH = 4
 
 
 class AugmentSettings(Settings):
@@ -61,6 +63,9 @@ class TrainSettings(BagSettings):
         "all", description="one phase of `epochs`, or a list of phases, which count their epochs themselves"
     )
     epochs: WholeNumber = Field(10, description="of the one phase; 0 keeps the fitted head")
+    min_steps_per_epoch: WholeNumber = Field(
+        0, description="`batch_size` is halved, down to 4 photos, until an epoch has as many steps; 0: never"
+    )
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="`sgd` with Nesterov's momentum")
     learning_rate: Positive = Field(5e-4, description="peak, after a linear warm-up and before a cosine to 0")
     momentum: Share = Field(0.9, description="of `sgd`")
@@ -94,6 +99,13 @@ class TrainSettings(BagSettings):
     def n_epochs(self) -> int:
         """Return the epochs of all phases together."""
         return sum(phase.epochs for phase in self.phases())
+
+    def fitted_to(self, n_photos: int) -> "TrainSettings":
+        """Return these settings with the batch size that `n_photos` to train on need for `min_steps_per_epoch`."""
+        size = self.batch_size
+        while size // 2 >= _LEAST_BATCH and n_photos / size < self.min_steps_per_epoch:
+            size //= 2
+        return self.replace(batch_size=size)
 
 
 def resolve(train: TrainSettings, model: ModelSettings, name: str, section: str = "models") -> TrainSettings:

@@ -87,6 +87,7 @@ def record(result: TrainingResult, recipe: TrainSettings, system: Runtime) -> di
         "metrics": result.best.metrics,
         "phases": [phase.model_dump() for phase in recipe.phases()],
         "seed": recipe.seed,
+        "batch_size": recipe.batch_size,
         "photo_hw": result.shape.photo_hw,
         "input_hw": result.shape.input_hw,
         "n_parameters": result.model.count_params(),

@@ -20,6 +20,25 @@ def test_a_model_overrides_what_it_names_and_nothing_else():
     assert no_epochs.epochs == 0
 
 
+@pytest.mark.parametrize(
+    ("n_photos", "batch_size", "min_steps", "fitted"),
+    [
+        (405, 16, 100, 4),  # 101 steps
+        (799, 16, 100, 4),  # batches of 8 would be 99.9 steps
+        (800, 16, 100, 8),
+        (1600, 16, 100, 16),
+        (90, 16, 100, 4),  # the least
+        (90, 16, 0, 16),
+        (90, 3, 100, 3),
+        (90, 24, 100, 6),  # halves: a multiple of 3 cards stays one
+        (90, 1, 1, 1),
+    ],
+)
+def test_few_photos_have_small_batches(n_photos, batch_size, min_steps, fitted):
+    given = TrainSettings(batch_size=batch_size, min_steps_per_epoch=min_steps, epochs=7)
+    assert given.fitted_to(n_photos) == given.replace(batch_size=fitted)
+
+
 def test_the_sections_are_read_with_their_nested_one(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text(

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from stages.commands import trained_ensemble
 from stages.core.errors import UserError
 from stages.core.tables import TableError
 from stages.train import bagging
+from stages.train.settings import TrainSettings
 from tests import archives
 
 ROOT = Path(__file__).parents[2]
@@ -153,6 +155,15 @@ def test_no_training_photos_are_refused(tmp_path):
     folder = prepare(tmp_path / "data", ["val", "test"])
     with pytest.raises(TableError, match=r"splits\.csv: expected photos with the split `train`, found none"):
         bagging.read_members(folder / "splits.csv", folder / "photos.zip", ["a", "b"], BagSettings())
+
+
+def test_each_network_has_the_batch_size_that_its_photos_need(tmp_path):
+    splits = [SimpleNamespace(train=SimpleNamespace(names=["photo"] * count)) for count in (799, 800)]
+    recipe = TrainSettings(batch_size=16, min_steps_per_epoch=100)
+    several = bagging.plan(splits, recipe, tmp_path, tmp_path)
+    assert [member.recipe.batch_size for member in several] == [4, 8]
+    (alone,) = bagging.plan(splits[:1], recipe, tmp_path, tmp_path)
+    assert alone.recipe == recipe.replace(batch_size=4)
 
 
 def bag_of(folder, n_folds):
