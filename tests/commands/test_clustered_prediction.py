@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning"
 )
 ROOT = Path(__file__).parents[2]
-NETWORKS = ("centernet_mobilenetv3.onnx", "u2netp.onnx")
+NETWORKS = ("centernet_mobilenetv3.onnx", "u2netp_int8.onnx")
 CLASSES = ["car", "van", "bus"]
 MODEL_HW = (160, 256)
 
