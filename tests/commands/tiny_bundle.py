@@ -14,7 +14,7 @@ from stages.networks.catalogue import DETECTORS, SEGMENTERS
 
 ROOT = Path(__file__).parents[2]
 CLASSES = ["red", "green", "blue <b>"]
-DETECTOR, SEGMENTER = DETECTORS["centernet_mobilenetv3"], SEGMENTERS["u2netp"]
+DETECTOR, SEGMENTER = DETECTORS["centernet_mobilenetv3"], SEGMENTERS["u2netp_int8"]
 
 
 def network(inputs, outputs, nodes, **constants):
