@@ -30,6 +30,7 @@ def test_commands_and_steps_are_listed_and_their_helpers_are_not():
             "students.teach", "students.compare",
             "repair_lock", "docs", "status", "score_sample", "parallel_repro", "sample.render", "sample.score",
             "pretrained.fetch", "pretrained.convert", "pretrained.export", "pretrained.download",
+            "pretrained.quantize", "calibrate",
     } == set(NAMES) - set(program.STAGES)  # fmt: skip
 
 

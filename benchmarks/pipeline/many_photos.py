@@ -68,7 +68,11 @@ def make_project(folder: Path, count: int, has_csv: bool = False, has_folders: b
     (folder / "params.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     for name in ("dvc.yaml", ".dvcignore"):
         shutil.copy(_ROOT / name, folder)
-    for network in ("centernet_mobilenetv3.onnx", "u2netp_int8.onnx", *(m["weights"] for m in settings["models"].values())):
+    for network in (
+        "centernet_mobilenetv3.onnx",
+        "u2netp_int8.onnx",
+        *(m["weights"] for m in settings["models"].values()),
+    ):
         write_placeholder(folder / "models" / "pretrained" / network)
     definition = yaml.safe_load((_ROOT / "dvc.yaml").read_text(encoding="utf-8"))
     archives = {path.replace("${key}", name) for path in _ARCHIVES for name in settings["inputs"]}

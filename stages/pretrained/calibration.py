@@ -11,7 +11,7 @@ from stages.core import atomic, json_file
 from stages.core.errors import UserError
 from stages.pretrained.quantization import Offset
 
-_ADVICE = "run `python -m stages.pretrained.calibrate`"
+_ADVICE = "run `python -m stages calibrate`"
 
 
 @dataclass(frozen=True)

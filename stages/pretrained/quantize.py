@@ -1,4 +1,4 @@
-"""Write the 8-bit form of a network: its convolutions in 8 bits, by the ranges of a calibration."""
+"""Write the 8-bit form of a network, by the ranges of a calibration."""
 
 import argparse
 from pathlib import Path
@@ -21,7 +21,7 @@ def quantize(source: Path, ranges: Path, out: Path) -> int:
     if known.network_sha256 != found:
         raise UserError(
             f"{ranges}: expected ranges of {source} with the SHA-256 {found}, found those of {known.network_sha256}; "
-            "run `python -m stages.pretrained.calibrate`"
+            "run `python -m stages calibrate`"
         )
     plain = quantization.with_opset(onnx.load(source))
     quantised = quantization.quantize(quantization.absorb_offsets(plain, known.offsets), known.ranges)

@@ -165,7 +165,7 @@ def test_where_no_mask_is_used_prediction_needs_no_segmenter(tmp_path):
         files[background] = inference_pipeline.PreprocessingSettings.read(
             tmp_path / "params.yaml", ["m"]
         ).network_files()
-    assert files["remove"] == files["blur"] == ["centernet_mobilenetv3.onnx", "u2netp.onnx"]
+    assert files["remove"] == files["blur"] == ["centernet_mobilenetv3.onnx", "u2netp_int8.onnx"]
     assert files["keep"] == ["centernet_mobilenetv3.onnx"]
 
 

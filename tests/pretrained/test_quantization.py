@@ -8,6 +8,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from stages.commands import calibrate
 from stages.core.archive import writing
 from stages.core.errors import UserError
 from stages.core.result_cache import digest_of
@@ -15,7 +16,7 @@ from stages.images import images
 from stages.networks import runtime
 from stages.networks.catalogue import SEGMENTERS
 from stages.networks.settings import InferenceSettings
-from stages.pretrained import calibrate, calibration, quantization, quantize
+from stages.pretrained import calibration, quantization, quantize
 from stages.pretrained.calibration import Calibration
 from stages.pretrained.quantization import Offset
 from stages.sample.renderer import sample

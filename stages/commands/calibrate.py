@@ -1,4 +1,4 @@
-"""Measure the ranges that a segmenter's 8-bit form is made from, on crops of the last run.
+"""Measure the ranges that an 8-bit segmenter is made from, on crops.
 
 Run it again after a change of the segmenter's 32-bit network, on the crops of the rendered sample, and commit the file.
 """
@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--segmenter", default="u2netp", help="a network of segmenters; default: u2netp")
     parser.add_argument("--input-px", type=int, default=224, help="side of its input; default: 224")
     parser.add_argument("--networks", type=Path, default=Path("models/pretrained"), help="default: models/pretrained")
-    parser.add_argument("--crops", type=Path, default=Path("data/crops"), help="default: data/crops")
+    parser.add_argument("--crops", type=Path, default=Path("data/crops"), help="default: data/crops, of the last run")
     parser.add_argument("--count", type=int, default=32, help="how many crops; default: 32")
     parser.add_argument("--out", type=Path, required=True, help="file to write: .json")
     arguments = parser.parse_args()
