@@ -128,7 +128,7 @@ def _absorb(graph: onnx.GraphProto, offset: Offset, prefix: str) -> None:
     _set_bias(source, _add(graph, f"{prefix}_source", bias))
     readers = list(_readers(graph, offset.tensor, offset.channel))
     for number, (node, channel) in enumerate(readers):
-        _add_border(graph, node, constants, channel, offset.value, f"{prefix}_{number}")
+        _add_border(graph, node, channel, offset.value, f"{prefix}_{number}")
 
 
 def _readers(graph: onnx.GraphProto, tensor: str, channel: int) -> Iterator[tuple[onnx.NodeProto, int]]:
@@ -143,9 +143,9 @@ def _readers(graph: onnx.GraphProto, tensor: str, channel: int) -> Iterator[tupl
         elif node.op_type in _KEEPS_CHANNELS and node.input[0] == tensor:
             yield from _readers(graph, node.output[0], channel)
         elif node.op_type == "Concat":
-            place = list(node.input).index(tensor)
-            before = sum(_n_channels(graph, name) for name in node.input[:place])
-            yield from _readers(graph, node.output[0], channel + before)
+            for place in (place for place, name in enumerate(node.input) if name == tensor):
+                before = sum(_n_channels(graph, name) for name in node.input[:place])
+                yield from _readers(graph, node.output[0], channel + before)
         else:
             raise ValueError(f"{tensor}: expected convolutions to read channel {channel}, found {node.op_type}")
 
@@ -153,12 +153,12 @@ def _readers(graph: onnx.GraphProto, tensor: str, channel: int) -> Iterator[tupl
 def _add_border(
     graph: onnx.GraphProto,
     node: onnx.NodeProto,
-    constants: Mapping[str, np.ndarray],
     channel: int,
     value: float,
     prefix: str,
 ) -> None:
     """Give a convolution the constant that a channel of its input lacks: its bias inside, a map at the borders."""
+    constants = _constants(graph)  # anew: a convolution may read the channel in several places
     weights = constants[node.input[1]][:, channel : channel + 1] * np.float32(value)
     inside = weights.sum(axis=(1, 2, 3), dtype=np.float64).astype(np.float32)
     _set_bias(node, _add(graph, f"{prefix}_bias", _bias(node, constants) + inside))

@@ -8,7 +8,7 @@ from stages.classifiers.settings import BagSettings, Dropout, ModelSettings, Sid
 from stages.core.settings import Count, NotNegative, Positive, Settings, SettingsError, Share, WholeNumber
 
 Half = Annotated[float, Field(ge=0, le=0.5)]
-# Smaller batches were not better: docs/experiments.md.
+# Smaller batches were not compared: docs/experiments.md.
 _LEAST_BATCH = 4
 
 

@@ -129,6 +129,18 @@ def test_an_offset_in_the_way_of_another_one():
     np.testing.assert_allclose(outputs(absorbed, image), outputs(model, image), atol=2e-2)
 
 
+def test_a_channel_that_a_convolution_reads_twice():
+    nodes = [
+        helper.make_node("Conv", ["x", "w1", "b1"], ["first"], pads=[1, 1, 1, 1]),
+        helper.make_node("Concat", ["first", "x", "first"], ["both"], axis=1),
+        helper.make_node("Conv", ["both", "w2"], ["y"], pads=[1, 1, 1, 1]),
+    ]
+    weights = {"w1": RANDOM.normal(size=(2, 2, 3, 3)), "b1": [0, 90], "w2": RANDOM.normal(size=(3, 6, 3, 3))}
+    model, image = network(nodes, weights), RANDOM.normal(size=(1, 2, 5, 7))
+    absorbed = quantization.absorb_offsets(model, [Offset("first", 1, 80.0)])
+    np.testing.assert_allclose(outputs(absorbed, image), outputs(model, image), atol=2e-3)
+
+
 def test_a_channel_that_something_else_reads_is_refused():
     nodes = [helper.make_node("Conv", ["x", "w"], ["a"]), helper.make_node("Sigmoid", ["a"], ["y"])]
     with pytest.raises(ValueError, match="expected convolutions to read channel 0, found Sigmoid"):
