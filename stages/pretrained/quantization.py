@@ -2,8 +2,8 @@
 
 Weights are signed, symmetric, one scale for each output channel; activations are unsigned, one scale for each tensor
 (Jacob et al. 2018, arXiv 1712.05877; Nagel et al. 2021, A White Paper on Neural Network Quantization, arXiv
-2106.08295). Weights have 7 bits, so that the sum of two products fits into the 16 bits in which AVX2 adds them: CPUs
-with and without 8-bit instructions then give the same numbers.
+2106.08295). Weights have 7 bits, so that the sum of two products fits into the 16 bits in which AVX2 adds them: sums of
+numbers are then exact with and without 8-bit instructions. What is computed in 32 bits around them is not.
 """
 
 from collections.abc import Iterator, Mapping
