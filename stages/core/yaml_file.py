@@ -7,6 +7,7 @@ text such as `yes` without quotes, so a reader of YAML 1.1 (PyYAML) takes both f
 
 import re
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -96,10 +97,8 @@ def load(path: Path) -> dict[str, Any]:
     if directive := _OLD_RULES.search(text):
         line = text.count("\n", 0, directive.start()) + 1
         raise SettingsError(f"{path}, line {line}: expected YAML 1.2, found {directive[0]}; delete that line")
-    yaml = YAML(typ="safe")
-    yaml.Constructor = _Constructor
     try:
-        content = yaml.load(text)
+        content = _parse(text)
     except YAMLError as error:
         raise SettingsError(f"{path}{_line(error, text)}: {_explain(error)}") from None
     except RecursionError:
@@ -111,6 +110,15 @@ def load(path: Path) -> dict[str, Any]:
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from None
     return plain
+
+
+# A command reads each section of params.yaml by itself: parsing the same text thirty times took a quarter of a second.
+@lru_cache(maxsize=8)
+def _parse(text: str) -> Any:
+    """The content of a YAML file, never to be changed: `load` returns copies."""
+    yaml = YAML(typ="safe")
+    yaml.Constructor = _Constructor
+    return yaml.load(text)
 
 
 def _read_text(path: Path) -> str:
