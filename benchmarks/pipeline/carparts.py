@@ -20,13 +20,13 @@ from stages.core.archive import Archive
 from stages.core.settings import read as read_settings
 from stages.crop.cropping import select_boxes, write_crops
 from stages.crop.settings import CropSettings
+from stages.detect import detector
 from stages.detect.detection import PhotoRow, detect_all, to_rows
 from stages.detect.settings import DetectSettings
 from stages.images import detection_metrics, images
 from stages.images.boxes import COLUMNS as CORNERS
 from stages.mask.masking import write_masks
 from stages.mask.settings import MaskSettings
-from stages.networks import runtime
 from stages.networks.catalogue import DETECTORS
 from stages.sample import score
 from stages.sample.score import MaskSources
@@ -57,7 +57,7 @@ def choose_boxes(photos: pd.DataFrame, folder: Path, networks: Path, settings: P
     """The rows of data/boxes.csv for the photos, by the detect and crop stages."""
     detect = read_settings(settings, "detect", DetectSettings)
     spec = DETECTORS[detect.network]
-    network = runtime.load(networks / spec.file, list(spec.outputs), detect.inference)
+    network = detector.load_network(detect, networks / spec.file)
     rows = list(map(PhotoRow, photos["image_id"], photos["path"], photos["split"]))
     sources = Photos(SourceSettings(source=str(folder)))
     detected = [to_rows(name, boxes, spec.classes) for name, boxes in detect_all(rows, sources, network, spec, detect)]

@@ -97,7 +97,7 @@ def measure_steps(path: str, names: list[str], is_full: bool) -> dict[str, float
     return {"s": float(np.median(seconds)), "peak MiB": peak_mib(), "of it before": before}
 
 
-def fake_network(_: Path, outputs: list[str], *__: object) -> runtime.InferenceFn:
+def fake_network(_: Path, outputs: Sequence[str], *__: object, **___: object) -> runtime.InferenceFn:
     """A detector (two outputs) with a car in the middle, or a segmenter (one output) of all but the border."""
 
     def boxes(batch: runtime.Batch) -> list[Sequence[np.ndarray]]:

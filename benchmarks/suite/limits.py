@@ -13,7 +13,6 @@ from benchmarks.suite.pipeline import segmenters as segmenter_names
 from benchmarks.suite.report import Report
 from stages.core import cores, settings
 from stages.core.archive import Archive
-from stages.detect import detection
 from stages.detect import detector as detectors
 from stages.detect.settings import DetectSettings
 from stages.images import images
@@ -84,7 +83,7 @@ def detector(report: Report) -> None:
     """The detector on photos that are decoded and padded."""
     rule = settings.read(_PARAMS, "detect", DetectSettings)
     spec = DETECTORS[rule.network]
-    network = detection.load_network(rule, _NETWORKS / spec.file)
+    network = detectors.load_network(rule, _NETWORKS / spec.file)
     inputs = [detectors.prepare(path.read_bytes(), spec)[0] for path in photo_paths()]
     ready = _batches(inputs, rule.inference.batch_size)
     _timed(report, len(inputs), lambda: [network(batch) and None for batch in ready])

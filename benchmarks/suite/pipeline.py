@@ -23,10 +23,10 @@ def keep_networks() -> None:
     load = runtime.load
     loaded: dict[str, Any] = {}
 
-    def load_once(*arguments: Any) -> Any:
-        key = repr(arguments)
+    def load_once(*arguments: Any, **options: Any) -> Any:
+        key = repr((arguments, options))
         if key not in loaded:
-            loaded[key] = load(*arguments)
+            loaded[key] = load(*arguments, **options)
         return loaded[key]
 
     vars(runtime)["load"] = load_once

@@ -18,7 +18,6 @@ from stages.images import images
 from stages.images.settings import InputSettings, read_used
 from stages.mask import combine
 from stages.mask.settings import MaskSettings
-from stages.networks import runtime
 from stages.networks.catalogue import DETECTORS
 from stages.resize.framing import Composer
 from stages.resize.settings import ResizeSettings
@@ -103,8 +102,7 @@ class Preprocessor:
         self.settings = settings
         self.composers = {name: Composer(item, settings.resize) for name, item in settings.inputs.items()}
         self.detector = DETECTORS[settings.detect.network]
-        outputs = list(self.detector.outputs)
-        self.detector_fn = runtime.load(networks / self.detector.file, outputs, settings.detect.inference)
+        self.detector_fn = detector.load_network(settings.detect, networks / self.detector.file)
         self.segmenter_fns = {
             name: segmentation.load_network(view, settings.segment, networks / view.spec.file)
             for name, view in settings.segmenters.items()

@@ -7,13 +7,12 @@ import argparse
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from stages.commands import clustered_prediction, trained_ensemble
-from stages.commands.explained_prediction import HeatMapFolder
 from stages.commands.trained_ensemble import EnsembleFiles, PhotoResult
 from stages.core import command, progress, settings, tables
 from stages.core.errors import UserError
@@ -23,6 +22,9 @@ from stages.sources.store import open_store
 from stages.submission import submitting
 from stages.submission.settings import SubmissionSettings
 from stages.submission.submitting import PhotoPredictions
+
+if TYPE_CHECKING:
+    from stages.commands.explained_prediction import HeatMapFolder
 
 
 class ListedPhoto(NamedTuple):
@@ -81,7 +83,7 @@ def collect(
 
 
 def predict_paths(
-    paths: list[Path], files: EnsembleFiles, engine: RuntimeSettings, heat_maps: HeatMapFolder | None = None
+    paths: list[Path], files: EnsembleFiles, engine: RuntimeSettings, heat_maps: "HeatMapFolder | None" = None
 ) -> Iterator[tuple[int, PhotoResult]]:
     """Yield number and result of every photo: in order by the local engine, in any order on a Ray cluster.
 
@@ -97,6 +99,13 @@ def predict_paths(
     inference = files.preprocessing().detect.inference
     with cluster.connect(inference, engine) as workers:
         yield from clustered_prediction.predict(workers, paths, files, inference.batch_size, not engine.shares_photos)
+
+
+def heat_map_folder(folder: Path) -> "HeatMapFolder":
+    """Where heat maps are drawn into; it is imported when it is needed, with onnx."""
+    from stages.commands.explained_prediction import HeatMapFolder
+
+    return HeatMapFolder(folder)
 
 
 def require_local(engine: RuntimeSettings) -> None:
@@ -168,7 +177,7 @@ def main() -> None:
     engine = engine.replace(engine=args.engine or ("local" if args.model else engine.engine))
     rule = SubmissionSettings(id=args.id, id_column=args.columns[0], label_column=args.columns[1])
     photos = list_photos(args.sources)
-    heat_maps = HeatMapFolder(args.explain) if args.explain else None
+    heat_maps = heat_map_folder(args.explain) if args.explain else None
     results = predict_paths([photo.path for photo in photos], files, engine, heat_maps)
     predicted = collect(photos, results, files.read_classes(), files.read_weights().prior)
     # Ids that repeat are found before anything is written.

@@ -2,13 +2,10 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import onnx
 
-from stages.classifiers import onnx_outputs
-from stages.classifiers.onnx_outputs import OutputsFn
 from stages.commands import bundle_manifest
 from stages.commands.inference_pipeline import ModelInputs, PreprocessingSettings, Preprocessor
 from stages.core import batches
@@ -26,6 +23,9 @@ from stages.novelty.detector import NoveltyDetector
 from stages.schemas import class_list
 from stages.scoring.probabilities import normalised
 from stages.scoring.weighted_ensemble import WeightedEnsemble
+
+if TYPE_CHECKING:
+    from stages.classifiers.onnx_outputs import OutputsFn
 
 # Images (N, H, W, 3) uint8 RGB to probabilities (N, C).
 ClassifyFn = Callable[[np.ndarray], np.ndarray]
@@ -57,10 +57,14 @@ def combine_models(
     return lambda inputs: mix(np.stack([predict_model(model, inputs[model.input]) for model in models.values()]))
 
 
-def load_model(path: Path) -> ClassifyFn:
-    """A trained model from its ONNX file, in the engine that suits the machine; threads do not change its outputs."""
-    (output,) = onnx.load(path, load_external_data=False).graph.output
-    network = runtime.load(path, [output.name], InferenceSettings(batch_size=1, engine="auto", precision="f32"))
+def load_model(path: Path, size_hw: tuple[int, int] | None = None) -> ClassifyFn:
+    """A trained model from its ONNX file, in the engine that suits the machine; threads do not change its outputs.
+
+    With the `size_hw` of images, it is made ready for them in the background.
+    """
+    expected = None if size_hw is None else (*size_hw, 3)
+    rule = InferenceSettings(batch_size=1, engine="auto", precision="f32")
+    network = runtime.load(path, [], rule, expected=expected)
     return lambda inputs: normalised(np.stack(network(inputs)[0]))
 
 
@@ -71,7 +75,7 @@ UnknownFn = Callable[[dict[str, np.ndarray]], np.ndarray]
 class LoadedNetwork(NamedTuple):
     """A trained network with its inner outputs, and the name of the input that it sees."""
 
-    outputs: OutputsFn
+    outputs: "OutputsFn"
     input: str
 
     @property
@@ -210,19 +214,24 @@ class EnsembleFiles(NamedTuple):
     def load(self) -> Ensemble:
         """Load preprocessing and models."""
         classes, saved = self.read_classes(), self.read_weights()
-        models = self.models()
+        models, preprocessing = self.models(), self.preprocessing()
         self.require(tuple(models.values()))
         rule = read_settings(self.settings, "tta", TtaSettings)
         inputs, fitted = input_names(self.settings), self.read_detector()
         paths, is_unknown = {name: self.folder / file for name, file in models.items()}, None
+        preprocessor = Preprocessor(preprocessing, self.folder / self.networks)
         if fitted is None:
-            named = {name: LoadedModel(load_model(path), inputs[name]) for name, path in paths.items()}
+            sizes = {name: (item.height, item.width) for name, item in preprocessing.inputs.items()}
+            named = {
+                name: LoadedModel(load_model(path, sizes[inputs[name]]), inputs[name]) for name, path in paths.items()
+            }
         else:
+            from stages.classifiers import onnx_outputs  # it imports onnx, which takes a tenth of a second
+
             networks = {name: LoadedNetwork(onnx_outputs.load(path), inputs[name]) for name, path in paths.items()}
             named = {name: network.model for name, network in networks.items()}
             is_unknown = unknown_by(fitted, networks)
         classify = combine_models(named, saved.weights, saved.temperature, rule)
-        preprocessor = Preprocessor(self.preprocessing(), self.folder / self.networks)
         return Ensemble(preprocessor, classify, classes, saved.prior, saved.threshold, is_unknown)
 
 

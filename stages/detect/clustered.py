@@ -5,8 +5,8 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from stages.core import batches, progress
-from stages.detect.detection import PhotoRow, detect_all, load_network
-from stages.detect.detector import pack
+from stages.detect.detection import PhotoRow, detect_all
+from stages.detect.detector import load_network, pack
 from stages.detect.settings import DetectSettings
 from stages.images.images import ImageError
 from stages.networks import runtime

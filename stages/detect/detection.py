@@ -1,6 +1,6 @@
 """Detect every object in every usable photo, down to a low score, so that no later rule needs inference again."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ import pandas as pd
 from stages.core import batches, progress
 from stages.core.result_cache import code_digest, digest_of
 from stages.detect.centernet import Detections
-from stages.detect.detector import detect, pack, prepare, rounded, unpack
+from stages.detect.detector import detect, load_network, pack, prepare, rounded, unpack
 from stages.detect.settings import DetectSettings
 from stages.images import images
 from stages.images.boxes import COLUMNS as CORNERS
@@ -77,19 +77,17 @@ def cache_key(networks: Path, settings: DetectSettings, system: Mapping[str, str
     }
 
 
-def to_rows(image_id: str, objects: Detections, names: tuple[str, ...]) -> pd.DataFrame:
-    """The objects of one photo as rows of data/detections.csv; `names` are the classes by number."""
+def to_rows(image_ids: str | Sequence[str], objects: Detections, names: tuple[str, ...]) -> pd.DataFrame:
+    """Objects as rows of data/detections.csv; `image_ids` is one photo, or one for each object.
+
+    `names` are the classes by number.
+    """
     corners, scores = rounded(objects)
     frame = pd.DataFrame(corners, columns=CORNERS)
-    frame.insert(0, "image_id", image_id)
-    frame.insert(1, "class_name", [names[number] for number in objects.classes.tolist()])
+    frame.insert(0, "image_id", image_ids)
+    frame.insert(1, "class_name", np.array(names, dtype=object)[objects.classes])
     frame.insert(2, "score", scores)
     return frame
-
-
-def load_network(settings: DetectSettings, path: Path) -> InferenceFn:
-    """The network in the file `path`, ready to run."""
-    return runtime.load(path, list(DETECTORS[settings.network].outputs), settings.inference)
 
 
 def run_inference(
@@ -108,7 +106,10 @@ def run_inference(
 
 def to_table(outputs: Iterator[tuple[str, bytes]], names: tuple[str, ...]) -> pd.DataFrame:
     """The table data/detections.csv from image ids and packed objects."""
-    rows = (to_rows(image_id, unpack(content), names) for image_id, content in outputs)
-    # Joined in groups: a table per photo takes more memory than its rows.
-    frames = [pd.concat(group) for group in batches.batched(rows, 256)]
-    return pd.concat(frames or [pd.DataFrame(columns=list(detections.COLUMNS))])[list(detections.COLUMNS)]
+    found = [(image_id, unpack(content)) for image_id, content in outputs]
+    if not found:
+        return pd.DataFrame(columns=list(detections.COLUMNS))
+    # In one piece: a table for each photo took longer than finding its boxes in the heat map.
+    joined = Detections(*(np.concatenate(parts) for parts in zip(*(objects for _, objects in found))))
+    image_ids = [image_id for image_id, objects in found for _ in objects.scores]
+    return to_rows(image_ids, joined, names)[list(detections.COLUMNS)]

@@ -1,13 +1,15 @@
 """CenterNet inference: photos to boxes of every class in pixels of the photo."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from stages.detect import centernet
 from stages.detect.settings import DetectSettings
 from stages.images import boxes, images, letterbox
-from stages.networks.catalogue import Detector
+from stages.networks import runtime
+from stages.networks.catalogue import DETECTORS, Detector
 from stages.networks.runtime import InferenceFn
 
 # The padding of the square input: a medium grey, which makes no edge, or the black that warped photos had in training.
@@ -16,6 +18,12 @@ _FILLS = {"letterbox": 114, "warp": 0}
 _OVERSAMPLING = 2
 # The heat map and the extents of one image.
 Heads = tuple[np.ndarray, np.ndarray]
+
+
+def load_network(settings: DetectSettings, path: Path) -> InferenceFn:
+    """The network in the file `path`, ready to run."""
+    spec = DETECTORS[settings.network]
+    return runtime.load(path, spec.outputs, settings.inference, spec.f32_nodes)
 
 
 def prepare(content: bytes, spec: Detector) -> tuple[np.ndarray, tuple[int, int]]:

@@ -30,6 +30,7 @@ class Detector:
     in input pixels). `classes`: the C names by number. `fit`: how photos were resized to the input in the network's
     training: `letterbox`, by area, with grey padding; or `warp`, by one affine map, with black padding. `cell`: pixels
     of the coarsest grid, whose cells of padding are cut off but for those beside the photo; None: nothing is cut off.
+    `f32_nodes`: those of the graph that compute in 32 bits, also where the others do in bf16.
     """
 
     file: str
@@ -39,6 +40,7 @@ class Detector:
     classes: tuple[str, ...]
     fit: Literal["letterbox", "warp"]
     cell: int | None = None
+    f32_nodes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,8 @@ DETECTORS = {
         classes=COCO,
         fit="letterbox",
         cell=32,
+        # The first block: its channels are small differences on large constants, of which bf16 leaves little.
+        f32_nodes=tuple(f"node_{number}" for number in range(10)),
     ),
     **{
         name: _gluoncv(name, classes)

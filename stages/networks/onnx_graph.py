@@ -2,10 +2,28 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import onnx
+from google.protobuf.message import DecodeError
 from onnx import numpy_helper, shape_inference
+
+from stages.core.errors import UserError
+
+
+def require_whole(path: Path) -> onnx.ModelProto:
+    """The graph in the ONNX file at `path`. Raises UserError where it is cut or holds none."""
+    model, problem = None, ""
+    try:
+        model = onnx.load(path)
+    except DecodeError as error:
+        problem = str(error)
+    if model is None or not model.graph.node:
+        raise UserError(
+            f"{path}: expected an ONNX network, found: {problem or 'no layer'}; delete it and run `dvc repro {path}`"
+        )
+    return model
 
 
 def free_batch(model: onnx.ModelProto) -> onnx.ModelProto:

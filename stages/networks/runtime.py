@@ -5,26 +5,18 @@ Only the engine that is used is imported: the other one may not be installed.
 
 import os
 import platform
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-import onnx
-from google.protobuf.message import DecodeError
 
 import stages
-from stages.core import cores, programs
+from stages.core import programs
 from stages.core.errors import UserError
-from stages.networks import onnx_graph
+from stages.networks import openvino_network
 from stages.networks.settings import InferenceSettings
-
-if TYPE_CHECKING:
-    import openvino
 
 Batch = np.ndarray | Sequence[np.ndarray]
 # Takes a batch of N arrays of numbers, `(N, ...)`, or images of several sizes, converted to the network's type.
@@ -44,17 +36,25 @@ class DeviceError(UserError):
     """The device that a network runs on cannot be named."""
 
 
-def load(path: Path, outputs: list[str], settings: InferenceSettings) -> InferenceFn:
+def load(
+    path: Path,
+    outputs: Sequence[str],
+    settings: InferenceSettings,
+    f32_nodes: Sequence[str] = (),
+    expected: tuple[int, ...] | None = None,
+) -> InferenceFn:
     """Load the ONNX file at `path`. `outputs` names the tensors to return, in this order: outputs, or inner ones.
 
-    Images may have another size than the one in the file: it is made ready for each size when the first one comes.
-    Raises UserError naming the file and the command that makes it, also where the file is damaged.
+    Without names these are the outputs of the file. Images may have another size than the one in the file: it is made
+    ready for each size when the first one comes, for the `expected` shape of an image at once, in the background. Nodes
+    that `f32_nodes` names compute in 32 bits where the others do in bf16. Raises UserError naming the file and the
+    command that makes it, also where it is damaged.
     """
-    _require_whole(require_network(path))
+    require_network(path)
     engine = resolve_engine(settings.engine)
     if engine == "onnxruntime":
         return _load_onnxruntime(path, outputs)
-    return _load_openvino(path, outputs, resolve_precision(settings.precision))
+    return openvino_network.load(path, outputs, resolve_precision(settings.precision), f32_nodes, expected)
 
 
 def require_network(path: Path) -> Path:
@@ -62,16 +62,6 @@ def require_network(path: Path) -> Path:
     if not path.is_file():
         raise UserError(f"{path}: expected a network here, found none; run `dvc repro {path}`")
     return path
-
-
-def _require_whole(path: Path) -> None:
-    """Raise UserError where the file at `path` is cut or no ONNX file; the engines tell so in many ways."""
-    try:
-        problem = "" if onnx.load(path).graph.node else "no layer"
-    except DecodeError as error:
-        problem = str(error)
-    if problem:
-        raise UserError(f"{path}: expected an ONNX network, found: {problem}; delete it and run `dvc repro {path}`")
 
 
 def resolve_engine(engine: str) -> str:
@@ -170,10 +160,14 @@ def _unnamed_card(problem: str) -> DeviceError:
     )
 
 
-def _load_onnxruntime(path: Path, outputs: list[str]) -> InferenceFn:
+def _load_onnxruntime(path: Path, outputs: Sequence[str]) -> InferenceFn:
     import onnxruntime
 
-    model = onnx_graph.free_size(onnx_graph.with_outputs(onnx.load(path), outputs)).SerializeToString()
+    from stages.networks import onnx_graph
+
+    whole = onnx_graph.require_whole(path)
+    names = list(outputs) or [value.name for value in whole.graph.output]
+    model = onnx_graph.free_size(onnx_graph.with_outputs(whole, names)).SerializeToString()
     session = onnxruntime.InferenceSession(model, providers=onnxruntime.get_available_providers())
     (declared,) = session.get_inputs()
     # OpenVINO converts by itself; here a classifier, whose graph takes bytes, refuses floats.
@@ -186,58 +180,7 @@ def _load_onnxruntime(path: Path, outputs: list[str]) -> InferenceFn:
         found: dict[int, Sequence[np.ndarray]] = {}
         for group in places.values():
             inputs = np.stack([batch[place] for place in group]).astype(dtype, copy=False)
-            found |= dict(zip(group, zip(*session.run(outputs, {declared.name: inputs}))))
+            found |= dict(zip(group, zip(*session.run(names, {declared.name: inputs}))))
         return list(zip(*(found[place] for place in range(len(batch)))))
-
-    return run
-
-
-def _load_openvino(path: Path, outputs: list[str], precision: str) -> InferenceFn:
-    import openvino
-
-    # One stream per core, one image per stream: faster on CPUs than a batch on all cores at once, and an image's output
-    # cannot depend on its place in the batch.
-    streams = cores.available()
-    core = openvino.Core()
-    graph = core.read_model(path)
-    known = {name for output in graph.outputs for name in output.names}
-    graph.add_outputs([name for name in outputs if name not in known])
-    graph = openvino.Model([graph.output(name) for name in outputs], graph.get_parameters())
-    options = {
-        "INFERENCE_PRECISION_HINT": precision,
-        "NUM_STREAMS": streams,
-        "INFERENCE_NUM_THREADS": streams,
-    }
-
-    # Twice as many requests as streams, so that the next image is ready when one is done.
-    n_requests = 2 * streams
-
-    @cache
-    def requests_for(shape: tuple[int, ...]) -> list["openvino.InferRequest"]:
-        graph.reshape([1, *shape])
-        compiled = core.compile_model(graph, "CPU", options)
-        return [compiled.create_infer_request() for _ in range(n_requests)]
-
-    def run(batch: Batch) -> list[Sequence[np.ndarray]]:
-        # Not by OpenVINO's AsyncInferQueue: a callback that waits for Python's lock hangs where the queue is freed.
-        idle = {shape: list(requests_for(shape)) for shape in {item.shape for item in batch}}
-        running: deque[tuple[openvino.InferRequest, tuple[int, ...]]] = deque()
-        results = []
-
-        def collect() -> None:
-            request, shape = running.popleft()
-            request.wait()
-            results.append([tensor.data[0].copy() for tensor in request.output_tensors])
-            idle[shape].append(request)
-
-        for item in batch:
-            if len(running) == n_requests:
-                collect()
-            request = idle[item.shape].pop()
-            request.start_async([item[np.newaxis].astype(np.float32, copy=False)])
-            running.append((request, item.shape))
-        while running:
-            collect()
-        return list(zip(*results))
 
     return run

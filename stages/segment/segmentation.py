@@ -55,7 +55,7 @@ def segment_all(
 
 def load_network(view: SegmenterSettings, settings: SegmentSettings, path: Path) -> InferenceFn:
     """The network of a segmenter in the file `path`, ready to run."""
-    return runtime.load(path, [view.spec.output], settings.inference)
+    return runtime.load(path, [view.spec.output], settings.inference, expected=(3, view.side, view.side))
 
 
 def cache_key(

@@ -57,7 +57,7 @@ def draw(path, number):
     path.write_bytes(stream.getvalue())
 
 
-def fake_network(_, outputs, *__):
+def fake_network(_, outputs, *__, **___):
     """The function for a network with these outputs: a detector has two, a segmenter one."""
     return detector if len(outputs) == 2 else segmenter
 

@@ -146,4 +146,4 @@ def test_the_code_of_a_network_is_what_computes_its_outputs(modules, own):
     paths = closure(modules, skip=result_cache._SKIPPED)
     names = {path.relative_to(import_closure.ROOT / "stages").with_suffix("").as_posix() for path in paths}
     images = {"images/images", "images/colour", "images/depth", "images/jpeg", "images/letterbox"}
-    assert names == own | images | {"__init__", "networks/runtime", "networks/onnx_graph"}
+    assert names == own | images | {"__init__", "networks/runtime", "networks/openvino_network", "networks/onnx_graph"}

@@ -32,7 +32,8 @@ def stage(tmp_path, run, monkeypatch, corners):
     def call(rows, content=b"played", background="remove", **view):
         loaded, batches = [], []
 
-        def load(path, outputs, _):
+        def load(path, outputs, _, expected):
+            assert expected == (3, view.get("input_px", 320), view.get("input_px", 320))
             loaded.append((path.name, outputs))
             return lambda batch: [batches.append(len(batch)) or batch[:, :1]]
 

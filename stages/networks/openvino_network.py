@@ -1,0 +1,150 @@
+"""Inference with ONNX files in OpenVINO: one image on each core, networks compiled once for a machine."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+import numpy as np
+
+import stages
+from stages.core import cores
+from stages.networks import compiled_networks
+
+if TYPE_CHECKING:
+    import openvino
+
+Shape = tuple[int, ...]
+Images = np.ndarray | Sequence[np.ndarray]
+RunFn = Callable[[Images], list[Sequence[np.ndarray]]]
+# Of the name of a compiled network.
+_KEY_DIGITS = 16
+
+
+def load(path: Path, outputs: Sequence[str], precision: str, f32_nodes: Sequence[str], expected: Shape | None) -> RunFn:
+    """Load an ONNX file; see `runtime.load`."""
+    # One stream per core, one image per stream: faster on CPUs than a batch on all cores at once, and an image's output
+    # cannot depend on its place in the batch.
+    streams = cores.available()
+    options = {"INFERENCE_PRECISION_HINT": precision, "NUM_STREAMS": streams, "INFERENCE_NUM_THREADS": streams}
+    # Twice as many requests as streams, so that the next image is ready when one is done.
+    n_requests = 2 * streams
+    network = _Network(path, outputs, options, f32_nodes if precision == "bf16" else ())
+    # OpenVINO works outside Python's lock: several networks are made ready side by side, and while photos are read.
+    ahead = None if expected is None else ThreadPoolExecutor(1).submit(network.compiled, [1, *expected])
+
+    @cache
+    def requests_for(shape: Shape) -> list["openvino.InferRequest"]:
+        compiled = ahead.result() if ahead is not None and shape == expected else network.compiled([1, *shape])
+        return [compiled.create_infer_request() for _ in range(n_requests)]
+
+    def run(batch: Images) -> list[Sequence[np.ndarray]]:
+        # Not by OpenVINO's AsyncInferQueue: a callback that waits for Python's lock hangs where the queue is freed.
+        idle = {shape: list(requests_for(shape)) for shape in {item.shape for item in batch}}
+        running: deque[tuple[openvino.InferRequest, Shape]] = deque()
+        results = []
+
+        def collect() -> None:
+            request, shape = running.popleft()
+            request.wait()
+            results.append([tensor.data[0].copy() for tensor in request.output_tensors])
+            idle[shape].append(request)
+
+        for item in batch:
+            if len(running) == n_requests:
+                collect()
+            request = idle[item.shape].pop()
+            request.start_async([item[np.newaxis].astype(np.float32, copy=False)])
+            running.append((request, item.shape))
+        while running:
+            collect()
+        return list(zip(*results))
+
+    return run
+
+
+@cache
+def _core() -> "openvino.Core":
+    import openvino
+
+    return openvino.Core()
+
+
+class _Network:
+    """An ONNX file that is compiled for each size of image, or taken from the cache of compiled networks."""
+
+    def __init__(self, path: Path, outputs: Sequence[str], options: dict[str, Any], f32_nodes: Sequence[str]) -> None:
+        self.core = _core()
+        self.content, self.outputs, self.options, self.f32_nodes = path.read_bytes(), outputs, options, f32_nodes
+        self.digest = hashlib.sha256(self.content).hexdigest()
+        # What was compiled before is whole.
+        if not compiled_networks.has_any(self.digest):
+            from stages.networks import onnx_graph
+
+            onnx_graph.require_whole(path)
+
+    def compiled(self, shape: list[int]) -> "openvino.CompiledModel":
+        """The network for images of `shape`."""
+        key = self._key(shape)
+        if (kept := compiled_networks.read(self.digest, key)) is not None:
+            try:
+                return self.core.import_model(kept, "CPU", self.options)
+            except RuntimeError:  # of an OpenVINO that was built otherwise
+                pass
+        graph = self.graph()
+        graph.reshape(shape)
+        compiled = self.core.compile_model(graph, "CPU", self.options)
+        compiled_networks.write(self.digest, key, compiled.export_model().getvalue())
+        return compiled
+
+    def graph(self) -> "openvino.Model":
+        """The graph with the outputs that are wanted; none named: its own."""
+        import openvino
+
+        graph = self.core.read_model(self.content, b"")
+        if self.f32_nodes:
+            graph = _with_f32(self.core, graph, self.f32_nodes)
+        if not self.outputs:
+            return graph
+        known = {name for output in graph.outputs for name in output.names}
+        graph.add_outputs([name for name in self.outputs if name not in known])
+        return openvino.Model([graph.output(name) for name in self.outputs], graph.get_parameters())
+
+    def _key(self, shape: list[int]) -> str:
+        """A hash, in hex, of all that the compiled network depends on beside the file."""
+        import openvino
+
+        device = [self.core.get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
+        limits = [stages.reproducibility(), os.environ.get("ONEDNN_MAX_CPU_ISA")]
+        asked = [shape, list(self.outputs), self.options, list(self.f32_nodes)]
+        code = Path(__file__).read_text(encoding="utf-8")
+        text = json.dumps([openvino.__version__, code, device, limits, asked], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:_KEY_DIGITS]
+
+
+def _with_f32(core: "openvino.Core", graph: "openvino.Model", names: Sequence[str]) -> "openvino.Model":
+    """A copy of `graph` in which the nodes of these names compute in 32 bits, whatever the others do.
+
+    A node that makes an output of the graph goes by the output's name. OpenVINO's own format alone has a mark for this,
+    which nodes in memory cannot be given from Python.
+    """
+    import openvino
+
+    with tempfile.TemporaryDirectory() as folder:
+        layout, weights = Path(folder) / "graph.xml", Path(folder) / "graph.bin"
+        openvino.serialize(graph, layout, weights)
+        tree = ElementTree.parse(layout)
+        for layer in tree.iter("layer"):
+            # One node of ONNX may become several: a convolution, and its bias.
+            if layer.get("name", "").partition("/")[0] in names:
+                notes = layer.find("rt_info")
+                notes = ElementTree.SubElement(layer, "rt_info") if notes is None else notes
+                ElementTree.SubElement(notes, "attribute", name="precise", version="0")
+        return core.read_model(ElementTree.tostring(tree.getroot()), weights.read_bytes())
