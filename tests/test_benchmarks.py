@@ -3,12 +3,10 @@
 import io
 import json
 
-import numpy as np
 import pytest
 import yaml
 
 from benchmarks import __main__ as bench
-from benchmarks.audit import simulated_review
 from benchmarks.pipeline import many_photos
 from benchmarks.suite import dvc_stages, project, results, worker
 from benchmarks.suite.parts import PARTS, Contender, Part
@@ -220,11 +218,3 @@ def test_every_contender_is_compared_with_one_of_its_part():
         assert len(set(names)) == len(names) and one.name == name
         for contender in one.contenders:
             assert {contender.plain, contender.limit} - {""} <= set(names)
-
-
-def test_a_simulated_reviewer_finds_the_swaps_at_the_top_of_the_list():
-    doubt = np.array([0.1, 0.9, 0.5, 0.5, 0.2, 0.8, 0.0, 0.3, 0.4, 0.6])
-    is_swap = np.isin(np.arange(10), [1, 2, 3, 6])
-    # In the order of the list: 1, 5, 9, 2, 3, 8, 7, 4, 0, 6.
-    found = [simulated_review.found(doubt, is_swap, share) for share in (0.0, 0.1, 0.3, 0.4, 0.5, 0.9, 1.0)]
-    assert found == [0, 0.25, 0.25, 0.5, 0.75, 0.75, 1]

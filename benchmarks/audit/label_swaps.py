@@ -5,6 +5,7 @@ swapped labels and predict out of fold, as in the stages. Labels that were wrong
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from stages.core import settings
 from stages.core.archive import Archive
 from stages.core.runtime_settings import RuntimeSettings
 from stages.probe import linear_probe, probing
-from stages.probe.linear_probe import Features
+from stages.probe.linear_probe import Features, LinearProbe
 from stages.probe.settings import ProbeSettings
 from stages.schemas import class_list, split_data
 from stages.train.settings import TrainSettings, resolve
@@ -26,28 +27,32 @@ from stages.train.settings import TrainSettings, resolve
 _SHARE, _REPEATS = 0.05, 4
 
 
-def read(files: argparse.Namespace, classes: list[str]) -> list[Features]:
-    """The features of the photos of train by the untrained network of each model."""
+def read(files: argparse.Namespace, classes: list[str], split_names: Sequence[str]) -> dict[str, list[Features]]:
+    """The features of the photos of some splits, by split, each by the untrained network of each model."""
     recipe = settings.read(files.params, "train", TrainSettings)
     runtime.configure(recipe.seed, settings.read(files.params, "runtime", RuntimeSettings).n_threads)
-    chosen = split_data.read(files.data / "splits.csv", classes)["train"]
-    features = []
-    for name in sorted(settings.load(files.params)["models"]):
-        model = settings.read(files.params, f"models.{name}", ModelSettings)
-        own = resolve(recipe, model, name)
+    splits = split_data.read(files.data / "splits.csv", classes)
+    features: dict[str, list[Features]] = {name: [] for name in split_names}
+    for model_name in sorted(settings.load(files.params)["models"]):
+        model = settings.read(files.params, f"models.{model_name}", ModelSettings)
+        own = resolve(recipe, model, model_name)
         pictures = Archive(files.data / "model_inputs" / model.input)
-        shape = pretrained.shape(model, dataset.image_size_hw(pictures, chosen), len(classes))
+        shape = pretrained.shape(model, dataset.image_size_hw(pictures, splits["train"]), len(classes))
         network = pretrained.network(model, shape, pretrained.read(files.pretrained, model))
-        features.append(probing.extract_features(network, chosen, pictures, own))
+        for name in split_names:
+            features[name].append(probing.extract_features(network, splits[name], pictures, own))
     return features
+
+
+def fit(features: list[Features], labels: np.ndarray, n_classes: int, rule: ProbeSettings) -> list[LinearProbe]:
+    """Probes fitted to `labels`, one for the features of each model."""
+    relabelled = [one._replace(labels=labels) for one in features]
+    return [linear_probe.fit_probe(one, n_classes, rule.l2, rule.folds) for one in relabelled]
 
 
 def predict(features: list[Features], labels: np.ndarray, n_classes: int, rule: ProbeSettings) -> np.ndarray:
     """The mean probabilities (N, C) of probes fitted to `labels`, out of fold."""
-    relabelled = [one._replace(labels=labels) for one in features]
-    return np.mean(
-        [linear_probe.fit_probe(one, n_classes, rule.l2, rule.folds).out_of_fold for one in relabelled], axis=0
-    )
+    return np.mean([probe.out_of_fold for probe in fit(features, labels, n_classes, rule)], axis=0)
 
 
 def swap_labels(
@@ -76,7 +81,7 @@ def main() -> None:
     classes = class_list.read_classes(files.data / "classes.txt")
     rule = settings.read(files.params, "probe", ProbeSettings)
     least = settings.read(files.params, "audit", AuditSettings).min_wrong
-    features, n_classes = read(files, classes), len(classes)
+    features, n_classes = read(files, classes, ["train"])["train"], len(classes)
     truth = features[0].labels
     rows = predict(features, truth, n_classes, rule)
     confusion = pd.DataFrame(rows).groupby(truth).mean().reindex(range(n_classes), fill_value=0).to_numpy(copy=True)
