@@ -16,7 +16,21 @@ def test_the_folder_is_that_of_the_user(cache, monkeypatch):
     assert compiled_networks.folder() == cache
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/home/someone")
-    assert compiled_networks.folder() == Path("/home/someone/.cache/fine-grained-cars/networks")
+    own = Path("/home/someone/.cache/fine-grained-cars/networks")
+    assert compiled_networks.folder() == own
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    assert compiled_networks.folder() == own
+
+
+def test_a_user_without_a_home_has_no_cache(monkeypatch):
+    def refuse(_):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "expanduser", refuse)
+    compiled_networks.write("aa", "1", b"first")
+    assert compiled_networks.folder() is None and not compiled_networks.has_any("aa")
+    assert compiled_networks.read("aa", "1") is None
 
 
 def test_what_was_written_is_read_under_its_network_and_key_alone(cache):
