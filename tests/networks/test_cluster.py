@@ -241,6 +241,7 @@ def test_the_stages_write_the_bytes_of_the_local_engine(project, run, capsys, sh
 
 
 LOCAL = """
+import contextlib
 import psutil
 from stages.core.runtime_settings import RuntimeSettings
 from stages.networks import cluster
@@ -249,8 +250,12 @@ from stages.networks.settings import InferenceSettings
 inference = InferenceSettings(batch_size=4, engine="openvino", precision="f32")
 with cluster.connect(inference, RuntimeSettings(engine="ray", cluster_timeout=300)) as workers:
     processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
-    listening = [c for p in processes for c in p.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
-    print(workers.kind["engine"], *sorted({connection.laddr.ip for connection in listening}))
+    addresses = set()
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):  # it ended since
+            connections = process.net_connections("tcp")
+            addresses |= {c.laddr.ip for c in connections if c.status == psutil.CONN_LISTEN}
+    print(workers.kind["engine"], *sorted(addresses))
 """
 
 
@@ -258,5 +263,6 @@ with cluster.connect(inference, RuntimeSettings(engine="ray", cluster_timeout=30
 def test_where_no_cluster_is_named_one_of_this_machine_starts_and_listens_on_it_alone(monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS")
     done = subprocess.run([sys.executable, "-c", LOCAL], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
     engine, *addresses = done.stdout.split()
     assert engine == "openvino" and addresses and set(addresses) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
