@@ -13,7 +13,8 @@ import pandas as pd
 
 from stages.audit import label_issues
 from stages.audit.settings import AuditSettings
-from stages.classifiers import dataset, pretrained, runtime
+from stages.classifiers import pretrained, runtime
+from stages.classifiers.image_source import image_size_hw
 from stages.classifiers.settings import ModelSettings
 from stages.core import settings
 from stages.core.archive import Archive
@@ -37,7 +38,7 @@ def read(files: argparse.Namespace, classes: list[str], split_names: Sequence[st
         model = settings.read(files.params, f"models.{model_name}", ModelSettings)
         own = resolve(recipe, model, model_name)
         pictures = Archive(files.data / "model_inputs" / model.input)
-        shape = pretrained.shape(model, dataset.image_size_hw(pictures, splits["train"]), len(classes))
+        shape = pretrained.shape(model, image_size_hw(pictures, splits["train"]), len(classes))
         network = pretrained.network(model, shape, pretrained.read(files.pretrained, model))
         for name in split_names:
             features[name].append(probing.extract_features(network, splits[name], pictures, own))

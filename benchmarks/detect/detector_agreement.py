@@ -94,8 +94,8 @@ def onnx_detector(
     network = runtime.load(networks / spec.file, spec.outputs, single, f32_nodes)
 
     def detect(image: np.ndarray) -> Detections:
-        heatmaps, extents = network(image[None])
-        return centernet.decode(heatmaps[0], extents[0], spec.stride, settings.max_boxes, settings.min_score)
+        ((heatmap, extents),) = network([image])
+        return centernet.decode(heatmap, extents, spec.stride, settings.max_boxes, settings.min_score)
 
     return detect
 

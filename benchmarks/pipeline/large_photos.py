@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from importlib import import_module
@@ -100,16 +100,18 @@ def measure_steps(path: str, names: list[str], is_full: bool) -> dict[str, float
 def fake_network(_: Path, outputs: Sequence[str], *__: object, **___: object) -> runtime.InferenceFn:
     """A detector (two outputs) with a car in the middle, or a segmenter (one output) of all but the border."""
 
-    def boxes(batch: runtime.Batch) -> list[Sequence[np.ndarray]]:
-        rows, columns = (side // 4 for side in batch[0].shape[:2])
-        heat, extents = (np.zeros((len(batch), rows, columns, depth), np.float32) for depth in (80, 4))
-        heat[:, rows // 2, columns // 2, 2], extents[:, rows // 2, columns // 2] = 0.9, 120
-        return [list(heat), list(extents)]
+    def boxes(photos: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
+        for photo in photos:
+            rows, columns = (side // 4 for side in photo.shape[:2])
+            heat, extents = (np.zeros((rows, columns, depth), np.float32) for depth in (80, 4))
+            heat[rows // 2, columns // 2, 2], extents[rows // 2, columns // 2] = 0.9, 120
+            yield [heat, extents]
 
-    def masks(batch: runtime.Batch) -> list[Sequence[np.ndarray]]:
-        maps = np.zeros((len(batch), 1, *batch[0].shape[1:]), np.float32)
-        maps[..., 20:-20, 20:-20] = 1
-        return [list(maps)]
+    def masks(crops: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
+        for crop in crops:
+            saliency = np.zeros((1, *crop.shape[1:]), np.float32)
+            saliency[..., 20:-20, 20:-20] = 1
+            yield [saliency]
 
     return boxes if len(outputs) == 2 else masks
 

@@ -9,7 +9,7 @@ import yaml
 
 from benchmarks.suite.report import Report
 from stages.classifiers import pretrained, runtime
-from stages.classifiers.dataset import ImageSource
+from stages.classifiers.image_source import ImageSource
 from stages.classifiers.settings import ModelSettings
 from stages.core import settings
 from stages.core.runtime_settings import RuntimeSettings

@@ -1,6 +1,7 @@
 """Bare limits without TensorFlow: networks on ready inputs, decoding and reading alone."""
 
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -75,28 +76,23 @@ def read_photos(report: Report) -> None:
     _timed(report, len(paths), lambda: [path.read_bytes() for path in paths])
 
 
-def _batches(inputs: list[np.ndarray], size: int) -> list[list[np.ndarray]]:
-    return [inputs[start : start + size] for start in range(0, len(inputs), size)]
-
-
 def detector(report: Report) -> None:
     """The detector on photos that are decoded and padded."""
     rule = settings.read(_PARAMS, "detect", DetectSettings)
     spec = DETECTORS[rule.network]
     network = detectors.load_network(rule, _NETWORKS / spec.file)
-    inputs = [detectors.prepare(path.read_bytes(), spec)[0] for path in photo_paths()]
-    ready = _batches(inputs, rule.inference.batch_size)
-    _timed(report, len(inputs), lambda: [network(batch) and None for batch in ready])
+    inputs = [detectors.prepare(path.read_bytes(), spec).image for path in photo_paths()]
+    _timed(report, len(inputs), lambda: deque(network(inputs), maxlen=0))
 
 
 def segmenters(report: Report) -> None:
     """All segmenters on crops that are decoded and resized."""
     rule = settings.read(_PARAMS, "segment", SegmentSettings)
     crops = [images.decode(content) for content in crop_files().values()]
-    ready: list[tuple[InferenceFn, list[list[np.ndarray]]]] = []
+    ready: list[tuple[InferenceFn, list[np.ndarray]]] = []
     for name in segmenter_names():
         view = settings.read(_PARAMS, f"segmenters.{name}", SegmenterSettings)
         network = segmentation.load_network(view, rule, _NETWORKS / view.spec.file)
         inputs = [segmenter.prepare(crop, view) for crop in crops]
-        ready.append((network, _batches(inputs, rule.inference.batch_size)))
-    _timed(report, len(crops), lambda: [network(batch) and None for network, batches in ready for batch in batches])
+        ready.append((network, inputs))
+    _timed(report, len(crops), lambda: [deque(network(inputs), maxlen=0) for network, inputs in ready])

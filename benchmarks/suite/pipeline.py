@@ -80,9 +80,9 @@ def resize(report: Report) -> None:
 def evaluate(report: Report) -> None:
     """The stage evaluate of the first model; the photos are those of val and test."""
     from benchmarks.suite.keras_data import first_model, splits
-    from stages.classifiers import inference
+    from stages.classifiers import onnx_classifier
 
-    vars(inference)["load"] = cache(inference.load)  # its graph is compiled once, too
+    vars(onnx_classifier)["load_trained"] = cache(onnx_classifier.load_trained)
     n_scored = sum(len(splits()[name].labels) for name in ("val", "test"))
     _measure(report, [("evaluate", first_model()[0])], lambda: n_scored)
 

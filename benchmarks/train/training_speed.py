@@ -13,7 +13,7 @@ from typing import Any
 import stages
 from benchmarks import timing
 from stages.classifiers import backbones, pretrained, runtime
-from stages.classifiers.dataset import ImageSource
+from stages.classifiers.image_source import ImageSource
 from stages.classifiers.settings import ModelSettings
 from stages.core import cores, settings
 from stages.core.runtime_settings import RuntimeSettings

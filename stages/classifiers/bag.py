@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 from stages.classifiers.engine import keras
 
-_PREFIX = "member_"
-
 
 def join(networks: Sequence[keras.Model]) -> keras.Model:
     """Return one classifier of several for the same photos and classes; a single one stays as it is.
@@ -16,11 +14,6 @@ def join(networks: Sequence[keras.Model]) -> keras.Model:
     if len(networks) == 1:
         return networks[0]
     photo = keras.Input(networks[0].input_shape[1:], dtype="uint8", name="photo")
-    named = [keras.Model(one.input, one.output, name=f"{_PREFIX}{n}") for n, one in enumerate(networks)]
+    named = [keras.Model(one.input, one.output, name=f"member_{n}") for n, one in enumerate(networks)]
     average = keras.layers.Average(dtype="float32", name="probabilities")([one(photo) for one in named])
     return keras.Model(photo, average, name="probabilities")
-
-
-def members(model: keras.Model) -> list[keras.Model]:
-    """The networks that `join` made one of, in their order: the model itself if there was one."""
-    return [layer for layer in model.layers if layer.name.startswith(_PREFIX)] or [model]

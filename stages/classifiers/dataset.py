@@ -1,45 +1,13 @@
 """Model inputs of an archive as batches of one fixed shape, in order and not augmented."""
 
-import io
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from stages.classifiers.engine import tf
-from stages.core.archive import Archive, ArchiveError
-from stages.core.errors import UserError
-from stages.schemas import model_inputs
-from stages.schemas.split_data import SplitData
-
-
-class PhotoError(UserError):
-    """An image is missing, cannot be decoded, or has another size than the others."""
-
-
-class ImageSource(NamedTuple):
-    """N images: `read` returns the bytes of the PNG or JPEG of a name, `names` are theirs, `labels` (N,) int64.
-
-    `size_hw` is the height and the width in pixels that every image must have, `soft_targets` (N, C) float32 what a
-    teacher predicts of each.
-    """
-
-    read: Callable[[str], bytes]
-    names: list[str]
-    labels: np.ndarray
-    size_hw: tuple[int, int]
-    soft_targets: np.ndarray | None = None
-
-    @classmethod
-    def of(cls, archive: Archive, photos: SplitData, size_hw: tuple[int, int]) -> "ImageSource":
-        """The images of `photos` in an archive. Raises PhotoError naming the first that is missing."""
-        names = model_inputs.file_names(archive, photos.image_ids)
-        for name in names:
-            if name not in archive:
-                raise PhotoError(f"{archive.path}: expected an image {name}, found none; run `dvc repro resize`")
-        return cls(archive.read, names, photos.labels, size_hw)
+from stages.classifiers.image_source import ImageSource
 
 
 def in_order(source: ImageSource, batch_size: int, count: int | None = None) -> Iterator[np.ndarray]:
@@ -70,9 +38,7 @@ def _raise_first_unreadable(source: ImageSource) -> None:
         try:
             decode(index)
         except (tf.errors.InvalidArgumentError, ValueError):
-            height, width = source.size_hw
-            text = f"expected a readable image of {width}x{height} pixels, found another; run `dvc repro -sf resize`"
-            raise PhotoError(f"{name} among the model inputs: {text}") from None
+            raise source.unreadable(name) from None
 
 
 def image_loader(source: ImageSource, cache_mb: int) -> Callable[[Any], Any]:
@@ -103,18 +69,6 @@ def _fetcher(source: ImageSource) -> Callable[[Any], Any]:
         return source.read(source.names[index])
 
     return lambda index: tf.ensure_shape(tf.numpy_function(read, [index], tf.string, stateful=False), ())
-
-
-def image_size_hw(archive: Archive, photos: SplitData) -> tuple[int, int]:
-    """Return height and width in pixels of the first image, which all images have. Raises ArchiveError."""
-    (name,) = model_inputs.file_names(archive, photos.image_ids[:1])
-    content = archive.read(name)
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            return image.height, image.width
-    except OSError:
-        text = f"{archive.path}: {name}: expected an image, found other bytes; run `dvc repro -sf resize`"
-        raise ArchiveError("not_an_image", text) from None
 
 
 def parallel_calls() -> int:

@@ -1,42 +1,12 @@
-"""Inference with trained models in batches of one size, so that no photo's result depends on the others."""
+"""Inference with Keras models in batches of one size, so that no photo's result depends on the others."""
 
-import zipfile
-import zlib
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from stages.classifiers.engine import keras
 from stages.core.errors import UserError
 from stages.scoring.probabilities import normalised
-
-
-def load(path: Path, n_classes: int) -> keras.Model:
-    """Load `model.keras`: takes RGB uint8 (N, H, W, 3), gives probabilities (N, C).
-
-    Raises UserError if there is none, if it is damaged, or has another number of classes.
-    """
-    if not path.is_file():
-        raise UserError(f"{path}: expected a trained model, found none; run `dvc repro train`")
-    _require_whole(path)
-    # Safe mode refuses a model that contains code, such as a lambda.
-    model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    if model.output_shape[-1] != n_classes:
-        raise UserError(f"{path}: expected {n_classes} classes, found {model.output_shape[-1]}; run `dvc repro train`")
-    return model
-
-
-def _require_whole(path: Path) -> None:
-    """Raise UserError unless the file is a ZIP file all of whose members have their checksums."""
-    try:
-        with zipfile.ZipFile(path) as file:
-            damaged = file.testzip()
-        problem = f"{damaged} is damaged" if damaged else ""
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
-        problem = str(error)
-    if problem:
-        raise UserError(f"{path}: expected a trained model, found: {problem}; delete it and run `dvc repro train`")
 
 
 def apply(model: keras.Model, batches: Iterable[np.ndarray], n_photos: int) -> np.ndarray:

@@ -1,15 +1,15 @@
 """The probabilities, features and logits of trained classifiers from their ONNX files, without Keras."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import onnx
 
+from stages.classifiers.onnx_classifier import INFERENCE
 from stages.core.errors import UserError
 from stages.networks import classifier_head, runtime
-from stages.networks.settings import InferenceSettings
 from stages.scoring.novelty import NetworkOutputs
 from stages.scoring.probabilities import normalised
 
@@ -21,11 +21,11 @@ class ClassifierOutputs(NamedTuple):
     inner: NetworkOutputs
 
 
-# Photos (N, H, W, 3) uint8 RGB, N > 0, to their outputs.
-OutputsFn = Callable[[np.ndarray], ClassifierOutputs]
+# N > 0 photos, each (H, W, 3) uint8 RGB, to their outputs.
+OutputsFn = Callable[[Iterable[np.ndarray]], ClassifierOutputs]
 
 
-def load(path: Path, batch_size: int = 1) -> OutputsFn:
+def load(path: Path) -> OutputsFn:
     """A trained model in the engine that suits the machine. Raises UserError unless it is one network of ours."""
     runtime.require_network(path)
     model = onnx.load(path)
@@ -33,10 +33,10 @@ def load(path: Path, batch_size: int = 1) -> OutputsFn:
     if len(heads) != 1:
         raise UserError(f"{path}: expected one network, found {len(heads)}; set train.folds to null, `dvc repro`")
     names = [model.graph.output[0].name, heads[0].pooled, heads[0].logits]
-    network = runtime.load(path, names, InferenceSettings(batch_size=batch_size, engine="auto", precision="f32"))
+    network = runtime.load(path, names, INFERENCE)
 
-    def outputs(photos: np.ndarray) -> ClassifierOutputs:
-        probabilities, features, logits = (np.stack(rows) for rows in network(photos))
+    def outputs(photos: Iterable[np.ndarray]) -> ClassifierOutputs:
+        probabilities, features, logits = (np.stack(rows) for rows in zip(*network(photos)))
         return ClassifierOutputs(normalised(probabilities), NetworkOutputs(features, logits))
 
     return outputs

@@ -20,9 +20,10 @@ class LoaderSettings(Settings):
     batch_size: Count = Field(16, description="photos in a batch; see also `train.min_steps_per_epoch`")
 
 
-class BagSettings(LoaderSettings):
+class BagSettings(Settings):
     """The keys of section `train` that bear on which network answers for a photo."""
 
+    seed: Seed = Field(0, description="from which each model's own seed is derived")
     folds: Annotated[int, Field(ge=2)] | None = Field(
         None,
         description="networks of each model, each trained without one fold of the photos outside test, their answers "

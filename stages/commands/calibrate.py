@@ -82,7 +82,7 @@ def read_images(folder: Path, view: SegmenterSettings, count: int) -> list[np.nd
     crops = Archive(folder)
     names = [name.partition(".")[0] for name in sorted(crops.names)]
     prepared = batches.ordered_thread_map(lambda name: segmentation.read_input(crops, view, name), names[:count], 8)
-    images = [one.image[np.newaxis] for _, one in prepared if one.image is not None]
+    images = [image[np.newaxis] for _, image in prepared if image is not None]
     if len(images) < count:
         raise UserError(f"{folder}: expected {count} crops that can be read, found {len(images)}; run `dvc repro crop`")
     return images

@@ -13,6 +13,7 @@ from stages.core.settings import read as read_settings
 from stages.crop import cropping
 from stages.crop.settings import CropSettings
 from stages.detect import detector
+from stages.detect.detector import DetectorInput
 from stages.detect.settings import DetectSettings
 from stages.images import images
 from stages.images.settings import InputSettings, read_used
@@ -67,12 +68,16 @@ class PreprocessingSettings:
 
 
 class LoadedPhoto(NamedTuple):
-    """The bytes of a photo and the detector's input; `error` says why there is neither."""
+    """The bytes of a photo and the detector's input, or None; `error` says why there is neither."""
 
     content: bytes
-    detector_input: np.ndarray | None
-    size_wh: tuple[int, int]
+    detector_input: DetectorInput | None
     error: str = ""
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height of the upright photo in pixels, zeros where it cannot be decoded."""
+        return (0, 0) if self.detector_input is None else self.detector_input.size_wh
 
 
 class MainCarBox(NamedTuple):
@@ -124,12 +129,12 @@ class Preprocessor:
     def _load(self, read: Callable[[Any], bytes], photo: Any) -> LoadedPhoto:
         try:
             content = read(photo)
-            return LoadedPhoto(content, *detector.prepare(content, self.detector))
+            return LoadedPhoto(content, detector.prepare(content, self.detector))
         except images.ImageError as error:
-            return LoadedPhoto(b"", None, (0, 0), str(error))
+            return LoadedPhoto(b"", None, str(error))
 
     def _preprocess(self, photos: list[LoadedPhoto]) -> list[ModelInputs]:
-        boxes = iter(self._detect([photo for photo in photos if not photo.error]))
+        boxes = iter(self._detect([photo.detector_input for photo in photos if photo.detector_input is not None]))
         cuts = [(photo, *(next(boxes) if not photo.error else (None, ""))) for photo in photos]
         crops = [crop for _, crop in batches.ordered_thread_map(self._crop, cuts, ahead=len(cuts))]
         masks = iter(self._segment([image for image, _ in crops if image is not None]))
@@ -140,14 +145,13 @@ class Preprocessor:
         made = (inputs for _, inputs in batches.ordered_thread_map(self._compose, whole, ahead=len(whole)))
         return [inputs._replace(size_wh=photo.size_wh, box=box) for inputs, (photo, box, _) in zip(made, cuts)]
 
-    def _detect(self, photos: list[LoadedPhoto]) -> list[tuple[MainCarBox | None, str]]:
+    def _detect(self, photos: list[DetectorInput]) -> list[tuple[MainCarBox | None, str]]:
         """The main car's box of each photo, or None and the reason."""
         if self.settings.crop.mode == "full_image" or not photos:
             return [(None, "")] * len(photos)
-        sizes = [photo.size_wh for photo in photos]
-        inputs = [image for photo in photos if (image := photo.detector_input) is not None]
-        detections = detector.detect(inputs, sizes, self.detector_fn, self.detector, self.settings.detect)
-        return [self._select_box(*one) for one in zip(detections, sizes)]
+        keyed = ((photo.size_wh, photo) for photo in photos)
+        found = detector.detect(keyed, self.detector_fn, self.detector, self.settings.detect)
+        return [self._select_box(objects, size_wh) for size_wh, objects in found]
 
     def _select_box(
         self, detections: detector.centernet.Detections, size_wh: tuple[int, int]
@@ -177,8 +181,8 @@ class Preprocessor:
             return [None] * len(crops)
         maps = {}
         for name, view in self.settings.segmenters.items():
-            inputs = np.stack([segmenter.prepare(crop, view) for crop in crops])
-            maps[name] = segmenter.segment(inputs, self.segmenter_fns[name], view)
+            inputs = ((number, segmenter.prepare(crop, view)) for number, crop in enumerate(crops))
+            maps[name] = [one for _, one in segmenter.segment(inputs, self.segmenter_fns[name], view)]
         return [
             combine.combine({name: rows[n] for name, rows in maps.items()}, crop.shape[1::-1], self.settings.mask)
             for n, crop in enumerate(crops)

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stages.classifiers import dataset, linear_head, onnx_outputs, pretrained
+from stages.classifiers import linear_head, onnx_outputs, pretrained
+from stages.classifiers.image_source import image_size_hw
 from stages.classifiers.settings import LoaderSettings, ModelSettings
 from stages.core import arrays, atomic, command, programs, settings, tables
 from stages.core.archive import Archive
@@ -100,7 +101,7 @@ class Networks(NamedTuple):
         if not path.is_file():
             entry, loader = self._model(model), settings.read(self.params, "train", LoaderSettings, subset=True)
             images = Archive(self._images(model))
-            shape = pretrained.shape(entry, dataset.image_size_hw(images, data.photos), len(data.classes))
+            shape = pretrained.shape(entry, image_size_hw(images, data.photos), len(data.classes))
             network = pretrained.network(entry, shape, pretrained.read(_PRETRAINED, entry))
             arrays.write(path, {"features": extract_features(network, data.photos, images, loader).values})
         with np.load(path, allow_pickle=False) as file:

@@ -6,30 +6,25 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from stages.classifiers import onnx_classifier
+from stages.classifiers.onnx_classifier import ClassifyFn
 from stages.commands import bundle_manifest
 from stages.commands.inference_pipeline import ModelInputs, PreprocessingSettings, Preprocessor
 from stages.core import batches
 from stages.core.errors import UserError
 from stages.core.settings import read as read_settings
 from stages.ensemble import weighting
-from stages.evaluate import tta, tta_views
+from stages.evaluate import tta
 from stages.evaluate.settings import TtaSettings
 from stages.images import images
 from stages.images.settings import input_names
-from stages.networks import runtime
-from stages.networks.settings import InferenceSettings
 from stages.novelty import detector
 from stages.novelty.detector import NoveltyDetector
 from stages.schemas import class_list
-from stages.scoring.probabilities import normalised
 from stages.scoring.weighted_ensemble import WeightedEnsemble
 
 if TYPE_CHECKING:
     from stages.classifiers.onnx_outputs import OutputsFn
-
-# Images (N, H, W, 3) uint8 RGB to probabilities (N, C).
-ClassifyFn = Callable[[np.ndarray], np.ndarray]
-
 
 # What each input of the models shows of N photos, by the input's name, to probabilities (N, C).
 PredictFn = Callable[[dict[str, np.ndarray]], np.ndarray]
@@ -49,23 +44,9 @@ def combine_models(
     mix = WeightedEnsemble(np.array([weights[name] for name in models]), temperature)
 
     def predict_model(model: LoadedModel, inputs: np.ndarray) -> np.ndarray:
-        def predict_view(number: int, chosen: np.ndarray) -> np.ndarray:
-            return model.classify(tta_views.apply_transform(inputs[chosen], tta_views.VIEWS[number]))
-
-        return tta.predict_tta(predict_view, len(inputs), rule).probabilities
+        return tta.predict_tta(tta.of_images(model.classify, inputs), len(inputs), rule).probabilities
 
     return lambda inputs: mix(np.stack([predict_model(model, inputs[model.input]) for model in models.values()]))
-
-
-def load_model(path: Path, size_hw: tuple[int, int] | None = None) -> ClassifyFn:
-    """A trained model from its ONNX file, in the engine that suits the machine; threads do not change its outputs.
-
-    With the `size_hw` of images, it is made ready for them in the background.
-    """
-    expected = None if size_hw is None else (*size_hw, 3)
-    rule = InferenceSettings(batch_size=1, engine="auto", precision="f32")
-    network = runtime.load(path, [], rule, expected=expected)
-    return lambda inputs: normalised(np.stack(network(inputs)[0]))
 
 
 # What each input of the models shows of N photos, by the input's name, to whether each is of no class (N,) bool.
@@ -223,7 +204,8 @@ class EnsembleFiles(NamedTuple):
         if fitted is None:
             sizes = {name: (item.height, item.width) for name, item in preprocessing.inputs.items()}
             named = {
-                name: LoadedModel(load_model(path, sizes[inputs[name]]), inputs[name]) for name, path in paths.items()
+                name: LoadedModel(onnx_classifier.load(path, sizes[inputs[name]]), inputs[name])
+                for name, path in paths.items()
             }
         else:
             from stages.classifiers import onnx_outputs  # it imports onnx, which takes a tenth of a second

@@ -10,7 +10,6 @@ from stages.commands.inference_pipeline import Preprocessor
 from stages.commands.left_out_classes import INPUTS, LabelledPhotos
 from stages.core import progress
 from stages.core.archive import Archive
-from stages.core.batches import batched
 from stages.core.errors import UserError
 from stages.images.settings import input_names
 from stages.novelty.detector import MemberOutputs
@@ -18,8 +17,6 @@ from stages.novelty.extraction import extract
 from stages.schemas import split_data
 from stages.schemas.split_data import SplitData
 from stages.scoring.novelty import NetworkOutputs
-
-_BATCH = 16
 
 
 def with_unknown(folder: Path, data: LabelledPhotos) -> tuple[MemberOutputs, LabelledPhotos]:
@@ -33,8 +30,7 @@ def with_unknown(folder: Path, data: LabelledPhotos) -> tuple[MemberOutputs, Lab
     for model, path in files.models().items():
         network = onnx_outputs.load(files.folder / path)
         known = extract(network, data.photos, Archive(INPUTS / names[model]), model)
-        unknown = [network(np.stack(batch)).inner for batch in batched(inputs[names[model]], _BATCH)]
-        parts = zip(known, *unknown, strict=True)
+        parts = zip(known, network(inputs[names[model]]).inner, strict=True)
         outputs[model] = NetworkOutputs(*(np.concatenate(values) for values in parts))
     return outputs, extended(data, str(folder), n_unknown)
 

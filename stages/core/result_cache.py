@@ -15,7 +15,7 @@ from stages.core.import_closure import import_closure
 _MAX_CONFIGS = 3
 _ROWS_PER_TRANSACTION = 64
 # Modules that hold values alone, of which a cache key holds those that matter, and modules that compute no output.
-_SKIPPED = ("settings.py", "catalogue.py", "errors.py", "programs.py", "cores.py", "compiled_networks.py")
+_SKIPPED = ("settings.py", "catalogue.py", "errors.py", "programs.py", "cores.py", "batches.py", "compiled_networks.py")
 
 
 class ResultCacheError(UserError):
@@ -34,7 +34,7 @@ def code_digest(*modules: str) -> str:
     """The digest of the source of `modules`, such as "stages.detect.detector", and of all that they import.
 
     `settings.py` and `catalogue.py` do not count, nor what they import: their values belong in the cache key. Nor do
-    `errors.py`, `programs.py`, `cores.py` and `compiled_networks.py`, which compute no output.
+    `errors.py`, `programs.py`, `cores.py`, `batches.py` and `compiled_networks.py`, which compute no output.
     """
     return digest_of(import_closure(modules, skip=_SKIPPED))
 

@@ -12,7 +12,7 @@ import pandas as pd
 from stages.core import batches, progress
 from stages.core.result_cache import code_digest, digest_of
 from stages.detect.centernet import Detections
-from stages.detect.detector import detect, load_network, pack, prepare, rounded, unpack
+from stages.detect.detector import DetectorInput, detect, load_network, pack, prepare, rounded, unpack
 from stages.detect.settings import DetectSettings
 from stages.images import images
 from stages.images.boxes import COLUMNS as CORNERS
@@ -23,13 +23,6 @@ from stages.schemas import detections
 from stages.sources.photos import ReadsPhotos
 
 
-class DetectorInput(NamedTuple):
-    """One photo ready for the network: its padded image and its full size; None where it cannot be read."""
-
-    image: np.ndarray | None
-    size_wh: tuple[int, int]
-
-
 class PhotoRow(NamedTuple):
     """What a row of the manifest says about where its photo is."""
 
@@ -38,28 +31,23 @@ class PhotoRow(NamedTuple):
     split: str
 
 
-def read_input(photos: ReadsPhotos, spec: Detector, row: PhotoRow) -> DetectorInput:
-    """Decode the photo of a row and prepare it for the network."""
+def read_input(photos: ReadsPhotos, spec: Detector, row: PhotoRow) -> DetectorInput | None:
+    """Decode the photo of a row and prepare it for the network; None where it cannot be read."""
     try:
-        return DetectorInput(*prepare(photos.load(row.path, row.image_id, row.split), spec))
+        return prepare(photos.load(row.path, row.image_id, row.split), spec)
     except images.ImageError:
-        return DetectorInput(None, (0, 0))
+        return None
 
 
 def detect_all(
     rows: list[PhotoRow], photos: ReadsPhotos, network: InferenceFn, spec: Detector, settings: DetectSettings
 ) -> Iterator[tuple[str, Detections]]:
     """Yield the image id and the objects of each photo that can be read, in order."""
-    batch_size = settings.inference.batch_size
-    ready = batches.ordered_thread_map(
-        partial(read_input, photos, spec), rows, ahead=2 * batch_size, threads=photos.threads
-    )
+    ahead = 2 * settings.inference.batch_size
+    ready = batches.ordered_thread_map(partial(read_input, photos, spec), rows, ahead, photos.threads)
     tracked = progress.track(ready, len(rows), "photo", "detect")
-    for group in batches.batched(tracked, batch_size):
-        readable = [(row.image_id, photo.image, photo.size_wh) for row, photo in group if photo.image is not None]
-        if readable:
-            image_ids, inputs, sizes_wh = zip(*readable)
-            yield from zip(image_ids, detect(inputs, list(sizes_wh), network, spec, settings))
+    readable = ((row.image_id, photo) for row, photo in tracked if photo is not None)
+    yield from detect(readable, network, spec, settings)
 
 
 def cache_key(networks: Path, settings: DetectSettings, system: Mapping[str, str]) -> dict[str, object]:

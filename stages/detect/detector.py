@@ -1,10 +1,12 @@
 """CenterNet inference: photos to boxes of every class in pixels of the photo."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from stages.core.batches import batched
 from stages.detect import centernet
 from stages.detect.settings import DetectSettings
 from stages.images import boxes, images, letterbox
@@ -16,8 +18,15 @@ from stages.networks.runtime import InferenceFn
 _FILLS = {"letterbox": 114, "warp": 0}
 # A photo is decoded at this times the input size or more, so that the same filter shrinks all photos to the input.
 _OVERSAMPLING = 2
-# The heat map and the extents of one image.
-Heads = tuple[np.ndarray, np.ndarray]
+# What tells one photo from others.
+Key = TypeVar("Key")
+
+
+class DetectorInput(NamedTuple):
+    """One photo ready for the network: `image` `(H, W, 3)` uint8 RGB, and the photo's full width and height."""
+
+    image: np.ndarray
+    size_wh: tuple[int, int]
 
 
 def load_network(settings: DetectSettings, path: Path) -> InferenceFn:
@@ -26,17 +35,17 @@ def load_network(settings: DetectSettings, path: Path) -> InferenceFn:
     return runtime.load(path, spec.outputs, settings.inference, spec.f32_nodes)
 
 
-def prepare(content: bytes, spec: Detector) -> tuple[np.ndarray, tuple[int, int]]:
-    """Decode a photo, given its file's bytes, into the network's input `(H, W, 3)` uint8 RGB, as in training.
+def prepare(content: bytes, spec: Detector) -> DetectorInput:
+    """Decode a photo, given its file's bytes, into the network's input, as in training.
 
-    That is the `window` of a square of `size` pixels with the photo in its middle. Also returns the photo's full width
-    and height. Raises ImageError as `images.decode_photo` does.
+    That is the `window` of a square of `size` pixels with the photo in its middle. Raises ImageError as
+    `images.decode_photo` does.
     """
     photo = images.decode_photo(content, images.at_least(_OVERSAMPLING * spec.size))
     resize = letterbox.warp if spec.fit == "warp" else letterbox.letterbox
     square = resize(photo.image, (spec.size, spec.size), _FILLS[spec.fit], photo.size_wh)
     left, top, right, bottom = window(photo.size_wh, spec)
-    return square[top:bottom, left:right], photo.size_wh
+    return DetectorInput(square[top:bottom, left:right], photo.size_wh)
 
 
 def window(size_wh: tuple[int, int], spec: Detector) -> tuple[int, int, int, int]:
@@ -53,39 +62,32 @@ def window(size_wh: tuple[int, int], spec: Detector) -> tuple[int, int, int, int
 
 
 def detect(
-    inputs: Sequence[np.ndarray],
-    sizes_wh: list[tuple[int, int]],
-    network: InferenceFn,
-    spec: Detector,
-    settings: DetectSettings,
-) -> list[centernet.Detections]:
-    """Boxes of every class for a batch of prepared photos.
+    photos: Iterable[tuple[Key, DetectorInput]], network: InferenceFn, spec: Detector, settings: DetectSettings
+) -> Iterator[tuple[Key, centernet.Detections]]:
+    """Yield the key of every photo, in order, with its boxes of every class.
 
-    `inputs` are N images `(H, W, 3)` uint8 RGB of `prepare`, `sizes_wh` the photos' full sizes. Boxes are in pixels of
-    the photo, clipped to it; classes are indices into `spec.classes`.
+    Boxes are in pixels of the photo, clipped to it; classes are indices into `spec.classes`.
     """
-    results = []
-    for (heatmap, extents), size_wh in zip(predict_heads(inputs, network, spec, settings.flip), sizes_wh):
+    for (key, photo), (heatmap, extents) in predict_heads(photos, network, spec, settings.flip):
         objects = centernet.decode(heatmap, extents, spec.stride, settings.max_boxes, settings.min_score)
-        results.append(objects._replace(boxes=to_photo(objects.boxes, size_wh, spec)))
-    return results
+        yield key, objects._replace(boxes=to_photo(objects.boxes, photo.size_wh, spec))
 
 
 def predict_heads(
-    inputs: Sequence[np.ndarray], network: InferenceFn, spec: Detector, is_flipped: bool
-) -> Iterator[Heads]:
-    """The heads of each image of a batch: heat map `(rows, columns, C)` and extents `(rows, columns, 4)`, float32.
+    photos: Iterable[tuple[Key, DetectorInput]], network: InferenceFn, spec: Detector, is_flipped: bool
+) -> Iterator[tuple[tuple[Key, DetectorInput], Sequence[np.ndarray]]]:
+    """Yield every photo with its heads: heat map `(rows, columns, C)` and extents `(rows, columns, 4)`, float32.
 
     With `is_flipped`, the mean of those of the image and of its mirror image (arXiv 1904.07850, section 5).
     """
-    heads = zip(*network(inputs))
     if not is_flipped:
-        yield from heads
+        yield from runtime.run_each(network, photos, lambda keyed: keyed[1].image)
         return
-    mirrored = [image[:, ::-1] for image in inputs]
-    for (heatmap, extents), (other_heatmap, other_extents) in zip(heads, zip(*network(mirrored))):
+    views = ((keyed, image) for keyed in photos for image in (keyed[1].image, keyed[1].image[:, ::-1]))
+    of_views = runtime.run_each(network, views, lambda view: view[1])
+    for ((keyed, _), (heatmap, extents)), (_, (other_heatmap, other_extents)) in batched(of_views, 2):
         unmirrored = centernet.unmirrored(other_extents, spec.stride)
-        yield (heatmap + other_heatmap[:, ::-1]) / 2, (extents + unmirrored) / 2
+        yield keyed, ((heatmap + other_heatmap[:, ::-1]) / 2, (extents + unmirrored) / 2)
 
 
 def to_photo(corners: np.ndarray, size_wh: tuple[int, int], spec: Detector) -> np.ndarray:

@@ -208,7 +208,7 @@ def describe(stacked: StackedPredictions, fitted: FittedEnsemble) -> dict[str, A
         "classes": stacked.classes,
         "weights": by_name(stacked, fitted.ensemble.weights),
         "temperature": fitted.ensemble.temperature,
-        "files": {name: f"{name}/model.keras" for name in stacked.names},
+        "files": {name: f"{name}/model.onnx" for name in stacked.names},
         "reason": fitted.weights.reason,
     }
 

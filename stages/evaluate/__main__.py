@@ -6,15 +6,14 @@ Test-time augmentation follows section `tta` of params.yaml.
 import argparse
 from pathlib import Path
 
-from stages.classifiers import inference, runtime
+from stages.classifiers import onnx_classifier
 from stages.classifiers.settings import BagSettings
 from stages.core import atomic, command, progress, settings, tables
 from stages.core.archive import Archive
-from stages.core.runtime_settings import RuntimeSettings
 from stages.evaluate import tta
 from stages.evaluate.evaluation import (
     SCORED_SPLITS,
-    Batches,
+    Views,
     compare_tta_modes,
     predict_adaptively,
     predict_held_out,
@@ -22,6 +21,7 @@ from stages.evaluate.evaluation import (
     to_table,
 )
 from stages.evaluate.settings import TtaSettings
+from stages.networks import runtime
 from stages.schemas import class_list, predictions, split_data
 from stages.schemas.predictions import Predictions
 
@@ -43,19 +43,17 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Load the model, predict, score, write."""
     args = arguments()
-    loader = settings.read(args.params, "train", BagSettings, subset=True)
+    bag = settings.read(args.params, "train", BagSettings, subset=True)
     if args.student:
-        loader = loader.replace(folds=None)
+        bag = bag.replace(folds=None)
     rule = settings.read(args.params, "tta", TtaSettings)
-    system = runtime.configure(loader.seed, settings.read(args.params, "runtime", RuntimeSettings).n_threads)
     classes = class_list.read_classes(args.classes)
     splits = split_data.read(args.splits, classes)
-    if loader.folds is not None:
+    if bag.folds is not None:
         splits |= {"val": split_data.outside_test(splits)}
-    model = inference.load(args.models / args.model / "model.keras", len(classes))
+    model = onnx_classifier.load_trained(args.models / args.model / "model.onnx", len(classes))
     images, unlabelled = Archive(args.photos), split_data.read_unlabelled(args.splits)
-    batches = Batches(images, loader.batch_size, tta.max_views(rule))
-    by_view = predict_held_out(model, splits, batches, loader)
+    by_view = predict_held_out(model, splits, Views(images, tta.max_views(rule)), bag)
     predicted = {
         name: tta.predict_tta(tta.from_precomputed(rows), rows.shape[1], rule).probabilities
         for name, rows in by_view.items()
@@ -63,7 +61,7 @@ def main() -> None:
     evaluation = score(splits, predicted, classes)
     modes = {name: compare_tta_modes(splits[name].labels, rows, rule) for name, rows in by_view.items()}
     predictions.write(args.predictions, to_table(splits, predicted, classes))
-    rows = predict_adaptively(model, unlabelled, images, loader, rule)
+    rows = predict_adaptively(model, unlabelled, images, rule)
     predictions.write(args.unlabelled, Predictions(unlabelled.image_ids, rows, classes))
     atomic.write_json(args.metrics, evaluation.compared)
     atomic.write_json(args.details, evaluation.details | {"tta": modes})
@@ -71,7 +69,8 @@ def main() -> None:
     tables.write(args.tables / "classes.csv", evaluation.per_class)
     tables.write(args.tables / "reliability.csv", evaluation.reliability)
     counts = {name: len(splits[name].labels) for name in SCORED_SPLITS} | {"unlabelled": len(unlabelled.image_ids)}
-    progress.summary(f"evaluate {args.model}", **counts, device=system)
+    engine = runtime.shown(runtime.describe_runtime(onnx_classifier.INFERENCE), is_on_cluster=False)
+    progress.summary(f"evaluate {args.model}", **counts, engine=engine)
 
 
 if __name__ == "__main__":

@@ -1,30 +1,29 @@
 """Score one trained model on val and test, without augmentation."""
 
-from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from stages.classifiers import bag, dataset, inference
-from stages.classifiers.dataset import ImageSource
-from stages.classifiers.engine import keras
-from stages.classifiers.settings import BagSettings, LoaderSettings
-from stages.core import progress
+from stages.classifiers.image_source import ImageSource
+from stages.classifiers.onnx_classifier import ClassifyFn, TrainedClassifier
+from stages.classifiers.settings import BagSettings
+from stages.core import batches, progress
 from stages.core.archive import Archive
-from stages.core.batches import batched
 from stages.evaluate import tta, tta_views
 from stages.evaluate.settings import TtaSettings
-from stages.evaluate.tta_views import View
 from stages.schemas.predictions import Predictions
 from stages.schemas.split_data import SplitData
 from stages.scoring import calibration, folds, scores
-from stages.scoring.probabilities import log_loss, normalised
+from stages.scoring.probabilities import log_loss
 
 SCORED_SPLITS = ("val", "test")
 _COMPARED = ("accuracy", "log_loss", "ece")
-# Views beyond the first ones are predicted for the few photos that need them: of several batches, to fill one.
-_BATCHES_AT_ONCE = 16
+# Photos that are decoded ahead of the network.
+_AHEAD = 32
+# Views beyond the first ones are predicted for the few of these photos that need them.
+_AT_ONCE = 256
 
 
 class Evaluation(NamedTuple):
@@ -67,73 +66,60 @@ def score(splits: dict[str, SplitData], predicted: dict[str, np.ndarray], classe
     )
 
 
-class Batches(NamedTuple):
-    """Where photos of any split come from: their archive, the photos in a batch, and the first views to predict."""
+class Views(NamedTuple):
+    """What is predicted of each photo: its image in an archive, in the first `number` views."""
 
     images: Archive
-    size: int
-    n_views: int
+    number: int
 
 
 def predict_held_out(
-    model: keras.Model, splits: dict[str, SplitData], batches: Batches, bag_rule: BagSettings
+    model: TrainedClassifier, splits: dict[str, SplitData], views: Views, bag: BagSettings
 ) -> dict[str, np.ndarray]:
     """Return the probabilities (V, N, C) of the first V views of the photos of val and test.
 
     With folds, `val` is all photos outside test, each answered by the one network that did not learn from it.
     """
-    if bag_rule.folds is None:
-        return {name: predict_views(model, splits[name], batches, name) for name in SCORED_SPLITS}
-    photos, networks = splits["val"], bag.members(model)
-    masks = folds.held_out(photos.labels, photos.groups, bag_rule.folds, bag_rule.seed)
-    by_fold = [
-        (rows, predict_views(network, photos.select(rows), batches, f"fold {number} of {len(masks)}"))
-        for number, (network, rows) in enumerate(zip(networks, masks, strict=True), 1)
-    ]
-    out_of_fold = np.zeros((batches.n_views, len(photos.labels), model.output_shape[-1]))
-    for rows, predicted in by_fold:
-        out_of_fold[:, rows] = predicted
-    return {"val": out_of_fold, "test": predict_views(model, splits["test"], batches, "test")}
+    if bag.folds is None:
+        return {name: predict_views(model, model.classify, splits[name], views, name) for name in SCORED_SPLITS}
+    photos = splits["val"]
+    masks = folds.held_out(photos.labels, photos.groups, bag.folds, bag.seed)
+    out_of_fold = np.zeros((views.number, len(photos.labels), model.n_classes))
+    for number, (member, rows) in enumerate(zip(model.members, masks, strict=True), 1):
+        title = f"fold {number} of {len(masks)}"
+        out_of_fold[:, rows] = predict_views(model, member, photos.select(rows), views, title)
+    return {"val": out_of_fold, "test": predict_views(model, model.classify, splits["test"], views, "test")}
 
 
-def predict_views(model: keras.Model, photos: SplitData, batches: Batches, title: str) -> np.ndarray:
-    """Return the probabilities (V, N, C) of the first V views of photos; `title` stands at the progress bar."""
-    source = ImageSource.of(batches.images, photos, model.input_shape[1:3])
-    in_order = dataset.in_order(source, batches.size)
-    track = progress.track(in_order, -(-len(source.names) // batches.size), "batch", title)
-    return apply_views(model, track, len(source.names), tta_views.VIEWS[: batches.n_views])
-
-
-def predict_adaptively(
-    model: keras.Model, photos: SplitData, images: Archive, loader: LoaderSettings, rule: TtaSettings
+def predict_views(
+    model: TrainedClassifier, classify: ClassifyFn, photos: SplitData, views: Views, title: str
 ) -> np.ndarray:
+    """Return the probabilities (V, N, C) by `classify`, the model or a member of it; `title` is the progress bar's."""
+    source = ImageSource.of(views.images, photos, model.size_hw)
+    if not source.names:
+        return np.zeros((views.number, 0, model.n_classes))
+    made = batches.ordered_thread_map(partial(_load_views, source, views.number), source.names, _AHEAD)
+    tracked = progress.track(made, len(source.names), "photo", title)
+    rows = classify(view for _, of_photo in tracked for view in of_photo)
+    return rows.reshape(len(source.names), views.number, -1).swapaxes(0, 1)
+
+
+def _load_views(source: ImageSource, number: int, name: str) -> list[np.ndarray]:
+    image = source.load(name)
+    return [tta_views.apply_transform(image, view) for view in tta_views.VIEWS[:number]]
+
+
+def predict_adaptively(model: TrainedClassifier, photos: SplitData, images: Archive, rule: TtaSettings) -> np.ndarray:
     """Return the probabilities (N, C) of photos, each with as few views as `rule` allows."""
-    rows = [np.zeros((0, model.output_shape[-1]))]
+    rows = [np.zeros((0, model.n_classes))]
     if not photos.image_ids:
         return rows[0]
-    source = ImageSource.of(images, photos, model.input_shape[1:3])
-    n_batches = -(-len(source.names) // loader.batch_size)
-    tracked = progress.track(dataset.in_order(source, loader.batch_size), n_batches, "batch", "unlabelled")
-    for group in batched(tracked, _BATCHES_AT_ONCE):
-        inputs = np.concatenate(group)
-
-        def predict_view(number: int, chosen: np.ndarray, inputs: np.ndarray = inputs) -> np.ndarray:
-            view = tta_views.apply_transform(inputs[chosen], tta_views.VIEWS[number])
-            return inference.predict(model, view, loader.batch_size)
-
-        rows.append(tta.predict_tta(predict_view, len(inputs), rule).probabilities)
-    return np.concatenate(rows)[: len(source.names)]
-
-
-def apply_views(model: keras.Model, batches: Iterable[np.ndarray], n_photos: int, views: Sequence[View]) -> np.ndarray:
-    """Predict every view of every photo, in batches of one shape; probabilities (V, `n_photos`, C)."""
-    rows = [
-        np.stack([np.asarray(model.predict_on_batch(tta_views.apply_transform(batch, view))) for view in views])
-        for batch in batches
-    ]
-    if not rows:
-        return np.zeros((len(views), 0, model.output_shape[-1]))
-    return normalised(np.concatenate(rows, axis=1)[:, :n_photos])
+    source = ImageSource.of(images, photos, model.size_hw)
+    loaded = batches.ordered_thread_map(source.load, source.names, _AHEAD)
+    tracked = progress.track(loaded, len(source.names), "photo", "unlabelled")
+    for group in batches.batched((image for _, image in tracked), _AT_ONCE):
+        rows.append(tta.predict_tta(tta.of_images(model.classify, group), len(group), rule).probabilities)
+    return np.concatenate(rows)
 
 
 def tta_modes(rule: TtaSettings) -> dict[str, TtaSettings]:

@@ -3,11 +3,13 @@
 The views and their order are fixed and nothing is random, so the result of a photo does not depend on other photos.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from stages.classifiers.onnx_classifier import ClassifyFn
+from stages.evaluate import tta_views
 from stages.evaluate.settings import TtaSettings
 
 # From the number of a view and the positions (n,) of photos to their probabilities (n, C).
@@ -47,6 +49,13 @@ def predict_tta(predict: PredictFn, n_photos: int, params: TtaSettings) -> TtaRe
 def _votes(rows: np.ndarray) -> np.ndarray:
     """One-hot (N, C) int: 1 for the likeliest class of each row."""
     return np.eye(rows.shape[1], dtype=int)[rows.argmax(axis=1)]
+
+
+def of_images(classify: ClassifyFn, images: np.ndarray | Sequence[np.ndarray]) -> PredictFn:
+    """Return a function that classifies views of images, each (H, W, 3) uint8 RGB."""
+    return lambda number, chosen: classify(
+        tta_views.apply_transform(images[place], tta_views.VIEWS[number]) for place in chosen
+    )
 
 
 def from_precomputed(rows: np.ndarray) -> PredictFn:

@@ -26,13 +26,12 @@ VIEWS = (
 )
 
 
-def apply_transform(photos: np.ndarray, view: View) -> np.ndarray:
-    """Return `photos` (N, H, W, 3) uint8 RGB transformed by `view`; edge pixels are replicated outwards."""
+def apply_transform(photo: np.ndarray, view: View) -> np.ndarray:
+    """Return `photo` (H, W, 3) uint8 RGB transformed by `view`; edge pixels are replicated outwards."""
     if view.flip:
-        photos = photos[:, :, ::-1]
+        photo = photo[:, ::-1]
     if (view.zoom, view.turn) != (1.0, 0.0):
-        height, width = photos.shape[1:3]
+        height, width = photo.shape[:2]
         matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), view.turn, view.zoom)
-        warped = [cv2.warpAffine(photo, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE) for photo in photos]
-        photos = np.stack(warped) if warped else photos
-    return np.ascontiguousarray(photos)
+        photo = cv2.warpAffine(photo, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    return np.ascontiguousarray(photo)

@@ -65,7 +65,7 @@ def load(path: Path, settings: InferenceSettings) -> HeatMapFn:
     network = runtime.load(path, [name for head in heads for name in (head.feature_map, head.pooled)], settings)
 
     def explain(images: np.ndarray, classes: np.ndarray) -> np.ndarray:
-        outputs = [np.stack(rows) for rows in network(images)]
+        outputs = [np.stack(rows) for rows in zip(*network(images))]
         maps = [
             positive_shares(contributions(channels_first(feature_map, head), pooled, head, classes))
             for head, feature_map, pooled in zip(heads, outputs[::2], outputs[1::2])

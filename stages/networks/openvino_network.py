@@ -5,11 +5,11 @@ import json
 import os
 import tempfile
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
@@ -22,14 +22,29 @@ if TYPE_CHECKING:
     import openvino
 
 Shape = tuple[int, ...]
-Images = np.ndarray | Sequence[np.ndarray]
-RunFn = Callable[[Images], list[Sequence[np.ndarray]]]
+RunFn = Callable[[Iterable[np.ndarray]], Iterator[list[np.ndarray]]]
 # Of the name of a compiled network.
 _KEY_DIGITS = 16
 
 
+class _Running(NamedTuple):
+    """An image on its way through the network: its request, where that goes back to, and where its outputs will be."""
+
+    request: "openvino.InferRequest"
+    idle: list["openvino.InferRequest"]
+    outputs: list[np.ndarray]
+
+    def result(self) -> list[np.ndarray]:
+        """Wait for the outputs, and free the request."""
+        self.request.wait()
+        self.idle.append(self.request)
+        return self.outputs
+
+
 def load(path: Path, outputs: Sequence[str], precision: str, f32_nodes: Sequence[str], expected: Shape | None) -> RunFn:
     """Load an ONNX file; see `runtime.load`."""
+    import openvino
+
     # One stream per core, one image per stream: faster on CPUs than a batch on all cores at once, and an image's output
     # cannot depend on its place in the batch.
     streams = cores.available()
@@ -41,31 +56,34 @@ def load(path: Path, outputs: Sequence[str], precision: str, f32_nodes: Sequence
     ahead = None if expected is None else ThreadPoolExecutor(1).submit(network.compiled, [1, *expected])
 
     @cache
-    def requests_for(shape: Shape) -> list["openvino.InferRequest"]:
-        compiled = ahead.result() if ahead is not None and shape == expected else network.compiled([1, *shape])
-        return [compiled.create_infer_request() for _ in range(n_requests)]
+    def compiled_for(shape: Shape) -> "openvino.CompiledModel":
+        return ahead.result() if ahead is not None and shape == expected else network.compiled([1, *shape])
 
-    def run(batch: Images) -> list[Sequence[np.ndarray]]:
+    idle: dict[Shape, list[openvino.InferRequest]] = {}
+
+    def start(image: np.ndarray) -> _Running:
+        free = idle.setdefault(image.shape, [])
+        request = free.pop() if free else compiled_for(image.shape).create_infer_request()
+        # The network writes to arrays that the caller keeps: nothing is copied.
+        outputs = [np.empty(tensor.shape, tensor.element_type.to_dtype()) for tensor in request.output_tensors]
+        for number, output in enumerate(outputs):
+            request.set_output_tensor(number, openvino.Tensor(output, shared_memory=True))
+        request.start_async([image[np.newaxis].astype(np.float32, copy=False)])
+        return _Running(request, free, [output[0] for output in outputs])
+
+    def run(images: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
         # Not by OpenVINO's AsyncInferQueue: a callback that waits for Python's lock hangs where the queue is freed.
-        idle = {shape: list(requests_for(shape)) for shape in {item.shape for item in batch}}
-        running: deque[tuple[openvino.InferRequest, Shape]] = deque()
-        results = []
-
-        def collect() -> None:
-            request, shape = running.popleft()
-            request.wait()
-            results.append([tensor.data[0].copy() for tensor in request.output_tensors])
-            idle[shape].append(request)
-
-        for item in batch:
-            if len(running) == n_requests:
-                collect()
-            request = idle[item.shape].pop()
-            request.start_async([item[np.newaxis].astype(np.float32, copy=False)])
-            running.append((request, item.shape))
-        while running:
-            collect()
-        return list(zip(*results))
+        running: deque[_Running] = deque()
+        try:
+            for image in images:
+                if len(running) == n_requests:
+                    yield running.popleft().result()
+                running.append(start(image))
+            while running:
+                yield running.popleft().result()
+        finally:  # also of a caller that takes no more
+            for one in running:
+                one.result()
 
     return run
 
@@ -123,9 +141,9 @@ class _Network:
 
         device = [self.core.get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
         limits = [stages.reproducibility(), os.environ.get("ONEDNN_MAX_CPU_ISA")]
-        asked = [shape, list(self.outputs), self.options, list(self.f32_nodes)]
+        options = [shape, list(self.outputs), self.options, list(self.f32_nodes)]
         code = Path(__file__).read_text(encoding="utf-8")
-        text = json.dumps([openvino.__version__, code, device, limits, asked], sort_keys=True)
+        text = json.dumps([openvino.__version__, code, device, limits, options], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:_KEY_DIGITS]
 
 

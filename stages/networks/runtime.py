@@ -5,24 +5,27 @@ Only the engine that is used is imported: the other one may not be installed.
 
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 import stages
 from stages.core import programs
+from stages.core.batches import batched
 from stages.core.errors import UserError
 from stages.networks import openvino_network
 from stages.networks.settings import InferenceSettings
 
-Batch = np.ndarray | Sequence[np.ndarray]
-# Takes a batch of N arrays of numbers, `(N, ...)`, or images of several sizes, converted to the network's type.
-# Returns the outputs in the order given to `load`, each as N float32 arrays, one per item: joining the heat maps of a
-# batch took a fifth of the network's own time.
-InferenceFn = Callable[[Batch], list[Sequence[np.ndarray]]]
+# Takes images, arrays of numbers of one size or several, converted to the network's type. Yields for each, in order,
+# its outputs, float32, in the order given to `load`. Images are taken as the network comes to them, some ahead of what
+# is yielded: it works on the next ones while the caller reads an output, and does not pause between batches.
+InferenceFn = Callable[[Iterable[np.ndarray]], Iterator[Sequence[np.ndarray]]]
+Item = TypeVar("Item")
 
 _CUDA = "CUDAExecutionProvider"
 _NVIDIA_SMI = ("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
@@ -53,8 +56,23 @@ def load(
     require_network(path)
     engine = resolve_engine(settings.engine)
     if engine == "onnxruntime":
-        return _load_onnxruntime(path, outputs)
+        return _load_onnxruntime(path, outputs, settings.batch_size)
     return openvino_network.load(path, outputs, resolve_precision(settings.precision), f32_nodes, expected)
+
+
+def run_each(
+    network: InferenceFn, items: Iterable[Item], image_of: Callable[[Item], np.ndarray]
+) -> Iterator[tuple[Item, Sequence[np.ndarray]]]:
+    """Yield every item, in order, with the outputs of the network for its image."""
+    waiting: deque[Item] = deque()
+
+    def inputs() -> Iterator[np.ndarray]:
+        for item in items:
+            waiting.append(item)
+            yield image_of(item)
+
+    for outputs in network(inputs()):
+        yield waiting.popleft(), outputs
 
 
 def require_network(path: Path) -> Path:
@@ -160,7 +178,7 @@ def _unnamed_card(problem: str) -> DeviceError:
     )
 
 
-def _load_onnxruntime(path: Path, outputs: Sequence[str]) -> InferenceFn:
+def _load_onnxruntime(path: Path, outputs: Sequence[str], batch_size: int) -> InferenceFn:
     import onnxruntime
 
     from stages.networks import onnx_graph
@@ -173,7 +191,11 @@ def _load_onnxruntime(path: Path, outputs: Sequence[str]) -> InferenceFn:
     # OpenVINO converts by itself; here a classifier, whose graph takes bytes, refuses floats.
     dtype = np.uint8 if declared.type == "tensor(uint8)" else np.float32
 
-    def run(batch: Batch) -> list[Sequence[np.ndarray]]:
+    def run(images: Iterable[np.ndarray]) -> Iterator[Sequence[np.ndarray]]:
+        for batch in batched(images, batch_size):
+            yield from run_batch(batch)
+
+    def run_batch(batch: list[np.ndarray]) -> list[Sequence[np.ndarray]]:
         places: dict[tuple[int, ...], list[int]] = {}
         for place, item in enumerate(batch):
             places.setdefault(item.shape, []).append(place)
@@ -181,6 +203,6 @@ def _load_onnxruntime(path: Path, outputs: Sequence[str]) -> InferenceFn:
         for group in places.values():
             inputs = np.stack([batch[place] for place in group]).astype(dtype, copy=False)
             found |= dict(zip(group, zip(*session.run(names, {declared.name: inputs}))))
-        return list(zip(*(found[place] for place in range(len(batch)))))
+        return [found[place] for place in range(len(batch))]
 
     return run

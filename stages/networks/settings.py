@@ -10,7 +10,9 @@ from stages.core.settings import Count, Settings
 class InferenceSettings(Settings):
     """How a network is run."""
 
-    batch_size: Count = Field(description="images in a batch")
+    batch_size: Count = Field(
+        description="images in a batch of ONNX Runtime, or for a worker of a cluster; twice as many are read ahead"
+    )
     engine: Literal["auto", "openvino", "onnxruntime"] = Field(
         description="`auto`: ONNX Runtime where it finds CUDA, else OpenVINO"
     )

@@ -1,23 +1,20 @@
 """Outputs of trained models for the photos of an archive, one view of each."""
 
-import numpy as np
-
+from stages.classifiers.image_source import ImageSource, image_size_hw
 from stages.classifiers.onnx_outputs import OutputsFn
 from stages.core import progress
 from stages.core.archive import Archive
-from stages.core.batches import batched
-from stages.images import archived
-from stages.schemas import model_inputs
+from stages.core.batches import ordered_thread_map
 from stages.schemas.split_data import SplitData
 from stages.scoring.novelty import NetworkOutputs
 
-_BATCH = 16
+# Images that are decoded ahead of the network.
+_AHEAD = 32
 
 
 def extract(network: OutputsFn, photos: SplitData, images: Archive, title: str) -> NetworkOutputs:
-    """The outputs of N > 0 photos, in their order; `title` stands at the progress bar. Raises ImageError."""
-    names = model_inputs.file_names(images, photos.image_ids)
-    batches = progress.track(batched(names, _BATCH), -(-len(names) // _BATCH), "batch", title)
-    rows = [network(np.stack([archived.read_image(images, name) for name in batch])).inner for batch in batches]
-    features, logits = (np.concatenate(values) for values in zip(*rows, strict=True))
-    return NetworkOutputs(features, logits)
+    """The outputs of N > 0 photos, in their order; `title` stands at the progress bar. Raises PhotoError."""
+    source = ImageSource.of(images, photos, image_size_hw(images, photos))
+    loaded = ordered_thread_map(source.load, source.names, _AHEAD)
+    tracked = progress.track(loaded, len(source.names), "photo", title)
+    return network(image for _, image in tracked).inner

@@ -10,7 +10,7 @@ import pandas as pd
 
 from stages.classifiers import dataset, inference
 from stages.classifiers.backbones import ClassifierModels
-from stages.classifiers.dataset import ImageSource
+from stages.classifiers.image_source import ImageSource
 from stages.classifiers.settings import LoaderSettings
 from stages.core import progress
 from stages.core.archive import Archive

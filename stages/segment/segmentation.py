@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -24,20 +23,12 @@ from stages.segment.settings import SegmenterSettings, SegmentSettings
 MapsFn = Callable[[list[str]], Iterable[tuple[str, bytes]]]
 
 
-class SegmenterInput(NamedTuple):
-    """One crop ready for the network; None where it cannot be read."""
-
-    image_id: str
-    image: np.ndarray | None
-
-
-def read_input(crop_archive: ReadsArchive, view: SegmenterSettings, image_id: str) -> SegmenterInput:
-    """Decode the crop of one photo and prepare it for the network."""
+def read_input(crop_archive: ReadsArchive, view: SegmenterSettings, image_id: str) -> np.ndarray | None:
+    """Decode the crop of one photo and prepare it for the network; None where it cannot be read."""
     try:
-        crop = archived.read_image(crop_archive, crops.file_name(image_id))
-        return SegmenterInput(image_id, segmenter.prepare(crop, view))
+        return segmenter.prepare(archived.read_image(crop_archive, crops.file_name(image_id)), view)
     except images.ImageError:
-        return SegmenterInput(image_id, None)
+        return None
 
 
 def segment_all(
@@ -46,11 +37,8 @@ def segment_all(
     """Yield the image id and the map `(side, side)` uint8 of every crop that can be read, in order."""
     prepared = batches.ordered_thread_map(partial(read_input, crop_archive, view), image_ids, ahead=2 * batch_size)
     tracked = progress.track(prepared, len(image_ids), "crop", "segment")
-    for group in batches.batched((crop for _, crop in tracked), batch_size):
-        readable = [(crop.image_id, crop.image) for crop in group if crop.image is not None]
-        if readable:
-            ids, inputs = zip(*readable)
-            yield from zip(ids, segmenter.segment(np.stack(inputs), network, view))
+    readable = ((image_id, crop) for image_id, crop in tracked if crop is not None)
+    yield from segmenter.segment(readable, network, view)
 
 
 def load_network(view: SegmenterSettings, settings: SegmentSettings, path: Path) -> InferenceFn:

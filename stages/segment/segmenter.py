@@ -1,10 +1,17 @@
 """Segmenter inference: crops to saliency maps, the soft masks of the foremost object."""
 
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
 import numpy as np
 
 from stages.images import letterbox
+from stages.networks import runtime
 from stages.networks.runtime import InferenceFn
 from stages.segment.settings import SegmenterSettings
+
+# What tells one crop from others.
+Key = TypeVar("Key")
 
 
 def prepare(crop: np.ndarray, view: SegmenterSettings) -> np.ndarray:
@@ -19,17 +26,19 @@ def prepare(crop: np.ndarray, view: SegmenterSettings) -> np.ndarray:
     return np.ascontiguousarray(_mirrored(normalised.transpose(2, 0, 1), view.flip))
 
 
-def segment(inputs: np.ndarray, network: InferenceFn, view: SegmenterSettings) -> np.ndarray:
-    """The saliency maps `(N, side, side)` uint8 of prepared crops `(N, 3, side, side)`, 255 = wholly the object.
+def segment(
+    crops: Iterable[tuple[Key, np.ndarray]], network: InferenceFn, view: SegmenterSettings
+) -> Iterator[tuple[Key, np.ndarray]]:
+    """Yield the key of every prepared crop `(3, side, side)`, in order, with its saliency map.
 
-    With `view.flip` the maps are mirrored back.
+    Maps are `(side, side)` uint8, 255 = wholly the object. With `view.flip` they are mirrored back.
     """
-    (outputs,) = network(inputs)
-    maps = _mirrored(np.stack([output[0] for output in outputs]), view.flip)
-    if view.spec.is_relative:
-        low, high = (extreme(axis=(1, 2), keepdims=True) for extreme in (maps.min, maps.max))
-        maps = (maps - low) / np.maximum(high - low, 1e-6)
-    return (maps.clip(0, 1) * 255).round().astype(np.uint8)
+    for (key, _), (output,) in runtime.run_each(network, crops, lambda keyed: keyed[1]):
+        saliency = _mirrored(output[0], view.flip)
+        if view.spec.is_relative:
+            low, high = saliency.min(), saliency.max()
+            saliency = (saliency - low) / np.maximum(high - low, 1e-6)
+        yield key, (saliency.clip(0, 1) * 255).round().astype(np.uint8)
 
 
 def _mirrored(images: np.ndarray, is_flipped: bool) -> np.ndarray:

@@ -3,11 +3,10 @@
 import argparse
 from pathlib import Path
 
-from stages.classifiers import inference, runtime
-from stages.classifiers.settings import LoaderSettings, TeachSettings
+from stages.classifiers import onnx_classifier
+from stages.classifiers.settings import TeachSettings
 from stages.core import atomic, command, progress, settings
 from stages.core.archive import Archive
-from stages.core.runtime_settings import RuntimeSettings
 from stages.core.tables import TableError
 from stages.images.settings import input_names
 from stages.schemas import class_list, predictions, split_data
@@ -35,14 +34,15 @@ def predict_train(
     """The ensemble's predictions of train: those out of fold where they are `known`, else new ones."""
     if set(train.image_ids) <= set(known.image_ids):
         return known.select(train.image_ids)
-    loader = settings.read(args.params, "train", LoaderSettings, subset=True)
-    runtime.configure(loader.seed, settings.read(args.params, "runtime", RuntimeSettings).n_threads)
     inputs, n_classes = input_names(args.params), known.ensemble.shape[1]
-    networks = (
-        (inference.load(args.models / name / "model.keras", n_classes), Archive(args.photos / inputs[name]))
+    models = (
+        (
+            onnx_classifier.load_trained(args.models / name / "model.onnx", n_classes),
+            Archive(args.photos / inputs[name]),
+        )
         for name in teacher.names
     )
-    return teacher.predict(train, networks, loader.batch_size)
+    return teacher.predict(train, models)
 
 
 def main() -> None:

@@ -5,18 +5,19 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.classifiers import dataset, inference
-from stages.classifiers.dataset import ImageSource
-from stages.classifiers.engine import keras
-from stages.core import json_file, progress
+from stages.classifiers.image_source import ImageSource
+from stages.classifiers.onnx_classifier import ClassifyFn, TrainedClassifier
+from stages.core import batches, json_file, progress
 from stages.core.archive import Archive
 from stages.core.tables import TableError
 from stages.schemas import predictions
 from stages.schemas.predictions import Predictions
 from stages.schemas.split_data import SplitData
-from stages.scoring.probabilities import normalised
 from stages.scoring.weighted_ensemble import WeightedEnsemble
 from stages.students.teaching import TeacherPredictions
+
+# Images that are decoded ahead of the network.
+_AHEAD = 32
 
 
 class Teacher:
@@ -32,13 +33,11 @@ class Teacher:
         """Read the models' predictions in a folder. Raises TableError unless all are of the same photos."""
         return self._combine({name: predictions.read(folder / f"{name}.csv", classes) for name in self.names}, folder)
 
-    def predict(
-        self, photos: SplitData, networks: Iterable[tuple[keras.Model, Archive]], size: int
-    ) -> TeacherPredictions:
-        """Predict photos by networks, in the order of `names`, each from an archive, in batches of `size`."""
+    def predict(self, photos: SplitData, models: Iterable[tuple[TrainedClassifier, Archive]]) -> TeacherPredictions:
+        """Predict photos by models, in the order of `names`, each from an archive."""
         rows = [
-            predict_mirrored(network, ImageSource.of(images, photos, network.input_shape[1:3]), size, name)
-            for name, (network, images) in zip(self.names, networks, strict=True)
+            predict_mirrored(model.classify, ImageSource.of(images, photos, model.size_hw), f"{name} on train")
+            for name, (model, images) in zip(self.names, models, strict=True)
         ]
         by_model = np.stack(rows)
         return TeacherPredictions(photos.image_ids, by_model, self._ensemble(by_model))
@@ -52,15 +51,12 @@ class Teacher:
         return TeacherPredictions(first.image_ids, by_model, self._ensemble(by_model))
 
 
-def predict_mirrored(model: keras.Model, source: ImageSource, batch_size: int, title: str) -> np.ndarray:
-    """Return the mean probabilities (N, C) of each image and of its mirror image.
+def predict_mirrored(classify: ClassifyFn, source: ImageSource, title: str) -> np.ndarray:
+    """Return the mean probabilities (N, C) of each image and of its mirror image; `title` stands at the progress bar.
 
     Students are shown both, and the mean is a little less sure than either of what the network learned by heart.
     """
-    batches = progress.track(
-        dataset.in_order(source, batch_size), -(-len(source.names) // batch_size), "batch", f"{title} on train"
-    )
-    pairs = (view for batch in batches for view in (batch, np.ascontiguousarray(batch[:, :, ::-1])))
-    rows = [inference.apply(model, [view], batch_size) for view in pairs]
-    mean = (np.concatenate(rows[::2]).astype(np.float64) + np.concatenate(rows[1::2])) / 2
-    return normalised(mean[: len(source.names)])
+    loaded = batches.ordered_thread_map(source.load, source.names, _AHEAD)
+    tracked = progress.track(loaded, len(source.names), "photo", title)
+    rows = classify(view for _, image in tracked for view in (image, image[:, ::-1]))
+    return (rows[::2] + rows[1::2]) / 2

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.classifiers import dataset
-from stages.classifiers.dataset import ImageSource
+from stages.classifiers.image_source import ImageSource, image_size_hw
 from stages.classifiers.runtime import Runtime
 from stages.classifiers.settings import BagSettings, derive_seed
 from stages.core.archive import Archive
@@ -31,7 +30,7 @@ def read_members(table: Path, archive: Path, classes: list[str], bag: BagSetting
     images = Archive(archive)
     if not splits["train"].image_ids:
         raise TableError(f"{table}: expected photos with the split `train`, found none")
-    size_hw = dataset.image_size_hw(images, splits["train"])
+    size_hw = image_size_hw(images, splits["train"])
     if bag.folds is None:
         return [Splits(*(ImageSource.of(images, splits[name], size_hw) for name in ("train", "val")))]
     photos = split_data.outside_test(splits)

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.classifiers import dataset
-from stages.classifiers.dataset import ImageSource
+from stages.classifiers.image_source import ImageSource, image_size_hw
 from stages.classifiers.settings import TeachSettings
 from stages.core.archive import Archive
 from stages.core.tables import TableError
@@ -25,7 +24,7 @@ def read_splits(table: Path, archive: Path, targets: Path, classes: list[str], t
     except ValueError as error:
         raise TableError(f"{targets}: {error}; run `dvc repro teach`") from None
     images = Archive(archive)
-    size_hw = dataset.image_size_hw(images, photos)
+    size_hw = image_size_hw(images, photos)
     train, val = (ImageSource.of(images, split, size_hw) for split in (photos, splits["val"]))
     softened = calibration.apply_temperature(predicted.probabilities, teach.temperature)
     return Splits(train._replace(soft_targets=softened.astype(np.float32)), val)

@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from stages.classifiers import backbones, dataset, inference, linear_head, runtime
 from stages.classifiers.backbones import ClassifierModels
-from stages.classifiers.dataset import ImageSource
 from stages.classifiers.engine import keras
+from stages.classifiers.image_source import ImageSource
 from stages.classifiers.settings import TeachSettings
 from stages.scoring.probabilities import log_loss, normalised
 from stages.train import batch_norm, schedule, training_data

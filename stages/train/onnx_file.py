@@ -40,7 +40,7 @@ def _difference(model: keras.Model, path: Path, output: str) -> str:
     expected = inference.predict(model, photos, len(photos))
     rule = InferenceSettings(batch_size=len(photos), engine="auto", precision="f32")
     try:
-        predicted = np.stack(runtime.load(path, [output], rule)(photos)[0])
+        predicted = np.stack([rows for (rows,) in runtime.load(path, [output], rule)(photos)])
     except (RuntimeError, ValueError) as error:
         return repr(str(error)[:300])
     difference = float(np.abs(predicted - expected).max())

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from stages.classifiers.settings import BagSettings, Dropout, ModelSettings, Side, derive_seed
+from stages.classifiers.settings import BagSettings, Dropout, LoaderSettings, ModelSettings, Side, derive_seed
 from stages.core.settings import Count, NotNegative, Positive, Settings, SettingsError, Share, WholeNumber
 
 Half = Annotated[float, Field(ge=0, le=0.5)]
@@ -53,7 +53,7 @@ class Phase(Settings):
     strength: Share = Field(1.0, description="factor on the strength of the augmentation")
 
 
-class TrainSettings(BagSettings):
+class TrainSettings(LoaderSettings, BagSettings):
     """How every model is trained: its head first, then all of it, or phase by phase.
 
     Gradual unfreezing: Howard & Ruder 2018, arXiv:1801.06146, section 3.3. State is saved after every epoch.

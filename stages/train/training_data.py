@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from stages.classifiers.dataset import ImageSource, image_loader, in_order, parallel_calls
+from stages.classifiers.dataset import image_loader, in_order, parallel_calls
 from stages.classifiers.engine import tf
+from stages.classifiers.image_source import ImageSource
 from stages.train import augment
 from stages.train.settings import TrainSettings
 

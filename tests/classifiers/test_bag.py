@@ -22,15 +22,12 @@ def network(bias):
 def test_the_answer_is_the_mean_of_the_members_and_survives_the_file(tmp_path):
     networks = [network([0, 0, 0]), network([0, 2, 0]), network([5, 0, 1])]
     keras_file.save(bag.join(networks), tmp_path / "model.keras")
-    joined = inference.load(tmp_path / "model.keras", 3)
+    joined = keras.saving.load_model(tmp_path / "model.keras")
     photos = np.random.default_rng(0).integers(0, 256, (2, 4, 6, 3)).astype(np.uint8)
     alone = [inference.predict(one, photos) for one in networks]
     np.testing.assert_allclose(inference.predict(joined, photos), np.mean(alone, axis=0), atol=1e-6)
-    for member, expected in zip(bag.members(joined), alone, strict=True):
-        np.testing.assert_allclose(inference.predict(member, photos), expected, atol=1e-6)
 
 
 def test_a_single_network_stays_as_it_is():
     only = network([0, 1, 0])
     assert bag.join([only]) is only
-    assert bag.members(only) == [only]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from stages.classifiers import dataset
-from stages.classifiers.dataset import ImageSource, PhotoError
+from stages.classifiers.image_source import ImageSource, PhotoError
 from stages.core.archive import Archive, ArchiveError
 from stages.images import images
 from stages.schemas.split_data import SplitData

@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from stages.classifiers import backbones, inference, keras_file
+from stages.classifiers import backbones, inference
 from stages.classifiers.backbones import ClassifierConfig
-from stages.classifiers.engine import keras
 from stages.core.errors import UserError
 
 # Keras 3.15 on NumPy 2.4 warns when it copies a variable out of TensorFlow.
@@ -42,36 +41,3 @@ def test_no_photos_no_rows(model, photos):
 def test_other_photos_are_refused(model, bad):
     with pytest.raises(UserError, match=r"expected uint8 photos \(N, 32, 32, 3\)"):
         inference.predict(model, bad)
-
-
-def test_a_model_comes_back_from_its_file(model, photos, tmp_path):
-    path = tmp_path / "model.keras"
-    with pytest.raises(UserError, match=r"model\.keras: expected a trained model"):
-        inference.load(path, CLASSES)
-    keras_file.save(model, path)
-    loaded = inference.load(path, CLASSES)
-    np.testing.assert_array_equal(inference.predict(loaded, photos), inference.predict(model, photos))
-    with pytest.raises(UserError, match=r"model\.keras: expected 4 classes, found 3"):
-        inference.load(path, 4)
-
-
-def test_a_model_with_code_of_its_own_is_refused(tmp_path):
-    image = keras.Input((4, 4, 3), dtype="uint8")
-    output = keras.layers.Lambda(lambda pixels: pixels * 0.5)(keras.layers.Rescaling(1 / 255)(image))
-    keras.Model(image, output).save(tmp_path / "model.keras")
-    with pytest.raises(ValueError, match="lambda"):
-        inference.load(tmp_path / "model.keras", 3)
-
-
-def test_a_damaged_model_is_an_error_that_names_the_command(tmp_path):
-    image = keras.Input((4, 4, 3))
-    keras.Model(image, keras.layers.GlobalAveragePooling2D()(image)).save(tmp_path / "whole.keras")
-    content = (tmp_path / "whole.keras").read_bytes()
-    assert inference.load(tmp_path / "whole.keras", 3).output_shape == (None, 3)
-    flipped = content.replace(b'"class_name"', b'"class_nome"', 1)
-    for damaged in (b"", content[:10], content[: len(content) // 2], content[:-1], flipped):
-        (tmp_path / "model.keras").write_bytes(damaged)
-        with pytest.raises(
-            UserError, match=r"model\.keras: expected a trained model, found: .*; delete it and run `dvc"
-        ):
-            inference.load(tmp_path / "model.keras", 3)

@@ -32,15 +32,16 @@ def row(path, content, status="ok"):
 def stage(tmp_path, run, monkeypatch):
     """A function that runs the stage with a network that finds one car in each photo, scored by its red.
 
-    It returns the table, the counts and the sizes of the network's batches.
+    It returns the table, the counts and what the network was shown.
     """
 
     def call(rows, network_file=b"played", **changes):
-        batches = []
+        shown = []
 
-        def predict(batch):
-            batches.append(len(batch))
-            return list(zip(*map(heads, batch)))
+        def predict(images):
+            for image in images:
+                shown.append(image)
+                yield heads(image)
 
         def heads(image):
             rows, columns = (side // 4 for side in image.shape[:2])
@@ -61,7 +62,7 @@ def stage(tmp_path, run, monkeypatch):
         inputs = {"params": "params.yaml", "manifest": "manifest.csv", "networks": "networks"}
         outputs = {"cache": "cache", "detections": "d.csv", "failures": "f.csv", "details": "d.json"}
         run(detect_stage, **{name: tmp_path / path for name, path in (inputs | outputs).items()})
-        return detections.read(tmp_path / "d.csv"), json.loads((tmp_path / "d.json").read_text()), batches
+        return detections.read(tmp_path / "d.csv"), json.loads((tmp_path / "d.json").read_text()), shown
 
     return call
 
@@ -81,13 +82,13 @@ def photos(tmp_path):
 
 
 def test_every_object_above_the_score_is_a_row_sorted_by_image_id(stage, photos):
-    table, counts, batches = stage([*photos, row("gone.png", b"gone"), row("bad.png", b"bad", "failed")])
+    table, counts, shown = stage([*photos, row("gone.png", b"gone"), row("bad.png", b"bad", "failed")])
     by_id = {photos[0]["image_id"]: 1.0, photos[1]["image_id"]: 0.8}
     assert dict(zip(table["image_id"], table["score"])) == by_id and table["image_id"].tolist() == sorted(by_id)
     assert table["class_name"].tolist() == ["car", "car"]
     # Cell (64, 64) is at (256, 256) of the input; 512 input pixels are 64 of the photo.
     assert table[["x_min", "y_min", "x_max", "y_max"]].to_numpy().tolist() == [[24, 24, 40, 40]] * 2
-    assert counts == {"photos": 4, "with_boxes": 2, "boxes": 2} and sum(batches) == 3
+    assert counts == {"photos": 4, "with_boxes": 2, "boxes": 2} and len(shown) == 3
 
 
 def test_photos_to_predict_are_read_from_their_own_source(stage, photos, tmp_path):
@@ -99,30 +100,30 @@ def test_photos_to_predict_are_read_from_their_own_source(stage, photos, tmp_pat
 
 def test_a_photo_with_an_annotated_box_is_not_detected(stage, photos):
     boxed = photos[0] | {"x_min": 1.0, "y_min": 2.0, "x_max": 30.0, "y_max": 40.0}
-    table, counts, batches = stage([boxed, photos[1]])
-    assert table["image_id"].tolist() == [photos[1]["image_id"]] and sum(batches) == 1
+    table, counts, shown = stage([boxed, photos[1]])
+    assert table["image_id"].tolist() == [photos[1]["image_id"]] and len(shown) == 1
     assert counts == {"photos": 1, "with_boxes": 1, "boxes": 1, "annotated": 1}
 
 
 def test_only_new_photos_are_run_and_the_table_is_the_same(stage, photos):
-    assert sum(stage(photos[:1])[2]) == 1
-    table, _, batches = stage(photos)
-    assert sum(batches) == 2
-    again, _, batches = stage(photos)
-    assert batches == []
+    assert len(stage(photos[:1])[2]) == 1
+    table, _, shown = stage(photos)
+    assert len(shown) == 2
+    again, _, shown = stage(photos)
+    assert shown == []
     pd.testing.assert_frame_equal(again, table)
 
 
 @pytest.mark.parametrize("changes", [{"network_file": b"another"}, {"min_score": 0.5}, {"flip": True}])
 def test_another_network_or_setting_runs_all_photos_again(stage, photos, changes):
     stage(photos)
-    assert sum(stage(photos, **changes)[2]) == 3 * (2 if changes.get("flip") else 1)
+    assert len(stage(photos, **changes)[2]) == 3 * (2 if changes.get("flip") else 1)
     assert stage(photos)[2] == []
 
 
 def test_no_photos_are_a_table_without_rows(stage):
-    table, counts, batches = stage([])
-    assert len(table) == 0 and counts == {"photos": 0, "with_boxes": 0, "boxes": 0} and batches == []
+    table, counts, shown = stage([])
+    assert len(table) == 0 and counts == {"photos": 0, "with_boxes": 0, "boxes": 0} and shown == []
 
 
 @pytest.mark.parametrize("n", [0, 3])

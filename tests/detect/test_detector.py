@@ -6,6 +6,7 @@ import pytest
 from stages.core.settings import SettingsError
 from stages.detect import detector
 from stages.detect.centernet import Detections
+from stages.detect.detector import DetectorInput
 from stages.detect.settings import DetectSettings
 from stages.images import boxes, images, letterbox
 from stages.networks.catalogue import Detector
@@ -50,21 +51,26 @@ def test_what_reaches_into_the_padding_is_cut_at_the_photo():
     assert detector.to_photo(np.empty((0, 4), np.float32), (640, 480), SPEC).shape == (0, 4)
 
 
-def test_a_batch_gives_objects_of_every_class_each_in_its_own_photo():
-    batches = []
+def photo(width, height):
+    return DetectorInput(np.zeros((16, 16, 3), np.uint8), (width, height))
 
-    def network(batch):
-        batches.append(batch)
-        heat, extents = np.zeros((2, 4, 4, 10), np.float32), np.full((2, 4, 4, 4), 2, np.float32)
+
+def test_a_batch_gives_objects_of_every_class_each_in_its_own_photo():
+    heat, extents = np.zeros((2, 4, 4, 10), np.float32), np.full((2, 4, 4, 4), 2, np.float32)
+    shown = []
+
+    def network(images):
+        shown.extend(images)
         heat[0, 1, 1, 3] = 0.9
         heat[0, 1, 2, 7] = 0.8  # beside it, but of another class
         heat[1, 2, 1, 2] = 0.7
         heat[1, 2, 3, 2] = 0.05  # below min_score
-        return [heat, extents]
+        yield from zip(heat, extents)
 
-    inputs = np.zeros((2, 16, 16, 3), np.uint8)
-    first, second = detector.detect(inputs, [(32, 16), (4, 16)], network, SPEC, SETTINGS)
-    assert batches[0] is inputs
+    photos = [("wide", photo(32, 16)), ("tall", photo(4, 16))]
+    (one, first), (other, second) = detector.detect(photos, network, SPEC, SETTINGS)
+    assert [one, other] == ["wide", "tall"]
+    assert shown[0] is photos[0][1].image and shown[1] is photos[1][1].image
     # The first photo lies at rows 4..12, halved; the second at columns 6..10, at its own size.
     assert first.classes.tolist() == [3, 7] and first.boxes.tolist() == [[4, 0, 12, 4], [12, 0, 20, 4]]
     assert second.classes.tolist() == [2] and second.boxes.tolist() == [[0, 6, 0, 10]]
@@ -74,8 +80,8 @@ def test_a_batch_gives_objects_of_every_class_each_in_its_own_photo():
 def test_at_most_max_boxes_the_best_ones():
     heat = np.zeros((1, 4, 4, 10), np.float32)
     heat[0, ::2, ::2, 2], heat[0, ::2, ::2, 7] = [[0.5, 0.6], [0.7, 0.8]], 0.9
-    network = lambda batch: [heat, np.ones((1, 4, 4, 4), np.float32)]  # noqa: E731, ARG005
-    (objects,) = detector.detect(np.zeros((1, 16, 16, 3), np.uint8), [(16, 16)], network, SPEC, SETTINGS)
+    network = lambda images: ((heat[0], np.ones((4, 4, 4), np.float32)) for _ in images)  # noqa: E731
+    ((_, objects),) = detector.detect([(0, photo(16, 16))], network, SPEC, SETTINGS)
     np.testing.assert_array_equal(objects.scores, np.float32([0.9] * 4 + [0.8]))
 
 
@@ -163,19 +169,25 @@ def test_a_network_that_is_not_there_is_an_error_with_the_known_ones(name, parts
 
 
 def test_the_mirror_image_gives_the_same_boxes_and_half_the_weight():
-    heat, extents = np.zeros((1, 4, 4, 10), np.float32), np.zeros((1, 4, 4, 4), np.float32)
-    heat[0, 0, 1, 3], extents[0, 0, 1] = 0.5, (1, -1, 7, 7)
-    batches = []
+    heat, extents = np.zeros((4, 4, 10), np.float32), np.zeros((4, 4, 4), np.float32)
+    heat[0, 1, 3], extents[0, 1] = 0.5, (1, -1, 7, 7)
+    shown = []
 
-    def network(batch):
-        batches.append(batch)
-        if len(batches) == 1:
-            return [heat, extents]
-        return [heat[:, :, ::-1] * 1.6, np.broadcast_to(np.float32([3, -1, 5, 7]), extents.shape)]  # 0.8 in cell 2
+    def network(images):
+        for image in images:
+            shown.append(image)
+            if len(shown) % 2:
+                yield heat, extents
+            else:
+                yield heat[:, ::-1] * 1.6, np.broadcast_to(np.float32([3, -1, 5, 7]), extents.shape)  # 0.8 in cell 2
 
-    image = np.arange(16 * 16 * 3, dtype=np.uint8).reshape(1, 16, 16, 3)
-    (objects,) = detector.detect(image, [(16, 16)], network, SPEC, SETTINGS.replace(flip=True))
-    np.testing.assert_array_equal(batches[1], batches[0][:, :, ::-1])
-    np.testing.assert_allclose(objects.scores, [0.65])
-    assert objects.classes.tolist() == [3]
-    np.testing.assert_allclose(objects.boxes, [[3, 1, 11, 7]])
+    image = np.arange(16 * 16 * 3, dtype=np.uint8).reshape(16, 16, 3)
+    photos = [(number, DetectorInput(image + number, (16, 16))) for number in range(2)]
+    found = list(detector.detect(photos, network, SPEC, SETTINGS.replace(flip=True)))
+    assert [number for number, _ in found] == [0, 1]
+    for number, objects in found:
+        np.testing.assert_array_equal(shown[2 * number], image + number)
+        np.testing.assert_array_equal(shown[2 * number + 1], (image + number)[:, ::-1])
+        np.testing.assert_allclose(objects.scores, [0.65])
+        assert objects.classes.tolist() == [3]
+        np.testing.assert_allclose(objects.boxes, [[3, 1, 11, 7]])

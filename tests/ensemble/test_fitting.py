@@ -73,7 +73,7 @@ def test_weights_are_fitted_on_val_and_reported_on_test(folder, monkeypatch, cap
     assert record["weights"] == pytest.approx({"a": 1.0, "b": 0.0}, abs=1e-6)
     assert metrics["weights"] == record["weights"] and metrics["fitted_on"] == "val"
     assert record["classes"] == CLASSES and record["reason"] == ""
-    assert record["files"] == {"a": "a/model.keras", "b": "b/model.keras"}
+    assert record["files"] == {"a": "a/model.onnx", "b": "b/model.onnx"}
     assert (metrics["test"]["n"], metrics["test"]["accuracy"]) == (2, 0.5)
     assert metrics["test"]["log_loss"] == pytest.approx(-(np.log(0.8) + np.log(0.4)) / 2, abs=1e-5)
     # Equal weights give t2 0.65 for the sedan, which is correct; a alone is wrong.

@@ -5,9 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.classifiers import bag, inference, keras_file
+from stages.classifiers import bag
 from stages.classifiers.engine import keras
-from stages.classifiers.settings import LoaderSettings
+from stages.classifiers.image_source import PhotoError
+from stages.classifiers.onnx_classifier import TrainedClassifier
 from stages.core.archive import Archive
 from stages.core.errors import UserError
 from stages.evaluate import __main__ as evaluate_stage
@@ -16,6 +17,7 @@ from stages.evaluate.settings import TtaSettings
 from stages.schemas import predictions, split_data
 from stages.schemas.split_data import SplitData
 from stages.scoring import folds
+from stages.train import onnx_file
 from tests import archives
 
 # Keras 3.15 on NumPy 2.4 warns when it copies a variable out of TensorFlow.
@@ -44,7 +46,8 @@ def folder(tmp_path):
     for image_id, number in SHOWN.items():
         rgb = np.tile(np.eye(3)[number] * 255, (8, 8, 1)).astype(np.uint8)
         archives.put(tmp_path / "photos.zip", {f"{image_id}.png": rgb})
-    keras_file.save(colour_model(), tmp_path / "models" / "a" / "model.keras")
+    (tmp_path / "models" / "a").mkdir(parents=True)
+    onnx_file.save(colour_model(), tmp_path / "models" / "a" / "model.onnx")
     return tmp_path
 
 
@@ -64,9 +67,6 @@ def run(folder, monkeypatch, rows=ROWS, *options):
     }
     arguments = [part for name, path in given.items() for part in (f"--{name}", str(folder / path))]
     monkeypatch.setattr(sys, "argv", ["evaluate", "--model", "a", *arguments, *options])
-    monkeypatch.setattr(
-        evaluate_stage.runtime, "configure", lambda *_: evaluate_stage.runtime.Runtime("CPU", "float32", 1)
-    )
     evaluate_stage.main()
     return json.loads((folder / "d.json").read_text())
 
@@ -102,14 +102,14 @@ def test_val_and_test_are_scored_separately(folder, monkeypatch, capsys):
     assert metrics["test"]["log_loss"] == pytest.approx((2 * loss + (10 + loss)) / 3, rel=1e-4)
     compared = json.loads((folder / "m.json").read_text())
     assert compared == {name: metrics["test"][name] for name in ("accuracy", "log_loss", "ece")}
-    assert capsys.readouterr().out == "evaluate a: 1 val, 3 test, 0 unlabelled, CPU float32 device\n"
+    assert capsys.readouterr().out.startswith("evaluate a: 1 val, 3 test, 0 unlabelled, o")  # and the engine
 
 
 def test_with_folds_each_photo_is_answered_by_the_network_that_did_not_see_it(folder, monkeypatch):
     text = (folder / "params.yaml").read_text().replace("batch_size: 2", "batch_size: 2, folds: 2")
     (folder / "params.yaml").write_text(text)
     # Both know the colours, but the second network names the class after the one that it is shown.
-    keras_file.save(bag.join([colour_model(), colour_model(shift=1)]), folder / "models" / "a" / "model.keras")
+    onnx_file.save(bag.join([colour_model(), colour_model(shift=1)]), folder / "models" / "a" / "model.onnx")
     rows = "v1,red,val\nn1,red,train\nt2,green,test\nt3,green,train\nt1,red,train\n"
     metrics = run(folder, monkeypatch, rows)
     table = predictions.read(folder / "p.csv", CLASSES)
@@ -156,28 +156,27 @@ def test_photos_without_labels_are_predicted_and_also_those_that_are_copies_of_l
     assert predictions.read(folder / "u.csv", CLASSES).image_ids == []
 
 
-def left_model():
-    """Predicts from the left half of the photo: mirrored views differ where the halves do."""
-    photo = keras.Input((8, 8, 3), dtype="uint8")
-    left = keras.layers.Cropping2D(((0, 0), (0, 4)))(keras.layers.Rescaling(1 / 100)(photo))
-    return keras.Model(photo, keras.layers.Softmax()(keras.layers.GlobalAveragePooling2D()(left)))
+def by_left_half(photos):
+    """Probabilities by the colour of the left half of each photo: mirrored views differ where the halves do."""
+    exponents = np.exp([photo[:, :4].mean(axis=(0, 1)) / 100 for photo in photos]).reshape(-1, 3)
+    return exponents / exponents.sum(axis=1, keepdims=True)
 
 
 @pytest.mark.parametrize("mode", ["none", "fixed", "adaptive"])
 @pytest.mark.parametrize("n_photos", [0, 1, 7])
-def test_views_of_several_batches_at_once_give_what_all_photos_at_once_give(tmp_path, monkeypatch, mode, n_photos):
-    monkeypatch.setattr(evaluation, "_BATCHES_AT_ONCE", 2)  # seven photos in batches of two are two groups
+def test_views_of_a_group_at_a_time_give_what_all_photos_at_once_give(tmp_path, monkeypatch, mode, n_photos):
+    monkeypatch.setattr(evaluation, "_AT_ONCE", 4)  # seven photos are two groups
     photos = np.random.default_rng(0).integers(0, 256, (n_photos, 8, 8, 3), dtype=np.uint8)
     photos[: n_photos // 2, :, 4:] = photos[: n_photos // 2, :, 3::-1]  # a half of them is symmetric
     ids = [f"u{number}" for number in range(n_photos)]
     archives.put(tmp_path / "photos.zip", {f"{name}.png": photo for name, photo in zip(ids, photos)})
     data = SplitData(ids, ids, np.full(n_photos, -1), ids)
-    model, rule = left_model(), TtaSettings(mode=mode, min_views=2, max_views=6, agreement=0.75)
-    loader = LoaderSettings(batch_size=2, seed=0)
-    found = evaluation.predict_adaptively(model, data, Archive(tmp_path / "photos.zip"), loader, rule)
+    model = TrainedClassifier(by_left_half, [by_left_half], (8, 8), 3)
+    rule = TtaSettings(mode=mode, min_views=2, max_views=6, agreement=0.75)
+    found = evaluation.predict_adaptively(model, data, Archive(tmp_path / "photos.zip"), rule)
 
     def predict_view(number, chosen):
-        return inference.predict(model, tta_views.apply_transform(photos[chosen], tta_views.VIEWS[number]), 2)
+        return by_left_half([tta_views.apply_transform(photo, tta_views.VIEWS[number]) for photo in photos[chosen]])
 
     expected = tta.predict_tta(predict_view, n_photos, rule)
     assert mode != "adaptive" or n_photos < 7 or len(set(expected.views)) > 1  # some photos need more views
@@ -197,8 +196,28 @@ def test_empty_splits_have_no_figures(folder, monkeypatch, rows):
 
 def test_a_model_of_other_classes_is_rejected(folder, monkeypatch):
     (folder / "classes.txt").write_text("a\nb\n")
-    with pytest.raises(UserError, match="expected 2 classes, found 3"):
+    with pytest.raises(UserError, match=r"model\.onnx: expected 2 classes, found 3; run `dvc repro train`"):
         run(folder, monkeypatch, "n1,a,train\n")
+
+
+def test_a_model_that_is_missing_or_cut_is_an_error_that_names_the_command(folder, monkeypatch):
+    path = folder / "models" / "a" / "model.onnx"
+    content = path.read_bytes()
+    for damaged in (b"", content[:10], content[: len(content) // 2]):
+        path.write_bytes(damaged)
+        with pytest.raises(
+            UserError, match=r"model\.onnx: expected an ONNX network, found: .*; delete it and run `dvc"
+        ):
+            run(folder, monkeypatch)
+    path.unlink()
+    with pytest.raises(UserError, match=r"model\.onnx: expected a trained model, found none; run `dvc repro train`"):
+        run(folder, monkeypatch)
+
+
+def test_a_photo_of_another_size_is_named_with_what_to_do(folder, monkeypatch):
+    archives.put(folder / "photos.zip", {"t2.png": np.zeros((8, 9, 3), np.uint8)})
+    with pytest.raises(PhotoError, match=r"t2\.png among the model inputs: expected a readable image of 8x8 pixels"):
+        run(folder, monkeypatch)
 
 
 def test_a_student_is_one_network_that_did_not_learn_from_val_whatever_the_folds(folder, monkeypatch):

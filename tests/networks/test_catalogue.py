@@ -50,10 +50,14 @@ def test_both_engines_find_the_same_sizes_in_f32(name):
     rows = [spec.size] if spec.cell is None else [spec.size, spec.size - 2 * spec.cell]
     noise = [np.random.default_rng(0).integers(0, 256, (n, spec.size, 3)).astype(np.float32) for n in rows]
     heads, expected = (
-        runtime.load(path, list(spec.outputs), InferenceSettings(batch_size=1, engine=engine, precision="f32"))(noise)
+        list(
+            runtime.load(path, list(spec.outputs), InferenceSettings(batch_size=1, engine=engine, precision="f32"))(
+                noise
+            )
+        )
         for engine in ("openvino", "onnxruntime")
     )
-    for place, n in enumerate(rows):
-        assert heads[0][place].shape[0] == n // spec.stride
-        assert np.abs(heads[0][place] - expected[0][place]).max() < 1e-5
-        assert np.abs(heads[1][place] - expected[1][place]).max() < 0.01
+    for n, (heat, extents), (expected_heat, expected_extents) in zip(rows, heads, expected, strict=True):
+        assert heat.shape[0] == n // spec.stride
+        assert np.abs(heat - expected_heat).max() < 1e-5
+        assert np.abs(extents - expected_extents).max() < 0.01

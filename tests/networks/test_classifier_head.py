@@ -42,7 +42,7 @@ def test_the_head_makes_the_probabilities_of_the_network(tmp_path, pooling, embe
     photos = np.random.default_rng(3).integers(0, 255, (2, 64, 96, 3), np.uint8)
     names = [head.feature_map, head.pooled, head.logits]
     run = runtime.load(tmp_path / "model.onnx", names, InferenceSettings(batch_size=2, engine=engine, precision="f32"))
-    feature_map, pooled, logits = (np.stack(rows) for rows in run(photos))
+    feature_map, pooled, logits = (np.stack(rows) for rows in zip(*run(photos)))
 
     assert feature_map.shape == (2, 1280, 2, 3) and not head.is_channels_last
     np.testing.assert_allclose(pool(feature_map, head.pooling), pooled, rtol=1e-4, atol=1e-5)

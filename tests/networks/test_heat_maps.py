@@ -99,7 +99,7 @@ def test_the_sum_of_a_map_and_what_no_place_changes_are_the_logit_of_the_network
     (head,) = classifier_head.find_heads(onnx.load(tmp_path / "model.onnx"))
     photos = np.random.default_rng(3).integers(0, 255, (2, 64, 96, 3), np.uint8)
     run = runtime.load(tmp_path / "model.onnx", [head.feature_map, head.pooled, head.logits], RULE)
-    values, pooled, logits = (np.stack(rows) for rows in run(photos))
+    values, pooled, logits = (np.stack(rows) for rows in zip(*run(photos)))
     constant = head.classes.bias[[1, 4]].astype(np.float64)
     if head.embedding:
         is_active = pooled @ head.embedding.kernel + head.embedding.bias > 0
@@ -117,7 +117,7 @@ def test_bagged_networks_have_the_mean_of_their_maps(tmp_path):
     shares = []
     for head in classifier_head.find_heads(onnx.load(tmp_path / "model.onnx")):
         run = runtime.load(tmp_path / "model.onnx", [head.feature_map, head.pooled], RULE)
-        values, pooled = (np.stack(rows) for rows in run(photos))
+        values, pooled = (np.stack(rows) for rows in zip(*run(photos)))
         shares.append(heat_maps.positive_shares(heat_maps.contributions(values, pooled, head, classes)))
     assert len(shares) == 2 and np.abs(shares[0] - shares[1]).max() > 0.01
     np.testing.assert_allclose(

@@ -44,10 +44,11 @@ def load(path, engine, outputs=("y", "z")):
 def test_outputs_come_in_the_order_given(path, engine):
     batch = np.array([[1, 0, 0], [0, -1, 2]], np.float32)
     before = batch.copy()
-    z, y = load(path, engine, ("z", "y"))(batch)
-    assert np.array(y).tolist() == [[1, 2], [7, 8]] and np.array(z).tolist() == [[2, 0, 0], [0, -1, 4]]
-    (only,) = load(path, engine, ("z",))(batch)
-    assert np.array(only).tolist() == np.array(z).tolist() and only[0].dtype == np.float32
+    (z, y), (other_z, other_y) = load(path, engine, ("z", "y"))(batch)
+    assert [y.tolist(), other_y.tolist()] == [[1, 2], [7, 8]]
+    assert [z.tolist(), other_z.tolist()] == [[2, 0, 0], [0, -1, 4]]
+    (only,), (other,) = load(path, engine, ("z",))(batch)
+    assert only.tolist() == z.tolist() and other.tolist() == other_z.tolist() and only.dtype == np.float32
     np.testing.assert_array_equal(batch, before)
 
 
@@ -55,32 +56,80 @@ def test_outputs_come_in_the_order_given(path, engine):
 def test_a_result_depends_on_neither_its_place_nor_its_company(path, engine):
     network = load(path, engine)
     batch = np.random.default_rng(0).standard_normal((37, 3)).astype(np.float32)
-    together = np.array(network(batch)[0])
+    together = np.array([y for y, _ in network(batch)])
     order = np.random.default_rng(1).permutation(37)
-    np.testing.assert_array_equal(network(batch[order])[0], together[order])
+    np.testing.assert_array_equal([y for y, _ in network(batch[order])], together[order])
     for place in (0, 17, 36):
-        np.testing.assert_array_equal(network(batch[place : place + 1])[0][0], together[place])
-    np.testing.assert_array_equal(network(batch)[0], together)
+        ((y, _),) = network(batch[place : place + 1])
+        np.testing.assert_array_equal(y, together[place])
+    np.testing.assert_array_equal([y for y, _ in network(batch)], together)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_images_are_taken_as_the_network_comes_to_them(path, engine):
+    taken = []
+
+    def images():
+        for number in range(100):
+            taken.append(number)
+            yield np.full(3, number, np.float32)
+
+    outputs = load(path, engine)(images())
+    for number, (_, z) in zip(range(10), outputs):
+        assert z.tolist() == [2 * number] * 3
+    assert 10 <= len(taken) < 100
+    outputs.close()
+    assert len(taken) < 100
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_calls_that_overlap_do_not_disturb_each_other(path, engine):
+    network = load(path, engine)
+    rows = [np.full((9, 3), sign, np.float32) * np.arange(9, dtype=np.float32)[:, None] for sign in (1, 3)]
+    for number, ((_, first), (_, second)) in enumerate(zip(*map(network, rows), strict=True)):
+        assert first.tolist() == [2 * number] * 3 and second.tolist() == [6 * number] * 3
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_error_while_images_are_made_comes_through(path, engine):
+    network = load(path, engine)
+
+    def images():
+        yield np.zeros(3, np.float32)
+        raise UserError("no photo")
+
+    with pytest.raises(UserError, match="no photo"):
+        list(network(images()))
+    assert len(list(network(np.zeros((5, 3), np.float32)))) == 5
+    assert list(network([])) == []
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_each_item_comes_with_its_outputs(path, engine):
+    items = [("a", 1), ("b", 5), ("c", 2), ("d", 7), ("e", 0), ("f", 3)]
+    found = runtime.run_each(load(path, engine, ("z",)), items, lambda item: np.full(3, item[1], np.float32))
+    assert [(item, z.tolist()) for item, (z,) in found] == [(item, [2 * item[1]] * 3) for item in items]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_bytes_are_taken_as_numbers(path, engine):
-    y, _ = load(path, engine)(np.array([[255, 0, 1]], np.uint8)[:, ::-1])
-    assert np.array(y).tolist() == [[1 + 255 * 5, 2 + 255 * 6]]
+    ((y, _),) = load(path, engine)(np.array([[255, 0, 1]], np.uint8)[:, ::-1])
+    assert y.tolist() == [1 + 255 * 5, 2 + 255 * 6]
 
 
 def test_both_engines_agree(path):
     batch = np.random.default_rng(0).standard_normal((9, 3)).astype(np.float32)
-    for one, other in zip(load(path, "openvino")(batch), load(path, "onnxruntime")(batch)):
-        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
+    for ours, others in zip(load(path, "openvino")(batch), load(path, "onnxruntime")(batch), strict=True):
+        for one, other in zip(ours, others, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_results_of_one_call_survive_the_next(path, engine):
     network = load(path, engine)
-    first = network(np.ones((2, 3), np.float32))[0]
+    first = [y for y, _ in network(np.ones((2, 3), np.float32))]
     kept = np.array(first)
-    network(np.zeros((2, 3), np.float32))
+    list(network(np.zeros((2, 3), np.float32)))
     np.testing.assert_array_equal(first, kept)
 
 
@@ -142,7 +191,7 @@ def test_an_image_network_takes_another_side_than_that_of_its_file(tmp_path, eng
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "n.onnx")
     batch = np.zeros((2, 1, side, side), np.float32)
     batch[1, 0, 0, side - 1] = 5  # the upper right corner
-    (output,) = load(tmp_path / "n.onnx", engine, ["y"])(batch)
+    output = [y for (y,) in load(tmp_path / "n.onnx", engine, ["y"])(batch)]
     expected = np.zeros((2, 1, side, side), np.float32)
     expected[1, 0, :2, side - 2 :] = 5
     np.testing.assert_array_equal(output, expected)
@@ -157,7 +206,7 @@ def test_images_of_several_sizes_in_one_batch_each_get_their_own_output(tmp_path
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "n.onnx")
     sizes = [(2, 3), (4, 4), (2, 3), (3, 2), (4, 4)]
     batch = [(40 * n + np.arange(h * w)).astype(np.uint8).reshape(1, h, w) for n, (h, w) in enumerate(sizes)]
-    (outputs,) = load(tmp_path / "n.onnx", engine, ["y"])(batch)
+    outputs = [y for (y,) in load(tmp_path / "n.onnx", engine, ["y"])(batch)]
     assert [output.shape[1:] for output in outputs] == sizes
     for image, output in zip(batch, outputs):
         np.testing.assert_array_equal(output[0, :, :-1], image[0, :, 1:])

@@ -87,9 +87,9 @@ def test_boxes_equal_those_of_mxnet(exported, engine):
         exported / "net.onnx", list(spec.outputs), InferenceSettings(batch_size=1, engine=engine, precision="f32")
     )
     expected = np.load(exported / "expected.npz")
-    heatmaps, extents = network(expected["photo"])
-    assert np.shape(heatmaps) == (1, 128, 128, 20) and np.shape(extents) == (1, 128, 128, 4)
-    objects = centernet.decode(heatmaps[0], extents[0], spec.stride, 200, 0.0)
+    ((heatmap, extents),) = network(expected["photo"])
+    assert heatmap.shape == (128, 128, 20) and extents.shape == (128, 128, 4)
+    objects = centernet.decode(heatmap, extents, spec.stride, 200, 0.0)
     for number, score, box in zip(expected["classes"], expected["scores"], expected["boxes"]):
         distance = np.abs(objects.boxes - box).max(axis=1) + 1000 * (objects.classes != number)
         assert distance.min() < 0.01 and abs(objects.scores[distance.argmin()] - score) < 1e-3
@@ -102,8 +102,8 @@ def test_maps_equal_those_of_mxnet(tmp_path, name):
     make_random(tmp_path, name, 64, SEGMENTER)
     expected = np.load(tmp_path / "expected.npz")
     for engine in ("openvino", "onnxruntime"):
-        (maps,) = runtime.load(
+        maps = runtime.load(
             tmp_path / "net.onnx", ["mask"], InferenceSettings(batch_size=2, engine=engine, precision="f32")
         )(expected["inputs"])
-        np.testing.assert_allclose(np.stack(maps)[:, 0], expected["maps"], atol=1e-4)
+        np.testing.assert_allclose([one[0] for (one,) in maps], expected["maps"], atol=1e-4)
     assert np.ptp(expected["maps"]) > 0.05

@@ -258,6 +258,7 @@ def test_masks_of_the_8_bit_network_are_those_of_the_32_bit_one():
         masks = []
         for view in views:
             run_network = runtime.load(folder / view.spec.file, [view.spec.output], settings)
-            masks.append(segmenter.segment(segmenter.prepare(crop, view)[None], run_network, view)[0] > 127)
+            ((_, saliency),) = segmenter.segment([("", segmenter.prepare(crop, view))], run_network, view)
+            masks.append(saliency > 127)
         assert masks[0].mean() > 0.05
         assert (masks[0] & masks[1]).sum() / (masks[0] | masks[1]).sum() > 0.95

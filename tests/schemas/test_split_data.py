@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stages.classifiers import dataset
+from stages.classifiers.image_source import image_size_hw
 from stages.core.archive import Archive
 from stages.core.tables import TableError
 from stages.schemas import class_list, split_data
@@ -84,4 +84,4 @@ def test_bad_class_lists_are_refused(tmp_path, text):
 def test_the_size_of_the_first_photo_height_first(tmp_path):
     found = split_data.read(table(tmp_path, "b,x,NA,,val,ok,", "a,x,NA,,train,ok,"), CLASSES)
     archives.put(tmp_path / "p.zip", {"b.jpg": np.zeros((7, 9, 3), np.uint8), "a.jpg": np.zeros((5, 5, 3), np.uint8)})
-    assert dataset.image_size_hw(Archive(tmp_path / "p.zip"), found["val"]) == (7, 9)
+    assert image_size_hw(Archive(tmp_path / "p.zip"), found["val"]) == (7, 9)

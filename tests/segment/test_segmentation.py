@@ -26,16 +26,16 @@ def row(image_id, status="ok"):
 def stage(tmp_path, run, monkeypatch, corners):
     """A function that runs the stage on three crops with a network that calls red what is bright in red.
 
-    It returns the metrics, what the network was loaded with, and the sizes of its batches.
+    It returns the metrics, what the network was loaded with, and the number of crops it was shown.
     """
 
     def call(rows, content=b"played", background="remove", **view):
-        loaded, batches = [], []
+        loaded, shown = [], []
 
         def load(path, outputs, _, expected):
             assert expected == (3, view.get("input_px", 320), view.get("input_px", 320))
             loaded.append((path.name, outputs))
-            return lambda batch: [batches.append(len(batch)) or batch[:, :1]]
+            return lambda crops: ([shown.append(crop) or crop[:1]] for crop in crops)
 
         (tmp_path / "networks").mkdir(exist_ok=True)
         (tmp_path / "networks" / "u2netp.onnx").write_bytes(content)
@@ -53,7 +53,7 @@ def stage(tmp_path, run, monkeypatch, corners):
         paths["shards"] = tmp_path / "shards.json"
         files = {"params": tmp_path / "params.yaml", "boxes": tmp_path / "boxes.csv", "details": tmp_path / "m.json"}
         run(segment_stage, segmenter="one", **paths, **files)
-        return json.loads((tmp_path / "m.json").read_text()), loaded, batches
+        return json.loads((tmp_path / "m.json").read_text()), loaded, len(shown)
 
     crops_ = {f"{name}.jpg": corners(30, 20 + number) for number, name in enumerate(("aa", "bb"))}
     archives.put(tmp_path / "crops", crops_ | {"cc.jpg": b"no image"})
@@ -92,34 +92,34 @@ def test_without_a_crop_there_is_an_empty_archive(tmp_path, stage):
 
 
 def test_where_no_mask_is_used_no_network_is_loaded(tmp_path, stage, capsys):
-    assert stage([row("aa"), row("bb")], background="keep", network="u2netp") == ({"crops": 0, "maps": 0}, [], [])
+    assert stage([row("aa"), row("bb")], background="keep", network="u2netp") == ({"crops": 0, "maps": 0}, [], 0)
     assert archives.take(tmp_path / "maps") == {}
     assert "no segmenter runs" in capsys.readouterr().err
     assert stage([row("aa"), row("bb")], background="blur", network="u2netp")[0] == {"crops": 2, "maps": 2}
     # Another treatment of the background needs the same maps.
-    assert stage([row("aa"), row("bb")], background="remove", network="u2netp")[2] == []
+    assert stage([row("aa"), row("bb")], background="remove", network="u2netp")[2] == 0
 
 
 def test_cached_maps_are_not_computed_again_and_have_the_same_bytes(tmp_path, stage, corners):
     first, second = row("aa"), row("bb")
-    assert stage([first], network="u2netp")[2] == [1]
+    assert stage([first], network="u2netp")[2] == 1
     alone = maps_of(tmp_path)
-    assert stage([first, second], network="u2netp")[2] == [1]
+    assert stage([first, second], network="u2netp")[2] == 1
     both = maps_of(tmp_path)
     assert both["aa.png"] == alone["aa.png"] and list(both) == ["aa.png", "bb.png"]
     shutil.rmtree(tmp_path / "cache")
-    assert stage([first, second], network="u2netp")[2] == [2]
+    assert stage([first, second], network="u2netp")[2] == 2
     assert maps_of(tmp_path) == both
     archives.put(tmp_path / "crops", {"aa.jpg": corners(26, 14)})
-    assert stage([first, second], network="u2netp")[2] == [1]
+    assert stage([first, second], network="u2netp")[2] == 1
 
 
 def test_another_network_view_or_arithmetic_has_outputs_of_its_own(tmp_path, stage):
     view = {"network": "u2netp"}
-    assert stage([row("aa")], **view)[2] == [1] and stage([row("aa")], **view)[2] == []
+    assert stage([row("aa")], **view)[2] == 1 and stage([row("aa")], **view)[2] == 0
     for changes in ({"content": b"another"}, {"flip": True}, {"input_px": 64}):
-        assert stage([row("aa")], **(view | changes))[2] == [1], changes
-        assert stage([row("aa")], **(view | changes))[2] == [], changes
+        assert stage([row("aa")], **(view | changes))[2] == 1, changes
+        assert stage([row("aa")], **(view | changes))[2] == 0, changes
     assert len(list((tmp_path / "cache").glob("*.sqlite"))) == 3
 
 

@@ -61,30 +61,37 @@ def maps():
     return outputs
 
 
+def segment(outputs, **view):
+    """The maps of crops for which the network has these outputs."""
+    crops = [(f"crop {number}", np.zeros((3, 4, 4))) for number in range(len(outputs))]
+    played = lambda shown: ([output] for output, _ in zip(outputs, shown, strict=True))  # noqa: E731
+    found = list(segmenter.segment(crops, played, SegmenterSettings(**view)))
+    assert [name for name, _ in found] == [name for name, _ in crops]
+    return [saliency for _, saliency in found]
+
+
 def test_relative_maps_are_stretched_each_by_itself():
     given = maps()
-    first, second = segmenter.segment(np.zeros((2, 3, 4, 4)), lambda _: [given], SegmenterSettings(network="relative"))
+    first, second = segment(given, network="relative")
     assert first.dtype == np.uint8 and first.tolist() == [[0, 0, 255, 255]] * 2
     assert second.tolist() == [[255] * 4, [0, 0, 0, 128]]
     np.testing.assert_array_equal(given, maps())
 
 
 def test_absolute_maps_stay_and_are_cut_at_their_ends():
-    first, second = segmenter.segment(np.zeros((2, 3, 4, 4)), lambda _: [maps()], SegmenterSettings(network="absolute"))
+    first, second = segment(maps(), network="absolute")
     assert first.tolist() == [[51, 51, 153, 153]] * 2
     assert second.tolist() == [[255] * 4, [0, 0, 0, 255]]
 
 
 def test_a_flipped_view_gives_its_map_as_the_crop_lies():
-    (first, second) = segmenter.segment(
-        np.zeros((2, 3, 4, 4)), lambda _: [maps()], SegmenterSettings(network="relative", flip=True)
-    )
+    first, second = segment(maps(), network="relative", flip=True)
     assert first.tolist() == [[255, 255, 0, 0]] * 2 and second.tolist() == [[255] * 4, [128, 0, 0, 0]]
 
 
 def test_a_map_without_any_difference_is_an_empty_one():
     flat = np.full((1, 1, 4, 4), 0.7, np.float32)
-    (saliency_map,) = segmenter.segment(np.zeros((1, 3, 4, 4)), lambda _: [flat], SegmenterSettings(network="relative"))
+    (saliency_map,) = segment(flat, network="relative")
     assert saliency_map.shape == (4, 4) and not saliency_map.any()
 
 

@@ -82,9 +82,8 @@ def test_no_photo_of_train_is_an_error(stage, tmp_path):
         stage("")
 
 
-def test_photos_that_the_models_have_not_predicted_need_the_models(stage, tmp_path, monkeypatch):
-    monkeypatch.setattr(teach.runtime, "configure", lambda *_: None)
+def test_photos_that_the_models_have_not_predicted_need_the_models(stage, tmp_path):
     write_tables(tmp_path, "predictions", {name: LABELLED[name] for name in ("e1", "v1")})
-    settings = "}\ntrain: {seed: 1}\nruntime: {threads: 1}\nmodels: {a: {input: i}, b: {input: i}"
-    with pytest.raises(UserError, match=r"a/model\.keras: expected a trained model, found none; run `dvc repro train`"):
+    settings = "}\nmodels: {a: {input: i}, b: {input: i}"
+    with pytest.raises(UserError, match=r"a/model\.onnx: expected a trained model, found none; run `dvc repro train`"):
         stage(settings)

@@ -3,8 +3,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from stages.classifiers.dataset import ImageSource
 from stages.classifiers.engine import tf
+from stages.classifiers.image_source import ImageSource
 from stages.images import images
 from stages.train import fit
 from stages.train.checkpoint import Checkpoint

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from stages.classifiers import bag, inference, pretrained
+from stages.classifiers import inference, onnx_classifier, pretrained
+from stages.classifiers.engine import keras
 from stages.classifiers.settings import BagSettings, ModelSettings
-from stages.commands import trained_ensemble
 from stages.core.errors import UserError
 from stages.core.tables import TableError
 from stages.train import bagging
@@ -123,12 +123,12 @@ def test_two_processes_write_the_same_bytes(tmp_path):
     assert facts["classes"] == ["a", "b", "never_seen"]
     assert (facts["photo_hw"], facts["input_hw"]) == ([40, 60], [21, 32])
     assert facts["precision"] == "float32" or facts["device"] != "CPU"
-    model = inference.load(folder / "one/model/model.keras", 3)
+    model = keras.saving.load_model(folder / "one/model/model.keras")
     photos = np.random.default_rng(9).integers(0, 256, (2, 40, 60, 3)).astype(np.uint8)
     expected = inference.predict(model, photos)
     assert expected.shape == (2, 3)
     # The copy for prediction gives the same, one photo at a time.
-    predict = trained_ensemble.load_model(folder / "one/model/model.onnx")
+    predict = onnx_classifier.load(folder / "one/model/model.onnx")
     np.testing.assert_allclose(predict(photos), expected, atol=1e-5)
 
 
@@ -184,13 +184,13 @@ def test_with_folds_each_network_lacks_one_of_them_and_the_model_is_their_mean(t
     assert "best_epoch" not in facts and facts["n_parameters"] > 0
     curve = [line.split("\t") for line in files[Path("curves/plots/metrics/val/log_loss.tsv")].decode().splitlines()]
     assert [line[0] for line in curve] == ["step", "0", "1", "2"]
-    model = inference.load(folder / "out/model/model.keras", 3)
+    model = keras.saving.load_model(folder / "out/model/model.keras")
+    trained = onnx_classifier.load_trained(folder / "out/model/model.onnx", 3)
     photos = np.random.default_rng(9).integers(0, 256, (3, 40, 60, 3)).astype(np.uint8)
-    first, second = (inference.predict(member, photos) for member in bag.members(model))
+    first, second = (member(photos) for member in trained.members)
     assert abs(first - second).max() > 1e-4
-    np.testing.assert_allclose(inference.predict(model, photos), (first + second) / 2, atol=1e-6)
-    predict = trained_ensemble.load_model(folder / "out/model/model.onnx")
-    np.testing.assert_allclose(predict(photos), (first + second) / 2, atol=1e-5)
+    np.testing.assert_allclose(trained.classify(photos), (first + second) / 2, atol=1e-6)
+    np.testing.assert_allclose(inference.predict(model, photos), (first + second) / 2, atol=1e-5)
 
 
 @pytest.mark.parametrize("dies_after", [3, 7, 11])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stages.classifiers.dataset import ImageSource
+from stages.classifiers.image_source import ImageSource
 from stages.images import images
 from stages.train import training_data
 from stages.train.settings import AugmentSettings, Phase, TrainSettings
