@@ -13,7 +13,7 @@ import pandas as pd
 
 from stages.audit import label_issues
 from stages.audit.settings import AuditSettings
-from stages.classifiers import pretrained, runtime
+from stages.classifiers import folding, pretrained, runtime
 from stages.classifiers.image_source import image_size_hw
 from stages.classifiers.settings import ModelSettings
 from stages.core import settings
@@ -40,8 +40,9 @@ def read(files: argparse.Namespace, classes: list[str], split_names: Sequence[st
         pictures = Archive(files.data / "model_inputs" / model.input)
         shape = pretrained.shape(model, image_size_hw(pictures, splits["train"]), len(classes))
         network = pretrained.network(model, shape, pretrained.read(files.pretrained, model))
+        pooled = folding.for_inference(network.pooled)
         for name in split_names:
-            features[name].append(probing.extract_features(network, splits[name], pictures, own))
+            features[name].append(probing.extract_features(pooled, splits[name], pictures, own))
     return features
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from stages.classifiers import catalogue, pretrained, runtime
+from stages.classifiers import catalogue, folding, pretrained, runtime
 from stages.classifiers.engine import keras
 from stages.classifiers.settings import LoaderSettings, ModelSettings
 from stages.commands import advice
@@ -76,7 +76,8 @@ def load_networks(backbones: list[str], size_hw: tuple[int, int], n_classes: int
     for name in backbones:
         model = ModelSettings(backbone=name, weights=catalogue.WEIGHTS[name], input="")
         tensors = pretrained.read(Path("models/pretrained"), model)
-        networks[name] = pretrained.network(model, pretrained.shape(model, size_hw, n_classes), tensors).pooled
+        network = pretrained.network(model, pretrained.shape(model, size_hw, n_classes), tensors)
+        networks[name] = folding.for_inference(network.pooled)
     return networks
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stages.classifiers import linear_head, onnx_outputs, pretrained
+from stages.classifiers import folding, linear_head, onnx_outputs, pretrained
 from stages.classifiers.image_source import image_size_hw
 from stages.classifiers.settings import LoaderSettings, ModelSettings
 from stages.core import arrays, atomic, command, programs, settings, tables
@@ -103,7 +103,8 @@ class Networks(NamedTuple):
             images = Archive(self._images(model))
             shape = pretrained.shape(entry, image_size_hw(images, data.photos), len(data.classes))
             network = pretrained.network(entry, shape, pretrained.read(_PRETRAINED, entry))
-            arrays.write(path, {"features": extract_features(network, data.photos, images, loader).values})
+            pooled = folding.for_inference(network.pooled)
+            arrays.write(path, {"features": extract_features(pooled, data.photos, images, loader).values})
         with np.load(path, allow_pickle=False) as file:
             return np.asarray(file["features"])
 

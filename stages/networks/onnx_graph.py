@@ -115,9 +115,13 @@ def remove_noop_reshapes(model: onnx.ModelProto) -> onnx.ModelProto:
         value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
         for value in [*graph.input, *graph.value_info]
     }
-    targets = {tensor.name: numpy_helper.to_array(tensor).tolist() for tensor in graph.initializer if tensor.dims}
     outputs = {value.name for value in graph.output}
-    for node in [node for node in graph.node if node.op_type == "Reshape" and node.output[0] not in outputs]:
+    reshapes = [node for node in graph.node if node.op_type == "Reshape" and node.output[0] not in outputs]
+    named = {node.input[1] for node in reshapes}
+    targets = {
+        tensor.name: numpy_helper.to_array(tensor).tolist() for tensor in graph.initializer if tensor.name in named
+    }
+    for node in reshapes:
         (source, target), result = node.input, node.output[0]
         known = shapes.get(source, [])[1:]
         if all(known) and targets.get(target) == [-1, *known]:

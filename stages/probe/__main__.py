@@ -7,7 +7,7 @@ baseline that the trained model must beat (Kornblith et al. 2019, arXiv:1805.089
 import argparse
 from pathlib import Path
 
-from stages.classifiers import pretrained, runtime
+from stages.classifiers import folding, pretrained, runtime
 from stages.classifiers.image_source import image_size_hw
 from stages.classifiers.settings import LoaderSettings, ModelSettings, derive_seed
 from stages.core import atomic, command, progress, settings, tables
@@ -44,8 +44,8 @@ def main() -> None:
         raise tables.TableError(f"{args.splits}: expected photos with the split `train`, found none")
     images = Archive(args.photos)
     shape = pretrained.shape(model, image_size_hw(images, splits["train"]), len(classes))
-    network = pretrained.network(model, shape, pretrained.read(args.pretrained, model))
-    features = {name: extract_features(network, splits[name], images, loader) for name in SPLITS}
+    pooled = folding.for_inference(pretrained.network(model, shape, pretrained.read(args.pretrained, model)).pooled)
+    features = {name: extract_features(pooled, splits[name], images, loader) for name in SPLITS}
     probe = linear_probe.fit_probe(features["train"], len(classes), rule.l2, rule.folds)
     predicted = predict_splits(probe, features)
     predictions.write(args.predictions, to_table(predicted, splits, classes))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from stages.classifiers import dataset, inference
-from stages.classifiers.backbones import ClassifierModels
+from stages.classifiers.engine import keras
 from stages.classifiers.image_source import ImageSource
 from stages.classifiers.settings import LoaderSettings
 from stages.core import progress
@@ -22,12 +22,12 @@ from stages.schemas.split_data import SplitData
 from stages.scoring import scores
 
 
-def extract_features(network: ClassifierModels, split: SplitData, images: Archive, loader: LoaderSettings) -> Features:
-    """Return the pooled features of the photos of a split, without augmentation."""
-    source = ImageSource.of(images, split, network.pooled.input_shape[1:3])
+def extract_features(pooled: keras.Model, split: SplitData, images: Archive, loader: LoaderSettings) -> Features:
+    """Return the features of the photos of a split by the network `pooled`, without augmentation."""
+    source = ImageSource.of(images, split, pooled.input_shape[1:3])
     batches = dataset.in_order(source, loader.batch_size)
     n_batches = -(-len(source.names) // loader.batch_size)
-    values = inference.apply(network.pooled, progress.track(batches, n_batches, "batch", "probe"), len(source.names))
+    values = inference.apply(pooled, progress.track(batches, n_batches, "batch", "probe"), len(source.names))
     return Features(values, split.labels, split.groups)
 
 

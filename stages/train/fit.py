@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from stages.classifiers import backbones, dataset, inference, linear_head, runtime
+from stages.classifiers import backbones, dataset, folding, inference, linear_head, runtime
 from stages.classifiers.backbones import ClassifierModels
 from stages.classifiers.engine import keras
 from stages.classifiers.image_source import ImageSource
@@ -68,6 +68,7 @@ class Training:
         self.settings = task.settings
         self.strategy = runtime.strategy(self.settings.batch_size)
         self.models = task.build(None)
+        self.classifier = folding.for_inference(self.models.probabilities)
         self.forward = batch_norm.compiled_forward(self.models.pooled)
         self.step = 0
         self.losses: list[float] = []
@@ -95,8 +96,8 @@ class Training:
         return self.best_epoch
 
     def _run_phase(self, phase: ScheduledPhase) -> None:
-        model = self._phase_model(phase)
-        train_step, batches = compiled_train_step(model, self.strategy), self._batches()
+        model, forward = self._phase_model(phase)
+        train_step, batches = compiled_train_step(model, forward, self.strategy), self._batches()
         first_step, started = self.step, time.perf_counter()
         saved = started
         with self._progress_bar() as bar:
@@ -116,17 +117,20 @@ class Training:
                     self._save(model)
                     saved = time.perf_counter()
 
-    def _phase_model(self, phase: ScheduledPhase) -> keras.Model:
-        """Build and compile the model of a phase, in the state of its last step if it was interrupted."""
+    def _phase_model(self, phase: ScheduledPhase) -> tuple[keras.Model, keras.Model]:
+        """Build and compile the model of a phase, in the state of its last step if it was interrupted.
+
+        Returns it, and the model that its steps compute, of the same variables.
+        """
         with self.strategy.scope():
-            model = self._compiled_model(phase)
+            model, forward = self._compiled_model(phase)
         state, self._phase_state = self._phase_state, {}
         if state and phase.first_step < self.step:
             _assign(model.variables, state["model"])
             _assign(model.optimizer.variables, state["optimizer"])
-        return model
+        return model, forward
 
-    def _compiled_model(self, phase: ScheduledPhase) -> keras.Model:
+    def _compiled_model(self, phase: ScheduledPhase) -> tuple[keras.Model, keras.Model]:
         models = self.task.build(phase.settings.input_px)
         model = models.logits
         model.set_weights(self.models.logits.get_weights())
@@ -134,12 +138,13 @@ class Training:
         if not self.task.from_scratch:
             share = self.settings.frozen_share if share is None else share
             backbones.freeze(models.pooled, share, self.settings.batch_norm)
+        forward = folding.for_training(model)
         loss = training_loss(self.settings, self.task.splits.train.labels, model.output_shape[-1])
         if self.task.teach is not None:
             loss = distillation_loss(loss, self.task.teach)
         model.compile(schedule.optimizer(self.settings, phase, self.task.steps_per_epoch), loss)
         model.optimizer.build(model.trainable_variables)
-        return model
+        return model, forward
 
     def _batches(self) -> Iterator[Any]:
         n_classes = self.models.logits.output_shape[-1]
@@ -158,7 +163,7 @@ class Training:
         batch_norm.recalibrate(self.models.pooled, self.forward, batches)
 
     def _end_epoch(self, rates: dict[str, float], model: keras.Model | None = None) -> None:
-        metrics = self._train_metrics() | evaluate(self.models, self.task.splits.val, self.settings)
+        metrics = self._train_metrics() | evaluate(self.classifier, self.task.splits.val, self.settings)
         self.history.append(Epoch(len(self.history), metrics, rates))
         if self.best_epoch is self.history[-1]:
             self.best_weights = self.models.logits.get_weights()
@@ -225,17 +230,17 @@ def _assign(variables: list[Any], values: list[np.ndarray]) -> None:
 def fit_head(models: ClassifierModels, source: ImageSource, settings: TrainSettings) -> None:
     """Fit the head as a logistic regression on the features of the images, which are not augmented."""
     batches = dataset.in_order(source, settings.batch_size)
-    features = inference.apply(models.pooled, batches, len(source.names))
+    features = inference.apply(folding.for_inference(models.pooled), batches, len(source.names))
     n_classes = models.logits.output_shape[-1]
     head = linear_head.fit_linear_head(features, source.labels, n_classes, settings.head_l2, settings.label_smoothing)
     models.logits.get_layer(backbones.HEAD).set_weights(head)
 
 
-def evaluate(models: ClassifierModels, source: ImageSource, settings: TrainSettings) -> dict[str, float]:
+def evaluate(classifier: keras.Model, source: ImageSource, settings: TrainSettings) -> dict[str, float]:
     """Return log loss and accuracy on validation images, which are not augmented; nothing without images."""
     if not source.names:
         return {}
     batches = dataset.in_order(source, settings.batch_size)
-    probabilities = normalised(inference.apply(models.probabilities, batches, len(source.names)))
+    probabilities = normalised(inference.apply(classifier, batches, len(source.names)))
     accuracy = float((probabilities.argmax(axis=1) == source.labels).mean())
     return {"val/log_loss": log_loss(source.labels, probabilities), "val/accuracy": accuracy}

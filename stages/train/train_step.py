@@ -12,17 +12,18 @@ from stages.core.errors import UserError
 TrainStep = Callable[[Any, Any], float]
 
 
-def compiled_train_step(model: keras.Model, strategy: tf.distribute.Strategy) -> TrainStep:
+def compiled_train_step(model: keras.Model, forward: keras.Model, strategy: tf.distribute.Strategy) -> TrainStep:
     """Return a function that takes a batch, updates `model` once and returns the mean loss of the batch.
 
     The function takes images (B, H, W, 3) RGB uint8 and targets (B, C) float32, as a dataset yields them that
-    `strategy` distributes. `model` is compiled with an optimizer and a loss, and was built in the scope of `strategy`.
+    `strategy` distributes. `model` is compiled with an optimizer and a loss, and was built in the scope of `strategy`;
+    `forward` computes the same outputs from the same variables.
     The function raises UserError if the loss is not finite.
     """
 
     def replica_step(images: Any, targets: Any) -> Any:
         with tf.GradientTape() as tape:
-            logits = model(images, training=True)
+            logits = forward(images, training=True)
             loss = model.compute_loss(images, targets, logits)
             scaled_loss = model.optimizer.scale_loss(loss)  # float16: small gradients would become zero
         gradients = tape.gradient(scaled_loss, model.trainable_variables)

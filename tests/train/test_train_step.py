@@ -16,7 +16,7 @@ def compiled(optimizer="sgd"):
     model = small_network.build().logits
     model.compile(optimizer, weighted_cross_entropy(0, np.ones(3)))
     model.optimizer.build(model.trainable_variables)
-    return model, compiled_train_step(model, tf.distribute.get_strategy())
+    return model, compiled_train_step(model, model, tf.distribute.get_strategy())
 
 
 def test_a_step_of_sgd_by_hand():
