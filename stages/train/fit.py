@@ -24,6 +24,9 @@ from stages.train.schedule import ScheduledPhase
 from stages.train.settings import TrainSettings
 from stages.train.train_step import averaged_weights, compiled_train_step
 
+# Batches of the training may be of 4 photos, which are slower to predict.
+_INFERENCE_BATCH = 16
+
 
 class Splits(NamedTuple):
     """The training and the validation images. There may be no validation images."""
@@ -163,7 +166,7 @@ class Training:
         batch_norm.recalibrate(self.models.pooled, self.forward, batches)
 
     def _end_epoch(self, rates: dict[str, float], model: keras.Model | None = None) -> None:
-        metrics = self._train_metrics() | evaluate(self.classifier, self.task.splits.val, self.settings)
+        metrics = self._train_metrics() | evaluate(self.classifier, self.task.splits.val)
         self.history.append(Epoch(len(self.history), metrics, rates))
         if self.best_epoch is self.history[-1]:
             self.best_weights = self.models.logits.get_weights()
@@ -229,18 +232,18 @@ def _assign(variables: list[Any], values: list[np.ndarray]) -> None:
 
 def fit_head(models: ClassifierModels, source: ImageSource, settings: TrainSettings) -> None:
     """Fit the head as a logistic regression on the features of the images, which are not augmented."""
-    batches = dataset.in_order(source, settings.batch_size)
+    batches = dataset.in_order(source, _INFERENCE_BATCH)
     features = inference.apply(folding.for_inference(models.pooled), batches, len(source.names))
     n_classes = models.logits.output_shape[-1]
     head = linear_head.fit_linear_head(features, source.labels, n_classes, settings.head_l2, settings.label_smoothing)
     models.logits.get_layer(backbones.HEAD).set_weights(head)
 
 
-def evaluate(classifier: keras.Model, source: ImageSource, settings: TrainSettings) -> dict[str, float]:
+def evaluate(classifier: keras.Model, source: ImageSource) -> dict[str, float]:
     """Return log loss and accuracy on validation images, which are not augmented; nothing without images."""
     if not source.names:
         return {}
-    batches = dataset.in_order(source, settings.batch_size)
+    batches = dataset.in_order(source, _INFERENCE_BATCH)
     probabilities = normalised(inference.apply(classifier, batches, len(source.names)))
     accuracy = float((probabilities.argmax(axis=1) == source.labels).mean())
     return {"val/log_loss": log_loss(source.labels, probabilities), "val/accuracy": accuracy}
