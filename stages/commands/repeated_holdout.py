@@ -20,23 +20,29 @@ import pandas as pd
 from stages.commands import clustered_experiments, experiment, revisions
 from stages.commands.grid import Run
 from stages.core import atomic, command, progress, settings, tables
-from stages.ensemble import fitting
-from stages.ensemble.settings import EnsembleSettings
+from stages.ensemble import fitting, selective
+from stages.ensemble.settings import AbstainSettings, EnsembleSettings
 from stages.schemas import class_list, split_data
 from stages.schemas.split_data import SplitData
 from stages.scoring import paired, scores
 
 _TARGET = "ensemble"
 _SPLITS = "data/splits.csv"
+# Of `ensemble.abstain`: what is promised of the predictions that are sure.
+_MAX_RISKS = (0.05, 0.1)
 _INPUTS = ("params.yaml", "data/classes.txt", _SPLITS, "data/predictions")
 
 
 class SplitPredictions(NamedTuple):
-    """The test photos of one split, with the probabilities `(N, C)` of the ensemble and of the best single model."""
+    """The test photos of one split, with the probabilities `(N, C)` of the ensemble and of the best single model.
+
+    `sure` tells by `max_risk` of which photos the ensemble is sure (N,), by a threshold that val chose.
+    """
 
     test: SplitData
     ensemble: np.ndarray
     single: np.ndarray
+    sure: dict[float, np.ndarray]
 
 
 def fetch(revision: str, folder: Path) -> Path:
@@ -59,15 +65,24 @@ def predict_split(folder: Path) -> SplitPredictions:
             raise tables.TableError(f"{folder / _SPLITS}: expected photos of the split {name}, found none")
     val, test = splits["val"], splits["test"]
     best_single = fitting.alternatives(stacked, val, rule)["best_single"]
-    probabilities = stacked.select(test)
-    return SplitPredictions(test, fitting.fit(stacked, val, rule).ensemble(probabilities), best_single(probabilities))
+    probabilities, fitted = stacked.select(test), fitting.fit(stacked, val, rule)
+    ranked = fitting.ranked_predictions(stacked, splits, fitted, rule)
+    promised = rule.abstain or AbstainSettings(max_risk=_MAX_RISKS[0])
+    sure = {
+        risk: selective.is_sure(
+            ranked["test"], selective.choose_threshold(ranked["val"], promised.replace(max_risk=risk))
+        )
+        for risk in _MAX_RISKS
+    }
+    return SplitPredictions(test, fitted.ensemble(probabilities), best_single(probabilities), sure)
 
 
 def pool(splits: list[SplitPredictions]) -> SplitPredictions:
     """The predictions of all splits as one; those of one photo in several splits share a group."""
     pooled = split_data.join([split.test for split in splits])
     ensemble, single = (np.concatenate([getattr(split, name) for split in splits]) for name in ("ensemble", "single"))
-    return SplitPredictions(pooled, ensemble, single)
+    sure = {risk: np.concatenate([split.sure[risk] for split in splits]) for risk in _MAX_RISKS}
+    return SplitPredictions(pooled, ensemble, single, sure)
 
 
 def table_row(name: str, split: SplitPredictions) -> dict[str, str | float | int]:
@@ -76,7 +91,16 @@ def table_row(name: str, split: SplitPredictions) -> dict[str, str | float | int
     gain = paired.paired_gain(split.ensemble, split.single, split.test.labels, split.test.groups)
     columns = ("n", "accuracy", "accuracy_low", "accuracy_high", "log_loss", "ece", "ece_if_calibrated")
     gains = {f"gain_{key}": gain[key] for key in ("log_loss", "log_loss_low", "log_loss_high", "accuracy")}
-    return {"split": name, **{key: summary[key] for key in columns}, **gains}
+    return {"split": name, **{key: summary[key] for key in columns}, **gains, **_promises(split)}
+
+
+def _promises(split: SplitPredictions) -> dict[str, float]:
+    """The share of photos that are sure, and of them the share that is wrong, none if none is sure, by `max_risk`."""
+    wrong, found = split.ensemble.argmax(axis=1) != split.test.labels, {}
+    for max_risk, sure in split.sure.items():
+        found[f"coverage_{max_risk}"] = float(sure.mean())
+        found[f"risk_{max_risk}"] = float(wrong[sure].mean()) if sure.any() else np.nan
+    return found
 
 
 def table(splits: dict[int, SplitPredictions]) -> pd.DataFrame:
@@ -100,8 +124,13 @@ def markdown(table: pd.DataFrame, name: str, overrides: list[str], folds: int | 
         "photo are one group. The splits share training photos, so for other photographs the interval of the last row "
         "is too narrow (Nadeau & Bengio 2003, Inference for the Generalization Error).",
         "",
-        f"| {key} | predictions | accuracy | log loss | calibration error (if calibrated) | gain in log loss |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "Sure are predictions above a threshold. Val promises, with a probability of 0.9, that no larger share of them "
+        "is wrong than `ensemble.abstain.max_risk`.",
+        "",
+        f"| {key} | predictions | accuracy | log loss | calibration error (if calibrated) | gain in log loss "
+        + "".join(f"| sure for {risk}, of which wrong " for risk in _MAX_RISKS)
+        + "|",
+        "| --- | --- | --- | --- | --- | --- |" + " --- |" * len(_MAX_RISKS),
         *[_line(row) for row in table.to_dict("records")],
         "",
         f"Experiments are named `{name}-<{key.removeprefix('ingest.')}>`: `dvc exp show`, `dvc metrics diff A B`.",
@@ -113,8 +142,14 @@ def _line(row: Mapping[Hashable, Any]) -> str:
     return (
         f"| {row['split']} | {row['n']} | {row['accuracy']:.3f} | {row['log_loss']:.3f} "
         f"| {row['ece']:.3f} ({row['ece_if_calibrated']:.3f}) "
-        f"| {row['gain_log_loss']:+.3f} ({row['gain_log_loss_low']:+.3f} to {row['gain_log_loss_high']:+.3f}) |"
+        f"| {row['gain_log_loss']:+.3f} ({row['gain_log_loss_low']:+.3f} to {row['gain_log_loss_high']:+.3f}) "
+        + "".join(f"| {_promise(row[f'coverage_{risk}'], row[f'risk_{risk}'])} " for risk in _MAX_RISKS)
+        + "|"
     )
+
+
+def _promise(coverage: float, risk: float) -> str:
+    return f"{coverage:.1%}, {risk:.1%}" if coverage else "none"
 
 
 def split_overrides(number: int, folds: int | None) -> tuple[str, ...]:

@@ -87,6 +87,11 @@ def choose_threshold(predicted: RankedPredictions, rule: AbstainSettings) -> Thr
     return Threshold(float(values[last]), float(bounds[last]))
 
 
+def is_sure(predicted: RankedPredictions, threshold: Threshold) -> np.ndarray:
+    """Whether each of N predictions is sure (N,); none is without a threshold."""
+    return np.asarray(predicted.confidence >= (np.inf if threshold.value is None else threshold.value))
+
+
 def _n_reaching(confidence: "pd.Series[float]", values: np.ndarray) -> np.ndarray:
     """How many of `confidence` are as high as each of `values` (V,) or higher."""
     ascending = np.sort(confidence.to_numpy())
@@ -103,13 +108,13 @@ def figures(val: RankedPredictions, test: RankedPredictions, rule: AbstainSettin
         return {"area": areas}
     threshold = choose_threshold(val, rule)
     chosen = {"max_risk": rule.max_risk, "confidence": rule.confidence, "threshold": threshold.value}
-    return {"area": areas, **chosen, "bound": threshold.bound, "test": _on_test(test, threshold.value, rule.max_risk)}
+    return {"area": areas, **chosen, "bound": threshold.bound, "test": _on_test(test, threshold, rule.max_risk)}
 
 
-def _on_test(test: RankedPredictions, threshold: float | None, max_risk: float) -> dict[str, Any]:
-    is_sure = test.confidence >= (np.inf if threshold is None else threshold)
-    n = int(is_sure.sum())
+def _on_test(test: RankedPredictions, threshold: Threshold, max_risk: float) -> dict[str, Any]:
+    sure = is_sure(test, threshold)
+    n = int(sure.sum())
     if not n:
         return {"n": 0, "coverage": 0.0}
-    risk = float((~test.correct[is_sure]).mean())
-    return {"n": n, "coverage": n / len(is_sure), "risk": risk, "is_kept": risk <= max_risk}
+    risk = float((~test.correct[sure]).mean())
+    return {"n": n, "coverage": n / len(sure), "risk": risk, "is_kept": risk <= max_risk}

@@ -47,11 +47,15 @@ for name, p_true in dict(a=0.9, b=0.6).items():
 """
 
 
-def split(ids, ensemble, single=0.5):
-    """Test photos of class 0, whose probability is `ensemble` for the ensemble and `single` for the single model."""
+def split(ids, ensemble, single=0.5, sure=()):
+    """Test photos of class 0, whose probability is `ensemble` for the ensemble and `single` for the single model.
+
+    The ensemble is sure of the photos `sure` for a risk of 0.1, and of none for 0.05.
+    """
     test = SplitData(ids, ids, np.zeros(len(ids), np.int64), ids)
     first = np.array(ensemble).reshape(-1, 1)
-    return SplitPredictions(test, np.hstack([first, 1 - first]), np.tile([single, 1 - single], (len(ids), 1)))
+    single_rows, none = np.tile([single, 1 - single], (len(ids), 1)), np.zeros(len(ids), bool)
+    return SplitPredictions(test, np.hstack([first, 1 - first]), single_rows, {0.05: none, 0.1: np.isin(ids, sure)})
 
 
 def test_predictions_of_all_splits_are_pooled_and_those_of_a_photo_share_a_group():
@@ -64,6 +68,16 @@ def test_predictions_of_all_splits_are_pooled_and_those_of_a_photo_share_a_group
     # Four predictions of three photos. A bootstrap sample has z three times at worst, and only x and y at best.
     low, high = rows.loc["all", ["gain_log_loss_low", "gain_log_loss_high"]]
     assert low == pytest.approx(np.log(0.5) - np.log(0.8)) and high == pytest.approx(np.log(0.5) - np.log(0.2))
+
+
+def test_the_risk_of_sure_predictions_is_told_for_each_promise():
+    splits = {3: split(["x", "y"], [0.8, 0.8], sure=["x"]), 4: split(["y", "z"], [0.8, 0.2], sure=["y", "z"])}
+    frame = repeated_holdout.table(splits)
+    rows = frame.set_index("split")
+    assert rows["coverage_0.1"].tolist() == [0.5, 1, 0.75] and rows["coverage_0.05"].tolist() == [0, 0, 0]
+    assert rows["risk_0.1"].tolist() == [0, 0.5, pytest.approx(1 / 3)] and rows["risk_0.05"].isna().all()
+    *_, last = [line for line in repeated_holdout.markdown(frame, "trial", []).splitlines() if line.startswith("| all")]
+    assert last.endswith("| none | 75.0%, 33.3% |")
 
 
 @pytest.fixture
@@ -93,6 +107,8 @@ def test_every_seed_is_one_split_and_is_run_once(project, monkeypatch, capfd):
     rows = pd.read_csv("metrics/experiments/trial.csv", dtype={"split": str}).set_index("split")
     assert rows.index.tolist() == ["1", "2", "all"] and rows["n"].tolist() == [4, 4, 8]
     assert rows["accuracy"].tolist() == [1, 1, 1]
+    # Four val photos are too few to promise anything.
+    assert rows["coverage_0.05"].tolist() == [0, 0, 0] and rows["coverage_0.1"].tolist() == [0, 0, 0]
     text = (project / "metrics/experiments/trial.md").read_text()
     assert "2 random splits" in text and "Mean test accuracy 1.000 (standard deviation 0.000)" in text
     assert "repeated_holdout trial: 2 runs, 0 failed" in capfd.readouterr().out
