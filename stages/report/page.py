@@ -2,12 +2,13 @@
 
 import base64
 import hashlib
+import re
 from typing import Any
 
 import jinja2
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from stages.report import (
     charts,
@@ -25,6 +26,7 @@ from stages.report.report_data import ReportData, select_split
 from stages.schemas import flags
 
 _LEAKS_SHOWN = 50
+_CODE = re.compile("`([^`]+)`")
 _SCRIPTS = ("filters.js", "search.js", "map.js")
 _HOW_SPLIT = {
     "random": "Splits that are not given are random, with the same share of each class",
@@ -43,7 +45,7 @@ def render(data: ReportData, builder: GalleryBuilder, card: str) -> str:
     jinja = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    jinja.filters |= {"percent": percent, "sentence": flags.sentence}
+    jinja.filters |= {"percent": percent, "sentence": flags.sentence, "with_code": with_code}
     script = "".join(loader.get_source(jinja, name)[0] for name in _SCRIPTS)
     jinja.globals |= {"seed": builder.seed, "script": Markup(script), "script_hash": _sha256(script)}
     predicted = counts.predicted_test_rows(data.rows, data.predicted)
@@ -56,6 +58,11 @@ def render(data: ReportData, builder: GalleryBuilder, card: str) -> str:
 
 def _sha256(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+
+
+def with_code(text: str) -> Markup:
+    """A text as HTML, in which names between backticks are code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))
 
 
 def percent(share: float) -> str:
