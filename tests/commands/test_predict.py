@@ -87,7 +87,7 @@ def test_each_model_sees_the_input_that_it_names():
     """Of the three classes, `a` finds the one of its image's value, `b` another; the weights are 1 and 3."""
 
     def one_hot(inputs):
-        return np.eye(3)[inputs[:, 0, 0, 0]]
+        return np.eye(3)[[image[0, 0, 0] for image in inputs]]
 
     models = {"first": LoadedModel(one_hot, "a"), "second": LoadedModel(one_hot, "b")}
     rule = TtaSettings(mode="none", min_views=1, max_views=1, agreement=1.0)
