@@ -309,7 +309,7 @@ def test_full_page(project, run):
         "model inputs": "7",
     }
     assert page.says(
-        "No box of `crop.classes`, and none of another class at `crop.min_score` or more. Here: 1 full image used."
+        "No box of crop.classes, and none of another class at crop.min_score or more. Here: 1 full image used."
     )
     assert page.says("part of the file is lost or damaged. Here: 1 not used.")
     assert page.says("Wrong predictions on test 2")
