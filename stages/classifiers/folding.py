@@ -15,11 +15,13 @@ layers = keras.layers
 # The widest kernel whose gradient oneDNN 3.7, in TensorFlow 2.21, computes as a depthwise convolution's. For wider ones
 # it takes grouped convolutions, and computes 16 x 16 channels for 16.
 _MAX_WIDTH = 3
+# Of images (N, H, W, C) and a kernel (h, w, C, 1), with a stride and `SAME` or `VALID`.
+Depthwise = Callable[[Any, Any, int, str], Any]
 
 
 def for_inference(model: keras.Model) -> keras.Model:
     """A model of the same outputs and the same variables as `model`, to predict with; see the module."""
-    return _folded(model, lambda _: True)
+    return _folded(model, lambda _: True, _depthwise)
 
 
 def for_training(model: keras.Model) -> keras.Model:
@@ -27,23 +29,23 @@ def for_training(model: keras.Model) -> keras.Model:
 
     `model` is not compiled yet. Folded are the batch normalisations that are not trainable: these use their statistics.
     """
-    return _folded(model, lambda batch_norm: not batch_norm.trainable)
+    return _folded(model, lambda batch_norm: not batch_norm.trainable, depthwise_convolution)
 
 
-def _folded(model: keras.Model, is_fixed: Callable[[keras.Layer], bool]) -> keras.Model:
+def _folded(model: keras.Model, is_fixed: Callable[[keras.Layer], bool], depthwise: Depthwise) -> keras.Model:
     if tf.config.list_physical_devices("GPU"):  # which has kernels of its own
         return model
-    # The output of each convolution, which keeps its id, the convolution, and its input.
-    made: dict[int, tuple[Any, keras.Layer, Any]] = {}
+    # By the id of its output: the output, which keeps that id, the convolution and its input.
+    convolutions: dict[int, tuple[Any, keras.Layer, Any]] = {}
 
     def call(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
         if _is_plain(layer):
-            output = _Convolution(layer)(args[0])
-            made[id(output)] = output, layer, args[0]
+            output = _Convolution(depthwise, layer)(args[0])
+            convolutions[id(output)] = output, layer, args[0]
             return output
-        if isinstance(layer, layers.BatchNormalization) and is_fixed(layer) and id(args[0]) in made:
-            _, convolution, image = made[id(args[0])]
-            return _Convolution(convolution, layer)(image)
+        if isinstance(layer, layers.BatchNormalization) and is_fixed(layer) and id(args[0]) in convolutions:
+            _, convolution, image = convolutions[id(args[0])]
+            return _Convolution(depthwise, convolution, layer)(image)
         return layer(*args, **kwargs)
 
     return keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=call)
@@ -67,9 +69,9 @@ def _is_plain(layer: keras.Layer) -> bool:
 class _Convolution(keras.Layer):
     """A convolution, and the batch normalisation after it if one is given, by the variables of these layers."""
 
-    def __init__(self, convolution: keras.Layer, batch_norm: keras.Layer | None = None) -> None:
+    def __init__(self, depthwise: Depthwise, convolution: keras.Layer, batch_norm: keras.Layer | None = None) -> None:
         super().__init__(name=f"{convolution.name}_{'folded' if batch_norm else 'alone'}")
-        self.convolution, self.batch_norm = convolution, batch_norm
+        self.depthwise, self.convolution, self.batch_norm = depthwise, convolution, batch_norm
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> Any:
         return self.convolution.compute_output_shape(input_shape)
@@ -82,11 +84,8 @@ class _Convolution(keras.Layer):
             factor, shift = _factor_and_shift(self.batch_norm)
             kernel = kernel * (factor[:, None] if is_depthwise else factor)
             offset = shift if offset is None else offset * factor + shift
-        stride, padding = layer.strides[0], layer.padding.upper()
-        if is_depthwise:
-            y = depthwise_convolution(x, kernel, stride, padding)
-        else:
-            y = tf.nn.conv2d(x, kernel, stride, padding)
+        convolve = self.depthwise if is_depthwise else tf.nn.conv2d
+        y = convolve(x, kernel, layer.strides[0], layer.padding.upper())
         return y if offset is None else tf.nn.bias_add(y, offset)
 
 
@@ -99,22 +98,30 @@ def _factor_and_shift(layer: keras.Layer) -> tuple[Any, Any]:
     return factor, shift if layer.beta is None else shift + layer.beta
 
 
+def _depthwise(x: Any, kernel: Any, stride: int, padding: str) -> Any:
+    return tf.raw_ops.DepthwiseConv2dNative(input=x, filter=kernel, strides=[1, stride, stride, 1], padding=padding)
+
+
 def depthwise_convolution(x: Any, kernel: Any, stride: int, padding: str) -> Any:
     """The depthwise convolution of `x` (N, H, W, C) by `kernel` (h, w, C, 1), with a quick gradient of the kernel.
 
-    `padding` is `SAME` or `VALID`.
+    `padding` is `SAME` or `VALID`. TensorFlow keeps the gradient, and the graph with it, until the process ends: only
+    what trains needs it.
     """
-    strides = [1, stride, stride, 1]
 
     @tf.custom_gradient
     def convolve(x: Any, kernel: Any) -> Any:
         def gradients(upstream: Any) -> tuple[Any, Any]:
             of_x = tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
-                input_sizes=tf.shape(x), filter=kernel, out_backprop=upstream, strides=strides, padding=padding
+                input_sizes=tf.shape(x),
+                filter=kernel,
+                out_backprop=upstream,
+                strides=[1, stride, stride, 1],
+                padding=padding,
             )
             return of_x, _kernel_gradient(x, upstream, kernel.shape[:2], stride, padding)
 
-        return tf.raw_ops.DepthwiseConv2dNative(input=x, filter=kernel, strides=strides, padding=padding), gradients
+        return _depthwise(x, kernel, stride, padding), gradients
 
     return convolve(x, kernel)
 
@@ -132,10 +139,10 @@ def _kernel_gradient(x: Any, upstream: Any, size_hw: tuple[int, int], stride: in
     parts = []
     for first in range(0, width, _MAX_WIDTH):
         n_columns = min(_MAX_WIDTH, width - first)
-        seen = x if width <= _MAX_WIDTH else x[:, :, first : first + (columns - 1) * stride + n_columns]
+        window = x if width <= _MAX_WIDTH else x[:, :, first : first + (columns - 1) * stride + n_columns]
         parts.append(
             tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
-                input=seen,
+                input=window,
                 filter_sizes=[height, n_columns, x.shape[3], 1],
                 out_backprop=upstream,
                 strides=[1, stride, stride, 1],
