@@ -33,7 +33,8 @@ from stages.sample.score import MaskSources
 from stages.schemas import masks
 from stages.schemas.shards import ONE_SHARD
 from stages.scoring.scores import wilson
-from stages.segment.segmentation import load_network, segment_all
+from stages.segment.segmentation import segment_all
+from stages.segment.segmenter import load_network
 from stages.segment.settings import SegmenterSettings, SegmentSettings
 from stages.sources.photos import Photos
 from stages.sources.settings import SourceSettings

@@ -19,7 +19,7 @@ from stages.detect.settings import DetectSettings
 from stages.images import images
 from stages.networks.catalogue import DETECTORS
 from stages.networks.runtime import InferenceFn
-from stages.segment import segmentation, segmenter
+from stages.segment import segmenter
 from stages.segment.settings import SegmenterSettings, SegmentSettings
 
 _PARAMS, _NETWORKS = Path("params.yaml"), Path("models/pretrained")
@@ -92,7 +92,7 @@ def segmenters(report: Report) -> None:
     ready: list[tuple[InferenceFn, list[np.ndarray]]] = []
     for name in segmenter_names():
         view = settings.read(_PARAMS, f"segmenters.{name}", SegmenterSettings)
-        network = segmentation.load_network(view, rule, _NETWORKS / view.spec.file)
+        network = segmenter.load_network(view, rule, _NETWORKS / view.spec.file)
         inputs = [segmenter.prepare(crop, view) for crop in crops]
         ready.append((network, inputs))
     _timed(report, len(crops), lambda: [deque(network(inputs), maxlen=0) for network, inputs in ready])

@@ -35,7 +35,7 @@ def load(path: Path, size_hw: tuple[int, int] | None = None) -> ClassifyFn:
 
     With the `size_hw` of photos, it is made ready for them in the background.
     """
-    return _classify(path, [], None if size_hw is None else (*size_hw, 3))
+    return _classify(path, [], size_hw)
 
 
 def load_trained(path: Path, n_classes: int) -> TrainedClassifier:
@@ -50,14 +50,15 @@ def load_trained(path: Path, n_classes: int) -> TrainedClassifier:
     _, found = _dims(graph.output[0])
     if found != n_classes:
         raise UserError(f"{path}: expected {n_classes} classes, found {found}; run `dvc repro train`")
-    shape = (height, width, 3)
     heads = [node.output[0] for node in graph.node if node.op_type == "Softmax"]
-    whole = _classify(path, [], shape)
-    members = [_classify(path, [head], shape) for head in heads] if len(heads) > 1 else [whole]
-    return TrainedClassifier(whole, members, (height, width), n_classes)
+    size_hw = height, width
+    whole = _classify(path, [], size_hw)
+    members = [_classify(path, [head], size_hw) for head in heads] if len(heads) > 1 else [whole]
+    return TrainedClassifier(whole, members, size_hw, n_classes)
 
 
-def _classify(path: Path, outputs: list[str], expected: tuple[int, ...] | None) -> ClassifyFn:
+def _classify(path: Path, outputs: list[str], size_hw: tuple[int, int] | None) -> ClassifyFn:
+    expected = None if size_hw is None else np.empty((*size_hw, 3), np.uint8)
     network = runtime.load(path, outputs, INFERENCE, expected=expected)
     return lambda photos: normalised(np.stack([probabilities for (probabilities,) in network(photos)]))
 

@@ -22,7 +22,7 @@ from stages.mask.settings import MaskSettings
 from stages.networks.catalogue import DETECTORS
 from stages.resize.framing import Composer
 from stages.resize.settings import ResizeSettings
-from stages.segment import segmentation, segmenter
+from stages.segment import segmenter
 from stages.segment.settings import SegmenterSettings, SegmentSettings
 from stages.selection import main_car
 from stages.selection.main_car import Candidates
@@ -109,7 +109,7 @@ class Preprocessor:
         self.detector = DETECTORS[settings.detect.network]
         self.detector_fn = detector.load_network(settings.detect, networks / self.detector.file)
         self.segmenter_fns = {
-            name: segmentation.load_network(view, settings.segment, networks / view.spec.file)
+            name: segmenter.load_network(view, settings.segment, networks / view.spec.file)
             for name, view in settings.segmenters.items()
         }
 

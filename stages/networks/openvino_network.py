@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -21,17 +21,32 @@ from stages.networks import compiled_networks
 if TYPE_CHECKING:
     import openvino
 
-Shape = tuple[int, ...]
 RunFn = Callable[[Iterable[np.ndarray]], Iterator[list[np.ndarray]]]
 # Of the name of a compiled network.
 _KEY_DIGITS = 16
 
 
+class _Format(NamedTuple):
+    """What a network is compiled for: the shape of an image, and its type, `uint8` or `float32`."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+    @classmethod
+    def of(cls, image: np.ndarray) -> "_Format":
+        """The format that an image comes in: bytes go to the network as they are, and it converts them."""
+        return cls(image.shape, "uint8" if image.dtype == np.uint8 else "float32")
+
+
 class _Running(NamedTuple):
-    """An image on its way through the network: its request, where that goes back to, and where its outputs will be."""
+    """An image on its way through the network: its request, where that goes back to, its input and its outputs.
+
+    The request reads and writes these arrays themselves, so that nothing is copied.
+    """
 
     request: "openvino.InferRequest"
     idle: list["openvino.InferRequest"]
+    image: np.ndarray
     outputs: list[np.ndarray]
 
     def result(self) -> list[np.ndarray]:
@@ -41,7 +56,9 @@ class _Running(NamedTuple):
         return self.outputs
 
 
-def load(path: Path, outputs: Sequence[str], precision: str, f32_nodes: Sequence[str], expected: Shape | None) -> RunFn:
+def load(
+    path: Path, outputs: Sequence[str], precision: str, f32_nodes: Sequence[str], expected: np.ndarray | None
+) -> RunFn:
     """Load an ONNX file; see `runtime.load`."""
     import openvino
 
@@ -53,23 +70,28 @@ def load(path: Path, outputs: Sequence[str], precision: str, f32_nodes: Sequence
     n_requests = 2 * streams
     network = _Network(path, outputs, options, f32_nodes if precision == "bf16" else ())
     # OpenVINO works outside Python's lock: several networks are made ready side by side, and while photos are read.
-    ahead = None if expected is None else ThreadPoolExecutor(1).submit(network.compiled, [1, *expected])
+    first = None if expected is None else _Format.of(expected)
+    ahead = None if first is None else ThreadPoolExecutor(1).submit(network.compiled, first)
 
     @cache
-    def compiled_for(shape: Shape) -> "openvino.CompiledModel":
-        return ahead.result() if ahead is not None and shape == expected else network.compiled([1, *shape])
+    def compiled_for(image: _Format) -> "openvino.CompiledModel":
+        return ahead.result() if ahead is not None and image == first else network.compiled(image)
 
-    idle: dict[Shape, list[openvino.InferRequest]] = {}
+    idle: defaultdict[_Format, list[openvino.InferRequest]] = defaultdict(list)
 
     def start(image: np.ndarray) -> _Running:
-        free = idle.setdefault(image.shape, [])
-        request = free.pop() if free else compiled_for(image.shape).create_infer_request()
-        # The network writes to arrays that the caller keeps: nothing is copied.
+        form = _Format.of(image)
+        try:
+            request = idle[form].pop()
+        except IndexError:
+            request = compiled_for(form).create_infer_request()
+        batch = np.ascontiguousarray(image[np.newaxis], form.dtype)
+        request.set_input_tensor(openvino.Tensor(batch, shared_memory=True))
         outputs = [np.empty(tensor.shape, tensor.element_type.to_dtype()) for tensor in request.output_tensors]
         for number, output in enumerate(outputs):
             request.set_output_tensor(number, openvino.Tensor(output, shared_memory=True))
-        request.start_async([image[np.newaxis].astype(np.float32, copy=False)])
-        return _Running(request, free, [output[0] for output in outputs])
+        request.start_async()
+        return _Running(request, idle[form], batch, [output[0] for output in outputs])
 
     def run(images: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
         # Not by OpenVINO's AsyncInferQueue: a callback that waits for Python's lock hangs where the queue is freed.
@@ -108,16 +130,15 @@ class _Network:
 
             onnx_graph.require_whole(path)
 
-    def compiled(self, shape: list[int]) -> "openvino.CompiledModel":
-        """The network for images of `shape`."""
-        key = self._key(shape)
+    def compiled(self, image: _Format) -> "openvino.CompiledModel":
+        """The network for images of one format."""
+        key = self._key(image)
         if (kept := compiled_networks.read(self.digest, key)) is not None:
             try:
                 return self.core.import_model(kept, "CPU", self.options)
             except RuntimeError:  # of an OpenVINO that was built otherwise
                 pass
-        graph = self.graph()
-        graph.reshape(shape)
+        graph = _with_input(self.graph(), image)
         compiled = self.core.compile_model(graph, "CPU", self.options)
         compiled_networks.write(self.digest, key, compiled.export_model().getvalue())
         return compiled
@@ -135,16 +156,27 @@ class _Network:
         graph.add_outputs([name for name in self.outputs if name not in known])
         return openvino.Model([graph.output(name) for name in self.outputs], graph.get_parameters())
 
-    def _key(self, shape: list[int]) -> str:
+    def _key(self, image: _Format) -> str:
         """A hash, in hex, of all that the compiled network depends on beside the file."""
         import openvino
 
         device = [self.core.get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
         limits = [stages.reproducibility(), os.environ.get("ONEDNN_MAX_CPU_ISA")]
-        options = [shape, list(self.outputs), self.options, list(self.f32_nodes)]
+        options = [image, list(self.outputs), self.options, list(self.f32_nodes)]
         code = Path(__file__).read_text(encoding="utf-8")
         text = json.dumps([openvino.__version__, code, device, limits, options], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:_KEY_DIGITS]
+
+
+def _with_input(graph: "openvino.Model", image: _Format) -> "openvino.Model":
+    """The graph for one image of a format, which it first converts to its own type."""
+    import openvino
+    from openvino.preprocess import PrePostProcessor
+
+    graph.reshape([1, *image.shape])
+    processor = PrePostProcessor(graph)
+    processor.input().tensor().set_element_type(openvino.Type(np.dtype(image.dtype)))
+    return processor.build()
 
 
 def _with_f32(core: "openvino.Core", graph: "openvino.Model", names: Sequence[str]) -> "openvino.Model":

@@ -44,14 +44,14 @@ def load(
     outputs: Sequence[str],
     settings: InferenceSettings,
     f32_nodes: Sequence[str] = (),
-    expected: tuple[int, ...] | None = None,
+    expected: np.ndarray | None = None,
 ) -> InferenceFn:
     """Load the ONNX file at `path`. `outputs` names the tensors to return, in this order: outputs, or inner ones.
 
     Without names these are the outputs of the file. Images may have another size than the one in the file: it is made
-    ready for each size when the first one comes, for the `expected` shape of an image at once, in the background. Nodes
-    that `f32_nodes` names compute in 32 bits where the others do in bf16. Raises UserError naming the file and the
-    command that makes it, also where it is damaged.
+    ready for each size and type when the first one comes, for those of the `expected` image at once, in the background.
+    Nodes that `f32_nodes` names compute in 32 bits where the others do in bf16. Raises UserError naming the file and
+    the command that makes it, also where it is damaged.
     """
     require_network(path)
     engine = resolve_engine(settings.engine)

@@ -12,7 +12,8 @@ from stages.networks import runtime
 from stages.networks.cluster import Cluster, Item, Job
 from stages.networks.runtime import InferenceFn
 from stages.schemas import crops
-from stages.segment.segmentation import load_network, segment_all
+from stages.segment.segmentation import segment_all
+from stages.segment.segmenter import load_network
 from stages.segment.settings import SegmenterSettings, SegmentSettings
 
 _AHEAD = 64

@@ -41,11 +41,6 @@ def segment_all(
     yield from segmenter.segment(readable, network, view)
 
 
-def load_network(view: SegmenterSettings, settings: SegmentSettings, path: Path) -> InferenceFn:
-    """The network of a segmenter in the file `path`, ready to run."""
-    return runtime.load(path, [view.spec.output], settings.inference, expected=(3, view.side, view.side))
-
-
 def cache_key(
     networks: Path, view: SegmenterSettings, settings: SegmentSettings, system: Mapping[str, str]
 ) -> dict[str, object]:
@@ -82,7 +77,7 @@ def run_inference(
 ) -> Iterator[tuple[str, bytes]]:
     """Yield crop digest and encoded map of each crop, given as digests by image id, that can be read."""
     if new:
-        network = load_network(view, settings, networks / view.spec.file)
+        network = segmenter.load_network(view, settings, networks / view.spec.file)
         for image_id, saliency_map in segment_all(
             list(new), crop_archive, network, view, settings.inference.batch_size
         ):

@@ -1,17 +1,25 @@
 """Segmenter inference: crops to saliency maps, the soft masks of the foremost object."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TypeVar
 
+import cv2
 import numpy as np
 
 from stages.images import letterbox
 from stages.networks import runtime
 from stages.networks.runtime import InferenceFn
-from stages.segment.settings import SegmenterSettings
+from stages.segment.settings import SegmenterSettings, SegmentSettings
 
 # What tells one crop from others.
 Key = TypeVar("Key")
+
+
+def load_network(view: SegmenterSettings, settings: SegmentSettings, path: Path) -> InferenceFn:
+    """The network of a segmenter in the file `path`, ready to run."""
+    expected = np.empty((3, view.side, view.side), np.float32)
+    return runtime.load(path, [view.spec.output], settings.inference, expected=expected)
 
 
 def prepare(crop: np.ndarray, view: SegmenterSettings) -> np.ndarray:
@@ -19,11 +27,17 @@ def prepare(crop: np.ndarray, view: SegmenterSettings) -> np.ndarray:
 
     As in the networks' training, the aspect ratio is not kept.
     """
-    spec = view.spec
-    resized = letterbox.resize(crop, view.side, view.side).astype(np.float32)
-    scaled = resized / (max(float(resized.max()), 1.0) if spec.is_relative else 255)
-    normalised = (scaled - np.array(spec.mean, np.float32)) / np.array(spec.std, np.float32)
-    return np.ascontiguousarray(_mirrored(normalised.transpose(2, 0, 1), view.flip))
+    resized = letterbox.resize(crop, view.side, view.side)
+    highest = max(float(resized.max()), 1.0) if view.spec.is_relative else 255
+    # By a table of the 256 values in each channel: arithmetic on every pixel takes twice as long.
+    planes = cv2.LUT(resized, _normalised(highest, view.spec.mean, view.spec.std)).transpose(2, 0, 1)
+    return np.ascontiguousarray(_mirrored(planes, view.flip))
+
+
+def _normalised(highest: float, mean: Sequence[float], std: Sequence[float]) -> np.ndarray:
+    """What each value of a byte becomes in each channel, `(1, 256, 3)` float32; `highest` becomes 1 before that."""
+    scaled = np.arange(256, dtype=np.float32)[None, :, None] / highest
+    return np.asarray((scaled - np.array(mean, np.float32)) / np.array(std, np.float32))
 
 
 def segment(

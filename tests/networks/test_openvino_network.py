@@ -92,10 +92,21 @@ def test_another_file_size_or_instruction_set_is_another_compiled_network(path, 
     assert len(list(cache.iterdir())) == 4
 
 
-def test_an_expected_size_is_made_ready_ahead_and_others_when_they_come(path, cache):
+def test_an_expected_format_is_made_ready_ahead_and_others_when_they_come(path, cache):
     rule = InferenceSettings(batch_size=1, engine="openvino", precision="f32")
-    network = runtime.load(path, ["z"], rule, expected=(8, 4, 4))
-    for side in (6, 4):
-        ((z,),) = network([np.ones((8, side, side), np.float32)])
-        assert z.tolist() == np.full((8, side, side), 3).tolist()
-    assert len(list(cache.iterdir())) == 2
+    network = runtime.load(path, ["z"], rule, expected=np.empty((8, 4, 4), np.uint8))
+    for side, kind in ((6, np.uint8), (4, np.uint8), (4, np.float32)):
+        ((z,),) = network([np.ones((8, side, side), kind)])
+        assert z.dtype == np.float32 and z.tolist() == np.full((8, side, side), 3).tolist()
+    assert len(list(cache.iterdir())) == 3
+
+
+def test_images_are_taken_as_they_lie_in_memory(path):
+    rule = InferenceSettings(batch_size=1, engine="openvino", precision="f32")
+    image = np.arange(2 * 8 * 4 * 4, dtype=np.uint8).reshape(2, 8, 4, 4)[:, ::-1, :, ::-1]
+    image.flags.writeable = False
+    others = [image.astype(kind) for kind in (np.float64, np.int64, np.uint16)]
+    network = runtime.load(path, ["z"], rule)
+    for images in (image, *others):
+        for expected, (z,) in zip(3.0 * image, network(images), strict=True):
+            assert z.tolist() == expected.tolist()
