@@ -117,12 +117,13 @@ def fake_network(_: Path, outputs: Sequence[str], *__: object, **___: object) ->
 
 
 def measure_stage(stage: str, options: list[str]) -> dict[str, float]:
-    """Seconds and peak memory of a stage run as from the command line, without its network."""
+    """Seconds, CPU seconds and peak memory of a stage run as from the command line, without its network."""
     vars(runtime)["load"] = fake_network
     sys.argv = [stage, *options]
-    started = time.perf_counter()
+    started, cpu_started = time.perf_counter(), time.process_time()
     import_module(f"stages.{stage}.__main__").main()
-    return {"s": time.perf_counter() - started, "peak MiB": peak_mib()}
+    seconds = {"s": time.perf_counter() - started, "CPU s": time.process_time() - cpu_started}
+    return seconds | {"peak MiB": peak_mib()}
 
 
 def in_process(kind: str, folder: Path, **arguments: object) -> dict[str, float]:
@@ -188,7 +189,7 @@ def write_photos(folder: Path, seeds: Iterable[int]) -> None:
 
 
 def run_stages(folder: Path) -> pd.DataFrame:
-    """A row per stage up to `resize` with its seconds and peak memory in MiB."""
+    """A row per stage up to `resize` with its seconds, CPU seconds and peak memory in MiB."""
     figures = {stage: in_process("stage", folder, stage=stage, options=stage_options(stage)) for stage in STAGES}
     return pd.DataFrame(figures).T
 
