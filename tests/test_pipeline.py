@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import re
 import signal
 import sqlite3
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 from stages.schemas import corrections
 from tests import archives, small_project
 from tests.commands.serving import browser
-from tests.small_project import PER_CLASS, run
+from tests.small_project import PER_CLASS, ROOT, run
 
 
 @pytest.fixture(scope="module")
@@ -145,13 +146,30 @@ def test_predictions_equal_those_of_the_pipeline_and_do_not_depend_on_other_phot
     pd.testing.assert_frame_equal(again.astype(str), some.reset_index(drop=True).astype(str))
 
 
-def test_predictions_and_those_of_a_bundle_in_another_folder_are_the_same_without_tensorflow(project, tmp_path):
+# What a bundle needs is in requirements-serve.lock alone.
+PREDICT = """
+import sys
+from importlib.metadata import packages_distributions
+from stages import __main__
+__main__.main()
+imported, known = {name.partition(".")[0] for name in sys.modules}, packages_distributions()
+print(*sorted({package for name in imported for package in known.get(name, ())}), file=open("packages.txt", "w"))
+"""
+
+
+def test_predictions_and_those_of_a_bundle_in_another_folder_are_the_same_without_the_packages_of_training(
+    project, tmp_path
+):
     run(project, "python", "-m", "stages", "bundle", "bundle")
     bundle = (project / "bundle").rename(tmp_path / "elsewhere")
-    code = "import sys; from stages import __main__; __main__.main(); assert 'tensorflow' not in sys.modules"
-    run(project, "python", "-c", code, "predict", "photos", "--out", "here.csv")
-    run(project, "python", "-c", code, "predict", "photos", "--model", str(bundle), "--out", "there.csv")
+    run(project, "python", "-c", PREDICT, "predict", "photos", "--out", "here.csv")
+    words = ["predict", "photos", "--model", str(bundle), "--out", "there.csv", "--submission", "ids.csv"]
+    run(project, "python", "-c", PREDICT, *words, "--explain", "maps")
     assert (project / "here.csv").read_bytes() == (project / "there.csv").read_bytes()
+    lock = (ROOT / "requirements-serve.lock").read_text(encoding="utf-8")
+    locked = set(re.findall(r"^([a-z\d.-]+)==", lock, re.MULTILINE))
+    used = {re.sub(r"[._-]+", "-", name.lower()) for name in (project / "packages.txt").read_text().split()}
+    assert "numpy" in used and "onnx" in used and used <= locked | {"setuptools"}
     for path in (bundle / "models").iterdir():
         path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(AssertionError, match=r"predict: .*onnx: expected the SHA-256"):

@@ -8,6 +8,7 @@ from hypothesis import settings as run_with
 from hypothesis import strategies as st
 
 from stages.core import settings, tables
+from stages.core.errors import TableError
 from stages.images import boxes, images, letterbox
 from stages.images.overlap import box_iou
 from stages.ingest import duplicates, splits
@@ -119,7 +120,7 @@ def test_any_bytes_are_a_table_or_an_error_that_names_the_file(tmp_path, content
     path.write_bytes(head.encode() + content)
     try:
         table = manifest.read(path)
-    except tables.TableError as error:
+    except TableError as error:
         assert "manifest.csv" in str(error)
     else:
         assert list(table.columns) == list(manifest.COLUMNS)

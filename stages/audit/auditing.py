@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from stages.audit import diagnostics, label_issues
-from stages.core import tables
+from stages.core.errors import TableError
 from stages.schemas import corrections, curves, flags, issues, split_data
 from stages.schemas.flags import Flag
 from stages.schemas.manifest import SPLITS
@@ -31,7 +31,7 @@ def select(table: Predictions, split: SplitData) -> np.ndarray:
     place = {image_id: row for row, image_id in enumerate(table.image_ids)}
     missing = [image_id for image_id in split.image_ids if image_id not in place]
     if missing:
-        raise tables.TableError(f"expected the photo {missing[0]} among the predictions, found none; run `dvc repro`")
+        raise TableError(f"expected the photo {missing[0]} among the predictions, found none; run `dvc repro`")
     return table.probabilities[[place[image_id] for image_id in split.image_ids]]
 
 

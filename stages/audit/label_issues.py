@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize
 
-from stages.scoring import calibration
+from stages.scoring.temperature_scaling import apply_temperature
 
 _LEAST_RATE, _LARGEST_RATE = 1e-4, 0.5
 _LEAST_TEMPERATURE, _LARGEST_TEMPERATURE = 0.05, 20.0
@@ -55,7 +55,7 @@ def probability_wrong(labels: np.ndarray, probabilities: np.ndarray, noise: Labe
 
 def _likelihoods(labels: np.ndarray, probabilities: np.ndarray, noise: LabelNoise) -> tuple[np.ndarray, np.ndarray]:
     """The likelihoods (N,) of the labels as right ones and as wrong ones."""
-    calibrated = calibration.apply_temperature(probabilities, noise.temperature)
+    calibrated = apply_temperature(probabilities, noise.temperature)
     own = calibrated[np.arange(len(labels)), labels]
     n_others = probabilities.shape[1] - 1
     # In a table of one class no label can be wrong.

@@ -16,7 +16,8 @@ from stages.core import batches
 from stages.images.settings import InputSettings
 from stages.probe.linear_probe import Features, fit_probe
 from stages.probe.settings import ProbeSettings
-from stages.resize.framing import Composer, Sources, UsedPhoto, compose
+from stages.resize.composer import Composer
+from stages.resize.framing import Sources, UsedPhoto, compose
 from stages.scoring import paired
 from stages.scoring.probabilities import negative_log_likelihood
 

@@ -20,7 +20,8 @@ from stages.core.archive import Archive
 from stages.core.runtime_settings import RuntimeSettings
 from stages.images.settings import InputSettings, input_names, read_used
 from stages.probe.settings import ProbeSettings
-from stages.resize.framing import Composer, Sources, UsedPhoto, used_photos
+from stages.resize.composer import Composer
+from stages.resize.framing import Sources, UsedPhoto, used_photos
 from stages.resize.settings import ResizeSettings
 from stages.schemas import advice as advice_file
 from stages.schemas import class_list, masks, split_data, split_table

@@ -13,7 +13,7 @@ from stages.report import model_card
 from stages.report.model_card_data import CardData, CardMetrics, Provenance
 from stages.schemas import predictions, split_table
 from stages.schemas.predictions import Predictions
-from stages.scoring import calibration
+from stages.scoring.temperature_scaling import apply_temperature
 
 # Named in the card, for the outputs depend on them.
 _PACKAGES = ("keras", "tensorflow", "numpy", "onnx", "onnxruntime", "openvino", "opencv-python-headless", "pillow")
@@ -69,7 +69,7 @@ def _read_student(files: RunFiles, classes: list[str], saved: SavedEnsemble) -> 
     (name,) = saved.weights
     predicted = _read_predictions(files.data / "students" / name / "predictions.csv", classes)
     if predicted is not None:
-        calibrated = calibration.apply_temperature(predicted.probabilities, saved.temperature)
+        calibrated = apply_temperature(predicted.probabilities, saved.temperature)
         predicted = predicted._replace(probabilities=calibrated)
     details = files.metrics / "students" / name / "details.json"
     scores = {name: json_file.read(details) if details.is_file() else None}

@@ -17,8 +17,8 @@ from stages.commands.revisions import WORKSPACE
 from stages.core import command
 from stages.core.errors import UserError
 from stages.scoring import paired
-from stages.scoring.calibration import apply_temperature
 from stages.scoring.probabilities import negative_log_likelihood
+from stages.scoring.temperature_scaling import apply_temperature
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from stages.commands import ensemble_heat_maps
 from stages.commands.ensemble_heat_maps import PredictedPhoto
 from stages.commands.trained_ensemble import EnsembleFiles, PhotoResult
-from stages.core import atomic, batches, tables
+from stages.core import atomic, batches, csv_file
 from stages.core.errors import UserError
 from stages.images import images
 
@@ -58,7 +57,8 @@ class HeatMapFolder:
                 best = int(values.argmax())
                 self._write(number, (path, ensemble.classes[best], round(float(values[best]), 4)), picture)
             yield from ((number, result) for (number, _), (result, _) in batch)
-        tables.write(self._folder / INDEX, pd.DataFrame(self._rows, columns=list(COLUMNS)))
+        columns = zip(*self._rows) if self._rows else [()] * len(COLUMNS)
+        csv_file.write(self._folder / INDEX, dict(zip(COLUMNS, columns)))
 
     def _write(self, number: int, photo: tuple[Path, str, float], picture: np.ndarray | None) -> None:
         """Write the picture of a photo: path, label and probability. Its row has no name if there is no picture."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from stages.core import batches
 from stages.core.settings import read as read_settings
-from stages.crop import cropping
+from stages.crop import cutting
 from stages.crop.settings import CropSettings
 from stages.detect import detector
 from stages.detect.detector import DetectorInput
@@ -20,7 +20,7 @@ from stages.images.settings import InputSettings, read_used
 from stages.mask import combine
 from stages.mask.settings import MaskSettings
 from stages.networks.catalogue import DETECTORS
-from stages.resize.framing import Composer
+from stages.resize.composer import Composer
 from stages.resize.settings import ResizeSettings
 from stages.segment import segmenter
 from stages.segment.settings import SegmenterSettings, SegmentSettings
@@ -169,7 +169,7 @@ class Preprocessor:
         if photo.error:
             return None, photo.error
         try:
-            crop = cropping.crop_image(photo.content, box.corners if box else None, self.settings.crop)
+            crop = cutting.crop_image(photo.content, box.corners if box else None, self.settings.crop)
         except images.ImageError as error:
             return None, str(error)
         # The crop stage writes JPEG files: the models are trained on images with its compression.

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from stages.commands import clustered_prediction, trained_ensemble
 from stages.commands.trained_ensemble import EnsembleFiles, PhotoResult
-from stages.core import command, progress, settings, tables
+from stages.core import command, csv_file, progress, settings
 from stages.core.errors import UserError
 from stages.core.runtime_settings import RuntimeSettings
 from stages.networks import cluster
@@ -47,7 +46,7 @@ def list_photos(sources: list[Path]) -> list[ListedPhoto]:
                 raise submitting.SubmissionError(f"{source}: expected photos, found no file")
             photos += [ListedPhoto(source / file.path, False) for file in found]
         elif source.suffix == ".csv":
-            paths = tables.read(source, {"path": "str"})["path"]
+            paths = csv_file.read_column(source, "path")
             photos += [ListedPhoto(source.parent / path, True) for path in paths]
         else:
             photos.append(ListedPhoto(source, True))
@@ -57,13 +56,20 @@ def list_photos(sources: list[Path]) -> list[ListedPhoto]:
 COLUMNS = ("path", "label", "probability", "second_label", "second_probability", "note")
 
 
+class PredictedPhotos(NamedTuple):
+    """The predictions of photos, and a note about each."""
+
+    predictions: PhotoPredictions
+    notes: list[str]
+
+
 def collect(
     photos: list[ListedPhoto], results: Iterable[tuple[int, PhotoResult]], classes: list[str], prior: np.ndarray
-) -> PhotoPredictions:
+) -> PredictedPhotos:
     """The predictions of photos, from the result of each by its number, in any order.
 
-    `note` is a further column of their rows. A file that is no photo is left out. A photo that cannot be read has a
-    `reason`, and the `prior` (C,) for its probabilities.
+    A file that is no photo is left out. A photo that cannot be read has a reason, and the `prior` (C,) for its
+    probabilities.
     """
     probabilities, notes = np.tile(prior.astype(np.float64), (len(photos), 1)), [""] * len(photos)
     is_read = np.zeros(len(photos), bool)
@@ -77,9 +83,9 @@ def collect(
         for number, (photo, reason) in enumerate(zip(photos, reasons))
         if photo.is_named or submitting.is_photo(str(photo.path), reason)
     ]
-    rows = [(str(photos[number].path), reasons[number], notes[number]) for number in kept]
-    table = pd.DataFrame(rows, columns=["path", "reason", "note"], dtype=str).assign(image_id="")
-    return PhotoPredictions(table, probabilities[kept], classes)
+    paths, no_ids = [str(photos[number].path) for number in kept], [""] * len(kept)
+    predictions = PhotoPredictions(paths, no_ids, [reasons[number] for number in kept], probabilities[kept], classes)
+    return PredictedPhotos(predictions, [notes[number] for number in kept])
 
 
 def predict_paths(
@@ -117,14 +123,17 @@ def require_local(engine: RuntimeSettings) -> None:
         )
 
 
-def to_table(predicted: PhotoPredictions) -> pd.DataFrame:
+def to_table(predicted: PredictedPhotos) -> csv_file.Columns:
     """One row per photo, with COLUMNS, probabilities of four digits; only path and note of one that cannot be read."""
-    table = submitting.to_table(predicted).assign(note=predicted.rows["note"]).round(4)
-    is_unread = table["reason"] != ""
-    for name in COLUMNS[1:5]:
-        empty = np.nan if name.endswith("probability") else ""
-        table[name] = table[name].mask(is_unread, empty)
-    return table[list(COLUMNS)]
+    photos, notes = predicted
+    columns = submitting.ranked(photos)
+    for name in ("probability", "second_probability"):
+        columns[name] = np.round(columns[name], 4).tolist()
+    shown = {
+        name: ["" if reason else value for value, reason in zip(values, photos.reasons)]
+        for name, values in columns.items()
+    }
+    return {"path": photos.paths, **shown, "note": notes}
 
 
 def arguments() -> argparse.Namespace:
@@ -181,18 +190,18 @@ def main() -> None:
     results = predict_paths([photo.path for photo in photos], files, engine, heat_maps)
     predicted = collect(photos, results, files.read_classes(), files.read_weights().prior)
     # Ids that repeat are found before anything is written.
-    contest_file = submitting.submission(predicted, rule) if args.submission else None
+    contest_file = submitting.submission(predicted.predictions, rule) if args.submission else None
     if args.out:
-        tables.write(args.out, to_table(predicted))
+        csv_file.write(args.out, to_table(predicted))
     else:
-        print(to_table(predicted).to_csv(index=False), end="")
+        print(csv_file.to_text(to_table(predicted)), end="")
     if contest_file is not None:
-        tables.write(args.submission, contest_file)
-    unread = int((predicted.rows["reason"] != "").sum())
+        csv_file.write(args.submission, contest_file)
+    n_photos, unread = len(predicted.notes), sum(reason != "" for reason in predicted.predictions.reasons)
     place = " on Ray" if engine.engine == "ray" else ""
-    counts = f"{len(predicted.rows) - unread} photos classified{place}, {unread} not readable"
+    counts = f"{n_photos - unread} photos classified{place}, {unread} not readable"
     drawn = "" if heat_maps is None else f", {heat_maps.n_pictures} heat maps in {args.explain}"
-    print(f"predict: {counts}, {len(photos) - len(predicted.rows)} files are no photos{drawn}", file=sys.stderr)
+    print(f"predict: {counts}, {len(photos) - n_photos} files are no photos{drawn}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import pandas as pd
 from stages.commands import clustered_experiments, experiment, revisions
 from stages.commands.grid import Run
 from stages.core import atomic, command, progress, settings, tables
+from stages.core.errors import TableError
 from stages.ensemble import fitting, selective
 from stages.ensemble.settings import AbstainSettings, EnsembleSettings
 from stages.schemas import class_list, split_data
@@ -62,7 +63,7 @@ def predict_split(folder: Path) -> SplitPredictions:
     stacked, splits = fitting.stack_held_out(models, split_data.read(folder / _SPLITS, classes))
     for name, split in splits.items():
         if not split.image_ids:
-            raise tables.TableError(f"{folder / _SPLITS}: expected photos of the split {name}, found none")
+            raise TableError(f"{folder / _SPLITS}: expected photos of the split {name}, found none")
     val, test = splits["val"], splits["test"]
     best_single = fitting.alternatives(stacked, val, rule)["best_single"]
     probabilities, fitted = stacked.select(test), fitting.fit(stacked, val, rule)

@@ -1,4 +1,4 @@
-"""The base of every error that a user can cause."""
+"""The base of every error that a user can cause, and that of tables."""
 
 
 class UserError(Exception):
@@ -6,3 +6,7 @@ class UserError(Exception):
 
     Commands print that line and no traceback. Any other exception of the project's code is a bug.
     """
+
+
+class TableError(UserError):
+    """A table lacks a column, has a value of the wrong type, or breaks a rule of its format."""

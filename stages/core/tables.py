@@ -9,16 +9,12 @@ import numpy as np
 import pandas as pd
 
 from stages.core import atomic
-from stages.core.errors import UserError
+from stages.core.errors import TableError
 
 # No text is read as a missing value: a class may be called "None", "NA" or "nan".
 _TEXT_KINDS = ("str", "string")
 # Integers are parsed as floats, which represent every integer up to this one.
 _MAX_INT = 2**53
-
-
-class TableError(UserError):
-    """A table lacks a column, has a value of the wrong type, or breaks a rule of its format."""
 
 
 def write(path: Path, frame: pd.DataFrame) -> None:

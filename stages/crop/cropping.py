@@ -9,16 +9,18 @@ import numpy as np
 import pandas as pd
 
 from stages.core import batches, progress, shard_writer, system
+from stages.core.errors import TableError
 from stages.core.result_cache import code_digest
 from stages.core.shard_writer import Made, Shard
-from stages.core.tables import TableError
+from stages.crop.cutting import crop_image
 from stages.crop.settings import CropSettings
-from stages.images import boxes, images, letterbox
+from stages.images import boxes, images
 from stages.schemas import crops, split_table
 from stages.schemas.manifest import UNLABELLED
 from stages.schemas.shards import Assignment
 from stages.selection import main_car, sweep
-from stages.selection.main_car import PhotoSet, crop_window
+from stages.selection.detected_boxes import photo_set
+from stages.selection.main_car import PhotoSet
 from stages.sources.photos import Photos
 
 Row = dict[Hashable, object]
@@ -40,7 +42,7 @@ def select_boxes(photos: pd.DataFrame, found: pd.DataFrame, rule: CropSettings) 
     corners = photos[boxes.COLUMNS].to_numpy(np.float64)
     table[boxes.COLUMNS] = np.where(is_annotated[:, None], corners, np.nan)
     rows = np.flatnonzero(is_tried & ~is_annotated)
-    _fill(table, rows, main_car.photo_set(photos.iloc[rows], found), rule)
+    _fill(table, rows, photo_set(photos.iloc[rows], found), rule)
     return table[list(crops.COLUMNS)]
 
 
@@ -130,7 +132,7 @@ def threshold_tables(photos: pd.DataFrame, found: pd.DataFrame, rule: CropSettin
     """
     is_detected = (photos["status"] == "ok") & photos["x_min"].isna()
     usable = photos[is_detected].iloc[:_N_SWEPT]
-    return sweep.sweep_thresholds(main_car.photo_set(usable, found), rule)
+    return sweep.sweep_thresholds(photo_set(usable, found), rule)
 
 
 def count(table: pd.DataFrame, photos: pd.DataFrame) -> dict[str, object]:
@@ -171,27 +173,3 @@ def overrejected_classes(refused: dict[str, tuple[int, int]]) -> dict[str, float
         if chance < _SURPRISING:
             found[name] = float(f"{chance:.2g}")
     return found
-
-
-def crop_image(content: bytes, box: np.ndarray | None, rule: CropSettings) -> np.ndarray:
-    """The crop of a photo, given the bytes of its file: `(H, W, 3)` uint8 RGB, H and W at most `rule.max_side`.
-
-    It shows the window of a `(4,)` box in pixels of the photo, or all of the photo for None. Raises ImageError
-    as `images.decode_photo` does.
-    """
-    photo = images.decode_photo(content, partial(_share_needed, box, rule))
-    corners = crop_window(box, photo.size_wh, rule.margin)
-    width, height = corners[2] - corners[0], corners[3] - corners[1]
-    # A photo of reduced scale is cut at its nearest pixels.
-    scale = np.array([photo.image.shape[1], photo.image.shape[0]] * 2) / np.array(photo.size_wh * 2)
-    x_min, y_min, x_max, y_max = boxes.to_pixels((corners * scale).round(), *photo.image.shape[1::-1])
-    piece = photo.image[y_min:y_max, x_min:x_max]
-    if max(width, height) <= rule.max_side:
-        return piece.copy()
-    place = letterbox.place(width, height, (rule.max_side, rule.max_side))
-    return letterbox.resize(piece, place.width, place.height)
-
-
-def _share_needed(box: np.ndarray | None, rule: CropSettings, size_wh: tuple[int, int]) -> float:
-    x_min, y_min, x_max, y_max = crop_window(box, size_wh, rule.margin)
-    return rule.max_side / max(x_max - x_min, y_max - y_min)

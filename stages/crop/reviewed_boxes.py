@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.core.tables import TableError
+from stages.core.errors import TableError
 from stages.crop.settings import CropSettings
 from stages.images import boxes
 from stages.schemas import corrections, crops

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from stages.core import settings, tables
+from stages.core import settings
+from stages.core.errors import TableError
 from stages.ensemble import selective, weighting
 from stages.ensemble.settings import EnsembleSettings
 from stages.schemas import predictions, split_data
@@ -57,10 +58,10 @@ def stack(by_model: dict[str, Predictions], image_ids: list[str], source: str = 
     first = next(iter(by_model.values()))
     for name, table in by_model.items():
         if table.classes != first.classes:
-            raise tables.TableError(f"{name}: expected the classes {first.classes}, found {table.classes}")
+            raise TableError(f"{name}: expected the classes {first.classes}, found {table.classes}")
         different = sorted(set(table.image_ids) ^ set(image_ids))
         if different:
-            raise tables.TableError(
+            raise TableError(
                 f"{name}: expected the {len(image_ids)} photos of {source}, found "
                 f"{len(table.image_ids)}, and {different[0]} on one side only; run `dvc repro evaluate`"
             )

@@ -9,8 +9,8 @@ import numpy as np
 from stages.core import json_file
 from stages.core.errors import UserError
 from stages.ensemble.settings import SHRINKAGES, EnsembleSettings
-from stages.scoring.calibration import fit_temperature
 from stages.scoring.probabilities import MIN_PROBABILITY, log_loss
+from stages.scoring.temperature_scaling import fit_temperature
 from stages.scoring.weighted_ensemble import WeightedEnsemble, weighted_average
 
 # A smaller weight is a rounding error of the solver.

@@ -17,6 +17,7 @@ from stages.schemas.predictions import Predictions
 from stages.schemas.split_data import SplitData
 from stages.scoring import calibration, folds, scores
 from stages.scoring.probabilities import log_loss
+from stages.scoring.temperature_scaling import apply_temperature, fit_temperature
 
 SCORED_SPLITS = ("val", "test")
 _COMPARED = ("accuracy", "log_loss", "ece")
@@ -52,8 +53,8 @@ def score(splits: dict[str, SplitData], predicted: dict[str, np.ndarray], classe
     }
     labels, test = splits["test"].labels, predicted["test"]
     val_labels = splits["val"].labels
-    details["temperature"] = calibration.fit_temperature(predicted["val"], val_labels) if len(val_labels) else 1.0
-    calibrated = calibration.apply_temperature(test, details["temperature"])
+    details["temperature"] = fit_temperature(predicted["val"], val_labels) if len(val_labels) else 1.0
+    calibrated = apply_temperature(test, details["temperature"])
     if len(labels):
         details["test"]["ece_calibrated"] = calibration.expected_calibration_error(labels, calibrated)
         details["test"]["log_loss_calibrated"] = log_loss(labels, calibrated)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.core.tables import TableError
+from stages.core.errors import TableError
 from stages.schemas import manifest, shards
 from stages.schemas.shards import Assignment
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from stages.core import arrays
 from stages.core.errors import UserError
@@ -70,7 +69,10 @@ def conformal_threshold(novelty: np.ndarray, groups: Sequence[str], max_false_al
     The ceil((n + 1)(1 - a))-th smallest novelty of n groups (Bates et al. 2023, arXiv:2104.08279, section 2.1; the
     probability is over val too). Of a group of near-duplicates the most novel photo counts. Infinity for too few.
     """
-    by_group = np.sort(pd.Series(novelty).groupby(np.array(groups, dtype=object)).max().to_numpy())
+    names, numbers = np.unique(np.array(groups, dtype=object), return_inverse=True)
+    by_group = np.full(len(names), -np.inf)
+    np.maximum.at(by_group, numbers, novelty)
+    by_group.sort()
     # Rounded, for 20 x 0.95 is more than 19.
     place = math.ceil(round((len(by_group) + 1) * (1 - max_false_alarms), 9))
     return float(by_group[place - 1]) if place <= len(by_group) else math.inf

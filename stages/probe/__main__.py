@@ -12,6 +12,7 @@ from stages.classifiers.image_source import image_size_hw
 from stages.classifiers.settings import LoaderSettings, ModelSettings, derive_seed
 from stages.core import atomic, command, progress, settings, tables
 from stages.core.archive import Archive
+from stages.core.errors import TableError
 from stages.core.runtime_settings import RuntimeSettings
 from stages.probe import feature_map, linear_probe
 from stages.probe.probing import extract_features, outlier_scores, predict_splits, score_splits, to_table
@@ -41,7 +42,7 @@ def main() -> None:
     )
     splits = split_data.read(args.splits, classes)
     if not splits["train"].image_ids:
-        raise tables.TableError(f"{args.splits}: expected photos with the split `train`, found none")
+        raise TableError(f"{args.splits}: expected photos with the split `train`, found none")
     images = Archive(args.photos)
     shape = pretrained.shape(model, image_size_hw(images, splits["train"]), len(classes))
     pooled = folding.for_inference(pretrained.network(model, shape, pretrained.read(args.pretrained, model)).pooled)

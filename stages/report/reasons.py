@@ -1,6 +1,6 @@
 """One sentence for each reason code and each note of the tables, for the report and for docs/reasons.md."""
 
-from stages.core.tables import TableError
+from stages.core.errors import TableError
 
 # By the stage that gives them, in the order of the pipeline.
 SENTENCES: dict[str, dict[str, str]] = {

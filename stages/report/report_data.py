@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from stages.core import tables
+from stages.core.errors import TableError
 from stages.schemas import (
     advice,
     corrections,
@@ -153,7 +154,7 @@ def _read_ensemble(path: Path, n_test: int) -> dict[str, Any]:
         path, ("test", "equal_weights", "weights", "fitted_weights", "shrinkage", "fitted_on", "selective")
     )
     if ensemble["test"]["n"] != n_test:
-        raise tables.TableError(
+        raise TableError(
             f"{path}: expected scores of {n_test} test photos, found {ensemble['test']['n']}; run `dvc repro`"
         )
     return ensemble
@@ -163,10 +164,10 @@ def _read_json(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise tables.TableError(f"{path}: expected metrics here, found none; run `dvc repro`") from None
+        raise TableError(f"{path}: expected metrics here, found none; run `dvc repro`") from None
     except json.JSONDecodeError as error:
-        raise tables.TableError(f"{path}: expected JSON, found: {error}") from None
+        raise TableError(f"{path}: expected JSON, found: {error}") from None
     missing = [key for key in keys if key not in content]
     if missing:
-        raise tables.TableError(f"{path}: expected the key `{missing[0]}`, found {', '.join(content)}")
+        raise TableError(f"{path}: expected the key `{missing[0]}`, found {', '.join(content)}")
     return dict(content)

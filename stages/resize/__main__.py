@@ -8,7 +8,8 @@ from stages.core import atomic, command, progress, tables
 from stages.core.archive import Archive
 from stages.core.settings import read as read_settings
 from stages.images.settings import InputSettings, read_used
-from stages.resize.framing import Composer, Sources, count, used_photos, write_model_inputs
+from stages.resize.composer import Composer
+from stages.resize.framing import Sources, count, used_photos, write_model_inputs
 from stages.resize.settings import ResizeSettings
 from stages.schemas import masks, shards, split_table
 from stages.sources.photos import Photos

@@ -11,12 +11,14 @@ import pandas as pd
 
 from stages.core import atomic, batches, command, progress, settings, tables
 from stages.core.archive import Archive
+from stages.core.errors import TableError
 from stages.images import archived, detection_metrics, images
 from stages.images.boxes import COLUMNS as CORNERS
 from stages.images.overlap import upsample_map
 from stages.schemas import crops, detections, manifest, masks
 from stages.selection import main_car, sweep
-from stages.selection.main_car import PhotoSet, photo_set
+from stages.selection.detected_boxes import photo_set
+from stages.selection.main_car import PhotoSet
 from stages.selection.settings import SelectionSettings
 
 TRUTH_COLUMNS = {"path": "str", "kind": "str", **dict.fromkeys(CORNERS, "float")}
@@ -31,7 +33,7 @@ def pair_boxes(chosen: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     both = regular.merge(chosen[chosen["status"] != "failed"], on="path", how="left")
     if both["image_id"].isna().any():
         missing = both.loc[both["image_id"].isna(), "path"].iloc[0]
-        raise tables.TableError(
+        raise TableError(
             f"data/boxes.csv: expected a row for the sample's photo {missing}, found none; "
             "the pipeline last ran on another ingest.source"
         )

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stages.core import tables
+from stages.core.errors import TableError
 
 
 def read_classes(path: Path) -> list[str]:
@@ -10,7 +10,7 @@ def read_classes(path: Path) -> list[str]:
     try:
         classes = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
-        raise tables.TableError(f"{path}: expected a list of classes, found none; run `dvc repro`") from None
+        raise TableError(f"{path}: expected a list of classes, found none; run `dvc repro`") from None
     if len(classes) < 2 or len(set(classes)) != len(classes) or "" in classes:
-        raise tables.TableError(f"{path}: expected two or more different names, one a line, found {classes}")
+        raise TableError(f"{path}: expected two or more different names, one a line, found {classes}")
     return classes

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from stages.core import tables
+from stages.core.errors import TableError
 
 COLUMNS = {
     "image_id": "str",  # that of data/manifest.csv: the hash of the photo's bytes
@@ -26,7 +27,7 @@ _CONFLICT = ("<<<<<<<", "=======", ">>>>>>>")
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Read the decisions, each once, sorted. Raises tables.TableError naming the first bad value.
+    """Read the decisions, each once, sorted. Raises TableError naming the first bad value.
 
     Two decisions on one topic of a photo that differ are an error.
     """
@@ -90,4 +91,4 @@ def _without_conflicts(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
         f"`{f'{kind} {value}'.strip()}`{f' by {who}' if who else ''}"
         for kind, value, who in zip(rows["kind"], rows["value"], rows["who"])
     )
-    raise tables.TableError(f"{path}: photo {photo}: expected one decision, found {found}; delete one of the lines")
+    raise TableError(f"{path}: photo {photo}: expected one decision, found {found}; delete one of the lines")

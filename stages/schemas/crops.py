@@ -35,7 +35,7 @@ def file_name(image_id: str) -> str:
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Read the table and check it. Raises tables.TableError naming the column and the first bad value."""
+    """Read the table and check it. Raises TableError naming the column and the first bad value."""
     frame = tables.read(path, COLUMNS)
     known = frame["status"].isin(["ok", "dropped", "failed", "rejected"])
     tables.require(path, known, frame["status"], "ok, dropped, failed or rejected")

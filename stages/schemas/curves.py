@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.core import tables
+from stages.core.errors import TableError
 
 # Each in a file of its own below plots/metrics.
 FIGURES = ("train/loss", "val/log_loss", "val/accuracy")
@@ -22,7 +22,7 @@ def _read(path: Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, sep="\t")
     except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
-        raise tables.TableError(f"{path}: expected a curve, found: {error}") from None
+        raise TableError(f"{path}: expected a curve, found: {error}") from None
     if list(table.columns[:1]) != ["step"] or table.shape[1] != 2:
-        raise tables.TableError(f"{path}: expected `step` and one value, found {', '.join(table.columns)}")
+        raise TableError(f"{path}: expected `step` and one value, found {', '.join(table.columns)}")
     return table

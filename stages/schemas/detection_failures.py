@@ -19,6 +19,6 @@ def table(reasons: Mapping[str, str]) -> pd.DataFrame:
 
 
 def read(path: Path) -> dict[str, str]:
-    """The reasons by image id. Raises tables.TableError."""
+    """The reasons by image id. Raises TableError."""
     frame = tables.read(path, COLUMNS)
     return dict(zip(frame["image_id"], frame["reason"]))

@@ -18,7 +18,7 @@ COLUMNS = {
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Read the boxes and check scores and corners. Raises tables.TableError naming the first bad value."""
+    """Read the boxes and check scores and corners. Raises TableError naming the first bad value."""
     frame = tables.read(path, COLUMNS)
     tables.require(path, frame["score"].between(0, 1), frame["score"], "a score in 0..1")
     tables.require(path, frame["x_max"] >= frame["x_min"], frame["x_max"], "x_max at or right of x_min")

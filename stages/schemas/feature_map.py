@@ -11,7 +11,7 @@ COLUMNS = {"image_id": "str", "x": "float", "y": "float"}
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Read the table and check it. Raises tables.TableError naming the column and the first bad value."""
+    """Read the table and check it. Raises TableError naming the column and the first bad value."""
     frame = tables.read(path, COLUMNS)
     tables.require(path, ~frame["image_id"].duplicated(), frame["image_id"], "each id once")
     for name in ("x", "y"):

@@ -26,7 +26,7 @@ COLUMNS = {
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Read the table and check it. Raises tables.TableError naming the column and the first bad value."""
+    """Read the table and check it. Raises TableError naming the column and the first bad value."""
     frame = tables.read(path, COLUMNS)
     known = frame["split"].isin([*SPLITS, UNLABELLED, ""])
     tables.require(path, known, frame["split"], "train, val, test, unlabelled or nothing")

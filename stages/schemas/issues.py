@@ -22,7 +22,7 @@ DISTANCES = {"image_id": "str", "distance": "float", "outlier_threshold": "float
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Read the table and check it. Raises tables.TableError naming the column and the first bad value."""
+    """Read the table and check it. Raises TableError naming the column and the first bad value."""
     frame = tables.read(path, COLUMNS)
     tables.require(path, frame["kind"].isin(KINDS), frame["kind"], " or ".join(KINDS))
     return frame

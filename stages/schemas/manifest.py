@@ -40,7 +40,7 @@ UNLABELLED = "unlabelled"
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Read the manifest and check it. Raises tables.TableError naming the column and the first bad value."""
+    """Read the manifest and check it. Raises TableError naming the column and the first bad value."""
     frame = tables.read(path, COLUMNS)
     usable = frame["status"] == "ok"
     tables.require(path, frame["status"].isin(["ok", "failed", "rejected"]), frame["status"], "ok, failed or rejected")

@@ -29,7 +29,7 @@ def file_name(image_id: str) -> str:
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Read the table and check it. Raises tables.TableError naming the column and the first bad value."""
+    """Read the table and check it. Raises TableError naming the column and the first bad value."""
     frame = tables.read(path, COLUMNS)
     for name in ("coverage", "agreement"):
         tables.require(path, frame[name].between(0, 1) | frame[name].isna(), frame[name], "0..1")

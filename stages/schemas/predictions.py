@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from stages.core import tables
+from stages.core.errors import TableError
 
 # Wide enough for float32 softmax sums and for the digits that a CSV keeps.
 _SUM_TOLERANCE = 1e-4
@@ -30,18 +31,18 @@ def write(path: Path, predictions: Predictions) -> None:
 def read(path: Path, classes: list[str] | None = None) -> Predictions:
     """Read and check a probability table; `classes`, where given, must be its classes in the same order.
 
-    Raises tables.TableError when ids repeat, classes differ, or a row is no probability distribution.
+    Raises TableError when ids repeat, classes differ, or a row is no probability distribution.
     """
     try:
         header = pd.read_csv(path, dtype=str, nrows=0).columns.tolist()
     except FileNotFoundError:
-        raise tables.TableError(f"{path}: expected a probability table, found none; run `dvc repro`") from None
+        raise TableError(f"{path}: expected a probability table, found none; run `dvc repro`") from None
     except pd.errors.EmptyDataError:
-        raise tables.TableError(f"{path}: expected a probability table, found an empty file; run `dvc repro`") from None
+        raise TableError(f"{path}: expected a probability table, found an empty file; run `dvc repro`") from None
     found = header[1:]
     if header[:1] != ["image_id"] or (classes is not None and found != classes):
         expected = ["image_id", *(classes or ["<one column per class>"])]
-        raise tables.TableError(f"{path}: expected columns {', '.join(expected)}, found {', '.join(header)}")
+        raise TableError(f"{path}: expected columns {', '.join(expected)}, found {', '.join(header)}")
     frame = tables.read(path, {"image_id": "str", **dict.fromkeys(found, "float")})
     tables.require(path, ~frame["image_id"].duplicated(), frame["image_id"], "each id once")
     values = frame[found].to_numpy(dtype=np.float64)

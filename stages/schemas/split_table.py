@@ -22,7 +22,7 @@ COLUMNS = {
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Read the table and check it. Raises tables.TableError naming the column and the first bad value."""
+    """Read the table and check it. Raises TableError naming the column and the first bad value."""
     frame = tables.read(path, COLUMNS)
     usable = frame["status"] == "ok"
     known = frame["split"].isin([*manifest.SPLITS, manifest.UNLABELLED])

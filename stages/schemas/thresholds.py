@@ -18,7 +18,7 @@ COLUMNS = {
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Read one table and check it. Raises tables.TableError naming the column and the first bad value."""
+    """Read one table and check it. Raises TableError naming the column and the first bad value."""
     frame = tables.read(path, COLUMNS)
     tables.require(path, frame["share_cropped"].between(0, 1), frame["share_cropped"], "0..1")
     return frame

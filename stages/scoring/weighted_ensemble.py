@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stages.scoring.calibration import apply_temperature
 from stages.scoring.probabilities import normalised
+from stages.scoring.temperature_scaling import apply_temperature
 
 
 class WeightedEnsemble(NamedTuple):

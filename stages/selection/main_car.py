@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from stages.images import boxes
 from stages.images.overlap import box_iou
@@ -64,7 +63,7 @@ class Selections:
 
 def select_box(candidates: Candidates, size_wh: tuple[int, int], rule: SelectionSettings) -> Selection:
     """Select the main car among the boxes of one photo of `size_wh` pixels, as `select` does."""
-    classes, names = pd.factorize(candidates.names)
+    names, classes = np.unique(candidates.names, return_inverse=True)
     photo, sizes_wh = np.zeros(len(classes), np.int64), np.array([size_wh], np.float64)
     found = select(PhotoSet(candidates.corners, candidates.scores, classes, names, photo, sizes_wh), rule)
     index, ratio = int(found.index[0]), float(found.runner_up_ratio[0])
@@ -152,15 +151,3 @@ def crop_window(box: np.ndarray | None, size_wh: tuple[int, int], margin: float)
     if box is None:
         return 0, 0, *size_wh
     return boxes.to_pixels(boxes.expand(box, margin), *size_wh)
-
-
-def photo_set(photos: pd.DataFrame, detections: pd.DataFrame) -> PhotoSet:
-    """The boxes of rows of data/manifest.csv, from rows of data/detections.csv."""
-    number = pd.Index(photos["image_id"]).get_indexer(detections["image_id"])
-    rows = np.argsort(number, kind="stable")[np.count_nonzero(number < 0) :]
-    corners, scores = (
-        detections[boxes.COLUMNS].to_numpy(np.float64)[rows],
-        detections["score"].to_numpy(np.float64)[rows],
-    )
-    classes, names = pd.factorize(detections["class_name"].to_numpy(dtype=object)[rows])
-    return PhotoSet(corners, scores, classes, names, number[rows], photos[["width", "height"]].to_numpy(np.float64))

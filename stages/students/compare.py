@@ -10,7 +10,8 @@ from stages.core import atomic, command, progress
 from stages.schemas import class_list, predictions, split_data
 from stages.schemas.predictions import Predictions
 from stages.schemas.split_data import SplitData
-from stages.scoring import calibration, paired, scores
+from stages.scoring import paired, scores
+from stages.scoring.temperature_scaling import apply_temperature, fit_temperature
 
 _SCORES = ("accuracy", "accuracy_low", "accuracy_high", "log_loss", "ece")
 
@@ -54,10 +55,10 @@ def main() -> None:
     splits = split_data.read(args.splits, classes)
     student, ensemble = (predictions.read(path, classes) for path in (args.predictions, args.ensemble_predictions))
     val = splits["val"]
-    temperature = calibration.fit_temperature(select(student, val), val.labels) if val.image_ids else 1.0
+    temperature = fit_temperature(select(student, val), val.labels) if val.image_ids else 1.0
     figures = {
         name: compare(
-            calibration.apply_temperature(select(student, splits[name]), temperature),
+            apply_temperature(select(student, splits[name]), temperature),
             select(ensemble, splits[name]),
             splits[name],
         )

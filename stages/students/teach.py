@@ -7,7 +7,7 @@ from stages.classifiers import onnx_classifier
 from stages.classifiers.settings import TeachSettings
 from stages.core import atomic, command, progress, settings
 from stages.core.archive import Archive
-from stages.core.tables import TableError
+from stages.core.errors import TableError
 from stages.images.settings import input_names
 from stages.schemas import class_list, predictions, split_data
 from stages.schemas.split_data import SplitData

@@ -9,7 +9,7 @@ from stages.classifiers.image_source import ImageSource
 from stages.classifiers.onnx_classifier import ClassifyFn, TrainedClassifier
 from stages.core import batches, json_file, progress
 from stages.core.archive import Archive
-from stages.core.tables import TableError
+from stages.core.errors import TableError
 from stages.schemas import predictions
 from stages.schemas.predictions import Predictions
 from stages.schemas.split_data import SplitData

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stages.classifiers.settings import TeachSettings
-from stages.core.tables import TableError
+from stages.core.errors import TableError
 from stages.schemas.predictions import Predictions
 from stages.schemas.split_data import SplitData
 from stages.scoring import scores

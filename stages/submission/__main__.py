@@ -7,15 +7,14 @@ import argparse
 import sys
 from pathlib import Path
 
-import pandas as pd
-
-from stages.core import command, progress, settings, tables
+from stages.core import command, csv_file, progress, settings, tables
+from stages.core.csv_file import Columns
 from stages.schemas import class_list, predictions, split_data, split_table
 from stages.schemas.manifest import UNLABELLED
 from stages.sources.file_names import is_table_name
 from stages.sources.settings import SourceSettings
 from stages.sources.store import resolve
-from stages.submission import submitting
+from stages.submission import submitting, unlabelled
 from stages.submission.settings import SubmissionSettings
 
 
@@ -27,14 +26,14 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def read_sample(path: str | None) -> pd.DataFrame | None:
+def read_sample(path: str | None) -> Columns | None:
     """The sample file of the contest, all text. Raises TableError if it has no rows or repeats an id."""
     if path is None:
         return None
     file = Path(resolve(path))
     sample = tables.read_text(file)
     tables.require(file, ~sample.iloc[:, 0].duplicated(), sample.iloc[:, 0], "each id once")
-    return sample
+    return {str(name): sample[name].tolist() for name in sample}
 
 
 def main() -> None:
@@ -46,16 +45,15 @@ def main() -> None:
     rows = inputs[inputs["split"] == UNLABELLED].sort_values("path")
     is_listed = source.unlabelled is not None and is_table_name(source.unlabelled)
     prior = split_data.class_shares(split_data.read(args.splits, classes)["train"], len(classes))
-    predicted = submitting.predict_rows(rows, predictions.read(args.probabilities, classes), prior, is_listed)
-    tables.write(args.predictions, submitting.to_table(predicted))
-    for path, reason in predicted.rows.loc[predicted.rows["reason"] != "", ["path", "reason"]].head(20).values:
+    predicted = unlabelled.predict_rows(rows, predictions.read(args.probabilities, classes), prior, is_listed)
+    tables.write(args.predictions, unlabelled.to_table(predicted))
+    unread = [(path, reason) for path, reason in zip(predicted.paths, predicted.reasons) if reason]
+    for path, reason in unread[:20]:
         print(f"submission: {path} ({reason}) is answered by the shares of the classes in train", file=sys.stderr)
     sample = read_sample(rule.sample_file) if len(rows) else None
-    tables.write(args.submission, submitting.submission(predicted, rule, sample))
-    unread = int((predicted.rows["reason"] != "").sum())
-    progress.summary(
-        "submission", photos=len(predicted.rows), by_prior=unread, no_photos=len(rows) - len(predicted.rows)
-    )
+    csv_file.write(args.submission, submitting.submission(predicted, rule, sample))
+    n_photos = len(predicted.paths)
+    progress.summary("submission", photos=n_photos, by_prior=len(unread), no_photos=len(rows) - n_photos)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
-"""Predictions of photos without labels, and the file of a contest made from them."""
+"""Predictions of photos without labels, and the file of a contest made from them; without pandas, for bundles."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
+from stages.core.csv_file import Columns
 from stages.core.errors import UserError
-from stages.schemas.predictions import Predictions
 from stages.sources.file_names import is_photo_name
 from stages.submission.settings import SubmissionSettings
 
@@ -26,12 +25,14 @@ class SubmissionError(UserError):
 
 
 class PhotoPredictions(NamedTuple):
-    """Photos and `probabilities` (N, C) of `classes`; `rows` has `path`, `image_id` and `reason`, why a photo has none.
+    """N photos and `probabilities` (N, C) of `classes`; `reasons` say why a photo has none, or are empty.
 
     A photo with a reason has the prior, the shares of the classes in train, for its probabilities.
     """
 
-    rows: pd.DataFrame
+    paths: list[str]
+    image_ids: list[str]
+    reasons: list[str]
     probabilities: np.ndarray
     classes: list[str]
 
@@ -41,57 +42,37 @@ def is_photo(path: str, reason: str) -> bool:
     return reason not in _NO_IMAGE or is_photo_name(path)
 
 
-def predict_rows(rows: pd.DataFrame, predicted: Predictions, prior: np.ndarray, is_listed: bool) -> PhotoPredictions:
-    """The predictions of rows of data/splits.csv by image id, or the `prior` (C,) of a photo without model input.
-
-    Files that are no photos are left out, unless a table names them, `is_listed`.
-    """
-    is_kept = [is_listed or is_photo(path, reason) for path, reason in zip(rows["path"], rows["reason"])]
-    kept = rows[np.array(is_kept, dtype=bool)]
-    place = {image_id: row for row, image_id in enumerate(predicted.image_ids)}
-    numbers = [place.get(image_id) for image_id in kept["image_id"]]
-    probabilities = [prior if number is None else predicted.probabilities[number] for number in numbers]
-    unread = np.array([number is None for number in numbers], dtype=bool)
-    # The reason of a copy, or of a photo without a main car, is none here: there is a prediction.
-    table = kept[["path", "image_id", "reason"]].assign(reason=kept["reason"].where(unread, ""))
-    shape = (len(kept), len(predicted.classes))
-    return PhotoPredictions(
-        table.reset_index(drop=True), np.array(probabilities, dtype=np.float64).reshape(shape), predicted.classes
-    )
-
-
-def to_table(predicted: PhotoPredictions) -> pd.DataFrame:
-    """data/predictions_unlabelled.csv: path, image_id, the likeliest class and the runner-up, and the reason."""
-    ranked = np.argsort(-predicted.probabilities, axis=1, kind="stable")
-    names, numbers = np.array(predicted.classes, dtype=object), np.arange(len(ranked))
-    columns = {}
+def ranked(predicted: PhotoPredictions) -> dict[str, list[Any]]:
+    """The likeliest class of every photo and the runner-up, with their probabilities, as columns of a table."""
+    order = np.argsort(-predicted.probabilities, axis=1, kind="stable")
+    numbers = np.arange(len(order))
+    columns: dict[str, list[Any]] = {}
     for prefix, rank in (("", 0), ("second_", 1)):
-        columns[f"{prefix}label"] = names[ranked[:, rank]]
-        columns[f"{prefix}probability"] = predicted.probabilities[numbers, ranked[:, rank]]
-    rows = predicted.rows
-    return rows[["path", "image_id"]].assign(**columns, reason=rows["reason"])
+        columns[f"{prefix}label"] = [predicted.classes[number] for number in order[:, rank]]
+        columns[f"{prefix}probability"] = predicted.probabilities[numbers, order[:, rank]].tolist()
+    return columns
 
 
 def submission(
-    predicted: PhotoPredictions, settings: SubmissionSettings, sample: pd.DataFrame | None = None
-) -> pd.DataFrame:
-    """The file of the contest; with a `sample`, in the order of its ids and with its columns.
+    predicted: PhotoPredictions, settings: SubmissionSettings, sample: Columns | None = None
+) -> dict[str, Sequence[object]]:
+    """The columns of the contest's file; with a `sample`, in the order of its ids and with its columns.
 
     Raises SubmissionError if two photos have one id, if an id of the sample has no photo, or if the columns of the
     sample are no classes.
     """
-    ids = [_IDS[settings.id](path) for path in predicted.rows["path"]]
-    _require_unique(ids, predicted.rows["path"].tolist(), settings)
+    ids = [_IDS[settings.id](path) for path in predicted.paths]
+    _require_unique(ids, predicted.paths, settings)
+    table: dict[str, Sequence[object]]
     if settings.content == "label":
-        best = np.array(predicted.classes, dtype=object)[predicted.probabilities.argmax(axis=1)]
-        table = pd.DataFrame({settings.label_column: best}, index=ids)
+        table = {settings.label_column: ranked(predicted)["label"]}
     else:
-        table = pd.DataFrame(predicted.probabilities, index=ids, columns=predicted.classes)
+        table = dict(zip(predicted.classes, predicted.probabilities.T.tolist()))
     if sample is not None:
-        table = _like(sample, table, settings)
-    if settings.id_column in table.columns:
+        return _like(sample, ids, table, settings)
+    if settings.id_column in table:
         raise SubmissionError(f"submission.id_column: expected no name of a class, found `{settings.id_column}`")
-    return table.rename_axis(settings.id_column if sample is None else sample.columns[0]).reset_index()
+    return {settings.id_column: ids, **table}
 
 
 def _require_unique(ids: list[str], paths: list[str], settings: SubmissionSettings) -> None:
@@ -106,21 +87,25 @@ def _require_unique(ids: list[str], paths: list[str], settings: SubmissionSettin
         first[name] = path
 
 
-def _like(sample: pd.DataFrame, table: pd.DataFrame, settings: SubmissionSettings) -> pd.DataFrame:
+def _like(
+    sample: Columns, ids: list[str], table: dict[str, Sequence[object]], settings: SubmissionSettings
+) -> dict[str, Sequence[object]]:
     """The rows of `table` in the order of the ids in the first column of `sample`, with its other columns."""
-    ids, columns = sample.iloc[:, 0], sample.columns[1:].tolist()
-    without = ids[~ids.isin(table.index)]
-    if len(without):
+    id_column, *columns = sample
+    wanted, row_of = [str(name) for name in sample[id_column]], {name: row for row, name in enumerate(ids)}
+    without = [name for name in wanted if name not in row_of]
+    if without:
         raise SubmissionError(
-            f"{settings.sample_file}: expected a photo for each id, found none for `{without.iloc[0]}` and "
-            f"{len(without) - 1} more; photos have ids such as `{next(iter(table.index), '')}` (submission.id)"
+            f"{settings.sample_file}: expected a photo for each id, found none for `{without[0]}` and "
+            f"{len(without) - 1} more; photos have ids such as `{next(iter(ids), '')}` (submission.id)"
         )
     if settings.content == "label" and len(columns) == 1:
-        table = table.set_axis(columns, axis=1)
-    different = sorted(set(columns) ^ set(table.columns))
+        table = dict(zip(columns, table.values()))
+    different = sorted(set(columns) ^ set(table))
     if different:
         raise SubmissionError(
-            f"{settings.sample_file}: expected the columns {', '.join(table.columns)}, found {', '.join(columns)}; "
+            f"{settings.sample_file}: expected the columns {', '.join(table)}, found {', '.join(columns)}; "
             f"`{different[0]}` is on one side only"
         )
-    return table.loc[ids.tolist(), columns]
+    rows = [row_of[name] for name in wanted]
+    return {id_column: wanted, **{name: [table[name][row] for row in rows] for name in columns}}

@@ -11,7 +11,7 @@ from stages.classifiers.image_source import ImageSource, image_size_hw
 from stages.classifiers.runtime import Runtime
 from stages.classifiers.settings import BagSettings, derive_seed
 from stages.core.archive import Archive
-from stages.core.tables import TableError
+from stages.core.errors import TableError
 from stages.schemas import split_data
 from stages.scoring import folds
 from stages.train import trainer

@@ -7,11 +7,11 @@ import numpy as np
 from stages.classifiers.image_source import ImageSource, image_size_hw
 from stages.classifiers.settings import TeachSettings
 from stages.core.archive import Archive
-from stages.core.tables import TableError
+from stages.core.errors import TableError
 from stages.schemas import predictions, split_data
 from stages.schemas.predictions import Predictions
 from stages.schemas.split_data import SplitData
-from stages.scoring import calibration
+from stages.scoring.temperature_scaling import apply_temperature
 from stages.train.fit import Splits
 
 
@@ -26,7 +26,7 @@ def read_splits(table: Path, archive: Path, targets: Path, classes: list[str], t
     images = Archive(archive)
     size_hw = image_size_hw(images, photos)
     train, val = (ImageSource.of(images, split, size_hw) for split in (photos, splits["val"]))
-    softened = calibration.apply_temperature(predicted.probabilities, teach.temperature)
+    softened = apply_temperature(predicted.probabilities, teach.temperature)
     return Splits(train._replace(soft_targets=softened.astype(np.float32)), val)
 
 

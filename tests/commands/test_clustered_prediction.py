@@ -173,13 +173,14 @@ def test_a_photo_that_kills_its_worker_is_one_row_and_the_others_are_predicted(b
         patched.setattr(clustered_prediction, "run_chunk", run_or_die)
         results = predict.predict_paths(paths, files, RuntimeSettings(engine="ray", cluster_timeout=300))
         found = predict.collect(photos, results, CLASSES, prior)
-    is_killer = found.rows["path"].str.contains("killer").to_numpy()
-    assert is_killer.sum() == 1 and found.rows.loc[is_killer, "reason"].tolist() == ["worker_died"]
-    np.testing.assert_array_equal(found.probabilities[is_killer], [prior])
+    (number,) = [row for row, path in enumerate(found.predictions.paths) if "killer" in path]
+    probabilities, others = found.predictions.probabilities, np.arange(len(photos)) != number
+    assert found.predictions.reasons[number] == "worker_died"
+    np.testing.assert_array_equal(probabilities[number], prior)
     # Chunks differ, and NumPy's vectors with them: the last bit of a float64 may, four digits do not.
-    np.testing.assert_allclose(found.probabilities[~is_killer], local.probabilities[~is_killer], rtol=1e-14)
-    assert found.rows[~is_killer].equals(local.rows[~is_killer])
-    table = predict.to_table(found)
-    assert table[~is_killer].equals(predict.to_table(local)[~is_killer])
-    row = table[is_killer].iloc[0]
+    np.testing.assert_allclose(probabilities[others], local.predictions.probabilities[others], rtol=1e-14)
+    rows, local_rows = (list(zip(*predict.to_table(one).values(), strict=True)) for one in (found, local))
+    row = dict(zip(predict.COLUMNS, rows.pop(number), strict=True))
+    del local_rows[number]
+    assert rows == local_rows and len(rows) == len(photos) - 1
     assert row["label"] == "" and row["note"].startswith("worker_died: ")

@@ -23,7 +23,7 @@ from stages.ingest import __main__ as ingest_stage
 from stages.mask import __main__ as mask_stage
 from stages.networks import runtime
 from stages.resize import __main__ as resize_stage
-from stages.resize.framing import Composer
+from stages.resize.composer import Composer
 from stages.resize.settings import ResizeSettings
 from stages.scan import __main__ as scan_stage
 from stages.schemas import class_list, manifest, split_table

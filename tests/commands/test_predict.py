@@ -4,14 +4,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from stages.commands import predict
 from stages.commands.inference_pipeline import ModelInputs
-from stages.commands.predict import ListedPhoto
+from stages.commands.predict import ListedPhoto, PredictedPhotos
 from stages.commands.trained_ensemble import Ensemble, LoadedModel, combine_models
-from stages.core.tables import TableError
+from stages.core.errors import TableError
 from stages.evaluate.settings import TtaSettings
 from stages.submission import submitting
 from stages.submission.settings import SubmissionSettings
@@ -43,14 +42,16 @@ def test_sources_without_photos_are_rejected(tmp_path):
 
 def predicted(probabilities, paths=None, classes=CLASSES):
     names = paths or [f"{number}.jpg" for number in range(len(probabilities))]
-    rows = pd.DataFrame({"path": names, "image_id": "", "reason": "", "note": ""})
-    return PhotoPredictions(rows, np.array(probabilities), classes)
+    empty = [""] * len(names)
+    return PredictedPhotos(PhotoPredictions(names, empty, empty, np.array(probabilities), classes), empty)
 
 
 def test_the_table_has_the_two_likeliest_classes_with_four_digits():
-    table = predict.to_table(predicted([[0.2, 0.1, 0.70004], [0.4, 0.4, 0.2]]))
-    columns = ["label", "probability", "second_label", "second_probability"]
-    assert table[columns].values.tolist() == [["bus", 0.7, "car", 0.2], ["car", 0.4, "van", 0.4]]
+    # Of the last photo, the first two differ in the fifth digit.
+    table = predict.to_table(predicted([[0.2, 0.1, 0.70004], [0.4, 0.4, 0.2], [0.29998, 0.30002, 0.4]]))
+    columns = ("label", "probability", "second_label", "second_probability")
+    rows = [("bus", 0.7, "car", 0.2), ("car", 0.4, "van", 0.4), ("bus", 0.4, "van", 0.3)]
+    assert list(zip(*(table[name] for name in columns))) == rows
 
 
 def shown(value):
@@ -106,13 +107,13 @@ def test_each_photo_has_its_own_prediction_or_a_note():
     ensemble = Ensemble(preprocessor([2, None, None, None, 1]), count_and_classify, CLASSES, PRIOR)
     found = run(photos(*NAMES), ensemble)
     assert batches == [1, 1]
-    np.testing.assert_allclose(found.probabilities, [[0.1, 0.1, 0.8], PRIOR, PRIOR, PRIOR, [0.1, 0.8, 0.1]])
-    assert found.rows["reason"].tolist() == ["", *["truncated"] * 3, ""]
+    np.testing.assert_allclose(found.predictions.probabilities, [[0.1, 0.1, 0.8], PRIOR, PRIOR, PRIOR, [0.1, 0.8, 0.1]])
+    assert found.predictions.reasons == ["", *["truncated"] * 3, ""]
     table = predict.to_table(found)
-    assert table["path"].tolist() == NAMES and table["label"].tolist() == ["bus", "", "", "", "van"]
-    assert table["note"].tolist() == ["", *["truncated: x"] * 3, ""]
-    assert table["probability"].tolist() == pytest.approx([0.8, np.nan, np.nan, np.nan, 0.8], nan_ok=True)
-    assert table.columns.tolist() == list(predict.COLUMNS)
+    assert table["path"] == NAMES and table["label"] == ["bus", "", "", "", "van"]
+    assert table["note"] == ["", *["truncated: x"] * 3, ""]
+    assert table["probability"] == [pytest.approx(0.8), "", "", "", pytest.approx(0.8)]
+    assert tuple(table) == predict.COLUMNS
 
 
 def test_an_answer_below_the_threshold_has_a_note_beside_that_of_the_preprocessing():
@@ -137,23 +138,24 @@ def test_files_of_a_folder_that_are_no_photos_have_no_row_and_named_ones_have():
     names = ["Thumbs.db", "list.csv", "damaged.jpg", "no ending"]
     reasons = ["not_an_image", "not_an_image", "not_an_image", "truncated"]
     found = run(photos(*names), unreadable(*reasons))
-    assert found.rows["path"].tolist() == ["damaged.jpg", "no ending"] and len(found.probabilities) == 2
+    assert found.predictions.paths == ["damaged.jpg", "no ending"] and len(found.predictions.probabilities) == 2
     found = run(photos(*names, is_named=True), unreadable(*reasons))
-    assert found.rows["path"].tolist() == names and len(found.probabilities) == 4
+    assert found.predictions.paths == names and len(found.predictions.probabilities) == 4
 
 
 def test_without_photos_the_tables_are_empty():
     found = run([], Ensemble(preprocessor([]), classify, CLASSES, PRIOR))
-    assert found.probabilities.shape == (0, 3) and predict.to_table(found).columns.tolist() == list(predict.COLUMNS)
-    assert len(submitting.submission(found, SubmissionSettings())) == 0
+    assert found.predictions.probabilities.shape == (0, 3)
+    assert predict.to_table(found) == {name: [] for name in predict.COLUMNS}
+    assert submitting.submission(found.predictions, SubmissionSettings()) == {"id": [], "label": []}
 
 
 def test_a_contest_file_has_a_label_for_every_photo():
     paths = ["in/a.jpg", "in/b.png", "in/c.jpg"]
     ensemble = Ensemble(preprocessor([None, 1, 1]), classify, CLASSES, PRIOR)
     found = run(photos(*paths), ensemble)
-    submission = submitting.submission(found, SubmissionSettings(id="stem", id_column="image", label_column="model"))
+    predictions, rule = found.predictions, SubmissionSettings(id="stem", id_column="image", label_column="model")
     # The first photo cannot be read: it has the likeliest class of the prior.
-    assert submission.to_dict("list") == {"image": ["a", "b", "c"], "model": ["van"] * 3}
-    for rule, ids in (("name", ["a.jpg", "b.png", "c.jpg"]), ("path", paths)):
-        assert submitting.submission(found, SubmissionSettings(id=rule))["id"].tolist() == ids
+    assert submitting.submission(predictions, rule) == {"image": ["a", "b", "c"], "model": ["van"] * 3}
+    for name, ids in (("name", ["a.jpg", "b.png", "c.jpg"]), ("path", paths)):
+        assert submitting.submission(predictions, SubmissionSettings(id=name))["id"] == ids

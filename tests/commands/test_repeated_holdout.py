@@ -10,7 +10,7 @@ import pytest
 
 from stages.commands import repeated_holdout
 from stages.commands.repeated_holdout import SplitPredictions
-from stages.core.tables import TableError
+from stages.core.errors import TableError
 from stages.schemas import predictions
 from stages.schemas.predictions import Predictions
 from stages.schemas.split_data import SplitData

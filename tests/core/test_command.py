@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from stages.core import command, settings, tables
+from stages.core import command, settings
+from stages.core.errors import TableError
 
 ROOT = Path(__file__).parents[2]
 STUB = "import time\nfrom stages.core import command, errors\ndef main():\n    {body}\ncommand.run(main)\n"
@@ -76,7 +77,7 @@ def test_another_exit_code_is_kept(tmp_path):
 
 
 def test_errors_of_this_project_are_expected_and_others_are_not():
-    assert command.is_expected_error(settings.SettingsError("x")) and command.is_expected_error(tables.TableError("x"))
+    assert command.is_expected_error(settings.SettingsError("x")) and command.is_expected_error(TableError("x"))
     assert not any(
         map(command.is_expected_error, (ValueError("x"), RuntimeError("x"), KeyError("x"), AssertionError()))
     )

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from stages.core import tables
-from stages.core.tables import TableError
+from stages.core.errors import TableError
 
 NAMES = [
     "None",

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from stages.core import tables
-from stages.core.tables import TableError
+from stages.core.errors import TableError
 from stages.crop import __main__ as crop_stage
 from stages.crop import cropping
 from stages.crop.settings import CropSettings

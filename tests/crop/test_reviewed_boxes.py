@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.core.tables import TableError
+from stages.core.errors import TableError
 from stages.crop import cropping, reviewed_boxes
 from stages.schemas import corrections
 from tests.crop.test_cropping import CORNERS, FOUND, RULE, photo

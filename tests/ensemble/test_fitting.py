@@ -5,8 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.core.errors import UserError
-from stages.core.tables import TableError
+from stages.core.errors import TableError, UserError
 from stages.ensemble import __main__ as ensemble_stage
 from stages.ensemble import fitting, weighting
 from stages.schemas import predictions

@@ -7,8 +7,8 @@ import yaml
 
 from stages.core import tables
 from stages.core.archive import Archive, ArchiveError
+from stages.core.errors import TableError
 from stages.core.settings import SettingsError
-from stages.core.tables import TableError
 from stages.images.errors import ImageError
 from stages.mask import __main__ as mask_stage
 from stages.mask import masking

@@ -9,7 +9,8 @@ import pytest
 from stages.audit import __main__ as audit_stage
 from stages.classifiers import backbones
 from stages.classifiers.engine import keras
-from stages.core import atomic, tables
+from stages.core import atomic
+from stages.core.errors import TableError
 from stages.probe import __main__ as probe_stage
 from stages.schemas import issues, predictions
 from stages.schemas.predictions import Predictions
@@ -170,7 +171,7 @@ def test_photos_that_are_missing_from_the_predictions_are_named(probed, run):
     run_audit(probed, run, n_correct=12)
     kept = predictions.read(probed / "probes" / "tiny.csv", CLASSES)
     predictions.write(probed / "probes" / "tiny.csv", Predictions(kept.image_ids[1:], kept.probabilities[1:], CLASSES))
-    with pytest.raises(tables.TableError, match="expected the photo i00 among the predictions"):
+    with pytest.raises(TableError, match="expected the photo i00 among the predictions"):
         run_audit(probed, run, n_correct=12)
 
 
@@ -186,5 +187,5 @@ def test_without_val_and_test_photos(folder, run):
 def test_no_training_photos_are_an_error(folder, run):
     text = (folder / "splits.csv").read_text().replace(",train,", ",val,")
     (folder / "splits.csv").write_text(text)
-    with pytest.raises(tables.TableError, match="expected photos with the split `train`, found none"):
+    with pytest.raises(TableError, match="expected photos with the split `train`, found none"):
         run_probe(folder, run)

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from stages.core import tables
+from stages.core.errors import TableError
 from stages.report import photo_map
 from stages.report.photo_map import class_colours, neighbourhoods
 from stages.schemas import feature_map
@@ -66,5 +67,5 @@ def test_of_many_photos_the_map_says_how_many_it_shows(tmp_path, run):
 )
 def test_a_damaged_map_is_refused(tmp_path, text, message):
     (tmp_path / "m.csv").write_text(text)
-    with pytest.raises(tables.TableError, match=re.escape(message)):
+    with pytest.raises(TableError, match=re.escape(message)):
         feature_map.read(tmp_path / "m.csv")

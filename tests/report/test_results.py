@@ -1,6 +1,6 @@
 import pytest
 
-from stages.core.tables import TableError
+from stages.core.errors import TableError
 from stages.report import reasons, results
 
 MODEL = {"val": {"n": 5}, "test": {"n": 6}}

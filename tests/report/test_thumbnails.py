@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from stages.core import atomic, tables
+from stages.core.errors import TableError
 from stages.images import archived, images
 from stages.report import __main__ as report_stage
 from stages.report import thumbnails
@@ -515,7 +516,7 @@ def test_scores_of_other_photos_are_an_error(project, run):
     project.write()
     path = project.folder / "metrics" / "ensemble" / "details.json"
     atomic.write_json(path, ENSEMBLE | {"test": {"n": 3}, "equal_weights": {"n": 3}})
-    with pytest.raises(tables.TableError, match=r"ensemble/details\.json: expected scores of 4 test photos, found 3"):
+    with pytest.raises(TableError, match=r"ensemble/details\.json: expected scores of 4 test photos, found 3"):
         project.render(run)
 
 
@@ -526,7 +527,7 @@ def test_missing_or_broken_metrics_are_named(project, run, content):
     path.unlink()
     if content:
         path.write_text(content)
-    with pytest.raises(tables.TableError, match=r"ensemble/details\.json: expected"):
+    with pytest.raises(TableError, match=r"ensemble/details\.json: expected"):
         project.render(run)
 
 

@@ -8,12 +8,14 @@ from PIL import Image
 
 from stages.core import tables
 from stages.core.archive import Archive, ArchiveError
+from stages.core.errors import TableError
 from stages.core.settings import SettingsError
 from stages.images import images
 from stages.images.settings import InputSettings
 from stages.resize import __main__ as resize_stage
 from stages.resize import framing
-from stages.resize.framing import Composer, Sources
+from stages.resize.composer import Composer
+from stages.resize.framing import Sources
 from stages.resize.settings import ResizeSettings
 from stages.schemas import masks, shards, split_table
 from stages.sources.photos import Photos
@@ -160,7 +162,7 @@ def test_a_model_that_names_no_input_is_refused(stage):
 
 def test_tables_of_different_photos_are_refused(stage):
     photos, masked = rows(("a", "ok", False), ("b", "ok", False))
-    with pytest.raises(tables.TableError, match=r"masks\.csv.*splits\.csv"):
+    with pytest.raises(TableError, match=r"masks\.csv.*splits\.csv"):
         stage(photos, masked[::-1])
 
 

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from stages.core import tables
+from stages.core.errors import TableError
 from stages.sample import score
 from stages.schemas import crops, detections, manifest
 from tests import archives
@@ -83,5 +84,5 @@ def test_a_photo_without_a_crop_counts_as_missed(stage):
 
 def test_tables_of_another_source_are_rejected(stage):
     photo, chosen, truth, detected = row("aa")
-    with pytest.raises(tables.TableError, match=r"sample's photo x/other\.jpg.*ingest\.source"):
+    with pytest.raises(TableError, match=r"sample's photo x/other\.jpg.*ingest\.source"):
         stage((photo, chosen, truth | {"path": "x/other.jpg"}, detected))

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.core.tables import TableError
+from stages.core.errors import TableError
 from stages.schemas import corrections
 
 HEADER = "image_id,kind,value,who,when,shown"

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from stages.core import progress, tables
-from stages.core.tables import TableError
+from stages.core.errors import TableError
 from stages.schemas import crops, detections, files, manifest, masks, split_table
 
 MANIFEST = {"image_id": "00", "path": "a b/ü,'.jpg", "label": "None", "status": "ok", "reason": "", "width": 5,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stages.core.tables import TableError
+from stages.core.errors import TableError
 from stages.schemas import predictions
 from stages.schemas.predictions import Predictions
 

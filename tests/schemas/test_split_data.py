@@ -3,7 +3,7 @@ import pytest
 
 from stages.classifiers.image_source import image_size_hw
 from stages.core.archive import Archive
-from stages.core.tables import TableError
+from stages.core.errors import TableError
 from stages.schemas import class_list, split_data
 from tests import archives
 

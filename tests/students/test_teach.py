@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from stages.core import atomic
-from stages.core.errors import UserError
-from stages.core.tables import TableError
+from stages.core.errors import TableError, UserError
 from stages.schemas import predictions
 from stages.schemas.predictions import Predictions
 from stages.students import teach

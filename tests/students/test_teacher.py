@@ -6,8 +6,7 @@ import pytest
 from stages.classifiers.image_source import ImageSource
 from stages.classifiers.onnx_classifier import TrainedClassifier
 from stages.core.archive import Archive
-from stages.core.errors import UserError
-from stages.core.tables import TableError
+from stages.core.errors import TableError, UserError
 from stages.schemas import predictions
 from stages.schemas.predictions import Predictions
 from stages.schemas.split_data import SplitData

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from stages.classifiers.settings import TeachSettings
-from stages.core.tables import TableError
+from stages.core.errors import TableError
 from stages.schemas.split_data import SplitData
 from stages.students import teaching
 from stages.students.teaching import TeacherPredictions

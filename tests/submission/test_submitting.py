@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 
 from stages.core import tables
+from stages.core.errors import TableError
 from stages.core.settings import SettingsError
-from stages.core.tables import TableError
 from stages.schemas import predictions, split_table
 from stages.schemas.predictions import Predictions
 from stages.submission import __main__ as submission_stage
-from stages.submission import submitting
+from stages.submission import submitting, unlabelled
 from stages.submission.settings import SubmissionSettings
 from stages.submission.submitting import PhotoPredictions, SubmissionError
 
@@ -25,8 +25,8 @@ def rows(*photos):
 
 
 def predicted(*paths, probabilities=(ONE, TWO)):
-    table = rows(*((path, "", "") for path in paths))
-    return PhotoPredictions(table, np.array(probabilities[: len(paths)]).reshape(-1, 3), CLASSES)
+    empty = [""] * len(paths)
+    return PhotoPredictions(list(paths), empty, empty, np.array(probabilities[: len(paths)]).reshape(-1, 3), CLASSES)
 
 
 ENSEMBLE = Predictions(["a1", "b2"], np.array([ONE, TWO]), CLASSES)
@@ -35,19 +35,19 @@ ENSEMBLE = Predictions(["a1", "b2"], np.array([ONE, TWO]), CLASSES)
 def test_each_photo_has_the_prediction_of_its_id_and_a_copy_the_same_one():
     given = rows(("x/1.jpg", "b2", ""), ("x/2.jpg", "a1", ""), ("x/3.jpg", "b2", "duplicate"))
     before = given.copy()
-    found = submitting.predict_rows(given, ENSEMBLE, PRIOR, is_listed=False)
+    found = unlabelled.predict_rows(given, ENSEMBLE, PRIOR, is_listed=False)
     np.testing.assert_array_equal(found.probabilities, [TWO, ONE, TWO])
-    assert found.rows["path"].tolist() == ["x/1.jpg", "x/2.jpg", "x/3.jpg"]
-    assert found.rows["reason"].tolist() == ["", "", ""] and found.classes == CLASSES
+    assert found.paths == ["x/1.jpg", "x/2.jpg", "x/3.jpg"]
+    assert found.reasons == ["", "", ""] and found.classes == CLASSES
     pd.testing.assert_frame_equal(given, before)
 
 
 def test_a_photo_that_cannot_be_read_has_the_prior_and_its_reason():
     given = rows(("1.jpg", "a1", "no_vehicle"), ("2.jpg", "c3", "truncated"), ("3.jpg", "", "missing"))
-    found = submitting.predict_rows(given, ENSEMBLE, PRIOR, is_listed=False)
+    found = unlabelled.predict_rows(given, ENSEMBLE, PRIOR, is_listed=False)
     np.testing.assert_array_equal(found.probabilities, [ONE, PRIOR, PRIOR])
     # Without a main car the whole photo is classified: there is a prediction.
-    assert found.rows["reason"].tolist() == ["", "truncated", "missing"]
+    assert found.reasons == ["", "truncated", "missing"]
 
 
 NO_PHOTOS = [
@@ -63,10 +63,10 @@ NO_PHOTOS = [
 @pytest.mark.parametrize(("path", "reason"), NO_PHOTOS)
 def test_a_file_that_is_no_photo_has_no_row_unless_a_table_names_it(path, reason):
     given = rows((path, "c3", reason), ("1.jpg", "a1", ""))
-    found = submitting.predict_rows(given, ENSEMBLE, PRIOR, is_listed=False)
-    assert found.rows["path"].tolist() == ["1.jpg"] and found.probabilities.tolist() == [ONE]
-    found = submitting.predict_rows(given, ENSEMBLE, PRIOR, is_listed=True)
-    assert found.rows["path"].tolist() == [path, "1.jpg"]
+    found = unlabelled.predict_rows(given, ENSEMBLE, PRIOR, is_listed=False)
+    assert found.paths == ["1.jpg"] and found.probabilities.tolist() == [ONE]
+    found = unlabelled.predict_rows(given, ENSEMBLE, PRIOR, is_listed=True)
+    assert found.paths == [path, "1.jpg"]
     np.testing.assert_array_equal(found.probabilities, [PRIOR, ONE])
 
 
@@ -79,19 +79,19 @@ def test_a_damaged_photo_has_a_row(path, reason):
 
 
 def test_without_photos_the_tables_have_their_columns_and_no_rows():
-    found = submitting.predict_rows(rows(), ENSEMBLE, PRIOR, is_listed=False)
+    found = unlabelled.predict_rows(rows(), ENSEMBLE, PRIOR, is_listed=False)
     assert found.probabilities.shape == (0, 3)
-    table = submitting.to_table(found)
+    table = unlabelled.to_table(found)
     assert len(table) == 0
     columns = ["path", "image_id", "label", "probability", "second_label", "second_probability", "reason"]
     assert table.columns.tolist() == columns
-    assert submitting.submission(found, SubmissionSettings()).columns.tolist() == ["id", "label"]
+    assert submitting.submission(found, SubmissionSettings()) == {"id": [], "label": []}
     whole = submitting.submission(found, SubmissionSettings(content="probabilities"))
-    assert whole.columns.tolist() == ["id", *CLASSES] and len(whole) == 0
+    assert whole == {"id": [], "car": [], "van": [], "bus": []} and list(whole) == ["id", *CLASSES]
 
 
 def test_the_table_has_the_likeliest_class_and_the_runner_up():
-    table = submitting.to_table(predicted("a/1.jpg", "b/2.jpg"))
+    table = unlabelled.to_table(predicted("a/1.jpg", "b/2.jpg"))
     assert table[["path", "label", "probability", "second_label", "second_probability"]].values.tolist() == [
         ["a/1.jpg", "bus", 0.7, "van", 0.2],
         ["b/2.jpg", "car", 0.6, "van", 0.3],
@@ -109,7 +109,7 @@ def test_the_table_has_the_likeliest_class_and_the_runner_up():
 def test_the_id_is_the_stem_the_name_or_the_path(rule, expected):
     settings = SubmissionSettings(id=rule, id_column="image", label_column="model")
     table = submitting.submission(predicted("a/one.two.jpg", "b/2.png"), settings)
-    assert table.to_dict("list") == {"image": expected, "model": ["bus", "car"]}
+    assert table == {"image": expected, "model": ["bus", "car"]}
 
 
 @pytest.mark.parametrize(
@@ -126,13 +126,13 @@ def test_two_photos_with_one_id_are_an_error_that_names_both(rule, paths, wider)
     text = str(failed.value)
     assert all(path in text for path in paths) and f"submission.id `{rule}`" in text and f"set it to {wider}" in text
     assert "\n" not in text
-    assert len(submitting.submission(predicted(*paths), SubmissionSettings(id="path"))) == 2
+    assert submitting.submission(predicted(*paths), SubmissionSettings(id="path"))["id"] == list(paths)
 
 
 def test_probabilities_have_a_column_for_each_class():
     table = submitting.submission(predicted("1.jpg", "2.jpg"), SubmissionSettings(content="probabilities"))
-    assert table.columns.tolist() == ["id", *CLASSES]
-    assert table.values.tolist() == [["1", *ONE], ["2", *TWO]]
+    assert list(table) == ["id", *CLASSES]
+    assert list(zip(*table.values())) == [("1", *ONE), ("2", *TWO)]
     with pytest.raises(SubmissionError, match=r"submission\.id_column: expected no name of a class, found `van`"):
         submitting.submission(predicted("1.jpg"), SubmissionSettings(content="probabilities", id_column="van"))
 
@@ -145,23 +145,23 @@ def test_one_name_for_both_columns_is_an_error():
 
 def sample(text):
     """The columns of a sample file, all text."""
-    lines = [line.split(",") for line in text.splitlines()]
-    return pd.DataFrame(lines[1:], columns=lines[0], dtype=str)
+    header, *lines = [line.split(",") for line in text.splitlines()]
+    return dict(zip(header, zip(*lines)))
 
 
 def test_a_sample_decides_the_order_and_the_names_of_the_columns():
     photos = predicted("b.jpg", "a.jpg")
     table = submitting.submission(photos, SubmissionSettings(), sample("image,model\na,x\nb,x"))
-    assert table.to_dict("list") == {"image": ["a", "b"], "model": ["car", "bus"]}
+    assert table == {"image": ["a", "b"], "model": ["car", "bus"]}
     rule = SubmissionSettings(content="probabilities")
     table = submitting.submission(photos, rule, sample("image,van,bus,car\na,0,0,0\nb,0,0,0"))
-    assert table.columns.tolist() == ["image", "van", "bus", "car"]
-    assert table.values.tolist() == [["a", 0.3, 0.1, 0.6], ["b", 0.2, 0.7, 0.1]]
+    assert list(table) == ["image", "van", "bus", "car"]
+    assert list(zip(*table.values())) == [("a", 0.3, 0.1, 0.6), ("b", 0.2, 0.7, 0.1)]
 
 
 def test_a_sample_decides_which_photos_have_a_row():
     table = submitting.submission(predicted("b.jpg", "a.jpg"), SubmissionSettings(), sample("id,label\na,x"))
-    assert table.to_dict("list") == {"id": ["a"], "label": ["car"]}
+    assert table == {"id": ["a"], "label": ["car"]}
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,7 @@ import pytest
 from stages.classifiers import inference, onnx_classifier, pretrained
 from stages.classifiers.engine import keras
 from stages.classifiers.settings import BagSettings, ModelSettings
-from stages.core.errors import UserError
-from stages.core.tables import TableError
+from stages.core.errors import TableError, UserError
 from stages.train import bagging
 from stages.train.settings import TrainSettings
 from tests import archives

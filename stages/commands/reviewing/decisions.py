@@ -43,7 +43,7 @@ class _Step(NamedTuple):
 class DecisionStore:
     """The decisions in the table at `path`, made by `who` (may be empty); `lock_path` is a file that keeps others out.
 
-    Every method raises tables.TableError where the table is damaged or has decisions that contradict each other.
+    Every method raises TableError where the table is damaged or has decisions that contradict each other.
     """
 
     def __init__(self, path: Path, lock_path: Path, who: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.core.tables import TableError
+from stages.core.errors import TableError
 
 
 class PredictionRows:

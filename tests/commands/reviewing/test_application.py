@@ -9,7 +9,7 @@ import requests
 from PIL import Image
 
 from stages.commands.reviewing import class_ranking
-from stages.core import tables
+from stages.core.errors import TableError
 from stages.schemas import corrections
 from tests.commands.reviewing import review_project
 from tests.commands.reviewing.review_project import CLASSES, IDS, TURNED, running, service
@@ -208,10 +208,10 @@ def test_a_table_of_other_classes_or_one_written_meanwhile_is_an_error(project):
     made = service(project)
     table = project / "data" / "predictions" / "tiny.csv"
     table.write_text("\n" + table.read_text())
-    with pytest.raises(tables.TableError, match="start `review` again"):
+    with pytest.raises(TableError, match="start `review` again"):
         made.photo(IDS[3])
-    with pytest.raises(tables.TableError, match="expected columns image_id, coupe"):
+    with pytest.raises(TableError, match="expected columns image_id, coupe"):
         service(project)
     table.write_text(f"image_id,{','.join(CLASSES)}\n{IDS[3]},1,2,x,4,5,6\n")
-    with pytest.raises(tables.TableError, match="6 probabilities"):
+    with pytest.raises(TableError, match="6 probabilities"):
         service(project).photo(IDS[3])

@@ -9,7 +9,8 @@ import time
 import pytest
 
 from stages.commands.reviewing.decisions import Decision, DecisionStore, StaleDecisionError
-from stages.core import atomic, tables
+from stages.core import atomic
+from stages.core.errors import TableError
 from stages.schemas import corrections
 
 ONE, TWO = "1" * 16, "2" * 16
@@ -95,7 +96,7 @@ def test_a_file_changed_on_disk_is_read_anew(tmp_path):
 def test_a_file_with_a_conflict_is_refused_and_stays(tmp_path, lines, expected):
     (tmp_path / "corrections.csv").write_text("\n".join([HEADER, *lines]) + "\n")
     before = (tmp_path / "corrections.csv").read_bytes()
-    with pytest.raises(tables.TableError, match=expected):
+    with pytest.raises(TableError, match=expected):
         store(tmp_path).decide(TWO, Decision("drop"), [], "", "a")
     assert (tmp_path / "corrections.csv").read_bytes() == before
 
