@@ -85,7 +85,7 @@ def load(
             request = idle[form].pop()
         except IndexError:
             request = compiled_for(form).create_infer_request()
-        batch = np.ascontiguousarray(image[np.newaxis], form.dtype)
+        batch = np.require(image[np.newaxis], form.dtype, ["C", "W"])  # OpenVINO takes no array that is read-only
         request.set_input_tensor(openvino.Tensor(batch, shared_memory=True))
         outputs = [np.empty(tensor.shape, tensor.element_type.to_dtype()) for tensor in request.output_tensors]
         for number, output in enumerate(outputs):

@@ -103,10 +103,11 @@ def test_an_expected_format_is_made_ready_ahead_and_others_when_they_come(path, 
 
 def test_images_are_taken_as_they_lie_in_memory(path):
     rule = InferenceSettings(batch_size=1, engine="openvino", precision="f32")
-    image = np.arange(2 * 8 * 4 * 4, dtype=np.uint8).reshape(2, 8, 4, 4)[:, ::-1, :, ::-1]
-    image.flags.writeable = False
-    others = [image.astype(kind) for kind in (np.float64, np.int64, np.uint16)]
+    images = np.arange(2 * 8 * 4 * 4, dtype=np.uint8).reshape(2, 8, 4, 4)
+    images.flags.writeable = False
+    others = [images.astype(kind) for kind in (np.float32, np.float64, np.int64, np.uint16)]
+    others[0].flags.writeable = False
     network = runtime.load(path, ["z"], rule)
-    for images in (image, *others):
-        for expected, (z,) in zip(3.0 * image, network(images), strict=True):
+    for shown in (images, *others, images[:, ::-1, :, ::-1]):
+        for expected, (z,) in zip(3.0 * shown, network(shown), strict=True):
             assert z.tolist() == expected.tolist()
