@@ -38,7 +38,7 @@ test: .venv/ready  ## check format, lint and types, run the tests
 	mypy
 	pytest -n 2
 
-bench: .venv/ready  ## measure every step beside its alternatives and its bare limits, in some 15 minutes
+bench: .venv/ready  ## measure every step beside its alternatives and its bare limits, in half an hour
 	dvc repro --quiet $(NETWORKS:%=models/pretrained/dvc.yaml:%)
 	python -m benchmarks
 

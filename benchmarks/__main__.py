@@ -35,8 +35,8 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--photos",
         type=int,
-        default=32,
-        help="for parts with dear networks, others take six times as many; default: 32",
+        default=192,
+        help="of each step; with few, what a stage takes to start weighs more; default: 192",
     )
     parser.add_argument("--photos-from", type=Path, metavar="FOLDER", help="default: the project's rendered sample")
     parser.add_argument("--rounds", type=int, default=5, help="of every contender, after one to warm up; default: 5")
@@ -95,23 +95,20 @@ def measure_all(args: argparse.Namespace, root: Path) -> dict[str, dict[str, Any
     source = args.photos_from or project.render_sample(say)
     # A name, not a path: paths say nothing on another machine.
     facts = {"photos_from": source.resolve().name if args.photos_from else "sample", "rounds": args.rounds}
-    chosen = [PARTS[name] for name in args.only]
-    for times in sorted({part.times for part in chosen}):
-        base = root / f"project{times}"
-        wanted = [part for part in chosen if part.times == times]
-        photos = project.choose_photos(source, args.photos * times)
-        project.create(base, photos, args.params)
-        if all(part.name != "mask_step" for part in wanted):
-            project.keep_one_segmenter(base)
-        reasons = _prepare(base, wanted)
-        for part in wanted:
-            try:
-                if reason := reasons.get(part.needs_models, ""):
-                    raise ContenderError(reason)
-                rows = measure(part, base, root / part.name, args)
-            except (ContenderError, OSError) as error:
-                rows = results.failed(part, command.one_line(error))
-            parts[part.name] = facts | {"photos": len(photos), "date": machine.now(), "rows": rows}
+    base, chosen = root / "project", [PARTS[name] for name in args.only]
+    photos = project.choose_photos(source, args.photos)
+    project.create(base, photos, args.params)
+    if "mask_step" not in args.only:
+        project.keep_one_segmenter(base)
+    reasons = _prepare(base, chosen)
+    for part in chosen:
+        try:
+            if reason := reasons.get(part.needs_models, ""):
+                raise ContenderError(reason)
+            rows = measure(part, base, root / part.name, args)
+        except (ContenderError, OSError) as error:
+            rows = results.failed(part, command.one_line(error))
+        parts[part.name] = facts | {"photos": len(photos), "date": machine.now(), "rows": rows}
     return parts
 
 

@@ -8,7 +8,6 @@ BITS: Reproducibility = "bits"
 METRICS: Reproducibility = "metrics"
 # The rows that stand for the pipeline itself: with the arithmetic that `params.yaml` has, and restricted to AVX2.
 DEFAULT, RESTRICTED = "pipeline", "pipeline_bits"
-_MANY = 6
 
 
 @dataclass(frozen=True)
@@ -29,14 +28,10 @@ class Contender:
 
 @dataclass(frozen=True)
 class Part:
-    """The contenders of a step; `needs_models` if its project needs trained models.
-
-    Its project has `times` as many photos as those whose networks are dear: rates of quick steps need more.
-    """
+    """The contenders of a step; `needs_models` if its project needs trained models."""
 
     name: str
     contenders: tuple[Contender, ...]
-    times: int = _MANY
     needs_models: bool = False
 
 
@@ -69,7 +64,6 @@ PARTS = {
                 Contender("network", "network alone, metrics", "limits:detector"),
                 Contender("network_bits", "network alone, bits", "limits:detector", BITS),
             ),
-            times=1,
         ),
         Part(
             "crop",
@@ -89,7 +83,6 @@ PARTS = {
                 Contender("network", "networks alone, all views, metrics", "limits:segmenters"),
                 Contender("network_bits", "networks alone, all views, bits", "limits:segmenters", BITS),
             ),
-            times=1,
         ),
         Part(
             "resize",
