@@ -46,17 +46,18 @@ def read_column(path: Path, name: str) -> list[str]:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [row for row in csv.reader(file, strict=True) if row]
+            reader = csv.reader(file, strict=True)
+            rows = [(reader.line_num, row) for row in reader if row]
     except FileNotFoundError:
         raise TableError(f"{path}: expected a table here, found none") from None
     except (csv.Error, UnicodeDecodeError) as error:
         raise TableError(f"{path}: expected a CSV table, found: {error}") from None
-    header, *cells = rows or [[]]
+    (_, header), *others = rows or [(0, [])]
     if name not in header:
         raise TableError(f"{path}: expected a column `{name}`, found {', '.join(header) or 'none'}")
-    for number, row in enumerate(cells):
+    for line, row in others:
         if len(row) > len(header):
-            text = f"row {number + 2}: expected {len(header)} cells, found {len(row)}"
+            text = f"line {line}: expected {len(header)} cells, found {len(row)}"
             raise TableError(f"{path}: {text}; quote cells that have commas")
     place = header.index(name)
-    return [row[place] if place < len(row) else "" for row in cells]
+    return [row[place] if place < len(row) else "" for _, row in others]

@@ -56,7 +56,7 @@ def test_a_column_is_read_as_pandas_reads_it(tmp_path, content):
         (None, "expected a table here, found none"),
         (b"", "expected a column `path`, found none"),
         (b"file,x\na,b\n", "expected a column `path`, found file, x"),
-        (b"path\na, b.jpg\n", "row 2: expected 1 cells, found 2; quote cells that have commas"),
+        (b"path\n\na, b.jpg\n", "line 3: expected 1 cells, found 2; quote cells that have commas"),
         (b'path\n"a.jpg\n', "expected a CSV table, found"),
         (b"path\n\xff\n", "expected a CSV table, found"),
     ],
