@@ -28,15 +28,10 @@ class Made(NamedTuple):
 
 @dataclass(frozen=True)
 class Shard(Generic[Item]):
-    """The items that one shard is made of; `inputs` are JSON values: all that its members and rows depend on."""
+    """The items that one shard is made of, and the `digest` of all that its members and rows depend on."""
 
     items: list[Item]
-    inputs: Any
-
-    @property
-    def key(self) -> str:
-        """A digest of the inputs."""
-        return digest(self.inputs)
+    key: str
 
 
 def of_archives(
@@ -53,7 +48,7 @@ def of_archives(
             text = "expected a folder of shards, found one ZIP file; delete it and run `dvc repro`"
             raise ArchiveError("not_a_folder", f"{source.path}: {text}")
     return {
-        name: Shard(items, [describe(items), {key: source.fingerprints.get(name) for key, source in sources.items()}])
+        name: Shard(items, digest([describe(items), {key: own.fingerprints.get(name) for key, own in sources.items()}]))
         for name, items in by_shard.items()
     }
 

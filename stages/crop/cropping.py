@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ Row = dict[Hashable, object]
 # More photos would not change what a table of thresholds shows.
 _N_SWEPT = 2000
 _SURPRISING = 0.05
+_ROWS_AT_ONCE = 1000
 # Columns of data/boxes.csv that a crop depends on.
 _DECIDES_CROP = ("image_id", "is_cropped", *boxes.COLUMNS)
 
@@ -77,17 +79,21 @@ def write_crops(
     Returns the reason of each row that failed, else nothing. See `shard_writer.update` for `memory`.
     """
 
-    def make(rows: list[Row]) -> Iterator[Made]:
+    def make(numbers: list[int]) -> Iterator[Made]:
+        # A dictionary of a row takes a kilobyte: not all at once.
+        chunks = (wanted.iloc[chunk].to_dict("records") for chunk in batches.batched(numbers, _ROWS_AT_ONCE))
+        rows = chain.from_iterable(chunks)
         made = batches.ordered_thread_map(partial(make_crop, photos, rule), rows, 32, photos.threads)
-        for row, (content, reason) in progress.track(made, len(rows), "photo", "crop"):
+        for row, (content, reason) in progress.track(made, len(numbers), "photo", "crop"):
             yield Made(crops.file_name(str(row["image_id"])), content, [row["image_id"], reason])
 
     common = [code_digest("stages.crop.cropping"), system.image_libraries(), rule.model_dump()]
-    by_shard = assignment.split(zip(wanted["image_id"], wanted.to_dict("records")))
+    by_shard = assignment.split(zip(wanted["image_id"], range(len(wanted))))
     # The image id stands for the photo's bytes: where the photo lies does not matter.
+    decides = wanted[list(_DECIDES_CROP)]
     tasks = {
-        name: Shard(rows, [*common, [[row[column] for column in _DECIDES_CROP] for row in rows]])
-        for name, rows in by_shard.items()
+        name: Shard(numbers, shard_writer.digest([*common, decides.iloc[numbers].to_numpy(object).tolist()]))
+        for name, numbers in by_shard.items()
     }
     reasons = dict(shard_writer.update(folder, memory, tasks, make))
     return wanted["image_id"].map(reasons).astype(str)

@@ -20,7 +20,7 @@ def update(tmp_path):
                 tried.append(item)
                 yield Made(f"{item}.png", b"" if item in failing else f"{inputs} {item}".encode(), [item, float("nan")])
 
-        tasks = {name: Shard(items, [inputs, items]) for name, items in shards.items()}
+        tasks = {name: Shard(items, shard_writer.digest([inputs, items])) for name, items in shards.items()}
         rows = shard_writer.update(tmp_path / "out", tmp_path / "memory", tasks, make)
         return [row[0] for row in rows], tried
 
@@ -81,7 +81,7 @@ def test_a_run_that_ends_early_keeps_its_complete_shards(tmp_path, update):
             yield Made(f"{item}.png", f" {item}".encode(), [item])
 
     shards = {"00000": ["a", "b"], "00001": ["c", "d"]}
-    tasks = {name: Shard(items, ["", items]) for name, items in shards.items()}
+    tasks = {name: Shard(items, shard_writer.digest(["", items])) for name, items in shards.items()}
     with pytest.raises(RuntimeError, match="on the way"):
         shard_writer.update(tmp_path / "out", tmp_path / "memory", tasks, make)
     assert list(archives.take(tmp_path / "out")) == ["a.png", "b.png"]
