@@ -15,15 +15,17 @@ from typing import Any
 
 import numpy as np
 import onnx
-import tensorflow as tf
-import tf2onnx
 from google.protobuf import json_format
 
+from stages.classifiers.engine import tf
 from stages.core.errors import UserError
 
 _SPLIT = {"_FusedConv2D": "Conv2D", "FusedDepthwiseConv2dNative": "DepthwiseConv2dNative"}
 _FUSED_ONLY = ("fused_ops", "num_args", "num_host_args", "epsilon", "leakyrelu_alpha", "TArgs")
 _OPSET = 17
+
+# That functions for graphs of TensorFlow 1 are old: this is such a graph.
+tf.get_logger().setLevel("ERROR")
 
 
 def to_onnx(graph_json: Path, outputs: list[str]) -> onnx.ModelProto:
@@ -31,6 +33,8 @@ def to_onnx(graph_json: Path, outputs: list[str]) -> onnx.ModelProto:
 
     The batch dimension of the input becomes dynamic. The weights are in files beside `graph_json`, which lists them.
     """
+    import tf2onnx  # after TensorFlow, whose messages it would bring
+
     model = json.loads(graph_json.read_text(encoding="utf-8"))
     graph = json_format.ParseDict(model["modelTopology"], tf.compat.v1.GraphDef(), ignore_unknown_fields=True)
     weights = read_weights(model["weightsManifest"], graph_json.parent)
