@@ -21,7 +21,7 @@ from stages.core.runtime_settings import RuntimeSettings
 from stages.images.settings import InputSettings, input_names, read_used
 from stages.probe.settings import ProbeSettings
 from stages.resize.composer import Composer
-from stages.resize.framing import Sources, UsedPhoto, used_photos
+from stages.resize.framing import Sources, UsedPhoto, each, used_photos
 from stages.resize.settings import ResizeSettings
 from stages.schemas import advice as advice_file
 from stages.schemas import class_list, masks, split_data, split_table
@@ -55,9 +55,8 @@ def first(train: SplitData, count: int) -> SplitData:
 
 def read_photos(train: SplitData) -> dict[str, UsedPhoto]:
     """The photos of train by id, with whether the mask of each is used."""
-    every = used_photos(split_table.read(_SPLITS), masks.read(_MASKS), uses_masks=True)
-    chosen = set(train.image_ids)
-    return {photo.image_id: photo for photo in every if photo.image_id in chosen}
+    photos = used_photos(split_table.read(_SPLITS), masks.read(_MASKS), uses_masks=True)
+    return {photo.image_id: photo for photo in each(photos[photos["image_id"].isin(train.image_ids)])}
 
 
 def without_masks(items: dict[str, InputSettings]) -> dict[str, InputSettings]:

@@ -34,14 +34,14 @@ def main() -> None:
     photos = used_photos(splits, masked, item.uses_masks)
     if args.input not in read_used(args.params):
         print(f"resize {args.input}: no model names this input: nothing is made", file=sys.stderr)
-        photos = []
-    by_shard = shards.read(args.shards).split((photo.image_id, photo) for photo in photos)
+        photos = photos.iloc[:0]
+    assignment = shards.read(args.shards)
     source = Photos(read_settings(args.params, "ingest", SourceSettings, subset=True))
     sources = Sources(Archive(args.crops), Archive(args.masks), source)
     composer = Composer(item, read_settings(args.params, "resize", ResizeSettings))
-    n_made = write_model_inputs(args.out, args.memory, by_shard, sources, composer, args.input)
+    n_made = write_model_inputs(args.out, args.memory, photos, assignment, sources, composer, args.input)
     atomic.write_json(args.details, count(photos, item))
-    progress.summary(f"resize {args.input}", photos=n_made, masked=sum(photo.is_masked for photo in photos))
+    progress.summary(f"resize {args.input}", photos=n_made, masked=int(photos["is_masked"].sum()))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from stages.images import archived, images
 from stages.images.settings import InputSettings
 from stages.resize.composer import Composer
 from stages.schemas import crops, masks, model_inputs
+from stages.schemas.shards import Assignment
 from stages.sources.photos import ReadsPhotos
 
 
@@ -35,11 +36,19 @@ class Sources(NamedTuple):
     photos: ReadsPhotos
 
 
-def used_photos(splits: pd.DataFrame, masked: pd.DataFrame, uses_masks: bool) -> list[UsedPhoto]:
-    """The used photos of data/splits.csv; their masks, too, where data/masks.csv and the input say so."""
+def used_photos(splits: pd.DataFrame, masked: pd.DataFrame, uses_masks: bool) -> pd.DataFrame:
+    """The used photos of data/splits.csv, with the columns of `UsedPhoto`.
+
+    Their masks are used, too, where data/masks.csv and the input say so.
+    """
     is_masked = masked["is_masked"] & uses_masks
     rows = splits[["image_id", "path", "split"]].assign(is_masked=is_masked.to_numpy())
-    return [UsedPhoto(*row) for row in rows[splits["status"] == "ok"].itertuples(index=False)]
+    return rows[splits["status"] == "ok"]
+
+
+def each(photos: pd.DataFrame) -> Iterator[UsedPhoto]:
+    """The rows of `used_photos` one by one: as Python values they take several times the memory."""
+    return (UsedPhoto(*row) for row in photos[list(UsedPhoto._fields)].itertuples(index=False, name=None))
 
 
 def compose(sources: Sources, composer: Composer, photo: UsedPhoto) -> np.ndarray:
@@ -61,42 +70,53 @@ def compose(sources: Sources, composer: Composer, photo: UsedPhoto) -> np.ndarra
 
 
 def write_model_inputs(
-    folder: Path, memory: Path, by_shard: dict[str, list[UsedPhoto]], sources: Sources, composer: Composer, name: str
+    folder: Path,
+    memory: Path,
+    photos: pd.DataFrame,
+    assignment: Assignment,
+    sources: Sources,
+    composer: Composer,
+    name: str,
 ) -> int:
-    """Write the model inputs of photos, by shard, into the shards of an archive; return their number.
+    """Write the model inputs of photos, rows of `used_photos`, into the shards of an archive; return their number.
 
     `name` is that of the entry of `inputs`. See `shard_writer.update` for `memory`.
     """
 
-    def make(chosen: list[UsedPhoto]) -> Iterator[Made]:
+    def make(numbers: list[int]) -> Iterator[Made]:
         def encoded(photo: UsedPhoto) -> bytes:
             return images.encode(compose(sources, composer, photo), f".{composer.rule.format}")
 
-        made = batches.ordered_thread_map(encoded, chosen, ahead=32)
-        for photo, content in progress.track(made, len(chosen), "photo", f"resize {name}"):
+        made = batches.ordered_thread_map(encoded, each(photos.iloc[numbers]), ahead=32)
+        for photo, content in progress.track(made, len(numbers), "photo", f"resize {name}"):
             file = model_inputs.file_name(photo.image_id, f".{composer.rule.format}")
             yield Made(file, content, None)
 
-    tasks = _shards(by_shard, sources, composer)
+    tasks = _shards(photos, assignment, sources, composer)
     return len(shard_writer.update(folder, memory, tasks, make))
 
 
-def _shards(by_shard: dict[str, list[UsedPhoto]], sources: Sources, composer: Composer) -> dict[str, Shard[UsedPhoto]]:
-    """The shards with what their members depend on; the image id stands for the photo's bytes, wherever it lies."""
+def _shards(
+    photos: pd.DataFrame, assignment: Assignment, sources: Sources, composer: Composer
+) -> dict[str, Shard[int]]:
+    """The shards, of the numbers of rows, with what their members depend on.
+
+    The image id stands for the photo's bytes, wherever it lies.
+    """
+    by_shard, decides = assignment.split(zip(photos["image_id"], range(len(photos)))), photos[["image_id", "is_masked"]]
     common = [code_digest("stages.resize.framing"), system.image_libraries()]
     common += [composer.item.model_dump(), composer.rule.model_dump()]
     is_whole = composer.item.region == "full_image"
     archives = {} if is_whole else {"crops": sources.crops}
     archives |= {"masks": sources.masks} if composer.item.uses_masks else {}
     return shard_writer.of_archives(
-        by_shard, archives, lambda chosen: [*common, [[photo.image_id, photo.is_masked] for photo in chosen]]
+        by_shard, archives, lambda numbers: [*common, decides.iloc[numbers].to_numpy(object).tolist()]
     )
 
 
-def count(photos: list[UsedPhoto], item: InputSettings) -> dict[str, object]:
+def count(photos: pd.DataFrame, item: InputSettings) -> dict[str, object]:
     """Counts for metrics: model inputs by what became of the background, and by split."""
-    treated = pd.Series([item.background if photo.is_masked else "keep" for photo in photos], dtype=str)
-    splits = pd.Series([photo.split for photo in photos], dtype=str)
+    treated, splits = pd.Series(np.where(photos["is_masked"], item.background, "keep"), dtype=str), photos["split"]
     return {
         "photos": len(photos),
         "background": treated.value_counts().to_dict(),

@@ -190,5 +190,7 @@ def test_one_zip_file_in_place_of_the_masks_is_refused(tmp_path):
     photos = Photos(SourceSettings(source=str(tmp_path)))
     sources = Sources(Archive(tmp_path / "crops"), Archive(tmp_path / "masks.zip"), photos)
     with pytest.raises(ArchiveError, match=r"masks\.zip: expected a folder of shards"):
-        framing.write_model_inputs(tmp_path / "out", tmp_path / "memory", {}, sources, composer(), "seen")
+        none = pd.DataFrame(columns=list(framing.UsedPhoto._fields))
+        paths = tmp_path / "out", tmp_path / "memory"
+        framing.write_model_inputs(*paths, none, shards.ONE_SHARD, sources, composer(), "seen")
     assert not (tmp_path / "out").exists()
