@@ -66,6 +66,8 @@ def load(
     # cannot depend on its place in the batch.
     streams = cores.available()
     options = {"INFERENCE_PRECISION_HINT": precision, "NUM_STREAMS": streams, "INFERENCE_NUM_THREADS": streams}
+    # Else each process ties its threads to the first cores: two processes of one core each would share one.
+    options["ENABLE_CPU_PINNING"] = False
     # Twice as many requests as streams, so that the next image is ready when one is done.
     n_requests = 2 * streams
     network = _Network(path, outputs, options, f32_nodes if precision == "bf16" else ())
