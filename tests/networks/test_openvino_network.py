@@ -111,3 +111,16 @@ def test_images_are_taken_as_they_lie_in_memory(path):
     for shown in (images, *others, images[:, ::-1, :, ::-1]):
         for expected, (z,) in zip(3.0 * shown, network(shown), strict=True):
             assert z.tolist() == expected.tolist()
+
+
+def test_threads_are_not_tied_to_cores_so_two_processes_do_not_share_one(path, monkeypatch):
+    compile_network, compiled = openvino_network._Network.compiled, []
+
+    def kept(self, image):
+        compiled.append(compile_network(self, image))
+        return compiled[-1]
+
+    monkeypatch.setattr(openvino_network._Network, "compiled", kept)
+    for _ in ("compiled", "from the cache"):
+        output(path)
+    assert [network.get_property("ENABLE_CPU_PINNING") for network in compiled] == [False, False]
