@@ -24,8 +24,11 @@ _STORE_BYTES = 200 * 2**20
 _OUTPUTS = {"detect": ("detections", "failures"), "segment": ("maps",)}
 
 
-def write_inputs(folder: Path, count: int) -> None:
-    """Write the first `count` rows of the manifest and of the table of boxes, and settings for each engine."""
+def write_inputs(folder: Path, count: int) -> int:
+    """Write the first `count` rows of the manifest and of the table of boxes, and settings for each engine.
+
+    Returns how many rows there are: a project may have fewer photos.
+    """
     rows = manifest.read(Path("data/manifest.csv")).query("status == 'ok'").head(count)
     tables.write(folder / "manifest.csv", rows)
     boxes = crops.read(Path("data/boxes.csv"))
@@ -35,6 +38,7 @@ def write_inputs(folder: Path, count: int) -> None:
     for engine in ("local", "ray"):
         settings["runtime"]["engine"] = engine
         (folder / f"{engine}.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return len(rows)
 
 
 def run_stage(folder: Path, stage: str, engine: str, segmenter: str, number: int) -> tuple[float, list[bytes]]:
@@ -67,7 +71,7 @@ def main() -> None:
     own = {"count": arguments.nodes, "store_bytes": _STORE_BYTES}
     with tempfile.TemporaryDirectory() as temporary, ray_nodes.running(**own) as nodes:
         folder = Path(temporary)
-        write_inputs(folder, arguments.photos)
+        n_photos = write_inputs(folder, arguments.photos)
         os.environ["RAY_ADDRESS"] = nodes.address
         for stage in _OUTPUTS:
             seconds: dict[str, list[float]] = {"local": [], "ray": []}
@@ -80,7 +84,7 @@ def main() -> None:
             medians = {engine: float(pd.Series(taken).median()) for engine, taken in seconds.items()}
             table[stage] = {**medians, "ray / local": medians["ray"] / medians["local"]}
             table[stage]["same bytes"] = all(content == contents[0] for content in contents)
-    title = f"{arguments.photos} photos, {arguments.nodes} nodes of one core, {cores.available()} cores in all; s"
+    title = f"{n_photos} photos, {arguments.nodes} nodes of one core, {cores.available()} cores in all; s"
     timing.show(pd.DataFrame(table).T, title)
 
 

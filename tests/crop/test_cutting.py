@@ -1,22 +1,14 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from stages.core import settings
 from stages.crop import cutting
 from stages.crop.settings import CropSettings
 from stages.images import images, letterbox
 
-RULE = CropSettings(
-    mode="box",
-    classes=("car", "truck"),
-    min_score=0.1,
-    min_area=0.01,
-    min_aspect=0.9,
-    max_aspect=4.5,
-    max_runner_up_ratio=1.0,
-    margin=0.05,
-    on_no_box="full_image",
-    max_side=500,
-)
+RULE = settings.read(Path(__file__).parents[2] / "params.yaml", "crop", CropSettings)
 
 
 @pytest.mark.parametrize(("size_wh", "box"), [((40, 30), (25, 20, 35, 30)), ((40, 30), None), ((500, 1), None)])
