@@ -6,7 +6,7 @@ arXiv:1712.05877, section 3.2), and TensorFlow then computes convolution, offset
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from stages.classifiers.engine import keras, tf
 
@@ -15,13 +15,20 @@ layers = keras.layers
 # The widest kernel whose gradient oneDNN 3.7, in TensorFlow 2.21, computes as a depthwise convolution's. For wider ones
 # it takes grouped convolutions, and computes 16 x 16 channels for 16.
 _MAX_WIDTH = 3
-# Of images (N, H, W, C) and a kernel (h, w, C, 1), with a stride and `SAME` or `VALID`.
-Depthwise = Callable[[Any, Any, int, str], Any]
+# Of images (N, H, W, C) and a kernel, with a stride and `SAME` or `VALID`.
+Convolve = Callable[[Any, Any, int, str], Any]
+
+
+class _Convolutions(NamedTuple):
+    """How convolutions by kernels (h, w, C, K), and depthwise ones by (h, w, C, 1), are computed."""
+
+    full: Convolve
+    depthwise: Convolve
 
 
 def for_inference(model: keras.Model) -> keras.Model:
     """A model of the same outputs and the same variables as `model`, to predict with; see the module."""
-    return _folded(model, lambda _: True, _depthwise)
+    return _folded(model, lambda _: True, _Convolutions(_convolution, _depthwise))
 
 
 def for_training(model: keras.Model) -> keras.Model:
@@ -29,10 +36,11 @@ def for_training(model: keras.Model) -> keras.Model:
 
     `model` is not compiled yet. Folded are the batch normalisations that are not trainable: these use their statistics.
     """
-    return _folded(model, lambda batch_norm: not batch_norm.trainable, depthwise_convolution)
+    convolutions = _Convolutions(convolution, depthwise_convolution)
+    return _folded(model, lambda batch_norm: not batch_norm.trainable, convolutions)
 
 
-def _folded(model: keras.Model, is_fixed: Callable[[keras.Layer], bool], depthwise: Depthwise) -> keras.Model:
+def _folded(model: keras.Model, is_fixed: Callable[[keras.Layer], bool], compute: _Convolutions) -> keras.Model:
     if tf.config.list_physical_devices("GPU"):  # which has kernels of its own
         return model
     # By the id of its output: the output, which keeps that id, the convolution and its input.
@@ -40,12 +48,12 @@ def _folded(model: keras.Model, is_fixed: Callable[[keras.Layer], bool], depthwi
 
     def call(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
         if _is_plain(layer):
-            output = _Convolution(depthwise, layer)(args[0])
+            output = _Convolution(compute, layer)(args[0])
             convolutions[id(output)] = output, layer, args[0]
             return output
         if isinstance(layer, layers.BatchNormalization) and is_fixed(layer) and id(args[0]) in convolutions:
-            _, convolution, image = convolutions[id(args[0])]
-            return _Convolution(depthwise, convolution, layer)(image)
+            _, before, image = convolutions[id(args[0])]
+            return _Convolution(compute, before, layer)(image)
         return layer(*args, **kwargs)
 
     return keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=call)
@@ -69,22 +77,22 @@ def _is_plain(layer: keras.Layer) -> bool:
 class _Convolution(keras.Layer):
     """A convolution, and the batch normalisation after it if one is given, by the variables of these layers."""
 
-    def __init__(self, depthwise: Depthwise, convolution: keras.Layer, batch_norm: keras.Layer | None = None) -> None:
-        super().__init__(name=f"{convolution.name}_{'folded' if batch_norm else 'alone'}")
-        self.depthwise, self.convolution, self.batch_norm = depthwise, convolution, batch_norm
+    def __init__(self, compute: _Convolutions, plain: keras.Layer, batch_norm: keras.Layer | None = None) -> None:
+        super().__init__(name=f"{plain.name}_{'folded' if batch_norm else 'alone'}")
+        self.compute, self.plain, self.batch_norm = compute, plain, batch_norm
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> Any:
-        return self.convolution.compute_output_shape(input_shape)
+        return self.plain.compute_output_shape(input_shape)
 
     def call(self, x: Any) -> Any:
-        layer = self.convolution
+        layer = self.plain
         is_depthwise = isinstance(layer, layers.DepthwiseConv2D)
         kernel, offset = tf.convert_to_tensor(layer.kernel), layer.bias
         if self.batch_norm is not None:
             factor, shift = _factor_and_shift(self.batch_norm)
             kernel = kernel * (factor[:, None] if is_depthwise else factor)
             offset = shift if offset is None else offset * factor + shift
-        convolve = self.depthwise if is_depthwise else tf.nn.conv2d
+        convolve = self.compute.depthwise if is_depthwise else self.compute.full
         y = convolve(x, kernel, layer.strides[0], layer.padding.upper())
         return y if offset is None else tf.nn.bias_add(y, offset)
 
@@ -96,6 +104,31 @@ def _factor_and_shift(layer: keras.Layer) -> tuple[Any, Any]:
         factor *= layer.gamma
     shift = -layer.moving_mean * factor
     return factor, shift if layer.beta is None else shift + layer.beta
+
+
+def _convolution(x: Any, kernel: Any, stride: int, padding: str) -> Any:
+    return tf.nn.conv2d(x, kernel, stride, padding)
+
+
+def convolution(x: Any, kernel: Any, stride: int, padding: str) -> Any:
+    """The convolution of `x` (N, H, W, C) by `kernel` (h, w, C, K), with a quick gradient of 1x1 kernels.
+
+    `padding` is `SAME` or `VALID`. See `depthwise_convolution` for what may use it.
+    """
+    if stride > 1 or tuple(kernel.shape[:2]) != (1, 1):
+        return _convolution(x, kernel, stride, padding)
+
+    @tf.custom_gradient
+    def convolve(x: Any, kernel: Any) -> Any:
+        def gradients(upstream: Any) -> tuple[Any, Any]:
+            of_x = tf.nn.conv2d_transpose(upstream, kernel, tf.shape(x), 1, padding)
+            # One product of matrices: the order of the weights is that of TensorFlow, and none is copied.
+            rows = [tf.reshape(values, [-1, values.shape[-1]]) for values in (x, upstream)]
+            return of_x, tf.linalg.matmul(*rows, transpose_a=True)[None, None]
+
+        return _convolution(x, kernel, stride, padding), gradients
+
+    return convolve(x, kernel)
 
 
 def _depthwise(x: Any, kernel: Any, stride: int, padding: str) -> Any:

@@ -137,3 +137,21 @@ def test_a_gpu_has_kernels_of_its_own(monkeypatch):
     model = network()
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: ["a card"])
     assert folding.for_inference(model) is model and folding.for_training(model) is model
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [((1, 1), 1), ((1, 1), 2), ((3, 3), 1)])
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+def test_the_gradients_of_a_convolution_are_those_of_tensorflow(kernel, stride, padding):
+    x = tf.constant(RANDOM.normal(size=(2, 9, 12, 5)).astype(np.float32))
+    weights = tf.constant(RANDOM.normal(size=(*kernel, 5, 7)).astype(np.float32))
+
+    def outcome(convolve):
+        with tf.GradientTape() as tape:
+            tape.watch([x, weights])
+            y = convolve(x, weights, stride, padding)
+            loss = tf.reduce_sum(y * tf.reshape(tf.range(tf.size(y), dtype=tf.float32), y.shape))
+        return y, *tape.gradient(loss, [x, weights])
+
+    for found, expected in zip(outcome(folding.convolution), outcome(tf.nn.conv2d), strict=True):
+        assert found.shape == expected.shape
+        require_close(found, expected)
