@@ -20,8 +20,7 @@ def in_order(source: ImageSource, batch_size: int, count: int | None = None) -> 
         return
     decode, n_photos = image_decoder(source), len(source.names)
     data = tf.data.Dataset.range(n_photos if count is None else count)
-    data = data.map(lambda index: decode(index % n_photos), num_parallel_calls=parallel_calls())
-    data = data.batch(batch_size).prefetch(1)
+    data = mapped(data, lambda index: decode(index % n_photos)).batch(batch_size).prefetch(1)
     try:
         for batch in data.as_numpy_iterator():
             yield np.pad(batch, ((0, batch_size - len(batch)), (0, 0), (0, 0), (0, 0)))
@@ -46,8 +45,7 @@ def image_loader(source: ImageSource, cache_mb: int) -> Callable[[Any], Any]:
     decode, n_photos = image_decoder(source), len(source.names)
     if n_photos * math.prod(source.size_hw) * 3 > cache_mb * 1e6:
         return decode
-    data = tf.data.Dataset.range(n_photos).map(decode, num_parallel_calls=tf.data.AUTOTUNE)
-    photos = data.batch(n_photos).get_single_element()
+    photos = mapped(tf.data.Dataset.range(n_photos), decode).batch(n_photos).get_single_element()
     return lambda index: photos[index]
 
 
@@ -71,6 +69,10 @@ def _fetcher(source: ImageSource) -> Callable[[Any], Any]:
     return lambda index: tf.ensure_shape(tf.numpy_function(read, [index], tf.string, stateful=False), ())
 
 
-def parallel_calls() -> int:
-    """Return how many elements tf.data maps at once: the threads of `runtime.configure`, else what TensorFlow tunes."""
-    return tf.config.threading.get_inter_op_parallelism_threads() or tf.data.AUTOTUNE
+def mapped(data: tf.data.Dataset, function: Callable[..., Any]) -> tf.data.Dataset:
+    """The elements of `data` by `function`, as many at once as `runtime.configure` pinned threads, in order.
+
+    Without AutoGraph, which rewrites Python's `if` and `for` in a second or two: these functions have none on tensors.
+    """
+    n_calls = tf.config.threading.get_inter_op_parallelism_threads() or tf.data.AUTOTUNE
+    return data.map(tf.autograph.experimental.do_not_convert(function), num_parallel_calls=n_calls)

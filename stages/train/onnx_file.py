@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from stages.classifiers import inference, keras_to_onnx
+from stages.classifiers import keras_to_onnx
 from stages.classifiers.engine import keras
 from stages.core import atomic
 from stages.core.errors import UserError
@@ -37,7 +37,7 @@ def save(model: keras.Model, path: Path) -> None:
 def _difference(model: keras.Model, path: Path, output: str) -> str:
     """How the file differs from the model on two pictures of noise: tf2onnx leaves in a graph what no engine knows."""
     photos = np.random.default_rng(0).integers(0, 256, (2, *model.input_shape[1:]), np.uint8)
-    expected = inference.predict(model, photos, len(photos))
+    expected = np.asarray(model(photos, training=False))  # traced for two pictures it would take longer
     rule = InferenceSettings(batch_size=len(photos), engine="auto", precision="f32")
     try:
         predicted = np.stack([rows for (rows,) in runtime.load(path, [output], rule)(photos)])

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.classifiers.dataset import image_loader, in_order, parallel_calls
+from stages.classifiers.dataset import image_loader, in_order, mapped
 from stages.classifiers.engine import tf
 from stages.classifiers.image_source import ImageSource
 from stages.train import augment
@@ -41,10 +41,9 @@ def training_batches(
         batch_seed = tf.stack([seed, -1 - tf.cast(step, tf.int32)])
         return augment.mix(*batch, batch_seed, strength(step * size), settings.augment)
 
-    data = tf.data.Dataset.range(first_step * size, total).map(sample, num_parallel_calls=parallel_calls())
-    data = data.batch(size, drop_remainder=True)
+    data = mapped(tf.data.Dataset.range(first_step * size, total), sample).batch(size, drop_remainder=True)
     if settings.augment.mixup or settings.augment.cutmix:
-        data = data.enumerate(first_step).map(mix, num_parallel_calls=parallel_calls())
+        data = mapped(data.enumerate(first_step), mix)
     return data.prefetch(2)
 
 
