@@ -56,12 +56,41 @@ class _Running(NamedTuple):
         return self.outputs
 
 
+class _Requests:
+    """The requests of a network, made when they are first needed, by the format of their images."""
+
+    def __init__(self, network: "_Network", expected: np.ndarray | None) -> None:
+        self._compiled = cache(network.compiled)
+        self._idle: defaultdict[_Format, list[openvino.InferRequest]] = defaultdict(list)
+        # OpenVINO works outside Python's lock: several networks are made ready side by side, and while photos are read.
+        self._first = None if expected is None else _Format.of(expected)
+        self._ahead = None if self._first is None else ThreadPoolExecutor(1).submit(network.compiled, self._first)
+
+    def start(self, image: np.ndarray) -> _Running:
+        """Send an image through the network."""
+        from openvino import Tensor
+
+        form = _Format.of(image)
+        try:
+            request = self._idle[form].pop()
+        except IndexError:
+            request = self._network(form).create_infer_request()
+        batch = np.require(image[np.newaxis], form.dtype, ["C", "W"])  # OpenVINO takes no array that is read-only
+        request.set_input_tensor(Tensor(batch, shared_memory=True))
+        outputs = [np.empty(tensor.shape, tensor.element_type.to_dtype()) for tensor in request.output_tensors]
+        for number, output in enumerate(outputs):
+            request.set_output_tensor(number, Tensor(output, shared_memory=True))
+        request.start_async()
+        return _Running(request, self._idle[form], batch, [output[0] for output in outputs])
+
+    def _network(self, form: _Format) -> "openvino.CompiledModel":
+        return self._ahead.result() if self._ahead is not None and form == self._first else self._compiled(form)
+
+
 def load(
     path: Path, outputs: Sequence[str], precision: str, f32_nodes: Sequence[str], expected: np.ndarray | None
 ) -> RunFn:
     """Load an ONNX file; see `runtime.load`."""
-    import openvino
-
     # One stream per core, one image per stream: faster on CPUs than a batch on all cores at once, and an image's output
     # cannot depend on its place in the batch.
     streams = cores.available()
@@ -70,30 +99,7 @@ def load(
     options["ENABLE_CPU_PINNING"] = False
     # Twice as many requests as streams, so that the next image is ready when one is done.
     n_requests = 2 * streams
-    network = _Network(path, outputs, options, f32_nodes if precision == "bf16" else ())
-    # OpenVINO works outside Python's lock: several networks are made ready side by side, and while photos are read.
-    first = None if expected is None else _Format.of(expected)
-    ahead = None if first is None else ThreadPoolExecutor(1).submit(network.compiled, first)
-
-    @cache
-    def compiled_for(image: _Format) -> "openvino.CompiledModel":
-        return ahead.result() if ahead is not None and image == first else network.compiled(image)
-
-    idle: defaultdict[_Format, list[openvino.InferRequest]] = defaultdict(list)
-
-    def start(image: np.ndarray) -> _Running:
-        form = _Format.of(image)
-        try:
-            request = idle[form].pop()
-        except IndexError:
-            request = compiled_for(form).create_infer_request()
-        batch = np.require(image[np.newaxis], form.dtype, ["C", "W"])  # OpenVINO takes no array that is read-only
-        request.set_input_tensor(openvino.Tensor(batch, shared_memory=True))
-        outputs = [np.empty(tensor.shape, tensor.element_type.to_dtype()) for tensor in request.output_tensors]
-        for number, output in enumerate(outputs):
-            request.set_output_tensor(number, openvino.Tensor(output, shared_memory=True))
-        request.start_async()
-        return _Running(request, idle[form], batch, [output[0] for output in outputs])
+    requests = _Requests(_Network(path, outputs, options, f32_nodes if precision == "bf16" else ()), expected)
 
     def run(images: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
         # Not by OpenVINO's AsyncInferQueue: a callback that waits for Python's lock hangs where the queue is freed.
@@ -102,7 +108,7 @@ def load(
             for image in images:
                 if len(running) == n_requests:
                     yield running.popleft().result()
-                running.append(start(image))
+                running.append(requests.start(image))
             while running:
                 yield running.popleft().result()
         finally:  # also of a caller that takes no more
