@@ -36,7 +36,7 @@ test: .venv/ready  ## check format, lint and types, run the tests
 	ruff format --check
 	ruff check
 	mypy
-	pytest -n 2
+	pytest -n 2 --dist loadfile
 
 bench: .venv/ready  ## measure every step beside its alternatives and its bare limits, in half an hour
 	dvc repro --quiet $(NETWORKS:%=models/pretrained/dvc.yaml:%)
@@ -48,7 +48,7 @@ verify: .venv/ready  ## run the last commit again from nothing, compare every ou
 
 # What runs in processes of its own is counted too.
 coverage: .venv/ready  ## name the lines of stages/ that no test reaches
-	pytest -n 2 --cov --cov-report=term-missing:skip-covered
+	pytest -n 2 --dist loadfile --cov --cov-report=term-missing:skip-covered
 
 BINDING := GNU General Public License v3;GNU Affero;AGPL-3.0;GPL-3.0-only;Server Side Public License
 licences: .venv/ready  ## list licences; fail on one that would bind what is built on this project

@@ -8,7 +8,16 @@ import pytest
 from stages.schemas import corrections
 from tests import ray_nodes
 
+# Minutes each. With --dist loadfile a process runs a whole file: these come first, and short ones fill what remains.
+LONGEST = ("test_pipeline", "test_layouts", "test_trainer", "test_docs", "test_students", "test_kills", "test_cluster")
+LONGEST += ("test_clustered_prediction", "test_clustered_experiments", "test_classifier_head", "test_thumbnails")
 CORNERS = {"top_left": (255, 0, 0), "top_right": (0, 255, 0), "bottom_left": (0, 0, 255), "bottom_right": (255, 255, 0)}
+
+
+def pytest_collection_modifyitems(items):
+    """Put the longest files first, in their order."""
+    rank = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -51,7 +51,7 @@ def write_params(folder: Path, photos: str) -> None:
     content["ingest"] |= {"source": photos, "unlabelled": UNLABELLED, "near_duplicate_bits": 0}
     content["ingest"] |= {"val_share": 0.34, "test_share": 0.34}
     tiny = {"backbone": "efficientnet_lite0", "weights": NETWORKS[-1], "input_px": 64}
-    content["models"] = {"tiny": tiny | {"input": "removed"}, "other": tiny | {"input": "kept"}}
+    content["models"] = {"tiny": tiny | {"input": "removed"}, "other": tiny | {"input": "kept", "epochs": 0}}
     removed = content["inputs"]["removed"]
     content["inputs"] = {"removed": removed, "kept": removed | {"background": "keep"}, "unused": removed}
     content["train"]["epochs"] = 1
