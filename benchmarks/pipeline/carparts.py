@@ -18,6 +18,7 @@ from benchmarks import timing
 from stages.core import archive, tables
 from stages.core.archive import Archive
 from stages.core.settings import read as read_settings
+from stages.core.shard_writer import ShardFolder
 from stages.crop.cropping import select_boxes, write_crops
 from stages.crop.settings import CropSettings
 from stages.detect import detector
@@ -71,7 +72,9 @@ def write_all_masks(chosen: pd.DataFrame, folder: Path, out: Path, networks: Pat
     segment = read_settings(settings, "segment", SegmentSettings)
     wanted = chosen[chosen["status"] == "ok"]
     sources = Photos(SourceSettings(source=str(folder)))
-    write_crops(out / "crops", out / "memory" / "crops", sources, crop_rule, wanted.assign(split="test"), ONE_SHARD)
+    write_crops(
+        ShardFolder(out / "crops", out / "memory" / "crops"), sources, crop_rule, wanted.assign(split="test"), ONE_SHARD
+    )
     image_ids, crops, maps, seconds = wanted["image_id"].tolist(), Archive(out / "crops"), {}, {}
     for name in mask_rule.weights:
         view = read_settings(settings, f"segmenters.{name}", SegmenterSettings)
@@ -82,7 +85,7 @@ def write_all_masks(chosen: pd.DataFrame, folder: Path, out: Path, networks: Pat
         seconds[name] = (time.perf_counter() - started) / len(image_ids)
         maps[name] = Archive(out / name)
     by_shard = ONE_SHARD.split(zip(image_ids, image_ids))
-    write_masks(out / "masks", out / "memory" / "masks", by_shard, crops, maps, mask_rule)
+    write_masks(ShardFolder(out / "masks", out / "memory" / "masks"), by_shard, crops, maps, mask_rule)
     return seconds
 
 

@@ -58,29 +58,32 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def update(
-    folder: Path, memory: Path, shards: Mapping[str, Shard[Item]], make: Callable[[list[Item]], Iterable[Made]]
-) -> list[Any]:
-    """Write `shards`, by name, into `folder`, and remove other files there; return the rows of all items, in order.
+class ShardFolder(NamedTuple):
+    """An archive: the folder `path` of shards, and the folder `memory`, which keeps the inputs and rows of each."""
 
-    `make` gets the items of all shards that are not there with these inputs, and yields what is made of each, in order.
-    `memory` is a folder that remembers inputs and rows of each shard. A shard in which a member could not be made is
-    not remembered: the next run tries it again.
-    """
-    remembered = {name: _recall(folder / f"{name}.zip", memory / f"{name}.json", shards[name].key) for name in shards}
-    made = iter(make([item for name, shard in shards.items() if remembered[name] is None for item in shard.items]))
-    rows: list[Any] = []
-    for name, shard in shards.items():
-        known = remembered[name]
-        if known is None:
-            known = _write(folder / f"{name}.zip", memory / f"{name}.json", shard, made)
-        rows += known
-    folder.mkdir(parents=True, exist_ok=True)
-    expected = {f"{name}{suffix}" for name in shards for suffix in (".zip", ".json")}
-    for path in (*folder.iterdir(), *memory.glob("*.json")):
-        if path.name not in expected:
-            path.unlink()
-    return rows
+    path: Path
+    memory: Path
+
+    def update(self, shards: Mapping[str, Shard[Item]], make: Callable[[list[Item]], Iterable[Made]]) -> list[Any]:
+        """Write `shards`, by name, and remove other files; return the rows of all items, in order.
+
+        `make` gets the items of all shards that are not there with these inputs, and yields what is made of each, in
+        order. A shard in which a member could not be made is not remembered: the next run tries it again.
+        """
+        remembered = {name: _recall(*self._files(name), shards[name].key) for name in shards}
+        made = iter(make([item for name, shard in shards.items() if remembered[name] is None for item in shard.items]))
+        rows: list[Any] = []
+        for name, shard in shards.items():
+            known = remembered[name]
+            rows += _write(*self._files(name), shard, made) if known is None else known
+        self.path.mkdir(parents=True, exist_ok=True)
+        expected = {file for name in shards for file in self._files(name)}
+        for file in {*self.path.iterdir(), *self.memory.glob("*.json")} - expected:
+            file.unlink()
+        return rows
+
+    def _files(self, name: str) -> tuple[Path, Path]:
+        return self.path / f"{name}.zip", self.memory / f"{name}.json"
 
 
 def _recall(path: Path, memory: Path, key: str) -> list[Any] | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from stages.core import atomic, command, progress, settings, tables
+from stages.core.shard_writer import ShardFolder
 from stages.crop import reviewed_boxes
 from stages.crop.cropping import (
     count,
@@ -41,7 +42,8 @@ def main() -> None:
     table = with_failures(table, pd.Series([known.get(name, "") for name in table["image_id"]], table.index, dtype=str))
     wanted = table[table["status"] == "ok"].join(photos["split"])
     assignment = shards.read(arguments.shards)
-    failures = write_crops(arguments.crops, arguments.memory, sources, rule, wanted, assignment)
+    archive = ShardFolder(arguments.crops, arguments.memory)
+    failures = write_crops(archive, sources, rule, wanted, assignment)
     table = with_failures(table, failures)
     tables.write(arguments.boxes, table)
     splits = make_split_table(photos, table)

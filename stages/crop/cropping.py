@@ -12,7 +12,7 @@ import pandas as pd
 from stages.core import batches, progress, shard_writer, system
 from stages.core.errors import TableError
 from stages.core.result_cache import code_digest
-from stages.core.shard_writer import Made, Shard
+from stages.core.shard_writer import Made, Shard, ShardFolder
 from stages.crop.cutting import crop_image
 from stages.crop.settings import CropSettings
 from stages.images import boxes, images
@@ -72,11 +72,11 @@ def make_crop(photos: Photos, rule: CropSettings, row: Row) -> tuple[bytes, str]
 
 
 def write_crops(
-    folder: Path, memory: Path, photos: Photos, rule: CropSettings, wanted: pd.DataFrame, assignment: Assignment
+    archive: ShardFolder, photos: Photos, rule: CropSettings, wanted: pd.DataFrame, assignment: Assignment
 ) -> pd.Series:
-    """Write the crops of rows of data/boxes.csv, joined with `split`, into the shards of an archive.
+    """Write the crops of rows of data/boxes.csv, joined with `split`.
 
-    Returns the reason of each row that failed, else nothing. See `shard_writer.update` for `memory`.
+    Returns the reason of each row that failed, else nothing.
     """
 
     def make(numbers: list[int]) -> Iterator[Made]:
@@ -95,7 +95,7 @@ def write_crops(
         name: Shard(numbers, shard_writer.digest([*common, decides.iloc[numbers].to_numpy(object).tolist()]))
         for name, numbers in by_shard.items()
     }
-    reasons = dict(shard_writer.update(folder, memory, tasks, make))
+    reasons = dict(archive.update(tasks, make))
     return wanted["image_id"].map(reasons).astype(str)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from stages.core import atomic, command, progress, settings, stale_files, tables
 from stages.core.archive import Archive
+from stages.core.shard_writer import ShardFolder
 from stages.images.settings import any_uses_masks
 from stages.mask.masking import complete, count, keep_backgrounds, write_masks
 from stages.mask.settings import MaskSettings, check_segmenters
@@ -38,7 +39,8 @@ def main() -> None:
     maps = {name: Archive(arguments.maps / name) for name in rule.weights}
     needed = image_ids if any_uses_masks(arguments.params) else []
     by_shard = shards.read(arguments.shards).split(zip(needed, needed))
-    masked = write_masks(arguments.masks, arguments.memory, by_shard, Archive(arguments.crops), maps, rule)
+    archive = ShardFolder(arguments.masks, arguments.memory)
+    masked = write_masks(archive, by_shard, Archive(arguments.crops), maps, rule)
     table = complete(chosen, {image_id: {} for image_id in image_ids} | masked)
     table = keep_backgrounds(table, corrections.read(arguments.corrections))
     tables.write(arguments.table, table)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,7 @@ import pandas as pd
 from stages.core import batches, progress, shard_writer, system
 from stages.core.archive import Archive
 from stages.core.result_cache import code_digest
-from stages.core.shard_writer import Made
+from stages.core.shard_writer import Made, ShardFolder
 from stages.images import archived, images
 from stages.mask.combine import Mask, combine
 from stages.mask.settings import MaskSettings
@@ -31,16 +30,15 @@ def make_mask(crop_archive: Archive, maps: dict[str, Archive], rule: MaskSetting
 
 
 def write_masks(
-    folder: Path,
-    memory: Path,
+    archive: ShardFolder,
     by_shard: dict[str, list[str]],
     crop_archive: Archive,
     maps: dict[str, Archive],
     rule: MaskSettings,
 ) -> dict[str, Row]:
-    """Write the masks of crops, given as image ids by shard, into the shards of an archive.
+    """Write the masks of crops, given as image ids by shard.
 
-    Returns their columns of data/masks.csv by image id. See `shard_writer.update` for `memory`.
+    Returns their columns of data/masks.csv by image id.
     """
 
     def make(image_ids: list[str]) -> Iterator[Made]:
@@ -50,7 +48,7 @@ def write_masks(
 
     common = [code_digest("stages.mask.masking"), system.image_libraries(), rule.model_dump()]
     tasks = shard_writer.of_archives(by_shard, {"": crop_archive, **maps}, lambda ids: [*common, ids])
-    return dict(shard_writer.update(folder, memory, tasks, make))
+    return dict(archive.update(tasks, make))
 
 
 def record(mask: Mask) -> Row:

@@ -7,6 +7,7 @@ from pathlib import Path
 from stages.core import atomic, command, progress, tables
 from stages.core.archive import Archive
 from stages.core.settings import read as read_settings
+from stages.core.shard_writer import ShardFolder
 from stages.images.settings import InputSettings, read_used
 from stages.resize.composer import Composer
 from stages.resize.framing import Sources, count, used_photos, write_model_inputs
@@ -39,7 +40,8 @@ def main() -> None:
     source = Photos(read_settings(args.params, "ingest", SourceSettings, subset=True))
     sources = Sources(Archive(args.crops), Archive(args.masks), source)
     composer = Composer(item, read_settings(args.params, "resize", ResizeSettings))
-    n_made = write_model_inputs(args.out, args.memory, photos, assignment, sources, composer, args.input)
+    archive = ShardFolder(args.out, args.memory)
+    n_made = write_model_inputs(archive, photos, assignment, sources, composer, args.input)
     atomic.write_json(args.details, count(photos, item))
     progress.summary(f"resize {args.input}", photos=n_made, masked=int(photos["is_masked"].sum()))
 

@@ -1,7 +1,6 @@
 """Remove, blur or keep the background of every crop, or take whole photos, and fit the images into one frame."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +9,7 @@ import pandas as pd
 from stages.core import batches, progress, shard_writer, system
 from stages.core.archive import Archive
 from stages.core.result_cache import code_digest
-from stages.core.shard_writer import Made, Shard
+from stages.core.shard_writer import Made, Shard, ShardFolder
 from stages.images import archived, images
 from stages.images.settings import InputSettings
 from stages.resize.composer import Composer
@@ -70,18 +69,14 @@ def compose(sources: Sources, composer: Composer, photo: UsedPhoto) -> np.ndarra
 
 
 def write_model_inputs(
-    folder: Path,
-    memory: Path,
+    archive: ShardFolder,
     photos: pd.DataFrame,
     assignment: Assignment,
     sources: Sources,
     composer: Composer,
     name: str,
 ) -> int:
-    """Write the model inputs of photos, rows of `used_photos`, into the shards of an archive; return their number.
-
-    `name` is that of the entry of `inputs`. See `shard_writer.update` for `memory`.
-    """
+    """Write the model inputs of photos, rows of `used_photos`, by the entry `name` of `inputs`; return their number."""
 
     def make(numbers: list[int]) -> Iterator[Made]:
         def encoded(photo: UsedPhoto) -> bytes:
@@ -93,7 +88,7 @@ def write_model_inputs(
             yield Made(file, content, None)
 
     tasks = _shards(photos, assignment, sources, composer)
-    return len(shard_writer.update(folder, memory, tasks, make))
+    return len(archive.update(tasks, make))
 
 
 def _shards(

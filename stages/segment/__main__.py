@@ -10,6 +10,7 @@ from stages.core.archive import Archive
 from stages.core.result_cache import ResultCache
 from stages.core.runtime_settings import RuntimeSettings
 from stages.core.settings import read as read_settings
+from stages.core.shard_writer import ShardFolder
 from stages.images.settings import any_uses_masks
 from stages.networks import cluster, runtime
 from stages.schemas import crops, shards
@@ -33,6 +34,7 @@ def main() -> None:
         chosen = []
     by_shard = shards.read(arguments.shards).split(zip(chosen, chosen))
     crop_archive = Archive(arguments.crops)
+    archive = ShardFolder(arguments.maps, arguments.memory)
     engine = read_settings(arguments.params, "runtime", RuntimeSettings)
     with cluster.connect_if_ray(settings.inference, engine) as workers:
         system = workers.kind if workers else runtime.describe_runtime(settings.inference)
@@ -41,7 +43,7 @@ def main() -> None:
             run = partial(clustered.run_inference, workers) if workers else run_inference
             options = {"crop_archive": crop_archive, "networks": arguments.networks, "view": view, "settings": settings}
             maps = CachedMaps(crop_archive, cache, partial(run, **options))
-            n_maps = write_maps(arguments.maps, arguments.memory, by_shard, crop_archive, key, maps)
+            n_maps = write_maps(archive, by_shard, crop_archive, key, maps)
     counts = {"crops": len(chosen), "maps": n_maps}
     atomic.write_json(arguments.details, counts)
     verb = f"segment {arguments.segmenter}"

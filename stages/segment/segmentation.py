@@ -11,7 +11,7 @@ import numpy as np
 from stages.core import batches, progress, shard_writer
 from stages.core.archive import Archive, ReadsArchive
 from stages.core.result_cache import ResultCache, code_digest, digest_of
-from stages.core.shard_writer import Made
+from stages.core.shard_writer import Made, ShardFolder
 from stages.images import archived, images
 from stages.networks import runtime
 from stages.networks.runtime import InferenceFn
@@ -85,17 +85,15 @@ def run_inference(
 
 
 def write_maps(
-    folder: Path,
-    memory: Path,
+    archive: ShardFolder,
     by_shard: Mapping[str, list[str]],
     crop_archive: Archive,
     key: Mapping[str, object],
     maps_of: MapsFn,
 ) -> int:
-    """Write the maps of crops, given as image ids by shard, into the shards of an archive; return how many there are.
+    """Write the maps of crops, given as image ids by shard; return how many there are.
 
-    `key` is that of `cache_key`, and `maps_of` gives the maps of crops of the shards that are not up to date. See
-    `shard_writer.update` for `memory`.
+    `key` is that of `cache_key`, and `maps_of` gives the maps of crops of the shards that are not up to date.
     """
 
     def make(image_ids: list[str]) -> Iterator[Made]:
@@ -103,7 +101,7 @@ def write_maps(
             yield Made(masks.file_name(image_id), content, bool(content))
 
     tasks = shard_writer.of_archives(by_shard, {"crops": crop_archive}, lambda ids: [dict(key), ids])
-    return sum(shard_writer.update(folder, memory, tasks, make))
+    return sum(archive.update(tasks, make))
 
 
 class CachedMaps:

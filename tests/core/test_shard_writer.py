@@ -4,7 +4,7 @@ import pytest
 
 from stages.core import shard_writer
 from stages.core.archive import Archive, ArchiveError
-from stages.core.shard_writer import Made, Shard
+from stages.core.shard_writer import Made, Shard, ShardFolder
 from tests import archives
 
 
@@ -21,7 +21,7 @@ def update(tmp_path):
                 yield Made(f"{item}.png", b"" if item in failing else f"{inputs} {item}".encode(), [item, float("nan")])
 
         tasks = {name: Shard(items, shard_writer.digest([inputs, items])) for name, items in shards.items()}
-        rows = shard_writer.update(tmp_path / "out", tmp_path / "memory", tasks, make)
+        rows = ShardFolder(tmp_path / "out", tmp_path / "memory").update(tasks, make)
         return [row[0] for row in rows], tried
 
     return call
@@ -83,7 +83,7 @@ def test_a_run_that_ends_early_keeps_its_complete_shards(tmp_path, update):
     shards = {"00000": ["a", "b"], "00001": ["c", "d"]}
     tasks = {name: Shard(items, shard_writer.digest(["", items])) for name, items in shards.items()}
     with pytest.raises(RuntimeError, match="on the way"):
-        shard_writer.update(tmp_path / "out", tmp_path / "memory", tasks, make)
+        ShardFolder(tmp_path / "out", tmp_path / "memory").update(tasks, make)
     assert list(archives.take(tmp_path / "out")) == ["a.png", "b.png"]
     assert update(shards) == (["a", "b", "c", "d"], ["c", "d"])
 

@@ -9,6 +9,7 @@ from stages.core import tables
 from stages.core.archive import Archive, ArchiveError
 from stages.core.errors import TableError
 from stages.core.settings import SettingsError
+from stages.core.shard_writer import ShardFolder
 from stages.images.errors import ImageError
 from stages.mask import __main__ as mask_stage
 from stages.mask import masking
@@ -121,9 +122,8 @@ def test_one_zip_file_in_place_of_the_maps_is_refused(tmp_path):
     archives.put(tmp_path / "a.zip", {"aa.png": band(1, 9)})
     maps = {"a": Archive(tmp_path / "a.zip")}
     with pytest.raises(ArchiveError, match=r"a\.zip: expected a folder of shards"):
-        write_masks(
-            tmp_path / "masks", tmp_path / "memory", {}, Archive(tmp_path / "crops"), maps, MaskSettings(**RULE)
-        )
+        archive = ShardFolder(tmp_path / "masks", tmp_path / "memory")
+        write_masks(archive, {}, Archive(tmp_path / "crops"), maps, MaskSettings(**RULE))
     assert not (tmp_path / "masks").exists()
 
 

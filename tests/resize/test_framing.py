@@ -10,6 +10,7 @@ from stages.core import tables
 from stages.core.archive import Archive, ArchiveError
 from stages.core.errors import TableError
 from stages.core.settings import SettingsError
+from stages.core.shard_writer import ShardFolder
 from stages.images import images
 from stages.images.settings import InputSettings
 from stages.resize import __main__ as resize_stage
@@ -191,6 +192,6 @@ def test_one_zip_file_in_place_of_the_masks_is_refused(tmp_path):
     sources = Sources(Archive(tmp_path / "crops"), Archive(tmp_path / "masks.zip"), photos)
     with pytest.raises(ArchiveError, match=r"masks\.zip: expected a folder of shards"):
         none = pd.DataFrame(columns=list(framing.UsedPhoto._fields))
-        paths = tmp_path / "out", tmp_path / "memory"
-        framing.write_model_inputs(*paths, none, shards.ONE_SHARD, sources, composer(), "seen")
+        archive = ShardFolder(tmp_path / "out", tmp_path / "memory")
+        framing.write_model_inputs(archive, none, shards.ONE_SHARD, sources, composer(), "seen")
     assert not (tmp_path / "out").exists()

@@ -8,6 +8,7 @@ import yaml
 
 from stages.core import tables
 from stages.core.archive import Archive, ArchiveError
+from stages.core.shard_writer import ShardFolder
 from stages.networks import runtime
 from stages.schemas import crops, shards
 from stages.segment import __main__ as segment_stage
@@ -125,6 +126,7 @@ def test_another_network_view_or_arithmetic_has_outputs_of_its_own(tmp_path, sta
 
 def test_one_zip_file_in_place_of_the_crops_is_refused(tmp_path):
     archives.put(tmp_path / "crops.zip", {"aa.jpg": b"any"})
+    archive = ShardFolder(tmp_path / "maps", tmp_path / "memory")
     with pytest.raises(ArchiveError, match=r"crops\.zip: expected a folder of shards"):
-        segmentation.write_maps(tmp_path / "maps", tmp_path / "memory", {}, Archive(tmp_path / "crops.zip"), {}, iter)
+        segmentation.write_maps(archive, {}, Archive(tmp_path / "crops.zip"), {}, iter)
     assert not (tmp_path / "maps").exists()
