@@ -22,6 +22,9 @@ from stages.networks.runtime import InferenceFn
 from stages.schemas import detections
 from stages.sources.photos import ReadsPhotos
 
+# Boxes of more photos at once, as Python values, take several times the memory of their rows.
+_PHOTOS_AT_ONCE = 1000
+
 
 class PhotoRow(NamedTuple):
     """What a row of the manifest says about where its photo is."""
@@ -94,9 +97,13 @@ def run_inference(
 
 def to_table(outputs: Iterator[tuple[str, bytes]], names: tuple[str, ...]) -> pd.DataFrame:
     """The table data/detections.csv from image ids and packed objects."""
+    parts = (_rows_of(chunk, names) for chunk in batches.batched(outputs, _PHOTOS_AT_ONCE))
+    found = [part for part in parts if len(part)]  # columns without a row would make all of them Python objects
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(detections.COLUMNS))
+
+
+def _rows_of(outputs: list[tuple[str, bytes]], names: tuple[str, ...]) -> pd.DataFrame:
     found = [(image_id, unpack(content)) for image_id, content in outputs]
-    if not found:
-        return pd.DataFrame(columns=list(detections.COLUMNS))
     # In one piece: a table for each photo took longer than finding its boxes in the heat map.
     joined = Detections(*(np.concatenate(parts) for parts in zip(*(objects for _, objects in found))))
     image_ids = [image_id for image_id, objects in found for _ in objects.scores]

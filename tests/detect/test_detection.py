@@ -7,6 +7,7 @@ import yaml
 
 from stages.core import tables
 from stages.detect import __main__ as detect_stage
+from stages.detect import detection
 from stages.detect.centernet import Detections
 from stages.detect.detector import pack, unpack
 from stages.images.images import encode, image_id
@@ -135,3 +136,21 @@ def test_objects_come_back_from_their_bytes(n):
     np.testing.assert_array_equal(objects.scores, scores)
     assert objects.classes.tolist() == list(range(n)) and objects.classes.dtype == np.int64
     assert objects.boxes.shape == (n, 4) and objects.boxes.dtype == objects.scores.dtype == np.float32
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 1000])
+def test_the_table_is_the_same_however_many_photos_are_put_together_at_once(monkeypatch, at_once):
+    monkeypatch.setattr(detection, "_PHOTOS_AT_ONCE", at_once)
+    corners = np.arange(12, dtype=np.float32).reshape(3, 4)
+    outputs = {
+        "b": Detections(corners[:2], np.float32([0.5, 0.25]), np.array([1, 0])),
+        "none": Detections(corners[:0], np.float32([]), np.zeros(0, np.int64)),
+        "a": Detections(corners[2:], np.float32([0.75]), np.array([1])),
+    }
+    table = detection.to_table(((name, pack(objects)) for name, objects in outputs.items()), ("car", "bus"))
+    assert table.to_csv(index=False).splitlines() == [
+        "image_id,class_name,score,x_min,y_min,x_max,y_max",
+        "b,bus,0.5,0.0,1.0,2.0,3.0",
+        "b,car,0.25,4.0,5.0,6.0,7.0",
+        "a,bus,0.75,8.0,9.0,10.0,11.0",
+    ]
