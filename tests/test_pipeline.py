@@ -66,15 +66,15 @@ def test_metrics_agree_with_the_predictions(project):
     assert scores["accuracy"] == pytest.approx(is_correct.mean())
 
 
-def test_photos_without_labels_are_answered(project):
+def test_photos_without_labels_are_predicted(project):
     table = pd.read_csv(project / "data" / "predictions_unlabelled.csv", keep_default_na=False).set_index("path")
     assert table.index.tolist() == ["broken.jpg", "copy.jpg", "more/new.jpg"]
     assert table["reason"].tolist() == ["truncated", "", ""]
-    # The damaged photo is answered by the shares of the classes in train.
+    # The damaged photo gets the shares of the classes in train.
     prior = json.loads((project / "models" / "ensemble.json").read_text())["prior"]
     assert sum(prior.values()) == pytest.approx(1)
     assert table.loc["broken.jpg", "probability"] == pytest.approx(max(prior.values()))
-    # The copy of a train photo, which no table of val and test predictions has, is answered by what is in it.
+    # The copy of a train photo, which no table of val and test predictions has, is predicted by what is in it.
     photos = pd.read_csv(project / "data" / "manifest.csv", keep_default_na=False).set_index("path")
     known, copy = photos.loc["van/van_003.jpg"], photos.loc["copy.jpg"]
     assert (known["split"], copy["split"]) == ("train", "unlabelled") and copy["image_id"] == known["image_id"]
@@ -89,7 +89,7 @@ def test_photos_without_labels_are_answered(project):
     assert contest.to_dict("list") == {"id": ["broken", "copy", "new"], "label": table["label"].tolist()}
 
 
-def test_photos_without_labels_are_answered_as_predict_answers_them(project):
+def test_photos_without_labels_are_predicted_as_predict_does(project):
     run(project, "python", "-m", "stages", "predict", small_project.UNLABELLED, "--out", "new.csv")
     predicted = pd.read_csv(project / "new.csv", keep_default_na=False).set_index("path")
     table = pd.read_csv(project / "data" / "predictions_unlabelled.csv", keep_default_na=False).set_index("path")

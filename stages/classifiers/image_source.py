@@ -1,4 +1,4 @@
-"""The model inputs of an archive: what a classifier trains on and answers for."""
+"""The model inputs of an archive: what a classifier trains on and predicts."""
 
 import io
 from collections.abc import Callable

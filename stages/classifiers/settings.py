@@ -21,13 +21,13 @@ class LoaderSettings(Settings):
 
 
 class BagSettings(Settings):
-    """The keys of section `train` that bear on which network answers for a photo."""
+    """The keys of section `train` that bear on which network predicts a photo."""
 
     seed: Seed = Field(0, description="from which each model's own seed is derived")
     folds: Annotated[int, Field(ge=2)] | None = Field(
         None,
-        description="networks of each model, each trained without one fold of the photos outside test, their answers "
-        "averaged; null: one network, trained without val",
+        description="networks of each model, each trained without one fold of the photos outside test, their "
+        "predictions averaged; null: one network, trained without val",
     )
 
 

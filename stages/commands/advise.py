@@ -155,7 +155,7 @@ def main() -> None:
     advice_file.write(args.out, found)
     print(table(found).to_string(index=False))
     print(f"base: {found.base}; differences in log loss, paired, 95 % intervals: below zero is better")
-    print("both: the mean of the answers for the base and for this input; time: of the network, base = 1")
+    print("both: the mean of the predictions for the base and for this input; time: of the network, base = 1")
     progress.summary("advise", inputs=len(items), backbones=len(backbones), photos=found.n_photos)
 
 

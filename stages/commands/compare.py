@@ -67,7 +67,7 @@ def split_outcomes(revision: str, predictions: str, split: str, temperature: flo
     """The photos of one split by image id: `group`, whether the prediction is `right`, and its `log_loss`.
 
     The log loss is that of probabilities after `temperature`. Where the table `predictions` has photos of train, they
-    were answered out of fold (`train.folds`), and `val` is all photos outside test. Raises UserError for an unknown
+    were predicted out of fold (`train.folds`), and `val` is all photos outside test. Raises UserError for an unknown
     revision, and unless the table has all photos of the split.
     """
     with revisions.opened(revision) as files:

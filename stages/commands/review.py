@@ -52,7 +52,7 @@ def arguments() -> argparse.Namespace:
 
 
 def service_of(args: argparse.Namespace) -> ReviewService:
-    """What answers the page, from the tables, archives and photos of the project in the working directory."""
+    """What the page shows, from the tables, archives and photos of the project in the working directory."""
     decisions = DecisionStore(_DATA / "corrections.csv", _LOGS / "review.lock", args.who)
     models = list(load_settings(args.params).get("models") or {})
     data = review_data.read(_DATA, models, decisions.read()["image_id"].unique().tolist())
@@ -85,7 +85,7 @@ def print_summary(service: ReviewService) -> None:
 
 
 def main() -> None:
-    """Read the results, answer the page until Ctrl-C."""
+    """Read the results, serve the page until Ctrl-C."""
     args = arguments()
     with serve.listen(_HOST, args.port) as listening:
         service, token = service_of(args), secrets.token_urlsafe(24)

@@ -120,7 +120,7 @@ def arguments() -> argparse.Namespace:
         ("max-upload-mib", limits.max_upload_bytes // MIB, "MiB of all requests at a time"),
         ("max-megapixels", limits.max_pixels // 10**6, "million pixels of a photo"),
         ("max-queue", limits.max_queue, "photos that wait"),
-        ("max-seconds", round(limits.seconds), "seconds from a request to its answer"),
+        ("max-seconds", round(limits.seconds), "seconds from a request to its response"),
     ):
         number = partial(_number, 1, 10**6)
         parser.add_argument(f"--{name}", type=number, default=default, metavar="N", help=f"{text}; default: {default}")
@@ -152,7 +152,7 @@ def limits_of(args: argparse.Namespace) -> ServingLimits:
 
 
 def main() -> None:
-    """Load the bundle, listen, answer until the signal to stop."""
+    """Load the bundle, listen, respond until the signal to stop."""
     args = arguments()
     limits = limits_of(args)
     rules = access_rules(args.host, args.allowed_host, read_token(args.token_file, os.environ.get(TOKEN_VARIABLE, "")))

@@ -79,7 +79,7 @@ def predict_held_out(
 ) -> dict[str, np.ndarray]:
     """Return the probabilities (V, N, C) of the first V views of the photos of val and test.
 
-    With folds, `val` is all photos outside test, each answered by the one network that did not learn from it.
+    With folds, `val` is all photos outside test, each predicted by the one network that did not learn from it.
     """
     if bag.folds is None:
         return {name: predict_views(model, model.classify, splits[name], views, name) for name in SCORED_SPLITS}

@@ -134,8 +134,8 @@ def risk_coverage(table: pd.DataFrame, threshold: float | None) -> Markup:
         for split in table["split"].unique():
             rows = table[table["split"] == split]
             axes.plot(rows["coverage"], rows["risk"], color=_SPLIT_COLOURS[split], label=split)
-            answered = rows[rows["threshold"] >= threshold] if threshold is not None else rows.head(0)
-            axes.plot(answered["coverage"].tail(1), answered["risk"].tail(1), "o", color=_SPLIT_COLOURS[split])
+            sure = rows[rows["threshold"] >= threshold] if threshold is not None else rows.head(0)
+            axes.plot(sure["coverage"].tail(1), sure["risk"].tail(1), "o", color=_SPLIT_COLOURS[split])
         axes.set(xlabel="coverage: share predicted, the surest first", ylabel="risk: share wrong", xlim=(0, 1.02))
         axes.set_ylim(bottom=0)
         axes.legend(loc="upper left")

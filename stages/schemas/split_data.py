@@ -60,7 +60,7 @@ def outside_test(splits: dict[str, SplitData]) -> SplitData:
 def held_out(splits: dict[str, SplitData], predicted_ids: Iterable[str]) -> dict[str, SplitData]:
     """The splits `val` and `test` whose predictions are out of sample.
 
-    Where photos of train are among `predicted_ids`, models have answered them out of fold, and `val` is all photos
+    Where photos of train are among `predicted_ids`, models have predicted them out of fold, and `val` is all photos
     outside test.
     """
     is_out_of_fold = not set(splits["train"].image_ids).isdisjoint(predicted_ids)

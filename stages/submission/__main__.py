@@ -1,6 +1,6 @@
 """Write the predictions of photos without labels, and the file of a contest.
 
-A photo that cannot be read is answered by the shares of the classes in train, and is named.
+A photo that cannot be read gets the shares of the classes in train as its probabilities, and is named.
 """
 
 import argparse
@@ -49,7 +49,10 @@ def main() -> None:
     tables.write(args.predictions, unlabelled.to_table(predicted))
     unread = [(path, reason) for path, reason in zip(predicted.paths, predicted.reasons) if reason]
     for path, reason in unread[:20]:
-        print(f"submission: {path} ({reason}) is answered by the shares of the classes in train", file=sys.stderr)
+        print(
+            f"submission: {path} ({reason}) gets the shares of the classes in train",
+            file=sys.stderr,
+        )
     sample = read_sample(rule.sample_file) if len(rows) else None
     csv_file.write(args.submission, submitting.submission(predicted, rule, sample))
     n_photos = len(predicted.paths)

@@ -235,7 +235,7 @@ def test_unsure_answers_have_a_threshold_only_where_it_is_asked_for(folder, monk
     text = PARAMS.replace("min_val: 2", "min_val: 2, abstain: {max_risk: 0.5, confidence: 0.6}")
     (folder / "params.yaml").write_text(text)
     metrics, record = run(folder, monkeypatch)
-    # Cross-fitted, val is answered by one photo each: both are right with 0.9, and two right ones bound 0.37.
+    # Cross-fitted, val is predicted by one photo each: both are right with 0.9, and two right ones bound 0.37.
     assert record["abstain"]["threshold"] == metrics["selective"]["threshold"] == pytest.approx(0.9, abs=1e-6)
     assert metrics["selective"]["bound"] == pytest.approx(1 - 0.4 ** (1 / 2))
     assert weighting.read(folder / "out" / "models/ensemble", CLASSES).threshold == pytest.approx(0.9, abs=1e-6)

@@ -120,7 +120,7 @@ def test_with_folds_each_photo_is_answered_by_the_network_that_did_not_see_it(fo
     names = np.array(photos.image_ids)
     assert {name: answered[name] for name in names[first]} == {name: SHOWN[name] for name in names[first]}
     assert {name: answered[name] for name in names[second]} == {name: (SHOWN[name] + 1) % 3 for name in names[second]}
-    # Test is answered by the mean of both: as likely the class shown as the next one.
+    # Test is predicted by the mean of both: as likely the class shown as the next one.
     np.testing.assert_allclose(sorted(table.probabilities[table.image_ids.index("t2")]), [0, 0.5, 0.5], atol=1e-3)
 
 

@@ -226,7 +226,7 @@ def test_the_stage_answers_every_photo_and_counts_what_is_none(stage, capsys):
     assert contest.to_dict("list") == {"id": ["broken", "copy", "y"], "label": ["van", "bus", "car"]}
     captured = capsys.readouterr()
     assert captured.out == "submission: 3 photos, 1 by prior, 2 no photos\n"
-    assert captured.err == "submission: broken.jpg (truncated) is answered by the shares of the classes in train\n"
+    assert captured.err == "submission: broken.jpg (truncated) gets the shares of the classes in train\n"
 
 
 def test_the_stage_answers_all_that_a_table_names(stage):

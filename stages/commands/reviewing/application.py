@@ -1,4 +1,4 @@
-"""The web application of the review: its addresses, and what each answers."""
+"""The web application of the review: its addresses, and what each returns."""
 
 from pathlib import Path
 from typing import Literal
@@ -196,7 +196,7 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        # FastAPI's own answer repeats what was sent, which JSON may not be able to hold.
+        # FastAPI's own response repeats what was sent, which JSON may not be able to hold.
         found = [f"{one['loc'][-1]}: {one['msg']}" for one in error.errors()]
         return JSONResponse({"detail": "; ".join(found).encode("utf-8", "replace").decode()}, 422)
 

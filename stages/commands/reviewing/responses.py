@@ -1,4 +1,4 @@
-"""What the review server takes and answers."""
+"""What the review server takes and returns."""
 
 from typing import Literal
 

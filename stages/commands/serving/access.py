@@ -1,7 +1,7 @@
 """Who may call the server: by the name that they call it, by the page that calls, and by a token.
 
 On loopback the danger is a web page in a browser of the same machine, which can send requests to any address: under a
-name of its own that leads to 127.0.0.1 (DNS rebinding) it could even read the answers.
+name of its own that leads to 127.0.0.1 (DNS rebinding) it could even read the responses.
 """
 
 import hmac
@@ -73,7 +73,7 @@ class AccessRules:
 
 
 class AccessGuard:
-    """ASGI: refuses what the rules refuse, before the body is read; counts answers, and adds security headers."""
+    """ASGI: refuses what the rules refuse, before the body is read; counts responses, and adds security headers."""
 
     def __init__(self, app: ASGIApp, rules: AccessRules, metrics: ServerMetrics) -> None:
         self._app, self._rules, self._metrics = app, rules, metrics

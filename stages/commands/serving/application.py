@@ -1,4 +1,4 @@
-"""The web application: its addresses, and what each answers."""
+"""The web application: its addresses, and what each returns."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -45,12 +45,12 @@ _REFUSALS = {
     415: "not multipart/form-data",
     421: "called by a name that is not the server's",
     429: "no place in the queue; `Retry-After` says when to try again",
-    504: "no answer in time",
+    504: "no response in time",
 }
 
 
 class PredictService:
-    """Answers requests with photos: reads their files, queues them, waits for the answers."""
+    """Responds to requests with photos: reads their files, queues them, waits for the predictions."""
 
     def __init__(
         self,
@@ -63,14 +63,14 @@ class PredictService:
         self.limits, self._budget = limits, UploadBudget(limits, metrics)
 
     async def predict(self, request: Request, n_classes: int, wanted: Wanted) -> PredictResponse:
-        """The answers for the photos of a request. Raises HTTPException as _REFUSALS says."""
+        """The predictions for the photos of a request. Raises HTTPException as _REFUSALS says."""
         deadline = asyncio.get_running_loop().time() + self.limits.seconds
         with self.metrics.seconds.time(), self._budget.reserve(uploads.declared_bytes(request, self.limits)):
             files = await _before(deadline, 408, uploads.read(request, self.limits))
-            answers = await _before(deadline, 504, self._responses(files, wanted))
-        for answer in answers:
-            self.metrics.count(answer.reason)
-        return PredictResponse(photos=[_named(*pair, n_classes) for pair in zip(answers, files)])
+            responses = await _before(deadline, 504, self._responses(files, wanted))
+        for response in responses:
+            self.metrics.count(response.reason)
+        return PredictResponse(photos=[_named(*pair, n_classes) for pair in zip(responses, files)])
 
     async def _responses(self, files: list[Upload], wanted: Wanted) -> list[PhotoResponse]:
         try:
@@ -89,9 +89,9 @@ async def _before(deadline: float, status: int, work: Awaitable[Value]) -> Value
         raise HTTPException(status, f"expected to be done in time, found: {_REFUSALS[status]}") from None
 
 
-def _named(answer: PhotoResponse, file: Upload, n_classes: int) -> PhotoResponse:
+def _named(response: PhotoResponse, file: Upload, n_classes: int) -> PhotoResponse:
     identity = {"name": file.name, "image_id": images.image_id(file.content)}
-    return answer.model_copy(update={**identity, "predictions": answer.predictions[:n_classes]})
+    return response.model_copy(update={**identity, "predictions": response.predictions[:n_classes]})
 
 
 def create(service: PredictService, description: EnsembleResponse, rules: AccessRules) -> AccessGuard:

@@ -11,7 +11,7 @@ class ServingLimits:
 
     `max_files` photos per request, `max_file_bytes` of each, `max_request_bytes` of a request, `max_upload_bytes` of
     all requests at once, `max_pixels` of each photo, `max_queue` photos that wait for the networks, `seconds` from the
-    start of a request to its answer, `wait_seconds` for further photos of a batch.
+    start of a request to its response, `wait_seconds` for further photos of a batch.
     """
 
     max_files: int = 16

@@ -22,7 +22,7 @@ class ServerMetrics:
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
         self.requests = Counter("cars_requests", "Requests by status.", ["status"], registry=registry)
-        self.seconds = Histogram("cars_predict_seconds", "Seconds from request to answer.", registry=registry)
+        self.seconds = Histogram("cars_predict_seconds", "Seconds from request to response.", registry=registry)
         self._photos = Counter("cars_photos", "Photos, classified or by reason.", ["result"], registry=registry)
         self.waiting = Gauge("cars_waiting_photos", "Photos that wait for the networks.", registry=registry)
         sizes = (1, 2, 4, 8, 16, 32, 64)

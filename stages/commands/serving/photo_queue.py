@@ -34,14 +34,14 @@ class QueueFullError(UserError):
 
 
 class Wanted(NamedTuple):
-    """What an answer also has: the inputs of the models, a heat map."""
+    """What a response also has: the inputs of the models, a heat map."""
 
     inputs: bool = False
     heat_map: bool = False
 
 
 class WaitingPhoto(NamedTuple):
-    """A photo's bytes, the future of its answer, and what the answer also has."""
+    """A photo's bytes, the future of its response, and what the response also has."""
 
     content: bytes
     response: Future[PhotoResponse]
@@ -51,7 +51,7 @@ class WaitingPhoto(NamedTuple):
 class PhotoQueue:
     """A bounded queue of photos before the one thread that owns the networks.
 
-    The thread takes what waits, up to the batch size of the ensemble, and waits shortly for more. The answer of a
+    The thread takes what waits, up to the batch size of the ensemble, and waits shortly for more. The response of a
     photo does not depend on the others of its batch.
     """
 
@@ -73,7 +73,7 @@ class PhotoQueue:
         self._thread.start()
 
     def submit(self, contents: list[bytes], wanted: Wanted) -> list[Future[PhotoResponse]]:
-        """Queue all photos of a request, or none; return the future answers, in order. Raises QueueFullError."""
+        """Queue all photos of a request, or none; return the future responses, in order. Raises QueueFullError."""
         with self._submission:
             n_waiting = self._waiting.qsize()
             if n_waiting + len(contents) > self._limits.max_queue:
@@ -120,7 +120,7 @@ class PhotoQueue:
         return batch
 
     def _run(self, batch: list[WaitingPhoto]) -> None:
-        """Answer the photos of a batch; where one makes the code fail, each by itself: its neighbours have answers."""
+        """Predict the photos of a batch; where one makes the code fail, each by itself: its neighbours have theirs."""
         try:
             self._predict(batch)
         except Exception:
@@ -142,7 +142,7 @@ class PhotoQueue:
             photo.response.set_result(response)
 
     def _draw(self, photo: WaitingPhoto, made: ModelInputs, predicted: int) -> str | None:
-        """The heat map of a photo for its answer."""
+        """The heat map of a photo for its response."""
         shown = [PredictedPhoto(made, predicted)]
         (picture,) = self._heat_maps.draw(shown, [lambda: photo.content], _HEAT_MAP_SIDE)
         return responses.png_url(picture)

@@ -92,7 +92,7 @@ class InputDescription(BaseModel):
 
 
 class EnsembleResponse(BaseModel):
-    """The ensemble that answers."""
+    """The ensemble that predicts."""
 
     format: int = Field(description="of the bundle")
     manifest_sha256: str = Field(description="of the bundle's manifest, which holds the hashes of all its files")

@@ -40,14 +40,14 @@ class _MemoryParser(MultiPartParser):
 
 
 class UploadBudget:
-    """The bytes of all requests that are read or answered at a time, so that their number cannot exhaust the memory."""
+    """The bytes of all requests in work, so that their number cannot exhaust the memory."""
 
     def __init__(self, limits: ServingLimits, metrics: ServerMetrics) -> None:
         self._limits, self._metrics, self._reserved = limits, metrics, 0
 
     @contextmanager
     def reserve(self, n_bytes: int) -> Iterator[None]:
-        """Reserve bytes for a request until it is answered. Raises HTTPException 429 if there are too few."""
+        """Reserve bytes for a request until its response is sent. Raises HTTPException 429 if there are too few."""
         if self._reserved + n_bytes > self._limits.max_upload_bytes:
             message = "expected memory for the upload, found all of it in use; try again in 1 s"
             raise HTTPException(429, message, {"Retry-After": "1"})
