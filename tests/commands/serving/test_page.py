@@ -125,3 +125,24 @@ def test_the_page_asks_for_the_token(files, photos, tmp_path):
     found, messages = visit(files, tmp_path / "profile", steps, TOKEN)
     # Chromium itself notes each answer 401, and nothing else.
     assert found == 0 and ["401" in message["entry"]["text"] for message in messages] == [True, True]
+
+
+def test_the_model_card_is_shown_and_asks_for_the_token(files, tmp_path):
+    async def steps(tab):
+        texts = []
+        for token in ("", TOKEN):
+            await tab.value(f"document.querySelector('#token').value = '{token}'")
+            await tab.value("document.querySelector('#form').requestSubmit()")
+            await tab.value("document.querySelector('#card summary').click()")
+            shown = "#card-text').textContent !== ''" if token else "#access').hidden === false"
+            await tab.wait_for(f"document.querySelector('{shown}")
+            texts.append(await tab.value("document.querySelector('#card-text').textContent"))
+        return texts
+
+    carded = tmp_path / "carded"
+    shutil.copytree(files.folder, carded)
+    text = "# Model card\n\n<b>bold</b> only in Markdown\n"
+    (carded / bundle_manifest.CARD).write_text(text, encoding="utf-8")
+    bundle_manifest.write(carded)
+    texts, messages = visit(trained_ensemble.of_bundle(carded), tmp_path / "profile", steps, TOKEN)
+    assert texts == ["", text] and ["401" in message["entry"]["text"] for message in messages] == [True]

@@ -10,14 +10,14 @@ let layer = null; // over the photo
 let isBusy = false; // a key must not decide about a photo that is about to be replaced
 let match = 0; // the chosen one of the classes that match
 
-// An answer of the server. Throws an error with its text.
+// A response of the server. Throws an error with its text.
 async function call(address, body) {
   const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
   const response = await fetch(address, body ? { method: "POST", headers, body: JSON.stringify(body) } : { headers });
   if (response.ok) return response;
   if (response.status === 401) throw new Error("Open the address that `review` printed: its token is new at each start.");
   const { detail } = await response.json().catch(() => ({}));
-  throw new Error(typeof detail === "string" ? detail : `the server answered ${response.status}`);
+  throw new Error(typeof detail === "string" ? detail : `the server returned ${response.status}`);
 }
 
 const ask = (address, body) => call(address, body).then((response) => response.json());
@@ -30,7 +30,7 @@ async function work(steps) {
   try {
     await steps();
   } catch (error) {
-    byId("notice").textContent = error instanceof TypeError ? "The server does not answer. Start `review` again." : error.message;
+    byId("notice").textContent = error instanceof TypeError ? "The server does not respond. Start `review` again." : error.message;
     byId("notice").hidden = false;
     if (photo) await open(photo.image_id).catch(() => {});
   }
@@ -41,12 +41,12 @@ const say = (text) => (byId("state").textContent = text);
 
 async function readQueue() {
   const chosen = Object.fromEntries(new FormData(byId("filter")));
-  const answer = await ask("/v1/queue", chosen);
-  Object.assign(queue, { ids: answer.image_ids, done: new Set(answer.done), total: answer.n_total, place: 0 });
-  fillOptions("reason", answer.codes, "all reasons");
-  fillOptions("label", answer.labels, "all classes");
-  fillOptions("split", answer.splits, "all splits");
-  const unread = answer.n_unreadable ? ` ${answer.n_unreadable} unreadable files are not shown.` : "";
+  const result = await ask("/v1/queue", chosen);
+  Object.assign(queue, { ids: result.image_ids, done: new Set(result.done), total: result.n_total, place: 0 });
+  fillOptions("reason", result.codes, "all reasons");
+  fillOptions("label", result.labels, "all classes");
+  fillOptions("split", result.splits, "all splits");
+  const unread = result.n_unreadable ? ` ${result.n_unreadable} unreadable files are not shown.` : "";
   await show(0, `${queue.ids.length} photos in this list.${unread}`);
 }
 
@@ -97,8 +97,8 @@ function showProgress() {
 
 async function change(decision) {
   const expected = photo.decisions.map(({ kind, value }) => ({ kind, value }));
-  const answer = await ask(`/v1/photos/${photo.image_id}/decision`, { value: "", ...decision, expected, tab });
-  photo.decisions = answer.decisions;
+  const result = await ask(`/v1/photos/${photo.image_id}/decision`, { value: "", ...decision, expected, tab });
+  photo.decisions = result.decisions;
   queue.done.add(photo.image_id);
   const text = decision.is_removed ? "Removed." : `Saved, ${described({ value: "", ...decision })}.`;
   if (CLASS_KINDS.includes(decision.kind) && !decision.is_removed) {

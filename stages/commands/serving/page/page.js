@@ -1,7 +1,7 @@
-// Sends photos to /v1/predict and shows the answers. Texts of files and answers only ever become text nodes.
+// Sends photos to /v1/predict and shows the responses. Texts of files and responses only ever become text nodes.
 "use strict";
 
-const AT_ONCE = 4; // photos in a request: the first answers come soon
+const AT_ONCE = 4; // photos in a request: the first responses come soon
 const MAX_BYTES = 32e6; // of a request, but for a single photo
 const TRIES = 5; // while the server has no place for more
 const MARKS = ["unknown", "unsure"]; // of a note, shown beside the name
@@ -35,12 +35,12 @@ async function send() {
     const batch = waiting.splice(0, fitting());
     byId("state").textContent = `classifying; ${waiting.length + batch.length} to go`;
     try {
-      const answers = await request(batch.map((item) => item.file));
-      if (answers === null) {
+      const predicted = await request(batch.map((item) => item.file));
+      if (predicted === null) {
         waiting.unshift(...batch);
         break;
       }
-      batch.forEach((item, number) => show(item, answers[number]));
+      batch.forEach((item, number) => show(item, predicted[number]));
     } catch (error) {
       batch.forEach((item) => refuse(item, error.message));
     }
@@ -56,61 +56,84 @@ function fitting() {
   return tooMany === -1 ? AT_ONCE : tooMany;
 }
 
-// The answers for the files; null where the server wants a token. Throws an error with the server's text.
+// The predictions for the files; null where the server wants a token. Throws an error with the server's text.
 async function request(files) {
   for (let tries = 1; ; tries += 1) {
     const body = new FormData();
     files.forEach((file) => body.append("files", file, file.name));
-    const headers = token ? { Authorization: `Bearer ${token}` } : {};
-    const response = await fetch(`/v1/predict?inputs=true&explain=${byId("explain").checked}`, { method: "POST", body, headers });
+    const options = { method: "POST", body, headers: authorization() };
+    const response = await fetch(`/v1/predict?inputs=true&explain=${byId("explain").checked}`, options);
     if (response.status === 401) {
-      byId("access").hidden = false;
-      byId("token").focus();
-      byId("state").textContent = token ? "That is not the token of this server." : "This server needs a token.";
+      askForToken();
       return null;
     }
-    if (response.status !== 429 || tries === TRIES) return read(response);
+    if (response.status !== 429 || tries === TRIES) return (await read(response)).photos;
     byId("state").textContent = "the server is busy; trying again";
     await new Promise((done) => setTimeout(done, 1000 * Number(response.headers.get("Retry-After") || 1)));
   }
 }
 
+function authorization() {
+  return token ? { Authorization: `Bearer ${token}` } : {};
+}
+
+function askForToken() {
+  byId("access").hidden = false;
+  byId("token").focus();
+  byId("state").textContent = token ? "That is not the token of this server." : "This server needs a token.";
+}
+
 async function read(response) {
-  const answer = await response.json().catch(() => ({}));
+  const content = await response.json().catch(() => ({}));
   if (!response.ok) {
-    throw new Error(typeof answer.detail === "string" ? answer.detail : `the server answered ${response.status}`);
+    throw new Error(typeof content.detail === "string" ? content.detail : `the server returned ${response.status}`);
   }
-  return answer.photos;
+  return content;
+}
+
+async function showCard() {
+  if (!byId("card").open) return;
+  try {
+    const response = await fetch("/v1/model", { headers: authorization() });
+    if (response.status === 401) {
+      askForToken();
+      byId("card").open = false;
+      return;
+    }
+    byId("card-text").textContent = (await read(response)).card || "This bundle has no model card.";
+  } catch (error) {
+    byId("card-text").textContent = error.message;
+  }
 }
 
 function refuse(item, text) {
   item.card.replaceChildren(element("p", "title", item.file.name), element("p", "reason", text));
 }
 
-function show({ file, card }, answer) {
+function show({ file, card }, result) {
   const title = element("p", "title", file.name);
-  const marks = answer.note.split(", ").filter((code) => MARKS.includes(code));
-  for (const code of answer.reason ? [answer.reason] : marks) title.append(" ", element("span", "badge", code));
-  card.replaceChildren(images(file, answer), title);
-  if (answer.predictions.length > 0) card.append(classes(answer.predictions));
-  if (answer.explanation) card.append(element("p", answer.reason ? "reason" : "soft", answer.explanation));
+  const marks = result.note.split(", ").filter((code) => MARKS.includes(code));
+  for (const code of result.reason ? [result.reason] : marks) title.append(" ", element("span", "badge", code));
+  card.replaceChildren(images(file, result), title);
+  if (result.predictions.length > 0) card.append(classes(result.predictions));
+  if (result.explanation) card.append(element("p", result.reason ? "reason" : "soft", result.explanation));
 }
 
-function images(file, answer) {
-  const shown = answer.inputs.map((input) => {
+function images(file, result) {
+  const shown = result.inputs.map((input) => {
     const image = picture(`data:image/jpeg;base64,${input.jpeg}`, `what models with the input ${input.input} see`);
     return element("figure", "shown", image, element("figcaption", "", input.input));
   });
-  if (answer.heat_map) {
-    const label = answer.predictions[0].label;
-    const image = picture(answer.heat_map, `heat map: where the models looked for ${label}`);
+  if (result.heat_map) {
+    const label = result.predictions[0].label;
+    const image = picture(result.heat_map, `heat map: where the models looked for ${label}`);
     shown.push(element("figure", "shown", image, element("figcaption", "", `where the models looked for ${label}`)));
   }
-  return element("div", "images", element("div", "photo", photo(file, answer)), ...shown);
+  return element("div", "images", element("div", "photo", photo(file, result)), ...shown);
 }
 
 // The photo with the chosen box, as the browser shows it: upright by its EXIF data.
-function photo(file, answer) {
+function photo(file, result) {
   const frame = element("div", "image");
   const image = picture(URL.createObjectURL(file), file.name);
   image.addEventListener("load", () => URL.revokeObjectURL(image.src));
@@ -119,7 +142,7 @@ function photo(file, answer) {
     frame.replaceWith(element("p", "missing", "This browser cannot show the file."));
   });
   frame.append(image);
-  if (answer.box) frame.append(box(answer));
+  if (result.box) frame.append(box(result));
   return frame;
 }
 
@@ -168,6 +191,7 @@ byId("form").addEventListener("submit", (event) => {
   byId("access").hidden = true;
   send();
 });
+byId("card").addEventListener("toggle", showCard);
 byId("clear").addEventListener("click", () => {
   waiting.length = 0;
   byId("results").replaceChildren();
