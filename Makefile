@@ -15,7 +15,7 @@ help:  ## list the commands
 
 repro: .venv/ready  ## run the whole pipeline to the table of results; go on where a run was stopped
 	@python -m stages repair_lock
-	dvc repro
+	python -m stages parallel_repro
 	@python -m stages score_sample
 	@python -m stages provenance
 	@python -m stages results

@@ -1,16 +1,15 @@
 """As `dvc repro`, with stages that do not depend on each other side by side.
 
 DVC runs one stage after another. Here a stage starts when all that it depends on is done, at most JOBS at a time; a
-stage that only waits for one other runs in the same process as that one. What a stage writes does not depend on it.
+stage that only waits for one other runs in the same process as that one. What a stage writes does not depend on it: it
+may use all cores, as alone, for the last digits of a training depend on the number of its threads.
 """
 
 import argparse
-import os
 import re
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from pathlib import Path
 from typing import NoReturn
 
 import psutil
@@ -19,8 +18,6 @@ from tqdm import tqdm
 from stages.commands import stage_graph
 from stages.core import command, cores, programs, progress
 from stages.core.programs import ProgramError
-from stages.core.runtime_settings import RuntimeSettings
-from stages.core.settings import read as read_settings
 
 TARGET = "dvc.yaml"
 # Of a training, with a cache of 2,000 MB.
@@ -64,29 +61,25 @@ class Schedule:
 def run_all(
     upstream: Mapping[str, set[str]],
     jobs: int,
-    all_cores: frozenset[int],
-    run_chain: Callable[[list[str], frozenset[int]], None],
+    run_chain: Callable[[list[str]], None],
     on_change: Callable[[list[list[str]], int], None],
 ) -> list[ProgramError]:
     """Run all stages, `jobs` chains at a time; return the errors. After one no other chain starts.
 
-    Chains that start together share the cores that are free, and keep their share to the end; where none is free, a
-    chain may use all. `on_change` is called with the chains that run now, and the number of stages that are done.
+    `on_change` is called with the chains that run now, and the number of stages that are done.
     """
     schedule, n_done = Schedule(upstream), 0
     errors: list[ProgramError] = []
-    running: dict[Future[None], tuple[list[str], frozenset[int]]] = {}
+    running: dict[Future[None], list[str]] = {}
     with ThreadPoolExecutor(jobs) as pool:
         while True:
             starting = [] if errors else _take_chains(schedule, jobs - len(running))
-            free = all_cores.difference(*(share for _, share in running.values()))
-            for chain, share in zip(starting, _shares(free, len(starting))):
-                running[pool.submit(run_chain, chain, share or all_cores)] = (chain, share)
-            on_change([chain for chain, _ in running.values()], n_done)
+            running |= {pool.submit(run_chain, chain): chain for chain in starting}
+            on_change(list(running.values()), n_done)
             if not running:
                 return errors
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                chain, _ = running.pop(future)
+                chain = running.pop(future)
                 error = future.exception()
                 if error is None:
                     schedule.finish(chain)
@@ -105,18 +98,9 @@ def _take_chains(schedule: Schedule, limit: int) -> list[list[str]]:
     return chains
 
 
-def _shares(free: frozenset[int], count: int) -> list[frozenset[int]]:
-    """The cores that are free in `count` shares; empty ones where there are too few."""
-    return [frozenset(sorted(free)[number::count]) for number in range(count)]
-
-
-def default_jobs(n_cores: int, cores_per_stage: int, free_bytes: int) -> int:
-    """As many jobs as have `cores_per_stage` and 4 GiB of memory each; at least one."""
-    return max(1, min(n_cores // cores_per_stage, free_bytes // _BYTES_PER_STAGE))
-
-
-def _present_cores() -> frozenset[int]:
-    return frozenset(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(cores.available()))
+def default_jobs(n_cores: int, free_bytes: int) -> int:
+    """As many jobs as there are cores, with 4 GiB of memory each; at least one."""
+    return max(1, min(n_cores, free_bytes // _BYTES_PER_STAGE))
 
 
 class Display:
@@ -133,14 +117,9 @@ class Display:
         self._running = {name: share for name, share in self._running.items() if name in known}
         self._refresh()
 
-    def run(self, chain: list[str], share: frozenset[int]) -> None:
-        """Run a chain in one DVC process on the cores of its `share`; each line gets the name of its stage.
-
-        To be called in a thread of its own, whose affinity the process inherits. Raises ProgramError.
-        """
+    def run(self, chain: list[str]) -> None:
+        """Run a chain in one DVC process; each line gets the name of its stage. Raises ProgramError."""
         current = chain[0]
-        if hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(0, share)
 
         def on_line(line: str) -> None:
             nonlocal current
@@ -165,13 +144,10 @@ def main() -> None:
     """Run what is not up to date; exit with 1 if a stage failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("targets", nargs="*", default=[TARGET], help=f"stages, or files of them; default: {TARGET}")
-    parser.add_argument(
-        "--jobs", type=int, help="stages at a time; default: one for each `runtime.threads` cores and 4 GiB of memory"
-    )
+    parser.add_argument("--jobs", type=int, help="stages at a time; default: one for each core and 4 GiB of memory")
     arguments = parser.parse_args()
-    threads = read_settings(Path("params.yaml"), "runtime", RuntimeSettings).threads
-    free_bytes = psutil.virtual_memory().available
-    jobs = default_jobs(cores.available(), threads, free_bytes) if arguments.jobs is None else arguments.jobs
+    default = default_jobs(cores.available(), psutil.virtual_memory().available)
+    jobs = default if arguments.jobs is None else arguments.jobs
     if jobs < 1:
         parser.error(f"--jobs: expected 1 or more, found {jobs}")
     # Stages that run each time come first: only then is it known what else has to.
@@ -184,7 +160,7 @@ def main() -> None:
     layout = "{desc}: {n_fmt} of {total_fmt} stages, {elapsed}{postfix}"
     with tqdm(total=len(affected), desc="parallel_repro", bar_format=layout, file=sys.stderr) as bar:
         display = Display(bar)
-        errors = run_all(upstream, jobs, _present_cores(), display.run, display.on_change)
+        errors = run_all(upstream, jobs, display.run, display.on_change)
     for error in errors:
         print(f"parallel_repro: {error}", file=sys.stderr)
     n_current = len(graph.upstream) - len(affected)

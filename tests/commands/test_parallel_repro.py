@@ -1,6 +1,5 @@
 """Stages side by side: the schedule by hand, and a pipeline of DVC whose two middle stages wait for each other."""
 
-import os
 import subprocess
 import sys
 import threading
@@ -71,7 +70,7 @@ def test_at_most_the_given_number_of_chains_run_at_a_time_and_each_stage_runs_on
     lock, running, peak, done = threading.Lock(), set(), [], []
     together = threading.Barrier(2, timeout=60)
 
-    def run_chain(chain, _):
+    def run_chain(chain):
         with lock:
             running.update(chain)
             peak.append(len(running))
@@ -82,12 +81,7 @@ def test_at_most_the_given_number_of_chains_run_at_a_time_and_each_stage_runs_on
             done.extend(chain)
 
     states = []
-    assert (
-        parallel_repro.run_all(
-            upstream, 2, frozenset(range(4)), run_chain, lambda chains, n: states.append((len(chains), n))
-        )
-        == []
-    )
+    assert parallel_repro.run_all(upstream, 2, run_chain, lambda chains, n: states.append((len(chains), n))) == []
     assert sorted(done) == ["a", "b", "c", "d", "e", "end", "f"] and done[-1] == "end"
     assert max(peak) == 2 and states[-1] == (0, 7) and max(n for n, _ in states) == 2
 
@@ -95,7 +89,7 @@ def test_at_most_the_given_number_of_chains_run_at_a_time_and_each_stage_runs_on
 def test_after_an_error_what_runs_ends_and_nothing_else_starts():
     started, is_failed = [], threading.Event()
 
-    def run_chain(chain, _):
+    def run_chain(chain):
         started.append(chain)
         if chain == ["d"]:
             is_failed.set()
@@ -103,7 +97,7 @@ def test_after_an_error_what_runs_ends_and_nothing_else_starts():
         if "c" in chain:
             assert is_failed.wait(60)
 
-    errors = parallel_repro.run_all(DIAMOND, 2, frozenset({0, 1}), run_chain, ignore)
+    errors = parallel_repro.run_all(DIAMOND, 2, run_chain, ignore)
     assert list(map(str, errors)) == ["broken"]
     assert started == [["a", "b"], ["c", "e"], ["d"]]
 
@@ -113,7 +107,7 @@ def test_another_error_is_raised():
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        parallel_repro.run_all(DIAMOND, 2, frozenset({0, 1}), run_chain, ignore)
+        parallel_repro.run_all(DIAMOND, 2, run_chain, ignore)
 
 
 class Bar:
@@ -136,10 +130,7 @@ def test_the_display_names_what_runs_with_the_share_that_is_done(monkeypatch):
     bar = Bar()
     display = parallel_repro.Display(bar)
 
-    affinities = []
-
     def played(*_, on_line, on_state):
-        affinities.append(os.sched_getaffinity(0))
         on_line("Running stage 'a':")
         on_state("a:  10%|#    | 1/10")
         on_line("a: 100%|#####| 10/10")
@@ -149,35 +140,17 @@ def test_the_display_names_what_runs_with_the_share_that_is_done(monkeypatch):
 
     monkeypatch.setattr(parallel_repro.programs, "run_streamed", played)
     display.on_change([["a", "b"]], 0)
-    share = frozenset({min(os.sched_getaffinity(0))})
-    thread = threading.Thread(target=display.run, args=(["a", "b"], share))
-    thread.start()
-    thread.join()
-    assert affinities == [share]
+    display.run(["a", "b"])
     display.on_change([], 2)
     assert bar.shown == [(0, ""), (0, "a 10%"), (0, "b 20%"), (2, "")]
     assert bar.lines == ["a | Running stage 'a':", "a | a: 100%|#####| 10/10", "b | Running stage 'b':"]
 
 
 @pytest.mark.parametrize(
-    ("n_cores", "per_stage", "gib", "expected"),
-    [(1, 2, 64, 1), (2, 2, 64, 1), (8, 2, 64, 4), (8, 2, 9, 2), (2, 1, 1, 1), (16, 1, 64, 16)],
+    ("n_cores", "gib", "expected"), [(1, 64, 1), (2, 64, 2), (8, 64, 8), (8, 9, 2), (2, 1, 1), (16, 64, 16)]
 )
-def test_jobs_share_cores_and_memory(n_cores, per_stage, gib, expected):
-    assert parallel_repro.default_jobs(n_cores, per_stage, gib * 2**30) == expected
-
-
-def test_chains_that_start_together_share_the_cores_and_one_alone_has_all():
-    shares, both = {}, threading.Barrier(2, timeout=60)
-
-    def run_chain(chain, share):
-        shares[chain[0]] = share
-        if chain[0] in "cd":
-            both.wait()
-
-    assert parallel_repro.run_all(DIAMOND, 2, frozenset(range(5)), run_chain, ignore) == []
-    everything = frozenset(range(5))
-    assert shares == {"a": everything, "c": frozenset({0, 2, 4}), "d": frozenset({1, 3}), "f": everything}
+def test_jobs_share_cores_and_memory(n_cores, gib, expected):
+    assert parallel_repro.default_jobs(n_cores, gib * 2**30) == expected
 
 
 @pytest.fixture
@@ -186,7 +159,6 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("dvc.yaml").write_text(PIPELINE)
     Path("input.txt").write_text("x\n")
-    Path("params.yaml").write_text("runtime: {threads: 2}\n")
     for words in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
         subprocess.run(words, check=True)
 
