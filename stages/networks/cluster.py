@@ -79,7 +79,10 @@ class Cluster:
         import ray
 
         self._inference, self._settings, self._ray = inference, settings, ray
-        self.kind: Mapping[str, str] = self._get(self._first_done([self._remote(_kind).remote(inference)]))
+        # A task for each worker, so that all start at once; the first result counts.
+        kind = self._remote(_kind)
+        tasks = [kind.remote(inference) for _ in range(self._n_workers())]
+        self.kind: Mapping[str, str] = self._get(self._first_done(tasks))
 
     def run(self, job: Job, items: Iterable[Item], chunk_size: int) -> Iterator[Result]:
         """Yield a result for each item, in any order.
