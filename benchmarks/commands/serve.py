@@ -35,14 +35,14 @@ class LocalServer:
         self._process, self._port = process, port
 
     def predict(self, photo: bytes) -> float:
-        """Send a photo; return the seconds to its answer. Raises RuntimeError for another status than 200."""
+        """Send a photo; return the seconds to its response. Raises RuntimeError for another status than 200."""
         started = time.perf_counter()
         with contextlib.closing(HTTPConnection("127.0.0.1", self._port, timeout=120)) as connection:
             connection.request("POST", "/v1/predict", _HEAD + photo + b"\r\n--x--\r\n", _TYPE)
-            answer = connection.getresponse()
-            content = answer.read()
-        if answer.status != 200:
-            raise RuntimeError(f"expected the status 200, found {answer.status}: {content!r}")
+            response = connection.getresponse()
+            content = response.read()
+        if response.status != 200:
+            raise RuntimeError(f"expected the status 200, found {response.status}: {content!r}")
         return time.perf_counter() - started
 
     def memory_mib(self, name: str) -> int:
@@ -68,7 +68,7 @@ def serving(bundle: Path) -> Iterator[LocalServer]:
 
 
 def at_rest(server: LocalServer, photos: list[bytes]) -> pd.DataFrame:
-    """Seconds to the answer for one photo at a time."""
+    """Seconds to the response for one photo at a time."""
     seconds = [server.predict(photo) for photo in photos]
     return pd.DataFrame({"p50 s": [np.quantile(seconds, 0.5)], "p95 s": [np.quantile(seconds, 0.95)]}, ["one photo"])
 

@@ -78,7 +78,7 @@ class Worker:
             timer.cancel()
         if not line:
             found = last_line(self._log.read_text(encoding="utf-8", errors="replace"))
-            raise ContenderError(found if is_in_time else f"no answer in {_LIMIT_SECONDS} s")
+            raise ContenderError(found if is_in_time else f"no response in {_LIMIT_SECONDS} s")
         reply = json.loads(line)
         if "missing" in reply:
             raise ContenderError(reply["missing"])

@@ -159,10 +159,10 @@ def defaults(search: Search, params: Mapping[str, Any]) -> dict[str, Value]:
 
 def values_of(search: Search, params: Mapping[str, Any]) -> dict[str, Value]:
     """The values of the searched parameters in the content of a params.yaml. Raises SettingsError if one is missing."""
-    return {key: _look_up(params, key) for key in search.space}
+    return {key: _value_at(params, key) for key in search.space}
 
 
-def _look_up(params: Mapping[str, Any], key: str) -> Any:
+def _value_at(params: Mapping[str, Any], key: str) -> Any:
     node: Any = params
     for part in key.split("."):
         if not isinstance(node, Mapping) or part not in node:

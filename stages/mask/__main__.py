@@ -15,19 +15,9 @@ from stages.schemas import corrections, crops, shards
 def main() -> None:
     """Write data/masks, data/masks.csv and the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in (
-        "params",
-        "boxes",
-        "shards",
-        "corrections",
-        "crops",
-        "maps",
-        "masks",
-        "memory",
-        "table",
-        "metrics",
-        "details",
-    ):
+    for name in ("params", "boxes", "shards", "corrections", "crops", "maps", "masks"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    for name in ("memory", "table", "metrics", "details"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
     rule = settings.read(arguments.params, "mask", MaskSettings)
