@@ -158,6 +158,18 @@ def _bundle(*revisions_: str, folder: Path = Path()) -> bytes:
         return path.read_bytes()
 
 
+def use_cache(cache: Path, clone: Path) -> None:
+    """Give a clone the DVC cache of other runs, which put files into it at the same time.
+
+    DVC empties and removes a file of the cache for a moment where another process has just put it there (3.67, the
+    `reflink` of dvc_objects.fs.system, on file systems that have none). With copies a run needs no file from the cache
+    that it has put there itself.
+    """
+    dvc = (sys.executable, "-m", "dvc")
+    output(*dvc, "cache", "dir", "--local", cache, folder=clone)
+    output(*dvc, "config", "--local", "cache.type", "copy", folder=clone)
+
+
 def share(folder: Path, link: Path) -> None:
     """Make `folder`, where it is missing, and a link to it."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -192,7 +204,7 @@ def _run_in_clone(run: Run, target: str, place: Place, repository: bytes, folder
     output("git", "checkout", "--quiet", "-B", "experiments", "FETCH_HEAD", folder=clone)
     dvc = (sys.executable, "-m", "dvc")
     # All runs of a machine share its caches: stages that ran, and results of single photos, are found there.
-    output(*dvc, "cache", "dir", "--local", place.cache or folder.parent / "cache", folder=clone)
+    use_cache(Path(place.cache or folder.parent / "cache"), clone)
     for cached in CACHES:
         share(folder.parent / cached.name, clone / cached)
     output(*dvc, "checkout" if place.cache else "pull", "--quiet", "--allow-missing", folder=clone)

@@ -47,7 +47,7 @@ def make_worker(number: int) -> Path:
     if local_config.is_file():
         shutil.copy(local_config, folder / local_config)
     cache = output(sys.executable, "-m", "dvc", "cache", "dir").strip()
-    output(sys.executable, "-m", "dvc", "cache", "dir", "--local", Path(cache).absolute(), folder=folder)
+    clustered_experiments.use_cache(Path(cache).absolute(), folder)
     output(sys.executable, "-m", "dvc", "checkout", "--quiet", "--allow-missing", folder=folder)
     for cached in clustered_experiments.CACHES:
         clustered_experiments.share(cached, folder / cached)

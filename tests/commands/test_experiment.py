@@ -119,6 +119,12 @@ def test_workers_share_the_inference_cache(project):
 
 
 @pytest.mark.usefixtures("project")
+def test_a_worker_copies_its_outputs_and_never_needs_them_back_from_the_shared_cache():
+    folder = experiment.make_worker(0)
+    assert programs.output(sys.executable, "-m", "dvc", "config", "cache.type", folder=folder).strip() == "copy"
+
+
+@pytest.mark.usefixtures("project")
 def test_a_worker_of_an_interrupted_command_is_replaced():
     folder = experiment.make_worker(0)
     (folder / "predict.py").write_text("nonsense")
