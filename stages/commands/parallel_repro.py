@@ -23,6 +23,8 @@ TARGET = "dvc.yaml"
 # Of a training, with a cache of 2,000 MB.
 _BYTES_PER_STAGE = 4 * 2**30
 _SHARE = re.compile(r"\d+%(?=\|)")
+# What DVC says at the end of each process.
+_HINT = "Use `dvc push`"
 _STARTED = re.compile(r"Running stage '([^']+)'")
 _DVC_REPRO = (sys.executable, "-m", "dvc", "--wait-for-lock", "repro")
 
@@ -127,7 +129,8 @@ class Display:
                 self._running.pop(current, None)
                 current = started[1]
                 self._running[current] = ""
-            self._bar.write(f"{current} | {line}", file=sys.stderr)
+            if not line.startswith(_HINT):
+                self._bar.write(f"{current} | {line}", file=sys.stderr)
 
         def on_state(state: str) -> None:
             if share := _SHARE.search(state):

@@ -137,6 +137,7 @@ def test_the_display_names_what_runs_with_the_share_that_is_done(monkeypatch):
         on_line("Running stage 'b':")
         on_state("not a bar")
         on_state("b:  20%|##   | 2/10")
+        on_line("Use `dvc push` to send your updates to remote storage.")
 
     monkeypatch.setattr(parallel_repro.programs, "run_streamed", played)
     display.on_change([["a", "b"]], 0)
