@@ -56,6 +56,13 @@ def test_other_cpus_are_not_restricted(flags):
     assert not stages.kernel_variables(flags, stages.BITS) and not stages.kernel_variables(flags, stages.METRICS)
 
 
+def test_arrow_frees_what_it_does_not_need(monkeypatch):
+    code = "import stages, pyarrow; print(pyarrow.default_memory_pool().backend_name)"
+    monkeypatch.delenv("ARROW_DEFAULT_MEMORY_POOL")
+    assert run_python(code) == ["system"]
+    assert run_python(code, ARROW_DEFAULT_MEMORY_POOL="mimalloc") == ["mimalloc"]
+
+
 def test_metrics_restricts_the_kernels_of_images_alone():
     free = stages.kernel_variables(WIDE, stages.METRICS)
     assert "ONEDNN_MAX_CPU_ISA" not in free and "OPENBLAS_CORETYPE" not in free

@@ -34,7 +34,7 @@ from stages.sample.score import MaskSources
 from stages.schemas import masks
 from stages.schemas.shards import ONE_SHARD
 from stages.scoring.scores import wilson
-from stages.segment.segmentation import segment_all
+from stages.segment.segmentation import Crop, segment_all
 from stages.segment.segmenter import load_network
 from stages.segment.settings import SegmenterSettings, SegmentSettings
 from stages.sources.photos import Photos
@@ -75,17 +75,17 @@ def write_all_masks(chosen: pd.DataFrame, folder: Path, out: Path, networks: Pat
     write_crops(
         ShardFolder(out / "crops", out / "memory" / "crops"), sources, crop_rule, wanted.assign(split="test"), ONE_SHARD
     )
-    image_ids, crops, maps, seconds = wanted["image_id"].tolist(), Archive(out / "crops"), {}, {}
+    image_ids, crops, maps, seconds = wanted["image_id"], Archive(out / "crops"), {}, {}
+    cut = [Crop(image_id, image_id) for image_id in image_ids]
     for name in mask_rule.weights:
         view = read_settings(settings, f"segmenters.{name}", SegmenterSettings)
         network, started = load_network(view, segment, networks / view.spec.file), time.perf_counter()
         with archive.writing(out / name / "00000.zip") as add:
-            for image_id, saliency_map in segment_all(image_ids, crops, network, view, segment.inference.batch_size):
+            for image_id, saliency_map in segment_all(cut, crops, network, view, segment.inference.batch_size):
                 add(masks.file_name(image_id), images.encode(saliency_map, ".png"))
         seconds[name] = (time.perf_counter() - started) / len(image_ids)
         maps[name] = Archive(out / name)
-    by_shard = ONE_SHARD.split(zip(image_ids, image_ids))
-    write_masks(ShardFolder(out / "masks", out / "memory" / "masks"), by_shard, crops, maps, mask_rule)
+    write_masks(ShardFolder(out / "masks", out / "memory" / "masks"), image_ids, ONE_SHARD, crops, maps, mask_rule)
     return seconds
 
 

@@ -102,11 +102,10 @@ class Tables:
         return cropping.select_boxes(self.manifest, self.detections, self.crop)
 
     @cached_property
-    def masked(self) -> dict[str, masking.Row]:
-        """Columns of data/masks.csv by image id."""
-        ids = self.boxes.loc[self.boxes["status"] == "ok", "image_id"]
-        own = {"coverage": 0.4321, "agreement": 0.9876, "n_regions": 1, "is_masked": True, "mask_reason": ""}
-        return {name: dict(own) for name in ids}
+    def masked(self) -> pd.DataFrame:
+        """Columns of data/masks.csv of the crops."""
+        own = masking.Row(coverage=0.4321, agreement=0.9876, n_regions=1, is_masked=True, mask_reason="")
+        return pd.DataFrame(own._asdict(), self.boxes.index[self.boxes["status"] == "ok"])
 
     @cached_property
     def masks(self) -> pd.DataFrame:

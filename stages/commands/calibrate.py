@@ -5,6 +5,7 @@ Run it again after a change of the segmenter's 32-bit network, on the crops of t
 
 import argparse
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from stages.pretrained import calibration, quantization
 from stages.pretrained.calibration import Calibration
 from stages.pretrained.quantization import Offset
 from stages.segment import segmentation
+from stages.segment.segmentation import Crop
 from stages.segment.settings import SegmenterSettings
 
 # From an image `(1, 3, H, W)` to tensors `(1, C, H, W)` by name.
@@ -80,8 +82,8 @@ def _rounded(value: float) -> float:
 def read_images(folder: Path, view: SegmenterSettings, count: int) -> list[np.ndarray]:
     """The first crops of an archive, by name, prepared as `(1, 3, side, side)`. Raises UserError for too few."""
     crops = Archive(folder)
-    names = [name.partition(".")[0] for name in sorted(crops.names)]
-    prepared = batches.ordered_thread_map(lambda name: segmentation.read_input(crops, view, name), names[:count], 8)
+    wanted = [Crop(name.partition(".")[0], "") for name in sorted(crops.names)[:count]]
+    prepared = batches.ordered_thread_map(partial(segmentation.read_input, crops, view), wanted, 8)
     images = [image[np.newaxis] for _, image in prepared if image is not None]
     if len(images) < count:
         raise UserError(f"{folder}: expected {count} crops that can be read, found {len(images)}; run `dvc repro crop`")

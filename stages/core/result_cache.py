@@ -3,9 +3,9 @@
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 from stages.core.batches import batched
 from stages.core.errors import UserError
@@ -14,8 +14,12 @@ from stages.core.import_closure import import_closure
 # The most recent configurations of a folder stay, so that a change can be taken back.
 _MAX_CONFIGS = 3
 _ROWS_PER_TRANSACTION = 64
+# SQLite takes some hundred values in a query, whatever its build.
+_KEYS_PER_QUERY = 500
 # Modules that hold values alone, of which a cache key holds those that matter, and modules that compute no output.
 _SKIPPED = ("settings.py", "catalogue.py", "errors.py", "programs.py", "cores.py", "batches.py", "compiled_networks.py")
+
+Item = TypeVar("Item")
 
 
 class ResultCacheError(UserError):
@@ -75,9 +79,13 @@ class ResultCache:
         # The connection's own `with` ends a transaction and leaves the file open.
         self._connection.close()
 
-    def missing(self, keys: Iterable[str]) -> set[str]:
-        """Those of `keys` that have no output yet."""
-        return set(keys) - {key for (key,) in self._fetch("SELECT key FROM outputs")}
+    def missing(self, items: Iterable[Item], key: Callable[[Item], str] = str) -> Iterator[Item]:
+        """Yield those of `items`, in order, whose `key` has no output at that time."""
+        for some in batched(items, _KEYS_PER_QUERY):
+            keys = [key(item) for item in some]
+            query = f"SELECT key FROM outputs WHERE key IN ({', '.join('?' * len(keys))})"
+            known = {found for (found,) in self._fetch(query, *keys)}
+            yield from (item for item, own in zip(some, keys) if own not in known)
 
     def put_many(self, outputs: Iterable[tuple[str, bytes]]) -> None:
         """Write (key, output) as they come. Equal keys must have equal outputs."""
@@ -104,3 +112,20 @@ class ResultCache:
         return ResultCacheError(
             f"{self.path}: expected cached results of earlier runs, found: {error}; make room, or delete the file"
         )
+
+
+class Missing(Generic[Item]):
+    """The items whose `key` has no output in a cache, looked up as they are needed; their number when this is made.
+
+    `items` gives the same ones each time: a list of those that are missing could take much memory.
+    """
+
+    def __init__(self, cache: ResultCache, items: Callable[[], Iterable[Item]], key: Callable[[Item], str]) -> None:
+        self._look_up = lambda: cache.missing(items(), key)
+        self._count = sum(1 for _ in self)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Item]:
+        return self._look_up()

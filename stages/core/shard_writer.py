@@ -6,7 +6,7 @@ by the changed shards alone. A stage that was killed goes on after its last comp
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -64,23 +64,21 @@ class ShardFolder(NamedTuple):
     path: Path
     memory: Path
 
-    def update(self, shards: Mapping[str, Shard[Item]], make: Callable[[list[Item]], Iterable[Made]]) -> list[Any]:
-        """Write `shards`, by name, and remove other files; return the rows of all items, in order.
+    def update(self, shards: Mapping[str, Shard[Item]], make: Callable[[list[Item]], Iterable[Made]]) -> Iterator[Any]:
+        """Write `shards`, by name, and remove other files; yield the rows of all items, in order. Take all of them.
 
         `make` gets the items of all shards that are not there with these inputs, and yields what is made of each, in
         order. A shard in which a member could not be made is not remembered: the next run tries it again.
         """
-        remembered = {name: _recall(*self._files(name), shards[name].key) for name in shards}
-        made = iter(make([item for name, shard in shards.items() if remembered[name] is None for item in shard.items]))
-        rows: list[Any] = []
+        to_write = {name for name in shards if _recall(*self._files(name), shards[name].key) is None}
+        made = iter(make([item for name, shard in shards.items() if name in to_write for item in shard.items]))
         for name, shard in shards.items():
-            known = remembered[name]
-            rows += _write(*self._files(name), shard, made) if known is None else known
+            known = None if name in to_write else _recall(*self._files(name), shard.key)
+            yield from _write(*self._files(name), shard, made) if known is None else known
         self.path.mkdir(parents=True, exist_ok=True)
         expected = {file for name in shards for file in self._files(name)}
         for file in {*self.path.iterdir(), *self.memory.glob("*.json")} - expected:
             file.unlink()
-        return rows
 
     def _files(self, name: str) -> tuple[Path, Path]:
         return self.path / f"{name}.zip", self.memory / f"{name}.json"

@@ -1,8 +1,9 @@
 """CSV tables between stages: written in a fixed format, checked when read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from csv import Error as CsvError
 from csv import reader as iter_csv
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from stages.core.errors import TableError
 _TEXT_KINDS = ("str", "string")
 # Integers are parsed as floats, which represent every integer up to this one.
 _MAX_INT = 2**53
+# Of a file that are read at once.
+_BLOCK_BYTES = 2**18
 
 
 def write(path: Path, frame: pd.DataFrame) -> None:
@@ -22,10 +25,19 @@ def write(path: Path, frame: pd.DataFrame) -> None:
 
     Raises TableError on a carriage return, which pandas writes bare and reads as the end of a row.
     """
-    for name in frame.columns[[pd.api.types.is_string_dtype(kind) for kind in frame.dtypes]]:
-        require(path, ~frame[name].astype(str).str.contains("\r", regex=False), frame[name], "no carriage return")
+    write_parts(path, [frame])
+
+
+def write_parts(path: Path, parts: Iterable[pd.DataFrame]) -> None:
+    """As `write`, a table whose rows come in one part or more of the same columns, one after another."""
+    before = 0
     with atomic.replacing(path) as temporary:
-        frame.to_csv(temporary, index=False, lineterminator="\n")
+        for number, part in enumerate(parts):
+            for name in part.columns[[pd.api.types.is_string_dtype(kind) for kind in part.dtypes]]:
+                is_whole = ~part[name].astype(str).str.contains("\r", regex=False)
+                require(path, is_whole, part[name], "no carriage return", before)
+            part.to_csv(temporary, mode="a", header=number == 0, index=False, lineterminator="\n")
+            before += len(part)
 
 
 def read(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
@@ -34,11 +46,14 @@ def read(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
     Columns come back in the given order; others are left out. Empty cells are "" in text columns and NaN in
     float columns. Raises TableError naming the file, the column and the first bad value.
     """
-    text = read_text(path)
-    missing = [name for name in columns if name not in text.columns]
-    if missing:
-        raise TableError(f"{path}: expected a column `{missing[0]}`, found {', '.join(text.columns)}")
-    return pd.DataFrame({name: _parse(path, text[name], kind) for name, kind in columns.items()})
+    try:
+        parts = list(_typed_parts(path, columns))
+    # Arrow takes no short rows and no two columns of one name: pandas does, or says why not.
+    except (OSError, ValueError, CsvError):
+        text = _read_pandas(path)
+        _require_columns(path, text.columns, columns)
+        parts = [_typed(path, text, columns)]
+    return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
 
 
 def read_text(path: Path) -> pd.DataFrame:
@@ -47,36 +62,55 @@ def read_text(path: Path) -> pd.DataFrame:
     Raises TableError naming the file.
     """
     try:
-        return _read_arrow(path)
-    # Arrow takes no short rows and no two columns of one name: pandas does, or says why not.
+        return pd.concat(_read_arrow(path, _names(path)), ignore_index=True)
     except (OSError, ValueError, CsvError):
         return _read_pandas(path)
 
 
-def _read_arrow(path: Path) -> pd.DataFrame:
-    """As `read_text`, at several times pandas' speed.
+def _typed_parts(path: Path, columns: Mapping[str, str]) -> Iterator[pd.DataFrame]:
+    """The rows of `read` in parts, of which each is text no longer than it is needed.
 
     Raises OSError, ValueError or csv.Error for what only pandas may read.
+    """
+    names = _names(path)
+    _require_columns(path, names, columns)
+    before = 0
+    for text in _read_arrow(path, names, list(columns)):
+        yield _typed(path, text, columns, before)
+        before += len(text)
+
+
+def _names(path: Path) -> list[str]:
+    """The names of the columns. Raises OSError, ValueError or csv.Error for what only pandas may read."""
+    with path.open("rb") as file:
+        names = next(iter_csv([file.readline().decode("utf-8-sig")]), [])
+    if len(set(names)) != len(names) or "" in names or len(names) < 2 or any("\n" in name for name in names):
+        raise ValueError(f"{path}: expected a name of its own for each of two columns or more")
+    return names
+
+
+def _read_arrow(path: Path, names: list[str], wanted: list[str] | None = None) -> Iterator[pd.DataFrame]:
+    """The rows, as text, in parts, at several times pandas' speed; `wanted`: some columns.
+
+    Raises OSError or ValueError for what only pandas may read.
     """
     # Imported here: it takes a tenth of a second, and not every process reads a table.
     import pyarrow as pa
     from pyarrow import csv
 
-    with path.open("rb") as file:
-        names = next(iter_csv([file.readline().decode("utf-8-sig")]), [])
-    if len(set(names)) != len(names) or "" in names:
-        raise ValueError(f"{path}: expected a name of its own for each column")
-    found = csv.read_csv(
-        path,
-        parse_options=csv.ParseOptions(newlines_in_values=True),
-        convert_options=csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.large_string()), strings_can_be_null=False
-        ),
-    )
-    if found.column_names != names or len(names) < 2:
-        raise ValueError(f"{path}: expected the columns {names}")
     text = pd.StringDtype(na_value=np.nan)
-    return pd.DataFrame({name: pd.array(found[name], dtype=text) for name in names})
+    types = dict.fromkeys(names, pa.large_string())
+    reader = csv.open_csv(
+        path,
+        read_options=csv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False),
+        parse_options=csv.ParseOptions(newlines_in_values=True),
+        convert_options=csv.ConvertOptions(column_types=types, include_columns=wanted, strings_can_be_null=False),
+    )
+    if wanted is None and reader.schema.names != names:
+        raise ValueError(f"{path}: expected the columns {names}")
+    batches = chain([pa.RecordBatch.from_pylist([], reader.schema)], reader)
+    for batch in batches:
+        yield pd.DataFrame({name: pd.array(batch[name], dtype=text) for name in batch.schema.names})
 
 
 def _read_pandas(path: Path) -> pd.DataFrame:
@@ -88,12 +122,15 @@ def _read_pandas(path: Path) -> pd.DataFrame:
         raise TableError(f"{path}: expected a CSV table, found: {error}") from None
 
 
-def require(path: Path, good: "pd.Series[bool]", values: "pd.Series", rule: str) -> None:
-    """Raise TableError with the first of `values` for which `good` is false; `rule` is what was expected."""
+def require(path: Path, good: "pd.Series[bool]", values: "pd.Series", rule: str, before: int = 0) -> None:
+    """Raise TableError with the first of `values` for which `good` is false; `rule` is what was expected.
+
+    There are rows `before` them in the file.
+    """
     if not good.all():
         row = int((~good).to_numpy().argmax())
         value = values.iloc[row]
-        raise TableError(f"{path}: column `{values.name}`, row {row + 2}: expected {rule}, found {value!r}")
+        raise TableError(f"{path}: column `{values.name}`, row {before + row + 2}: expected {rule}, found {value!r}")
 
 
 def require_usable(path: Path, frame: pd.DataFrame) -> None:
@@ -115,18 +152,29 @@ def require_same_rows(path: Path, frame: pd.DataFrame, other_path: Path, other: 
     )
 
 
-def _parse(path: Path, values: "pd.Series[str]", kind: str) -> pd.Series:
+def _require_columns(path: Path, names: Iterable[str], columns: Mapping[str, str]) -> None:
+    missing = [name for name in columns if name not in names]
+    if missing:
+        raise TableError(f"{path}: expected a column `{missing[0]}`, found {', '.join(names)}")
+
+
+def _typed(path: Path, text: pd.DataFrame, columns: Mapping[str, str], before: int = 0) -> pd.DataFrame:
+    """The `columns` of a table of texts with their types; there are rows `before` them in the file."""
+    return pd.DataFrame({name: _parse(path, text[name], kind, before) for name, kind in columns.items()})
+
+
+def _parse(path: Path, values: "pd.Series[str]", kind: str, before: int) -> pd.Series:
     if kind in _TEXT_KINDS:
         return values
     if kind == "bool":
-        require(path, values.isin(["True", "False"]), values, "True or False")
+        require(path, values.isin(["True", "False"]), values, "True or False", before)
         return values == "True"
     numbers = _numbers(values)
     if kind == "int":
         is_whole = (numbers % 1 == 0) & (numbers.abs() < _MAX_INT)
-        require(path, is_whole, values, "a whole number")
+        require(path, is_whole, values, "a whole number", before)
         return numbers.astype("int64")
-    require(path, numbers.notna() | (values == "") | (values.str.lower() == "nan"), values, "a number")
+    require(path, numbers.notna() | (values == "") | (values.str.lower() == "nan"), values, "a number", before)
     return numbers.astype("float64")
 
 

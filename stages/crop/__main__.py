@@ -22,6 +22,9 @@ from stages.schemas import detection_failures, detections, manifest, shards
 from stages.sources.photos import Photos, require_reachable
 from stages.sources.settings import SourceSettings
 
+# Of the manifest, all but what was repaired in photos and what their near-duplicates are found by.
+_COLUMNS = [name for name in manifest.COLUMNS if name not in ("note", "phash")]
+
 
 def main() -> None:
     """Write data/boxes.csv, data/splits.csv, data/crops, the counts, and how they move with the thresholds."""
@@ -32,7 +35,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
     rule = settings.read(arguments.params, "crop", CropSettings)
-    photos, found = manifest.read(arguments.manifest), detections.read(arguments.detections)
+    photos, found = manifest.read(arguments.manifest, _COLUMNS), detections.read(arguments.detections)
     source = settings.read(arguments.params, "ingest", SourceSettings, subset=True)
     sources = Photos(source)
     drawn = reviewed_boxes.read(arguments.corrections, photos)

@@ -85,7 +85,7 @@ def write_crops(
         rows = chain.from_iterable(chunks)
         made = batches.ordered_thread_map(partial(make_crop, photos, rule), rows, 32, photos.threads)
         for row, (content, reason) in progress.track(made, len(numbers), "photo", "crop"):
-            yield Made(crops.file_name(str(row["image_id"])), content, [row["image_id"], reason])
+            yield Made(crops.file_name(str(row["image_id"])), content, reason)
 
     common = [code_digest("stages.crop.cropping"), system.image_libraries(), rule.model_dump()]
     by_shard = assignment.split(zip(wanted["image_id"], range(len(wanted))))
@@ -95,8 +95,9 @@ def write_crops(
         name: Shard(numbers, shard_writer.digest([*common, decides.iloc[numbers].to_numpy(object).tolist()]))
         for name, numbers in by_shard.items()
     }
-    reasons = dict(archive.update(tasks, make))
-    return wanted["image_id"].map(reasons).astype(str)
+    order = list(chain.from_iterable(by_shard.values()))
+    reasons = pd.Series(list(archive.update(tasks, make)), wanted.index[order], dtype=str)
+    return reasons.reindex(wanted.index)
 
 
 def with_failures(table: pd.DataFrame, reasons: pd.Series) -> pd.DataFrame:

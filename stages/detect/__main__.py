@@ -4,17 +4,21 @@ Later rules select from these boxes, so changing a rule does not rerun inference
 """
 
 import argparse
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
 from stages.core import atomic, command, progress, tables
-from stages.core.result_cache import ResultCache
+from stages.core.result_cache import Missing, ResultCache
 from stages.core.runtime_settings import RuntimeSettings
 from stages.core.settings import read as read_settings
 from stages.detect import clustered
-from stages.detect.detection import PhotoRow, cache_key, run_inference, to_table
+from stages.detect.detection import cache_key, photo_rows, run_inference, to_tables
 from stages.detect.settings import DetectSettings
 from stages.networks import cluster, runtime
 from stages.networks.catalogue import DETECTORS
@@ -23,11 +27,14 @@ from stages.sources.photos import Photos, require_reachable
 from stages.sources.settings import SourceSettings
 from stages.sources.store import is_url
 
+# Of the manifest, what tells where photos are and which of them have an annotated box.
+_COLUMNS = ("image_id", "path", "status", "split", "x_min")
+
 
 class _Detected(NamedTuple):
-    """The table of detections, the reasons of photos that ended a worker, and the ids of those that gave nothing."""
+    """Counts of the table of detections, the reasons of photos that ended a worker, and the ids of those without it."""
 
-    table: pd.DataFrame
+    counts: Counter[str]
     failures: dict[str, str]
     unread: set[str]
     n_new: int
@@ -41,11 +48,10 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
     source = read_settings(arguments.params, "ingest", SourceSettings, subset=True)
-    photos = manifest.read(arguments.manifest).query("status == 'ok'")
+    photos = manifest.read(arguments.manifest, _COLUMNS).query("status == 'ok'")
     without_box = photos[photos["x_min"].isna()]
     found = _detect(arguments, source, without_box)
     counts = _counts(found, without_box, n_annotated=len(photos) - len(without_box))
-    tables.write(arguments.detections, found.table)
     tables.write(arguments.failures, detection_failures.table(found.failures))
     atomic.write_json(arguments.details, counts)
     # Without detections they would look like photos without a car.
@@ -55,31 +61,37 @@ def main() -> None:
 
 
 def _detect(arguments: argparse.Namespace, source: SourceSettings, photos: pd.DataFrame) -> _Detected:
-    """The detections of photos, rows of the manifest, from the cache, into which those that are missing are put."""
+    """Write the detections of photos, rows of the manifest, from the cache, into which those missing there are put."""
     settings = read_settings(arguments.params, "detect", DetectSettings)
     engine = read_settings(arguments.params, "runtime", RuntimeSettings)
     failures: dict[str, str] = {}
     with cluster.connect_if_ray(settings.inference, engine) as workers:
         system = workers.kind if workers else runtime.describe_runtime(settings.inference)
         with ResultCache(arguments.cache, cache_key(arguments.networks, settings, system)) as cache:
-            missing = cache.missing(photos["image_id"])
-            rows = map(PhotoRow, photos["image_id"], photos["path"], photos["split"])
-            new = [row for row in rows if row.image_id in missing]
+            new = Missing(cache, partial(photo_rows, photos), attrgetter("image_id"))
             if workers:
                 is_sent = not (engine.shares_photos or is_url(source.source))
                 options = (arguments.networks, settings, is_sent, failures)
                 cache.put_many(clustered.run_inference(workers, new, source, *options))
             else:
                 cache.put_many(run_inference(new, Photos(source), arguments.networks, settings))
-            unread = cache.missing(photos["image_id"])
-            table = to_table(cache.get_many(photos["image_id"]), DETECTORS[settings.network].classes)
-    return _Detected(table, failures, unread, len(new), runtime.shown(system, workers is not None))
+            unread = set(cache.missing(photos["image_id"]))
+            counts: Counter[str] = Counter()
+            parts = to_tables(cache.get_many(photos["image_id"]), DETECTORS[settings.network].classes)
+            tables.write_parts(arguments.detections, _counted(parts, counts))
+    return _Detected(counts, failures, unread, len(new), runtime.shown(system, workers is not None))
+
+
+def _counted(parts: Iterator[pd.DataFrame], counts: Counter[str]) -> Iterator[pd.DataFrame]:
+    """The parts of the table, none of which has only some boxes of a photo; their photos and boxes are counted."""
+    for part in parts:
+        counts.update(with_boxes=part["image_id"].nunique(), boxes=len(part))
+        yield part
 
 
 def _counts(found: _Detected, photos: pd.DataFrame, n_annotated: int) -> dict[str, int]:
     """The counts of metrics, and of the closing line."""
-    n_with_boxes = int(found.table["image_id"].nunique())
-    counts = {"photos": len(photos), "with_boxes": n_with_boxes, "boxes": len(found.table)}
+    counts = {"photos": len(photos), "with_boxes": found.counts["with_boxes"], "boxes": found.counts["boxes"]}
     if n_annotated:
         counts["annotated"] = n_annotated
     if found.failures:

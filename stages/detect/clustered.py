@@ -5,6 +5,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from stages.core import batches, progress
+from stages.core.result_cache import Missing
 from stages.detect.detection import PhotoRow, detect_all
 from stages.detect.detector import load_network, pack
 from stages.detect.settings import DetectSettings
@@ -23,7 +24,7 @@ _Content = tuple[PhotoRow, bytes | None]
 
 def run_inference(
     cluster: Cluster,
-    new: list[PhotoRow],
+    new: Missing[PhotoRow],
     source: SourceSettings,
     networks: Path,
     settings: DetectSettings,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from stages.core import batches, progress
-from stages.core.result_cache import code_digest, digest_of
+from stages.core.result_cache import Missing, code_digest, digest_of
 from stages.detect.centernet import Detections
 from stages.detect.detector import DetectorInput, detect, load_network, pack, prepare, rounded, unpack
 from stages.detect.settings import DetectSettings
@@ -34,6 +35,11 @@ class PhotoRow(NamedTuple):
     split: str
 
 
+def photo_rows(photos: pd.DataFrame) -> Iterator[PhotoRow]:
+    """The rows of the manifest one by one: a list of them takes several times the memory."""
+    return map(PhotoRow, *(photos[name] for name in PhotoRow._fields))
+
+
 def read_input(photos: ReadsPhotos, spec: Detector, row: PhotoRow) -> DetectorInput | None:
     """Decode the photo of a row and prepare it for the network; None where it cannot be read."""
     try:
@@ -43,7 +49,11 @@ def read_input(photos: ReadsPhotos, spec: Detector, row: PhotoRow) -> DetectorIn
 
 
 def detect_all(
-    rows: list[PhotoRow], photos: ReadsPhotos, network: InferenceFn, spec: Detector, settings: DetectSettings
+    rows: list[PhotoRow] | Missing[PhotoRow],
+    photos: ReadsPhotos,
+    network: InferenceFn,
+    spec: Detector,
+    settings: DetectSettings,
 ) -> Iterator[tuple[str, Detections]]:
     """Yield the image id and the objects of each photo that can be read, in order."""
     ahead = 2 * settings.inference.batch_size
@@ -82,7 +92,7 @@ def to_rows(image_ids: str | Sequence[str], objects: Detections, names: tuple[st
 
 
 def run_inference(
-    new: list[PhotoRow], photos: ReadsPhotos, networks: Path, settings: DetectSettings
+    new: Missing[PhotoRow], photos: ReadsPhotos, networks: Path, settings: DetectSettings
 ) -> Iterator[tuple[str, bytes]]:
     """Yield image id and packed objects of each photo that can be read.
 
@@ -95,11 +105,10 @@ def run_inference(
             yield image_id, pack(objects)
 
 
-def to_table(outputs: Iterator[tuple[str, bytes]], names: tuple[str, ...]) -> pd.DataFrame:
-    """The table data/detections.csv from image ids and packed objects."""
+def to_tables(outputs: Iterator[tuple[str, bytes]], names: tuple[str, ...]) -> Iterator[pd.DataFrame]:
+    """The table data/detections.csv from image ids and packed objects, in parts of whole photos, at least one."""
     parts = (_rows_of(chunk, names) for chunk in batches.batched(outputs, _PHOTOS_AT_ONCE))
-    found = [part for part in parts if len(part)]  # columns without a row would make all of them Python objects
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(detections.COLUMNS))
+    return chain([pd.DataFrame(columns=list(detections.COLUMNS))], parts)
 
 
 def _rows_of(outputs: list[tuple[str, bytes]], names: tuple[str, ...]) -> pd.DataFrame:

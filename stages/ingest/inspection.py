@@ -10,11 +10,15 @@ from typing import NamedTuple
 import pandas as pd
 
 from stages.core import batches, progress, system
-from stages.core.result_cache import ResultCache, code_digest
+from stages.core.result_cache import Missing, ResultCache, code_digest
 from stages.images import images
 from stages.ingest import duplicates
 from stages.sources.photos import Photos
 from stages.sources.store import Store
+
+# Of data/files.csv: path, split and version.
+Row = tuple[str, str, str]
+_ROWS_AT_ONCE = 1000
 
 
 class FileInfo(NamedTuple):
@@ -59,14 +63,14 @@ def _seconds(text: str) -> float:
         return math.nan
 
 
-def _stored_as(row: tuple[str, str, str]) -> str:
-    """The key of a row (path, split, version) in the cache: of a hash alone, wherever the file lies."""
+def _stored_as(row: Row) -> str:
+    """The key of a row in the cache: of a hash alone, wherever the file lies."""
     path, split, version = row
     return version if version.startswith("sha256:") else json.dumps([path, split, version])
 
 
-def inspect_row(photos: Photos, row: tuple[str, str, str]) -> FileInfo:
-    """Inspect the file of a row (path, split, version) of data/files.csv."""
+def inspect_row(photos: Photos, row: Row) -> FileInfo:
+    """Inspect the file of a row of data/files.csv."""
     path, split, version = row
     return inspect_file(photos.store(split), path, version)
 
@@ -79,24 +83,37 @@ def cache_key() -> dict[str, object]:
 def inspect(listed: pd.DataFrame, photos: Photos, cache: ResultCache) -> pd.DataFrame:
     """Add the columns of FileInfo to the rows of data/files.csv; each file is decoded once, as long as `cache` lives.
 
-    Without a version, or without an image id, a file is read anew each time: it may be there by then.
+    Without an image id, a file is read anew each time: it may be there by then.
     """
-    to_read = listed[listed["reason"] == ""].drop_duplicates(["split", "path"])
-    keys = list(zip(to_read["path"], to_read["split"], to_read["version"]))
-    known = {key: FileInfo(*json.loads(text)) for key, text in cache.get_many({_stored_as(key) for key in keys})}
-    new = [key for key in keys if _stored_as(key) not in known]
+    new = Missing(cache, partial(_rows, listed[listed["reason"] == ""].drop_duplicates(["split", "path"])), _stored_as)
     made = batches.ordered_thread_map(partial(inspect_row, photos), new, ahead=32, threads=photos.threads)
-    inspected = {}
+    unread: dict[Row, FileInfo] = {}
 
     def results() -> Iterator[tuple[str, bytes]]:
-        for key, info in progress.track(made, len(new), "photo", "ingest"):
-            inspected[key] = info
+        for row, info in progress.track(made, len(new), "photo", "ingest"):
             if info.image_id:
-                yield _stored_as(key), json.dumps(info).encode()
+                yield _stored_as(row), json.dumps(info).encode()
+            else:
+                unread[row] = info
 
     cache.put_many(results())
-    infos = {key[:2]: inspected.get(key) or known[_stored_as(key)] for key in keys}
-    rejected = [FileInfo("", reason) for reason in listed["reason"]]
-    rows = zip(listed["path"], listed["split"], rejected)
-    found = pd.DataFrame([infos.get((path, split), own) if not own.reason else own for path, split, own in rows])
-    return listed.drop(columns=["reason", "version"]).join(found)
+    # As Python values, facts take several times the memory of their rows in a table.
+    some = batches.batched(zip(_rows(listed), listed["reason"]), _ROWS_AT_ONCE)
+    parts = [pd.DataFrame(_infos(rows, unread, cache), columns=list(FileInfo._fields)) for rows in some]
+    return listed.drop(columns=["reason", "version"]).join(pd.concat(parts, ignore_index=True))
+
+
+def _rows(listed: pd.DataFrame) -> Iterator[Row]:
+    return zip(listed["path"], listed["split"], listed["version"])
+
+
+def _infos(rows: list[tuple[Row, str]], unread: dict[Row, FileInfo], cache: ResultCache) -> list[FileInfo]:
+    """The facts of rows, given with the reasons of those that are not to be read."""
+    known = dict(cache.get_many({_stored_as(row) for row, reason in rows if not reason and row not in unread}))
+
+    def info(row: Row, reason: str) -> FileInfo:
+        if reason:
+            return FileInfo("", reason)
+        return unread.get(row) or FileInfo(*json.loads(known[_stored_as(row)]))
+
+    return [info(row, reason) for row, reason in rows]

@@ -53,7 +53,7 @@ def write_shards(path: Path, manifest_path: Path, rows: pd.DataFrame) -> None:
     """
     before = shards.read(path) if path.is_file() else None
     try:
-        known = _usable(manifest.read(manifest_path))
+        known = _usable(manifest.read(manifest_path, ("image_id", "status", "split")))
     except TableError:  # There is none, or one of another version of the project.
         known = []
     shards.write(path, assign(_usable(rows), before, set(known)))

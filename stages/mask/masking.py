@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,8 +16,23 @@ from stages.images import archived, images
 from stages.mask.combine import Mask, combine
 from stages.mask.settings import MaskSettings
 from stages.schemas import corrections, crops, masks
+from stages.schemas.shards import Assignment
 
-Row = dict[str, object]
+# Rows of a table at once, as Python values, which take several times its memory.
+_ROWS_AT_ONCE = 1000
+
+
+class Row(NamedTuple):
+    """The columns of data/masks.csv for a mask."""
+
+    coverage: float
+    agreement: float
+    n_regions: int
+    is_masked: bool
+    mask_reason: str
+
+
+_NO_ROWS = pd.DataFrame({name: pd.Series(dtype=masks.COLUMNS[name]) for name in Row._fields})
 
 
 def make_mask(crop_archive: Archive, maps: dict[str, Archive], rule: MaskSettings, image_id: str) -> tuple[bytes, Row]:
@@ -31,47 +48,47 @@ def make_mask(crop_archive: Archive, maps: dict[str, Archive], rule: MaskSetting
 
 def write_masks(
     archive: ShardFolder,
-    by_shard: dict[str, list[str]],
+    image_ids: "pd.Series[str]",
+    assignment: Assignment,
     crop_archive: Archive,
     maps: dict[str, Archive],
     rule: MaskSettings,
-) -> dict[str, Row]:
-    """Write the masks of crops, given as image ids by shard.
+) -> pd.DataFrame:
+    """Write the masks of crops.
 
-    Returns their columns of data/masks.csv by image id.
+    Returns their columns of data/masks.csv with the index of `image_ids`, not in its order.
     """
 
-    def make(image_ids: list[str]) -> Iterator[Made]:
-        made = batches.ordered_thread_map(partial(make_mask, crop_archive, maps, rule), image_ids, ahead=32)
-        for image_id, (content, row) in progress.track(made, len(image_ids), "crop", "mask"):
-            yield Made(masks.file_name(image_id), content, [image_id, row])
+    def make(numbers: list[int]) -> Iterator[Made]:
+        wanted = map(image_ids.iloc.__getitem__, numbers)
+        made = batches.ordered_thread_map(partial(make_mask, crop_archive, maps, rule), wanted, ahead=32)
+        for image_id, (content, row) in progress.track(made, len(numbers), "crop", "mask"):
+            yield Made(masks.file_name(image_id), content, list(row))
 
+    by_shard = assignment.split(zip(image_ids, range(len(image_ids))))
     common = [code_digest("stages.mask.masking"), system.image_libraries(), rule.model_dump()]
-    tasks = shard_writer.of_archives(by_shard, {"": crop_archive, **maps}, lambda ids: [*common, ids])
-    return dict(archive.update(tasks, make))
+    tasks = shard_writer.of_archives(
+        by_shard, {"": crop_archive, **maps}, lambda numbers: [*common, image_ids.iloc[numbers].tolist()]
+    )
+    rows = batches.batched(archive.update(tasks, make), _ROWS_AT_ONCE)
+    parts = [_NO_ROWS, *(pd.DataFrame(some, columns=list(Row._fields)).astype(_NO_ROWS.dtypes) for some in rows)]
+    order = list(chain.from_iterable(by_shard.values()))
+    return pd.concat(parts, ignore_index=True).set_axis(image_ids.index[order])
 
 
 def record(mask: Mask) -> Row:
     """The columns of data/masks.csv for a mask."""
-    return {
-        "coverage": mask.coverage,
-        "agreement": np.nan if mask.agreement is None else mask.agreement,
-        "n_regions": mask.regions,
-        "is_masked": not mask.reason,
-        "mask_reason": mask.reason,
-    }
+    agreement = np.nan if mask.agreement is None else mask.agreement
+    return Row(mask.coverage, agreement, mask.regions, not mask.reason, mask.reason)
 
 
-def complete(boxes: pd.DataFrame, masked: dict[str, Row]) -> pd.DataFrame:
-    """The table data/masks.csv: the rows of data/boxes.csv with the columns in `masked`, by image id, of each crop."""
-    unmasked: Row = {"coverage": np.nan, "agreement": np.nan, "n_regions": 0, "is_masked": False, "mask_reason": ""}
-    own = {name: boxes[name].tolist() for name in ("image_id", "path", "status", "reason")}
-    found = [masked[name] if status == "ok" else {} for name, status in zip(own["image_id"], own["status"])]
-    columns: dict[str, list[object]] = {
-        name: [row.get(name, value) for row in found] for name, value in unmasked.items()
-    }
-    columns |= {name: [row.get(name, value) for row, value in zip(found, own[name])] for name in own}
-    return pd.DataFrame(columns, columns=list(masks.COLUMNS))
+def complete(boxes: pd.DataFrame, masked: pd.DataFrame) -> pd.DataFrame:
+    """The table data/masks.csv: rows of data/boxes.csv with the columns in `masked`, by its index, of each crop."""
+    own = masked.reindex(boxes.index)
+    own["n_regions"] = own["n_regions"].fillna(0).astype(np.int64)
+    own["is_masked"] = own["is_masked"] == True  # noqa: E712 - also of rows without a mask
+    own["mask_reason"] = own["mask_reason"].fillna("")
+    return boxes[list(masks.OF_BOXES)].join(own)[list(masks.COLUMNS)]
 
 
 def keep_backgrounds(table: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:

@@ -30,7 +30,8 @@ def main() -> None:
     """Write the model inputs, none where no model sees them, and the counts."""
     args = arguments()
     item = read_settings(args.params, f"inputs.{args.input}", InputSettings)
-    splits, masked = split_table.read(args.splits), masks.read(args.mask_table)
+    splits = split_table.read(args.splits, ("image_id", "path", "split", "status"))
+    masked = masks.read(args.mask_table, ("image_id", "path", "is_masked"))
     tables.require_same_rows(args.mask_table, masked, args.splits, splits)
     photos = used_photos(splits, masked, item.uses_masks)
     if args.input not in read_used(args.params):

@@ -88,7 +88,7 @@ def write_model_inputs(
             yield Made(file, content, None)
 
     tasks = _shards(photos, assignment, sources, composer)
-    return len(archive.update(tasks, make))
+    return sum(1 for _ in archive.update(tasks, make))
 
 
 def _shards(

@@ -1,5 +1,6 @@
 """data/boxes.csv: one row per row of the manifest, with the chosen box or the reason for none; data/crops."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -34,9 +35,12 @@ def file_name(image_id: str) -> str:
     return f"{image_id}.jpg"
 
 
-def read(path: Path) -> pd.DataFrame:
-    """Read the table and check it. Raises TableError naming the column and the first bad value."""
-    frame = tables.read(path, COLUMNS)
+def read(path: Path, columns: Iterable[str] = COLUMNS) -> pd.DataFrame:
+    """Read the table, or some of its `columns`, among them `status`, and check it.
+
+    Raises TableError naming the column and the first bad value.
+    """
+    frame = tables.read(path, {name: COLUMNS[name] for name in columns})
     known = frame["status"].isin(["ok", "dropped", "failed", "rejected"])
     tables.require(path, known, frame["status"], "ok, dropped, failed or rejected")
     return frame

@@ -1,5 +1,6 @@
 """data/manifest.csv: one row per labelled object or file of data/files.csv, sorted by image id and path."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -39,9 +40,12 @@ SPLITS = ("train", "val", "test")
 UNLABELLED = "unlabelled"
 
 
-def read(path: Path) -> pd.DataFrame:
-    """Read the manifest and check it. Raises TableError naming the column and the first bad value."""
-    frame = tables.read(path, COLUMNS)
+def read(path: Path, columns: Iterable[str] = COLUMNS) -> pd.DataFrame:
+    """Read the manifest, or some of its `columns`, among them `image_id`, `status` and `split`, and check it.
+
+    Raises TableError naming the column and the first bad value.
+    """
+    frame = tables.read(path, {name: COLUMNS[name] for name in columns})
     usable = frame["status"] == "ok"
     tables.require(path, frame["status"].isin(["ok", "failed", "rejected"]), frame["status"], "ok, failed or rejected")
     known = frame["split"].isin([*SPLITS, UNLABELLED])

@@ -1,11 +1,14 @@
 """data/masks.csv: one row per row of the manifest, with what the mask covers and whether it is used; data/masks."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
 from stages.core import tables
 
+# The columns that data/boxes.csv has, too.
+OF_BOXES = ("image_id", "path", "status", "reason")
 COLUMNS = {
     "image_id": "str",
     "path": "str",
@@ -28,9 +31,12 @@ def file_name(image_id: str) -> str:
     return f"{image_id}.png"
 
 
-def read(path: Path) -> pd.DataFrame:
-    """Read the table and check it. Raises TableError naming the column and the first bad value."""
-    frame = tables.read(path, COLUMNS)
-    for name in ("coverage", "agreement"):
+def read(path: Path, columns: Iterable[str] = COLUMNS) -> pd.DataFrame:
+    """Read the table, or some of its `columns`, and check it.
+
+    Raises TableError naming the column and the first bad value.
+    """
+    frame = tables.read(path, {name: COLUMNS[name] for name in columns})
+    for name in frame.columns.intersection(["coverage", "agreement"]):
         tables.require(path, frame[name].between(0, 1) | frame[name].isna(), frame[name], "0..1")
     return frame

@@ -3,6 +3,7 @@
 The rule for the main car has the last word: which photos are used is the same for all models.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -21,9 +22,12 @@ COLUMNS = {
 }
 
 
-def read(path: Path) -> pd.DataFrame:
-    """Read the table and check it. Raises TableError naming the column and the first bad value."""
-    frame = tables.read(path, COLUMNS)
+def read(path: Path, columns: Iterable[str] = COLUMNS) -> pd.DataFrame:
+    """Read the table, or some of its `columns`, among them `image_id`, `split` and `status`, and check it.
+
+    Raises TableError naming the column and the first bad value.
+    """
+    frame = tables.read(path, {name: COLUMNS[name] for name in columns})
     usable = frame["status"] == "ok"
     known = frame["split"].isin([*manifest.SPLITS, manifest.UNLABELLED])
     tables.require(path, known | ~usable, frame["split"], "train, val, test or unlabelled")

@@ -28,7 +28,7 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = read_settings(arguments.params, "segment", SegmentSettings)
     view = read_settings(arguments.params, f"segmenters.{arguments.segmenter}", SegmenterSettings)
-    chosen = crops.read(arguments.boxes).query("status == 'ok'")["image_id"].tolist()
+    chosen = crops.read(arguments.boxes, ("image_id", "status")).query("status == 'ok'")["image_id"].tolist()
     if not any_uses_masks(arguments.params):
         print("segment: the background of every model's input is keep: no segmenter runs", file=sys.stderr)
         chosen = []

@@ -1,18 +1,19 @@
 """Segmentation on the workers of a Ray cluster, with the outputs of `segmentation.run_inference`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from stages.core import batches, progress
 from stages.core.archive import Archive
+from stages.core.result_cache import Missing
 from stages.images import archived, images
 from stages.images.images import ImageError
 from stages.networks import runtime
 from stages.networks.cluster import Cluster, Item, Job
 from stages.networks.runtime import InferenceFn
 from stages.schemas import crops
-from stages.segment.segmentation import segment_all
+from stages.segment.segmentation import Crop, segment_all
 from stages.segment.segmenter import load_network
 from stages.segment.settings import SegmenterSettings, SegmentSettings
 
@@ -21,19 +22,19 @@ _AHEAD = 64
 
 def run_inference(
     cluster: Cluster,
-    new: Mapping[str, str],
+    new: Missing[Crop],
     crop_archive: Archive,
     networks: Path,
     view: SegmenterSettings,
     settings: SegmentSettings,
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield crop digest and encoded map of each crop that can be read, in any order; `new` has digests by image id.
+    """Yield crop digest and encoded map of each crop that can be read, in any order.
 
     A crop that kills its worker gets no map; `mask` then gives the reason `missing`.
     """
     runtime.require_network(networks / view.spec.file)
     contents = batches.ordered_thread_map(partial(_content, crop_archive), new, _AHEAD)
-    items = (Item(new[image_id], content) for image_id, content in contents)
+    items = (Item(crop.digest, content) for crop, content in contents)
     job = Job(
         f"segment {view.model_dump_json()} {settings.model_dump_json()}",
         networks,
@@ -47,9 +48,9 @@ def run_inference(
             yield result.key, result.output
 
 
-def _content(crop_archive: Archive, image_id: str) -> bytes:
+def _content(crop_archive: Archive, crop: Crop) -> bytes:
     try:
-        return archived.read_bytes(crop_archive, crops.file_name(image_id))
+        return archived.read_bytes(crop_archive, crops.file_name(crop.image_id))
     except ImageError:
         return b""  # which cannot be decoded either
 
@@ -73,6 +74,6 @@ def _load(view: SegmenterSettings, settings: SegmentSettings, folder: Path) -> I
 def _run_chunk(
     view: SegmenterSettings, settings: SegmentSettings, network: InferenceFn, items: list[Item]
 ) -> list[tuple[str, bytes]]:
-    keys = [item.key for item in items]
-    maps = segment_all(keys, _SentCrops(items), network, view, settings.inference.batch_size)
+    wanted = [Crop(item.key, item.key) for item in items]
+    maps = segment_all(wanted, _SentCrops(items), network, view, settings.inference.batch_size)
     return [(key, images.encode(saliency_map, ".png")) for key, saliency_map in maps]

@@ -4,13 +4,15 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from stages.core import batches, progress, shard_writer
 from stages.core.archive import Archive, ReadsArchive
-from stages.core.result_cache import ResultCache, code_digest, digest_of
+from stages.core.result_cache import Missing, ResultCache, code_digest, digest_of
 from stages.core.shard_writer import Made, ShardFolder
 from stages.images import archived, images
 from stages.networks import runtime
@@ -23,21 +25,32 @@ from stages.segment.settings import SegmenterSettings, SegmentSettings
 MapsFn = Callable[[list[str]], Iterable[tuple[str, bytes]]]
 
 
-def read_input(crop_archive: ReadsArchive, view: SegmenterSettings, image_id: str) -> np.ndarray | None:
-    """Decode the crop of one photo and prepare it for the network; None where it cannot be read."""
+class Crop(NamedTuple):
+    """The crop of a photo, and the SHA-256 of its file in hex: one photo has other crops under other rules."""
+
+    image_id: str
+    digest: str
+
+
+def read_input(crop_archive: ReadsArchive, view: SegmenterSettings, crop: Crop) -> np.ndarray | None:
+    """Decode a crop and prepare it for the network; None where it cannot be read."""
     try:
-        return segmenter.prepare(archived.read_image(crop_archive, crops.file_name(image_id)), view)
+        return segmenter.prepare(archived.read_image(crop_archive, crops.file_name(crop.image_id)), view)
     except images.ImageError:
         return None
 
 
 def segment_all(
-    image_ids: list[str], crop_archive: ReadsArchive, network: InferenceFn, view: SegmenterSettings, batch_size: int
+    wanted: list[Crop] | Missing[Crop],
+    crop_archive: ReadsArchive,
+    network: InferenceFn,
+    view: SegmenterSettings,
+    batch_size: int,
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the image id and the map `(side, side)` uint8 of every crop that can be read, in order."""
-    prepared = batches.ordered_thread_map(partial(read_input, crop_archive, view), image_ids, ahead=2 * batch_size)
-    tracked = progress.track(prepared, len(image_ids), "crop", "segment")
-    readable = ((image_id, crop) for image_id, crop in tracked if crop is not None)
+    """Yield the digest and the map `(side, side)` uint8 of every crop that can be read, in order."""
+    prepared = batches.ordered_thread_map(partial(read_input, crop_archive, view), wanted, ahead=2 * batch_size)
+    tracked = progress.track(prepared, len(wanted), "crop", "segment")
+    readable = ((crop.digest, image) for crop, image in tracked if image is not None)
     yield from segmenter.segment(readable, network, view)
 
 
@@ -59,8 +72,8 @@ def cache_key(
     }
 
 
-def digests(image_ids: list[str], crop_archive: Archive) -> dict[str, str]:
-    """The SHA-256 of the crop of each photo that has one, by image id: one photo has other crops under other rules."""
+def digests(image_ids: list[str], crop_archive: Archive) -> np.ndarray:
+    """The digests of the crops of photos, `(N,)` bytes of 64 hex digits, empty for a photo without a crop."""
 
     def digest(image_id: str) -> str:
         try:
@@ -68,20 +81,19 @@ def digests(image_ids: list[str], crop_archive: Archive) -> dict[str, str]:
         except images.ImageError:
             return ""
 
-    keys = batches.ordered_thread_map(digest, image_ids, ahead=32)
-    return {image_id: key for image_id, key in keys if key}
+    made = batches.ordered_thread_map(digest, image_ids, ahead=32)
+    # As Python values they would take several times the memory.
+    return np.fromiter((key.encode() for _, key in made), dtype="S64", count=len(image_ids))
 
 
 def run_inference(
-    new: dict[str, str], crop_archive: Archive, networks: Path, view: SegmenterSettings, settings: SegmentSettings
+    new: Missing[Crop], crop_archive: Archive, networks: Path, view: SegmenterSettings, settings: SegmentSettings
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield crop digest and encoded map of each crop, given as digests by image id, that can be read."""
+    """Yield digest and encoded map of each crop that can be read."""
     if new:
         network = segmenter.load_network(view, settings, networks / view.spec.file)
-        for image_id, saliency_map in segment_all(
-            list(new), crop_archive, network, view, settings.inference.batch_size
-        ):
-            yield new[image_id], images.encode(saliency_map, ".png")
+        for digest, saliency_map in segment_all(new, crop_archive, network, view, settings.inference.batch_size):
+            yield digest, images.encode(saliency_map, ".png")
 
 
 def write_maps(
@@ -107,11 +119,11 @@ def write_maps(
 class CachedMaps:
     """Maps from a cache, into which those that are missing are put first; `n_new` counts these.
 
-    `run` yields digest and map of crops, given as digests by image id, such as `run_inference` does.
+    `run` yields digest and map of crops, such as `run_inference` does.
     """
 
     def __init__(
-        self, crop_archive: Archive, cache: ResultCache, run: Callable[[dict[str, str]], Iterator[tuple[str, bytes]]]
+        self, crop_archive: Archive, cache: ResultCache, run: Callable[[Missing[Crop]], Iterator[tuple[str, bytes]]]
     ) -> None:
         self._crops, self._cache, self._run = crop_archive, cache, run
         self.n_new = 0
@@ -119,10 +131,13 @@ class CachedMaps:
     def __call__(self, image_ids: list[str]) -> Iterator[tuple[str, bytes]]:
         """Yield the image id and the encoded map of each crop in order; nothing for one that cannot be read."""
         keys = digests(image_ids, self._crops)
-        missing = self._cache.missing(keys.values())
-        new = {image_id: key for image_id, key in keys.items() if key in missing}
+
+        def known() -> Iterator[Crop]:
+            return (Crop(name, key.decode()) for name, key in zip(image_ids, keys) if key)
+
+        new = Missing(self._cache, known, attrgetter("digest"))
         self.n_new += len(new)
         self._cache.put_many(self._run(new))
-        for image_id in image_ids:
-            found = [content for _, content in self._cache.get_many([keys.get(image_id, "")])]
+        for image_id, key in zip(image_ids, keys):
+            found = [content for _, content in self._cache.get_many([key.decode()])]
             yield image_id, found[0] if found else b""

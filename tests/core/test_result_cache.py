@@ -10,31 +10,51 @@ from contextlib import closing
 import pytest
 
 from stages.core import import_closure, result_cache
-from stages.core.result_cache import ResultCache, ResultCacheError, code_digest, digest_of
+from stages.core.result_cache import Missing, ResultCache, ResultCacheError, code_digest, digest_of
 
 
 def test_outputs_are_cached_between_runs_by_key(tmp_path):
     with ResultCache(tmp_path, {"network": "a"}) as cache:
-        assert cache.missing(["x", "y", "z"]) == {"x", "y", "z"}
+        assert set(cache.missing(["x", "y", "z"])) == {"x", "y", "z"}
         cache.put_many([("y", b"\0\xff"), ("x", b"")])
     with ResultCache(tmp_path, {"network": "a"}) as again:
-        assert again.missing(["x", "y", "z"]) == {"z"}
+        assert set(again.missing(["x", "y", "z"])) == {"z"}
         assert list(again.get_many(["y", "z", "x", "y"])) == [("y", b"\0\xff"), ("x", b""), ("y", b"\0\xff")]
         again.put_many([])
         assert list(again.get_many([])) == []
 
 
+def test_what_is_missing_comes_in_order_however_many_there_are(tmp_path):
+    keys = [f"{number:x}" for number in reversed(range(1700))]
+    with ResultCache(tmp_path, {}) as cache:
+        cache.put_many([(key, b"") for key in keys[3:1690]])
+        assert list(cache.missing(keys)) == [*keys[:3], *keys[1690:]]
+        assert list(cache.missing([("0", 1), ("no", 2)], lambda row: row[0])) == [("0", 1), ("no", 2)]
+        assert list(cache.missing([])) == []
+
+
+def test_missing_items_are_counted_once_and_looked_up_while_results_are_put(tmp_path):
+    keys = list(map(str, range(1200)))
+    with ResultCache(tmp_path, {}) as cache:
+        cache.put_many([("7", b"")])
+        new = Missing(cache, lambda: iter(keys), str)
+        assert len(new) == 1199 and "7" not in list(new)
+        cache.put_many((key, key.encode()) for key in new)
+        assert len(new) == 1199 and list(new) == []
+        assert dict(cache.get_many(keys))["1199"] == b"1199"
+
+
 def test_every_configuration_has_its_own_outputs_and_the_last_three_stay(tmp_path):
     for number in range(4):
         with ResultCache(tmp_path, {"network": "a", "side": number}) as cache:
-            assert cache.missing(["x"]) == {"x"}
+            assert set(cache.missing(["x"])) == {"x"}
             cache.put_many([("x", bytes([number]))])
         os.utime(cache.path, ns=(number, number))
     with ResultCache(tmp_path, {"side": 3, "network": "a"}) as last:
         assert list(last.get_many(["x"])) == [("x", b"\x03")]
     for number, missing in [(1, set()), (0, {"x"})]:
         with ResultCache(tmp_path, {"network": "a", "side": number}) as cache:
-            assert cache.missing(["x"]) == missing
+            assert set(cache.missing(["x"])) == missing
     assert len(list(tmp_path.glob("*.sqlite"))) == 3
 
 
@@ -53,7 +73,7 @@ ResultCache(Path(sys.argv[1]), {}).put_many(outputs())
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
     assert done.returncode == -signal.SIGKILL
     with ResultCache(tmp_path, {}) as cache:
-        assert cache.missing(map(str, range(200))) == set(map(str, range(128, 200)))
+        assert set(cache.missing(map(str, range(200)))) == set(map(str, range(128, 200)))
         assert [output for _, output in cache.get_many(map(str, range(200)))] == [bytes([n]) for n in range(128)]
 
 
@@ -67,7 +87,7 @@ def test_a_file_that_is_no_cache_is_named(tmp_path):
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript("CREATE TABLE outputs (key, output); DROP TABLE outputs;")
     with ResultCache(tmp_path, {}) as cache:
-        assert cache.missing(["x"]) == {"x"}
+        assert set(cache.missing(["x"])) == {"x"}
 
 
 def test_the_file_is_closed_at_the_end_and_where_it_is_no_database(tmp_path):
@@ -76,7 +96,7 @@ def test_the_file_is_closed_at_the_end_and_where_it_is_no_database(tmp_path):
         unfinished = cache.get_many(["x"])
         assert next(unfinished) == ("x", b"1")
     with pytest.raises(ResultCacheError, match="closed"):
-        cache.missing(["x"])
+        list(cache.missing(["x"]))
     cache.path.write_bytes(b"no database" * 100)
     # Python 3.13 and later warn of a connection that is deleted open.
     with warnings.catch_warnings(record=True) as shown:

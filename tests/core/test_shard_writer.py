@@ -83,7 +83,7 @@ def test_a_run_that_ends_early_keeps_its_complete_shards(tmp_path, update):
     shards = {"00000": ["a", "b"], "00001": ["c", "d"]}
     tasks = {name: Shard(items, shard_writer.digest(["", items])) for name, items in shards.items()}
     with pytest.raises(RuntimeError, match="on the way"):
-        ShardFolder(tmp_path / "out", tmp_path / "memory").update(tasks, make)
+        list(ShardFolder(tmp_path / "out", tmp_path / "memory").update(tasks, make))
     assert list(archives.take(tmp_path / "out")) == ["a.png", "b.png"]
     assert update(shards) == (["a", "b", "c", "d"], ["c", "d"])
 

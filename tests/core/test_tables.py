@@ -145,13 +145,17 @@ def test_tables_of_different_photos_are_refused():
 def test_a_table_is_read_alike_by_both_readers(tmp_path, text, expected):
     path = write(tmp_path, text)
     assert tables.read_text(path).values.tolist() == expected
-    pd.testing.assert_frame_equal(tables._read_arrow(path), tables._read_pandas(path))
+    read = pd.concat(tables._read_arrow(path, tables._names(path)), ignore_index=True)
+    pd.testing.assert_frame_equal(read, tables._read_pandas(path))
 
 
-@pytest.mark.parametrize("text", ["a,b\nx\n", "a,a\nx,1\n", "a\nx\n", '"a\nb",c\nx,1\n', "a,\nx,1\n", ""])
+@pytest.mark.parametrize(
+    "text", ["a,b\nx\n", "a,a\nx,1\n", "a\nx\n", '"a\nb",c\nx,1\n', 'x,"a\nb",c\n1,2,3\n', "a,\nx,1\n", ""]
+)
 def test_what_only_pandas_reads_is_left_to_it(tmp_path, text):
+    path = write(tmp_path, text)
     with pytest.raises(ValueError):
-        tables._read_arrow(write(tmp_path, text))
+        list(tables._read_arrow(path, tables._names(path)))
 
 
 def test_numbers_in_any_notation_are_the_nearest_float(tmp_path):
@@ -159,3 +163,44 @@ def test_numbers_in_any_notation_are_the_nearest_float(tmp_path):
     frame = tables.read(path, {"x": "float", "n": "int"})
     np.testing.assert_array_equal(frame["x"], [1, 1e-5, 0.5, np.inf, np.nan, np.nan])
     assert frame["n"].tolist() == [2, 0, 1000, 7, 0, 1] and frame["n"].dtype == "int64"
+
+
+@pytest.fixture
+def long(tmp_path, monkeypatch):
+    """The path of a table of 200 rows, which is read in many parts."""
+    monkeypatch.setattr(tables, "_BLOCK_BYTES", 64)
+    numbers = range(200)
+    path = tmp_path / "long.csv"
+    frame = pd.DataFrame({"id": [f"photo {n}" for n in numbers], "x": [n / 4 for n in numbers], "n": numbers})
+    tables.write(path, frame)
+    return path
+
+
+def test_a_table_in_many_parts_is_one(long):
+    found = tables.read(long, {"x": "float", "id": "str"})
+    assert found["x"].tolist() == [n / 4 for n in range(200)] and found["id"][199] == "photo 199"
+    assert found.index.tolist() == list(range(200)) and len(list(tables._typed_parts(long, {"n": "int"}))) > 10
+    assert tables.read_text(long)["n"].tolist() == [str(n) for n in range(200)]
+
+
+def test_the_row_of_a_bad_value_counts_from_the_first_part(long):
+    long.write_text(long.read_text().replace("photo 150,37.5,150", "photo 150,37.5,many"))
+    with pytest.raises(TableError, match=r"long\.csv: column `n`, row 152: expected a whole number, found 'many'"):
+        tables.read(long, {"n": "int"})
+    assert tables.read(long, {"x": "float"})["x"][150] == 37.5
+
+
+def test_a_short_row_after_some_parts_is_left_to_pandas(long):
+    long.write_text(long.read_text().replace("photo 150,37.5,150", "photo 150,37.5"))
+    assert tables.read(long, {"id": "str", "x": "float"})["x"].tolist() == [n / 4 for n in range(200)]
+    with pytest.raises(TableError, match=r"column `n`, row 152: expected a whole number"):
+        tables.read(long, {"n": "int"})
+
+
+def test_a_table_is_written_in_parts_and_an_empty_one_first_gives_the_names(tmp_path):
+    parts = [pd.DataFrame({"a": names, "n": range(len(names))}) for names in ([], ["x"], ["y", "z"])]
+    tables.write_parts(tmp_path / "t.csv", iter(parts))
+    assert (tmp_path / "t.csv").read_text() == "a,n\nx,0\ny,0\nz,1\n"
+    with pytest.raises(TableError, match=r"column `a`, row 4: expected no carriage return"):
+        tables.write_parts(tmp_path / "bad.csv", [*parts[:2], pd.DataFrame({"a": ["y", "\r"], "n": [0, 1]})])
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]

@@ -93,7 +93,7 @@ def test_no_photo_is_a_table_of_no_rows():
 def stage(tmp_path, run, corners):
     """A function that runs the stage on photos made from rows of the manifest and detections."""
 
-    def call(rows, boxes, changed=(), missing=(), others=(), dead=(), **rule):
+    def call(rows, boxes, changed=(), missing=(), others=(), dead=(), later=(), **rule):
         for row in rows:
             content = images.encode(corners(40, 30), ".png") + row["path"].encode()  # so that no two are equal
             row["image_id"] = images.image_id(content)
@@ -118,7 +118,8 @@ def stage(tmp_path, run, corners):
             tmp_path / "failures.csv",
             detection_failures.table({rows[number]["image_id"]: "worker_died" for number in dead}),
         )
-        shards.write(tmp_path / "shards.json", shards.ONE_SHARD)
+        second = {rows[number]["image_id"]: 1 for number in later}
+        shards.write(tmp_path / "shards.json", shards.ONE_SHARD._replace(later=second))
         run(
             crop_stage,
             shards=tmp_path / "shards.json",
@@ -202,6 +203,15 @@ def test_a_photo_that_changed_or_went_since_keeps_its_row_without_a_crop(tmp_pat
     ]
     assert list(archives.take(tmp_path / "crops")) == [f"{rows[2]['image_id']}.jpg"]
     assert table["is_cropped"].tolist() == [False, False, True] and metrics["cropped"] == 1
+
+
+def test_reasons_are_those_of_their_rows_whatever_the_order_of_shards(tmp_path, stage):
+    rows = [photo("", path=name) for name in ("gone.png", "there.png", "also.png")]
+    boxes = [(number, "car", 0.5, 0.0, 0.0, 9.0, 9.0) for number in range(3)]
+    for _ in range(2):
+        table, _ = stage(rows, boxes, missing=["gone.png"], later=[0])
+        assert table["reason"].tolist() == ["missing", "", ""] and table["is_cropped"].tolist() == [False, True, True]
+    assert sorted(path.name for path in (tmp_path / "crops").iterdir()) == ["00000.zip", "00001.zip"]
 
 
 def test_the_stage_with_no_usable_photo_writes_its_tables_and_is_an_error(tmp_path, stage):

@@ -123,8 +123,28 @@ def test_one_zip_file_in_place_of_the_maps_is_refused(tmp_path):
     maps = {"a": Archive(tmp_path / "a.zip")}
     with pytest.raises(ArchiveError, match=r"a\.zip: expected a folder of shards"):
         archive = ShardFolder(tmp_path / "masks", tmp_path / "memory")
-        write_masks(archive, {}, Archive(tmp_path / "crops"), maps, MaskSettings(**RULE))
+        none = pd.Series(dtype=str)
+        write_masks(archive, none, shards.ONE_SHARD, Archive(tmp_path / "crops"), maps, MaskSettings(**RULE))
     assert not (tmp_path / "masks").exists()
+
+
+def test_rows_are_those_of_their_crops_whatever_the_order_of_shards(tmp_path, corners):
+    for name, saliency_map in {"aa": band(4, 5), "bb": band(1, 9), "cc": band(1, 9)}.items():
+        for folder, content in {"crops": {f"{name}.jpg": corners(40, 20)}, "a": {f"{name}.png": saliency_map}}.items():
+            archives.put(tmp_path / folder, content)
+    image_ids = pd.Series(["aa", "bb", "cc"], [3, 5, 8])
+    assignment = shards.ONE_SHARD._replace(later={"aa": 1})
+    archive, maps = ShardFolder(tmp_path / "masks", tmp_path / "memory"), {"a": Archive(tmp_path / "a")}
+    rule = MaskSettings(**RULE | {"weights": {"a": 1}})
+    for _ in range(2):
+        found = write_masks(archive, image_ids, assignment, Archive(tmp_path / "crops"), maps, rule)
+        assert found["mask_reason"].to_dict() == {5: "", 8: "", 3: "mask_too_small"}
+        assert found["n_regions"].tolist() == [1, 1, 1] and found["agreement"].isna().all()
+    boxes = pd.DataFrame({name: list("0123456789") for name in masks.OF_BOXES})
+    table = masking.complete(boxes, found)
+    assert table["is_masked"].tolist() == [number in (5, 8) for number in range(10)]
+    assert table["mask_reason"].tolist() == [""] * 3 + ["mask_too_small"] + [""] * 6
+    assert table["n_regions"].tolist() == [int(number in (3, 5, 8)) for number in range(10)]
 
 
 def test_a_mask_that_people_decided_against_is_not_used():
