@@ -1,15 +1,16 @@
 """CSV tables between stages: written in a fixed format, checked when read."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from csv import Error as CsvError
 from csv import reader as iter_csv
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from stages.core import atomic
+from stages.core import atomic, batches
 from stages.core.errors import TableError
 
 # No text is read as a missing value: a class may be called "None", "NA" or "nan".
@@ -18,6 +19,7 @@ _TEXT_KINDS = ("str", "string")
 _MAX_INT = 2**53
 # Of a file that are read at once.
 _BLOCK_BYTES = 2**18
+_RECORDS_AT_ONCE = 1000
 
 
 def write(path: Path, frame: pd.DataFrame) -> None:
@@ -120,6 +122,12 @@ def _read_pandas(path: Path) -> pd.DataFrame:
         raise TableError(f"{path}: expected a table here, found none; run `dvc repro`") from None
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
         raise TableError(f"{path}: expected a CSV table, found: {error}") from None
+
+
+def records(frame: pd.DataFrame, numbers: Iterable[int]) -> Iterator[dict[Hashable, Any]]:
+    """Yield rows, given by their numbers, as dictionaries by column: not all at once, for each takes a kilobyte."""
+    for some in batches.batched(numbers, _RECORDS_AT_ONCE):
+        yield from frame.iloc[some].to_dict("records")
 
 
 def require(path: Path, good: "pd.Series[bool]", values: "pd.Series", rule: str, before: int = 0) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.core import batches, progress, shard_writer, system
+from stages.core import batches, progress, shard_writer, system, tables
 from stages.core.errors import TableError
 from stages.core.result_cache import code_digest
 from stages.core.shard_writer import Made, Shard, ShardFolder
@@ -28,7 +28,6 @@ Row = dict[Hashable, object]
 # More photos would not change what a table of thresholds shows.
 _N_SWEPT = 2000
 _SURPRISING = 0.05
-_ROWS_AT_ONCE = 1000
 # Columns of data/boxes.csv that a crop depends on.
 _DECIDES_CROP = ("image_id", "is_cropped", *boxes.COLUMNS)
 
@@ -80,9 +79,7 @@ def write_crops(
     """
 
     def make(numbers: list[int]) -> Iterator[Made]:
-        # A dictionary of a row takes a kilobyte: not all at once.
-        chunks = (wanted.iloc[chunk].to_dict("records") for chunk in batches.batched(numbers, _ROWS_AT_ONCE))
-        rows = chain.from_iterable(chunks)
+        rows = tables.records(wanted, numbers)
         made = batches.ordered_thread_map(partial(make_crop, photos, rule), rows, 32, photos.threads)
         for row, (content, reason) in progress.track(made, len(numbers), "photo", "crop"):
             yield Made(crops.file_name(str(row["image_id"])), content, reason)

@@ -17,12 +17,15 @@ def resolve(rows: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
     IngestError where a photo of the source has a decided class that the source does not have.
     """
     can_be_used = (rows["reason"] == "") & (rows["split"] != UNLABELLED)
-    present = set(rows.loc[can_be_used, "image_id"])
-    labels = {photo: name for photo, name in decided(decisions, corrections.LABEL).items() if photo in present}
-    _require_known(labels, set(rows.loc[can_be_used, "label"]))
-    given = rows.loc[can_be_used & (rows["label"] != "")].groupby("image_id")["label"].nunique()
-    is_open = can_be_used & rows["image_id"].isin(labels) & (rows["image_id"].map(given) != 1)
-    return rows.assign(label=rows["label"].mask(is_open, rows["image_id"].map(labels)))
+    labels = decided(decisions, corrections.LABEL)
+    is_decided = can_be_used & rows["image_id"].isin(labels)
+    present = rows[is_decided]
+    _require_known({photo: labels[photo] for photo in present["image_id"]}, set(rows["label"][can_be_used].unique()))
+    given = present[present["label"] != ""].groupby("image_id")["label"].nunique()
+    is_open = present.index[present["image_id"].map(given) != 1]
+    resolved = rows["label"].copy()
+    resolved[is_open] = present["image_id"][is_open].map(labels)
+    return rows.assign(label=resolved)
 
 
 def apply(rows: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from stages.core import tables
 from stages.ingest import annotated_boxes, corrected, duplicates, split_facts, splits
 from stages.ingest.errors import IngestError
 from stages.ingest.settings import IngestSettings
@@ -30,9 +31,9 @@ class Manifest(NamedTuple):
 
 def with_upright_boxes(inspected: pd.DataFrame) -> pd.DataFrame:
     """Replace annotated boxes by those in pixels of the upright photo; rows whose box cannot be used get a reason."""
-    frame = inspected.copy()
+    frame = inspected.copy(deep=False)
     has_box = frame[_CORNERS].notna().any(axis=1) & (frame["reason"] == "")
-    checked = [annotated_boxes.upright_box(row) for row in frame[has_box].to_dict("records")]
+    checked = list(map(annotated_boxes.upright_box, tables.records(frame, np.flatnonzero(has_box))))
     frame.loc[has_box, _CORNERS] = np.array([box for box, _ in checked], dtype=np.float64).reshape(-1, 4)
     frame.loc[has_box, "reason"] = [reason for _, reason in checked]
     return frame
@@ -63,11 +64,12 @@ def assign_status(frame: pd.DataFrame) -> pd.DataFrame:
     readable = rows["reason"] == ""
     is_unlabelled = rows["split"] == UNLABELLED
     labelled = rows[readable & (rows["label"] != "") & ~is_unlabelled]
-    n_labels = labelled.groupby("image_id")["label"].transform("nunique")
+    copies = labelled[labelled["image_id"].duplicated(keep=False)]
+    n_labels = copies.groupby("image_id")["label"].transform("nunique")
     rows.loc[readable & ~is_unlabelled, "reason"] = "no_label"
     rows.loc[labelled.index, "reason"] = ""
-    rows.loc[labelled.index[labelled["image_id"].duplicated()], "reason"] = "duplicate"
-    rows.loc[labelled.index[n_labels > 1], "reason"] = "conflicting_labels"
+    rows.loc[copies.index[copies["image_id"].duplicated()], "reason"] = "duplicate"
+    rows.loc[copies.index[n_labels > 1], "reason"] = "conflicting_labels"
     used = rows[rows["reason"] == ""]
     rows.loc[used.index[used["image_id"].duplicated()], "reason"] = "duplicate"
     rows["status"] = "failed"

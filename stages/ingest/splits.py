@@ -3,6 +3,7 @@
 import hashlib
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
@@ -139,26 +140,26 @@ def by_share(frame: pd.DataFrame, shares: dict[str, float], seed: int) -> pd.Ser
     by_group = pd.DataFrame(
         {"label": most_frequent.set_index("group")["label"], "size": counts.groupby("group")["count"].sum()}
     )
-    by_group["order"] = [hashlib.sha256(f"{seed}/{group}".encode()).hexdigest() for group in by_group.index]
-    splits: dict[str, str] = {}
-    for _, members in by_group.sort_values("order").groupby("label"):
-        splits |= _fill(members["size"], shares)
-    return frame["group"].map(splits).rename("split")
+    hashes = (hashlib.sha256(f"{seed}/{group}".encode()).hexdigest().encode() for group in by_group.index)
+    # As Python values they would take several times the memory.
+    order = np.argsort(np.fromiter(hashes, dtype="S64", count=len(by_group)))
+    parts = [_fill(members["size"], shares) for _, members in by_group.iloc[order].groupby("label")]
+    return frame["group"].map(pd.concat([pd.Series(dtype=str), *parts])).rename("split")
 
 
-def _fill(sizes: pd.Series, shares: dict[str, float]) -> dict[str, str]:
+def _fill(sizes: pd.Series, shares: dict[str, float]) -> "pd.Series[str]":
     """The split of each group (index of `sizes`, in order); the groups that remain are in train."""
     total = int(sizes.sum())
     # A share of few photos would round to none, and the split would lack the class.
     quotas = {name: max(1, round(share * total)) if share else 0 for name, share in shares.items()}
-    splits = dict.fromkeys(sizes.index, "train")
-    for group, size in list(sizes.items())[:-1]:
+    splits = ["train"] * len(sizes)
+    for number, size in enumerate(sizes.tolist()[:-1]):
         for split, quota in quotas.items():
             if size <= quota:
                 quotas[split] -= size
-                splits[group] = split
+                splits[number] = split
                 break
-    return splits
+    return pd.Series(splits, sizes.index, dtype=str)
 
 
 def _in_fold(frame: pd.DataFrame, settings: IngestSettings) -> pd.Series:

@@ -75,7 +75,9 @@ def mask_ious(margin: float, sources: MaskSources, row: dict[Hashable, object]) 
 
 def all_mask_ious(both: pd.DataFrame, sources: MaskSources, margin: float) -> dict[str, np.ndarray]:
     """`mask_ious` of all photos: `(N,)` for each name, NaN for a photo without a mask."""
-    scored = batches.ordered_thread_map(partial(mask_ious, margin, sources), both.to_dict("records"), ahead=32)
+    scored = batches.ordered_thread_map(
+        partial(mask_ious, margin, sources), tables.records(both, range(len(both))), ahead=32
+    )
     rows = [ious for _, ious in progress.track(scored, len(both), "photo", "score_sample")]
     names = ["", *sources.maps]
     frame = pd.DataFrame(rows, columns=names, dtype="float64")
