@@ -110,9 +110,9 @@ def _read_arrow(path: Path, names: list[str], wanted: list[str] | None = None) -
     )
     if wanted is None and reader.schema.names != names:
         raise ValueError(f"{path}: expected the columns {names}")
-    batches = chain([pa.RecordBatch.from_pylist([], reader.schema)], reader)
-    for batch in batches:
-        yield pd.DataFrame({name: pd.array(batch[name], dtype=text) for name in batch.schema.names})
+    # A table without rows has one part, too.
+    for part in chain([pa.RecordBatch.from_pylist([], reader.schema)], reader):
+        yield pd.DataFrame({name: pd.array(part[name], dtype=text) for name in part.schema.names})
 
 
 def _read_pandas(path: Path) -> pd.DataFrame:

@@ -60,7 +60,7 @@ def write_masks(
     """
 
     def make(numbers: list[int]) -> Iterator[Made]:
-        wanted = map(image_ids.iloc.__getitem__, numbers)
+        wanted = (image_ids.iloc[number] for number in numbers)
         made = batches.ordered_thread_map(partial(make_mask, crop_archive, maps, rule), wanted, ahead=32)
         for image_id, (content, row) in progress.track(made, len(numbers), "crop", "mask"):
             yield Made(masks.file_name(image_id), content, list(row))
