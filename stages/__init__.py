@@ -63,7 +63,7 @@ def reproducibility() -> str:
     return _reproducibility
 
 
-# Arrow's own allocator keeps what is freed: with it, stages took up to a quarter more memory. It reads this once.
+# Arrow's own allocator keeps what is freed: with it, stages took up to a fifth more memory. It reads this once.
 os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 if _CPU.is_file():
     for _name, _value in kernel_variables(_CPU.read_text(encoding="utf-8"), _reproducibility).items():

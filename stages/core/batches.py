@@ -4,9 +4,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from stages.core import cores
+
+# Rows of a table that become Python values at once: these take several times its memory.
+ROWS_AT_ONCE: Final = 1000
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")

@@ -19,7 +19,6 @@ _TEXT_KINDS = ("str", "string")
 _MAX_INT = 2**53
 # Of a file that are read at once.
 _BLOCK_BYTES = 2**18
-_RECORDS_AT_ONCE = 1000
 
 
 def write(path: Path, frame: pd.DataFrame) -> None:
@@ -126,7 +125,7 @@ def _read_pandas(path: Path) -> pd.DataFrame:
 
 def records(frame: pd.DataFrame, numbers: Iterable[int]) -> Iterator[dict[Hashable, Any]]:
     """Yield rows, given by their numbers, as dictionaries by column: not all at once, for each takes a kilobyte."""
-    for some in batches.batched(numbers, _RECORDS_AT_ONCE):
+    for some in batches.batched(numbers, batches.ROWS_AT_ONCE):
         yield from frame.iloc[some].to_dict("records")
 
 

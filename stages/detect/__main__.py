@@ -32,7 +32,7 @@ _COLUMNS = ("image_id", "path", "status", "split", "x_min")
 
 
 class _Detected(NamedTuple):
-    """Counts of the table of detections, the reasons of photos that ended a worker, and the ids of those without it."""
+    """Counts of the table, the reasons of photos that ended a worker, and the ids of photos that gave nothing."""
 
     counts: Counter[str]
     failures: dict[str, str]

@@ -23,9 +23,6 @@ from stages.networks.runtime import InferenceFn
 from stages.schemas import detections
 from stages.sources.photos import ReadsPhotos
 
-# Boxes of more photos at once, as Python values, take several times the memory of their rows.
-_PHOTOS_AT_ONCE = 1000
-
 
 class PhotoRow(NamedTuple):
     """What a row of the manifest says about where its photo is."""
@@ -107,7 +104,7 @@ def run_inference(
 
 def to_tables(outputs: Iterator[tuple[str, bytes]], names: tuple[str, ...]) -> Iterator[pd.DataFrame]:
     """The table data/detections.csv from image ids and packed objects, in parts of whole photos, at least one."""
-    parts = (_rows_of(chunk, names) for chunk in batches.batched(outputs, _PHOTOS_AT_ONCE))
+    parts = (_rows_of(chunk, names) for chunk in batches.batched(outputs, batches.ROWS_AT_ONCE))
     return chain([pd.DataFrame(columns=list(detections.COLUMNS))], parts)
 
 

@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+import pandas as pd
+
 from stages.core import atomic, command, progress, tables
 from stages.core.result_cache import ResultCache
 from stages.core.settings import read as read_settings
@@ -16,6 +18,12 @@ from stages.schemas.manifest import UNLABELLED
 from stages.sources.photos import Photos, require_reachable
 
 
+def _inspected(arguments: argparse.Namespace, settings: IngestSettings) -> pd.DataFrame:
+    """The rows of data/files.csv with what is known of each file."""
+    with ResultCache(arguments.cache, cache_key()) as cache:
+        return inspect(files.read(arguments.files), Photos(settings), cache)
+
+
 def main() -> None:
     """Inspect the files, assign groups and splits, write the manifest and the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -25,9 +33,8 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args()
     settings = read_settings(arguments.params, "ingest", IngestSettings)
-    with ResultCache(arguments.cache, cache_key()) as cache:
-        inspected = inspect(files.read(arguments.files), Photos(settings), cache)
-    made = manifest_rows.complete(inspected, settings, corrections.read(arguments.corrections))
+    decisions = corrections.read(arguments.corrections)
+    made = manifest_rows.complete(_inspected(arguments, settings), settings, decisions)
     usable = made.rows[(made.rows["status"] == "ok") & (made.rows["split"] != UNLABELLED)]
     # Before the manifest, which it takes for that of the last run.
     write_shards(arguments.shards, arguments.manifest, made.rows)

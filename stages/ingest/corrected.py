@@ -32,8 +32,9 @@ def apply(rows: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
     """The rows of the manifest with the decided labels; photos that people took out are rejected, with the reason."""
     corrected = rows.copy()
     is_usable = _is_usable(rows)
-    labels = rows["image_id"].map(decided(decisions, corrections.LABEL))
-    corrected["label"] = rows["label"].mask(is_usable & labels.notna(), labels)
+    labels = decided(decisions, corrections.LABEL)
+    is_labelled = is_usable & rows["image_id"].isin(labels)
+    corrected.loc[is_labelled, "label"] = rows.loc[is_labelled, "image_id"].map(labels)
     for kind, reason in _REJECTED.items():
         is_out = is_usable & rows["image_id"].isin(decided(decisions, kind))
         corrected.loc[is_out, ["status", "reason", "group", "split"]] = ["rejected", reason, "", ""]
@@ -45,7 +46,8 @@ def count(source: pd.DataFrame, decisions: pd.DataFrame) -> dict[str, int]:
 
     `without_photo` are on photos that the source does not have, or that are not used for another reason.
     """
-    labels = source[_is_usable(source)].set_index("image_id")["label"]
+    is_decided = _is_usable(source) & source["image_id"].isin(decisions["image_id"])
+    labels = source[is_decided].set_index("image_id")["label"]
     is_matched = decisions["image_id"].isin(labels.index)
     matched = decisions[is_matched]
     is_label = matched["kind"] == corrections.LABEL

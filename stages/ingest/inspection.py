@@ -18,7 +18,6 @@ from stages.sources.store import Store
 
 # Of data/files.csv: path, split and version.
 Row = tuple[str, str, str]
-_ROWS_AT_ONCE = 1000
 
 
 class FileInfo(NamedTuple):
@@ -97,8 +96,7 @@ def inspect(listed: pd.DataFrame, photos: Photos, cache: ResultCache) -> pd.Data
                 unread[row] = info
 
     cache.put_many(results())
-    # As Python values, facts take several times the memory of their rows in a table.
-    some = batches.batched(zip(_rows(listed), listed["reason"]), _ROWS_AT_ONCE)
+    some = batches.batched(zip(_rows(listed), listed["reason"]), batches.ROWS_AT_ONCE)
     parts = [pd.DataFrame(_infos(rows, unread, cache), columns=list(FileInfo._fields)) for rows in some]
     return listed.drop(columns=["reason", "version"]).join(pd.concat(parts, ignore_index=True))
 

@@ -13,6 +13,8 @@ from stages.schemas import manifest
 from stages.schemas.manifest import SPLITS, UNLABELLED
 
 _CORNERS = ["x_min", "y_min", "x_max", "y_max"]
+# What neither groups nor splits follow from.
+_FACTS = [*_CORNERS, "annotated_width", "annotated_height", "orientation", "width", "height", "note"]
 # Of equal files in several given splits, the one of the first of these is kept: test stays as it was given.
 _KEPT_FIRST = {"test": 0, "val": 1, "train": 2, "": 3, UNLABELLED: 4}
 
@@ -59,23 +61,36 @@ def assign_status(frame: pd.DataFrame) -> pd.DataFrame:
     Of files with equal bytes the first path with a label is kept, of given splits that of test, then val. If their
     labels differ, none is. Photos to predict need no label; one that equals another photo is a duplicate, too.
     """
-    rows = frame.sort_values("path", kind="stable")
-    rows = rows.sort_values("split", key=lambda names: names.map(_KEPT_FIRST), kind="stable")
-    readable = rows["reason"] == ""
-    is_unlabelled = rows["split"] == UNLABELLED
-    labelled = rows[readable & (rows["label"] != "") & ~is_unlabelled]
-    copies = labelled[labelled["image_id"].duplicated(keep=False)]
-    n_labels = copies.groupby("image_id")["label"].transform("nunique")
-    rows.loc[readable & ~is_unlabelled, "reason"] = "no_label"
-    rows.loc[labelled.index, "reason"] = ""
-    rows.loc[copies.index[copies["image_id"].duplicated()], "reason"] = "duplicate"
-    rows.loc[copies.index[n_labels > 1], "reason"] = "conflicting_labels"
-    used = rows[rows["reason"] == ""]
-    rows.loc[used.index[used["image_id"].duplicated()], "reason"] = "duplicate"
-    rows["status"] = "failed"
-    rows.loc[rows["reason"].isin(manifest.REJECTED), "status"] = "rejected"
-    rows.loc[rows["reason"] == "", "status"] = "ok"
-    return rows
+    rows = _numbered(frame)
+    reasons = frame["reason"].copy()
+    reasons[rows.index[rows["is_readable"] & ~rows["is_unlabelled"] & ~rows["has_label"]]] = "no_label"
+    labelled = rows[rows["is_readable"] & ~rows["is_unlabelled"] & rows["has_label"]]
+    copies = labelled[labelled["image"].duplicated(keep=False)]
+    n_labels = copies.groupby("image")["label"].transform("nunique")
+    reasons[copies.index[copies["image"].duplicated()]] = "duplicate"
+    reasons[copies.index[n_labels > 1]] = "conflicting_labels"
+    used = rows[(reasons == "").reindex(rows.index)]
+    reasons[used.index[used["image"].duplicated()]] = "duplicate"
+    status = np.select([reasons == "", reasons.isin(manifest.REJECTED)], ["ok", "rejected"], "failed")
+    return frame.assign(reason=reasons, status=pd.Series(status, frame.index, dtype=str))
+
+
+def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
+    """What statuses follow from, the rows in the order in which copies are kept.
+
+    Texts are numbers: pandas compares texts as Python values, which take several times their memory.
+    """
+    facts = {
+        "image": pd.factorize(frame["image_id"])[0],
+        "label": pd.factorize(frame["label"])[0],
+        "has_label": frame["label"] != "",
+        "is_readable": frame["reason"] == "",
+        "is_unlabelled": frame["split"] == UNLABELLED,
+    }
+    rank = np.select([frame["split"] == name for name in _KEPT_FIRST], [*_KEPT_FIRST.values()])
+    by_path = frame["path"].array.argsort(kind="stable")
+    order = by_path[np.argsort(rank[by_path], kind="stable")]
+    return pd.DataFrame(facts, frame.index).iloc[order]
 
 
 def complete(inspected: pd.DataFrame, settings: IngestSettings, decisions: pd.DataFrame) -> Manifest:
@@ -84,22 +99,24 @@ def complete(inspected: pd.DataFrame, settings: IngestSettings, decisions: pd.Da
     `decisions` are those of data/corrections.csv. Raises IngestError for a decided class that the source does not have.
     """
     rows = assign_status(corrected.resolve(with_object_ids(with_upright_boxes(inspected)), decisions))
+    # As much memory as the rows take: nothing else may hold on to it.
+    del inspected
     rows = rows.sort_values(["image_id", "path"], ignore_index=True)
     # Copies count as leaks, too, though only one of them is used.
-    known = rows[(rows["status"] == "ok") | (rows["reason"] == "duplicate")].copy()
+    known = rows.drop(columns=_FACTS)[(rows["status"] == "ok") | (rows["reason"] == "duplicate")]
     # Photos to predict have groups of their own: they must not change the splits of the others.
     is_unlabelled = known["split"] == UNLABELLED
-    known["given_group"] = known["group"]
-    known["group"] = pd.concat([_groups(known[~is_unlabelled], settings), _groups(known[is_unlabelled], settings)])
-    labelled = known[known["split"] != UNLABELLED]
+    parts = [_groups(known[~is_unlabelled], settings), _groups(known[is_unlabelled], settings)]
+    known = known.drop(columns="phash").assign(given_group=known["group"], group=pd.concat(parts))
+    labelled = known[~is_unlabelled]
     split_by = splits.decide(labelled, settings)
     guided = splits.with_guides(labelled, split_by, settings)
-    usable = guided[guided["status"] == "ok"].copy()
+    usable = guided[guided["status"] == "ok"]
     few = classes_with_few(usable, rows["label"], settings)
     can_hold_out = len(few) < usable["label"].nunique()
     changes = {"val_share": 0.0, "test_share": 0.0, "folds": None, "fold": 0, "split_by": "random"}
     changes = {"split_by": split_by} if can_hold_out else changes
-    usable["split"] = splits.assign(usable, settings.replace(**changes))
+    usable = usable.assign(split=splits.assign(usable, settings.replace(**changes)))
     leaks = splits.leaks(_in_splits(known, usable))
     rows["group"] = known["group"].where(known["status"] == "ok", "").reindex(rows.index, fill_value="")
     rows["split"] = rows["split"].where(rows["split"] == UNLABELLED, "")
@@ -110,15 +127,20 @@ def complete(inspected: pd.DataFrame, settings: IngestSettings, decisions: pd.Da
 
 
 def _groups(known: pd.DataFrame, settings: IngestSettings) -> "pd.Series[str]":
-    """The group of each photo: the smallest image id among its near-duplicates and the photos of its given group."""
-    numbers = duplicates.groups(known["phash"].tolist(), settings.near_duplicate_bits, known["group"].tolist())
-    return known.groupby(numbers)["image_id"].transform("min")
+    """The group of each photo: the smallest image id among its near-duplicates and the photos of its given group.
+
+    The photos are sorted by image id.
+    """
+    numbers = duplicates.groups(known["phash"], settings.near_duplicate_bits, known["group"])
+    first, group = np.unique(numbers, return_index=True, return_inverse=True)[1:]
+    return known["image_id"].iloc[first[group]].set_axis(known.index)
 
 
 def _in_splits(known: pd.DataFrame, usable: pd.DataFrame) -> pd.DataFrame:
     """The usable photos with their splits, and their copies that were given another split than they."""
     copies = known[(known["reason"] == "duplicate") & known["split"].isin(SPLITS)]
-    kept = known.loc[usable.index].set_index("image_id")["split"]
+    is_kept = known.index.isin(usable.index) & known["image_id"].isin(copies["image_id"])
+    kept = known[is_kept].set_index("image_id")["split"]
     return pd.concat([usable, copies[copies["split"] != copies["image_id"].map(kept)]])
 
 

@@ -135,16 +135,18 @@ def by_share(frame: pd.DataFrame, shares: dict[str, float], seed: int) -> pd.Ser
     Within each class (the most frequent one of a group) the splits are filled in order, each up to its share of the
     class's photos, rounded, and at least one. A group is never divided. The last group of a class is always in train.
     """
-    counts = frame.groupby(["group", "label"]).size().rename("count").reset_index()
+    # Numbers in place of names: as Python values these take several times the memory of the table.
+    group, groups = pd.factorize(frame["group"])
+    numbers = pd.DataFrame({"group": group, "label": pd.factorize(frame["label"], sort=True)[0]})
+    counts = numbers.groupby(["group", "label"]).size().reset_index(name="count")
     most_frequent = counts.sort_values(["count", "label"], ascending=[False, True]).drop_duplicates("group")
-    by_group = pd.DataFrame(
-        {"label": most_frequent.set_index("group")["label"], "size": counts.groupby("group")["count"].sum()}
-    )
-    hashes = (hashlib.sha256(f"{seed}/{group}".encode()).hexdigest().encode() for group in by_group.index)
-    # As Python values they would take several times the memory.
-    order = np.argsort(np.fromiter(hashes, dtype="S64", count=len(by_group)))
+    by_group = most_frequent.set_index("group")[["label"]].sort_index()
+    by_group["size"] = np.bincount(group)
+    hashes = (hashlib.sha256(f"{seed}/{name}".encode()).hexdigest().encode() for name in groups)
+    order = np.argsort(np.fromiter(hashes, dtype="S64", count=len(groups)))
     parts = [_fill(members["size"], shares) for _, members in by_group.iloc[order].groupby("label")]
-    return frame["group"].map(pd.concat([pd.Series(dtype=str), *parts])).rename("split")
+    split_of = pd.concat([pd.Series(dtype=str), *parts]).sort_index()
+    return split_of.iloc[group].set_axis(frame.index).rename("split")
 
 
 def _fill(sizes: pd.Series, shares: dict[str, float]) -> "pd.Series[str]":
@@ -198,8 +200,10 @@ def _in_fold_of_origins(frame: pd.DataFrame, settings: IngestSettings) -> pd.Ser
 
 def leaks(frame: pd.DataFrame) -> pd.DataFrame:
     """The photos of groups whose members are in different splits, with the columns of `frame`, sorted by group."""
-    n_splits = frame.groupby("group")["split"].transform("nunique")
-    return frame[n_splits > 1].sort_values(["group", "split"])
+    group = pd.factorize(frame["group"])[0]
+    pairs = pd.DataFrame({"group": group, "split": pd.factorize(frame["split"])[0]}).drop_duplicates()
+    is_divided = np.bincount(pairs["group"], minlength=1) > 1
+    return frame[is_divided[group]].sort_values(["group", "split"])
 
 
 def count_leaks(frame: pd.DataFrame) -> dict[str, object]:

@@ -18,9 +18,6 @@ from stages.mask.settings import MaskSettings
 from stages.schemas import corrections, crops, masks
 from stages.schemas.shards import Assignment
 
-# Rows of a table at once, as Python values, which take several times its memory.
-_ROWS_AT_ONCE = 1000
-
 
 class Row(NamedTuple):
     """The columns of data/masks.csv for a mask."""
@@ -70,7 +67,7 @@ def write_masks(
     tasks = shard_writer.of_archives(
         by_shard, {"": crop_archive, **maps}, lambda numbers: [*common, image_ids.iloc[numbers].tolist()]
     )
-    rows = batches.batched(archive.update(tasks, make), _ROWS_AT_ONCE)
+    rows = batches.batched(archive.update(tasks, make), batches.ROWS_AT_ONCE)
     parts = [_NO_ROWS, *(pd.DataFrame(some, columns=list(Row._fields)).astype(_NO_ROWS.dtypes) for some in rows)]
     order = list(chain.from_iterable(by_shard.values()))
     return pd.concat(parts, ignore_index=True).set_axis(image_ids.index[order])

@@ -207,7 +207,7 @@ def test_a_table_is_written_in_parts_and_an_empty_one_first_gives_the_names(tmp_
 
 
 def test_records_are_the_rows_of_the_given_numbers_in_their_order(monkeypatch):
-    monkeypatch.setattr(tables, "_RECORDS_AT_ONCE", 2)
+    monkeypatch.setattr(tables.batches, "ROWS_AT_ONCE", 2)
     frame = pd.DataFrame({"a": list("xyz"), "n": [1, 2, 3]}, index=[7, 8, 9])
     assert list(tables.records(frame, iter([2, 0, 1]))) == [
         {"a": "z", "n": 3},

@@ -140,7 +140,7 @@ def test_objects_come_back_from_their_bytes(n):
 
 @pytest.mark.parametrize("at_once", [1, 2, 1000])
 def test_the_table_is_the_same_however_many_photos_are_put_together_at_once(tmp_path, monkeypatch, at_once):
-    monkeypatch.setattr(detection, "_PHOTOS_AT_ONCE", at_once)
+    monkeypatch.setattr(detection.batches, "ROWS_AT_ONCE", at_once)
     corners = np.arange(12, dtype=np.float32).reshape(3, 4)
     outputs = {
         "b": Detections(corners[:2], np.float32([0.5, 0.25]), np.array([1, 0])),

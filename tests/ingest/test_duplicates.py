@@ -25,22 +25,27 @@ def test_near_pairs_are_those_of_an_exhaustive_search(distance):
         (i, j) for i in range(len(values)) for j in range(i + 1, len(values))
         if (values[i] ^ values[j]).bit_count() <= distance
     ]  # fmt: skip
-    left, right = duplicates.near_pairs(hashes, distance)
+    left, right = duplicates.near_pairs(duplicates.codes_of(hashes), distance)
     assert list(zip(left.tolist(), right.tolist())) == expected and len(expected) > 0
     assert left.dtype == np.int64
 
 
 @pytest.mark.parametrize("hashes", [[], ["0000000000000000"], ["ffffffffffffffff"]])
 def test_fewer_than_two_hashes_have_no_pairs(hashes):
-    left, right = duplicates.near_pairs(hashes, 3)
+    left, right = duplicates.near_pairs(duplicates.codes_of(hashes), 3)
     assert left.shape == right.shape == (0,)
     assert duplicates.groups(hashes, 3).tolist() == [0] * len(hashes)
 
 
 def test_the_extreme_hashes_are_compared():
     hashes = ["ffffffffffffffff", "7fffffffffffffff", "fffffffffffffffe", "0000000000000000", "8000000000000001"]
-    assert list(zip(*(part.tolist() for part in duplicates.near_pairs(hashes, 2)))) == [(0, 1), (0, 2), (1, 2), (3, 4)]
-    assert len(duplicates.near_pairs(["0" * 16, "f" * 16], 16)[0]) == 0
+    assert list(zip(*(part.tolist() for part in duplicates.near_pairs(duplicates.codes_of(hashes), 2)))) == [
+        (0, 1),
+        (0, 2),
+        (1, 2),
+        (3, 4),
+    ]
+    assert len(duplicates.near_pairs(duplicates.codes_of(["0" * 16, "f" * 16]), 16)[0]) == 0
 
 
 def test_groups_are_connected_components():
