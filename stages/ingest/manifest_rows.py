@@ -179,9 +179,12 @@ def _no_classes(labelled: pd.DataFrame, usable: pd.DataFrame, source: str) -> st
     reasons = labelled.loc[labelled["reason"] != "", "reason"].value_counts()
     found = f"found {len(usable)} usable photos of {usable['label'].nunique()} classes in {len(labelled)} files"
     why = "; ".join(f"{count} {name}" for name, count in reasons.items())
+    is_elsewhere = len(reasons) > 0 and reasons.index[0] in ("missing", "outside")
+    paths = "the paths that it names are relative to its own folder, or to ingest.root"
+    hint = paths if is_elsewhere else "ingest.source is the folder that holds the class folders"
     return (
         f"{source}: expected usable photos of two classes or more, {found}{f' ({why})' if why else ''}; "
-        "data/manifest.csv has the reason of each file; ingest.source is the folder that holds the class folders"
+        f"data/manifest.csv has the reason of each file; {hint}"
     )
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from stages.core.settings import Count, Share, WholeNumber
+from stages.core.settings import Count, Seed, Share, WholeNumber
 from stages.sources.settings import SourceSettings
 
 
@@ -21,7 +21,7 @@ class IngestSettings(SourceSettings):
         "dealers, by `columns.origin` or `{origin}`; `auto`: by time or origin where the source gives them, else "
         "random",
     )
-    seed: int = Field(description="of the random split, and of the order in which origins are tried")
+    seed: Seed = Field(description="of the random split, and of the order in which origins are tried")
     val_share: Share = Field(description="share of the photos in the val split, by `random` of each class's photos")
     test_share: Share = Field(description="share of the photos in the test split, likewise; not with folds")
     folds: Annotated[int, Field(ge=2)] | None = Field(

@@ -133,7 +133,8 @@ def by_share(frame: pd.DataFrame, shares: dict[str, float], seed: int) -> pd.Ser
 
     Groups are ordered by a hash of the seed and their names, so that added photos change the split of few others.
     Within each class (the most frequent one of a group) the splits are filled in order, each up to its share of the
-    class's photos, rounded, and at least one. A group is never divided. The last group of a class is always in train.
+    class's photos, rounded, and at least one. A group is never divided: where all are larger than the share, the
+    smallest is taken. The last group of a class is always in train.
     """
     # Numbers in place of names: as Python values these take several times the memory of the table.
     group, groups = pd.factorize(frame["group"])
@@ -150,7 +151,10 @@ def by_share(frame: pd.DataFrame, shares: dict[str, float], seed: int) -> pd.Ser
 
 
 def _fill(sizes: pd.Series, shares: dict[str, float]) -> "pd.Series[str]":
-    """The split of each group (index of `sizes`, in order); the groups that remain are in train."""
+    """The split of each group (index of `sizes`, in order); the groups that remain are in train.
+
+    A split whose share no group fits into has the smallest group, as long as one remains for train.
+    """
     total = int(sizes.sum())
     # A share of few photos would round to none, and the split would lack the class.
     quotas = {name: max(1, round(share * total)) if share else 0 for name, share in shares.items()}
@@ -161,6 +165,10 @@ def _fill(sizes: pd.Series, shares: dict[str, float]) -> "pd.Series[str]":
                 quotas[split] -= size
                 splits[number] = split
                 break
+    for split in (name for name in quotas if shares[name] and name not in splits):
+        free = [number for number in range(len(splits) - 1) if splits[number] == "train"]
+        if free:
+            splits[min(free, key=sizes.iloc.__getitem__)] = split
     return pd.Series(splits, sizes.index, dtype=str)
 
 

@@ -140,6 +140,9 @@ def _read_parquet(name: str, content: bytes) -> Cells:
         raise LayoutError(f"{name}: expected the package pyarrow, which reads Parquet; pip install pyarrow") from None
     except (ValueError, OSError) as error:
         raise LayoutError(f"{name}: expected a Parquet file, found: {str(error).splitlines()[0]}") from None
+    twice = [index for index in frame.index.names if index in frame.columns]
+    if twice:
+        raise LayoutError(f"{name}: expected each column once, found `{twice[0]}` as the index, too; write it without")
     named = frame.reset_index() if any(frame.index.names) else frame
     columns = {str(column): named[column].astype(object).tolist() for column in named.columns}
     return Cells(name, columns, list(range(1, len(named) + 1)))

@@ -49,9 +49,10 @@ def map_labels(labels: Iterable[str], table: pd.DataFrame) -> MappedLabels:
     """Map labels to classes by the columns `label` and `class` of `table`; a label that it does not name stays.
 
     An entry matches its own label exactly. An entry whose folded label no other entry shares also matches every label
-    that differs from it only in case, spaces and Unicode form, so that one line merges all of them.
+    that differs from it only in case, spaces and Unicode form, so that one line merges all of them. Spaces around a
+    class are left out.
     """
-    exact = dict(zip(table["label"], table["class"]))
+    exact = dict(zip(table["label"], table["class"].str.strip()))
     by_folded: dict[str, set[str]] = {}
     for label in exact:
         by_folded.setdefault(folded(label), set()).add(label)

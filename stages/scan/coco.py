@@ -124,13 +124,15 @@ def _photos(name: str, file: CocoFile, lookup: PathLookup) -> Iterator[tuple[str
     """Yield path, image and records of each image of a file."""
     images, categories = _by_id(name, "images", file.images), _by_id(name, "categories", file.categories)
     objects: dict[Id, list[dict[str, object]]] = {key: [] for key in images}
+    # Files without any, such as iNaturalist's, label whole photos.
+    has_boxes = any(item.bbox not in (None, []) for item in file.annotations)
     for position, item in enumerate(file.annotations):
         if item.image_id not in images:
             raise _unknown(name, position, item, "image_id", "images")
         if item.category_id not in categories:
             raise _unknown(name, position, item, "category_id", "categories")
-        box = box_of_xywh(item.bbox)
-        reason = "crowd" if item.iscrowd in (1, "1") else box["reason"]
+        box = box_of_xywh(item.bbox) if has_boxes else {}
+        reason = "crowd" if item.iscrowd in (1, "1") else box.get("reason", "")
         objects[item.image_id].append({**box, "label": str(categories[item.category_id].name), "reason": reason})
     split, folders = _split_of_file(name), _photo_folders(name, lookup)
     for key, image in images.items():

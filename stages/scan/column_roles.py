@@ -90,15 +90,15 @@ def split_values(cells: Cells, column: str | None) -> list[str]:
 
 
 def group_values(cells: Cells, column: str | None) -> list[str]:
-    """Return the group of each row, empty where there is none."""
-    return [""] * len(cells.numbers) if column is None else cells.text(column)
+    """Return the group of each row without spaces around it, empty where there is none."""
+    return [""] * len(cells.numbers) if column is None else [text.strip() for text in cells.text(column)]
 
 
 def origin_values(cells: Cells, column: str | None) -> list[str]:
     """Return the origin of each row without spaces around it, empty where there is none."""
     if column is not None:
         require_column(cells, column, "origin")
-    return [text.strip() for text in group_values(cells, column)]
+    return group_values(cells, column)
 
 
 def time_values(cells: Cells, column: str | None) -> np.ndarray:

@@ -167,7 +167,8 @@ def _class_pattern(folders: list[Folders], around: str) -> str:
     """The pattern of folders none of which is a split."""
     second = sorted({parts[1] for parts in folders if len(parts) > 1})
     tops = sorted({parts[0] for parts in folders})
-    if len(second) < 2 or any(len(parts) < 2 for parts in folders):
+    # One photo beside folders says little: folders of classes have photos in each, or in none.
+    if len(second) < 2 or {parts[0] for parts in folders if len(parts) < 2} == set(tops):
         return around + CLASS_FOLDERS
     example = "/".join(next(parts for parts in folders if parts[1] == second[0])[:2])
     if "{split}" not in around and all(split_of(name) for name in second):

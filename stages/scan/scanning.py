@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import chain
@@ -16,7 +17,7 @@ from stages.scan import class_map, layout, patterns
 from stages.scan.cells import read_cells
 from stages.scan.class_map import UNPRINTABLE
 from stages.scan.layout import LabelledFiles
-from stages.scan.rows import TEXT, LayoutError
+from stages.scan.rows import BOX, TEXT, LayoutError
 from stages.scan.rows import rows as records_to_rows
 from stages.schemas import files
 from stages.schemas.manifest import UNLABELLED
@@ -88,6 +89,7 @@ def _scan_source(source: str, root: str | None, read: ReadRows, hash_cache: Path
         raise LayoutError(f"{source}: expected photos, found no file that can be read{_first_reason(listed)}")
     try:
         labelled = read(readable, own.load)
+        _require_pixels(labelled.rows)
         rows = _with_unreadable(labelled, listed)
     except LayoutError as error:
         raise LayoutError(f"{source}: {error}") from None
@@ -95,6 +97,17 @@ def _scan_source(source: str, root: str | None, read: ReadRows, hash_cache: Path
         rows = rows.assign(path=_below(rows["path"], photos.root))
     rows = _with_versions(_screen(rows), photos)
     return labelled._replace(rows=rows.sort_values("path", kind="stable", ignore_index=True))
+
+
+def _require_pixels(rows: pd.DataFrame) -> None:
+    """Raise LayoutError where all boxes could be shares of the photo's sides: as pixels they would be of one pixel."""
+    boxes = rows.loc[rows[BOX].notna().all(axis=1), BOX]
+    if len(boxes) and boxes.to_numpy().min() >= 0 and boxes.to_numpy().max() <= 1:
+        raise LayoutError(
+            f"expected boxes in pixels, found shares of the photo's width and height, 0 to 1, in each of {len(boxes)}, "
+            f"such as {', '.join(f'{side:g}' for side in boxes.iloc[0])} ({rows['path'][boxes.index[0]]!a}); multiply "
+            "them by the size of the photo"
+        )
 
 
 def _first_reason(listed: list[ListedFile]) -> str:
@@ -168,8 +181,13 @@ class _Version(NamedTuple):
 
 
 def _version(store: Store, path: str) -> _Version:
-    """The version of a file; a path with Windows' separators is also tried with slashes."""
-    spellings = [path, posixpath.normpath(path.replace("\\", "/"))] if "\\" in path else [path]
+    """The version of a file; its path is also tried with slashes for Windows' separators, and in other Unicode forms.
+
+    A table may be written by a program that composes accents, and the photos' names by one that does not.
+    """
+    slashed = [posixpath.normpath(path.replace("\\", "/"))] if "\\" in path else []
+    forms = [unicodedata.normalize(form, path) for form in ("NFC", "NFD")]
+    spellings = dict.fromkeys([path, *slashed, *forms])
     reason = ""
     for spelling in spellings:
         try:

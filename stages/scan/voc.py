@@ -149,7 +149,14 @@ def _read(read_bytes: ReadBytes, file: str) -> VocAnnotation:
         return VocAnnotation("bad_annotation")
     size = root.find("size")
     width, height = (0, 0) if size is None else (declared_size(_text(size, name)) for name in ("width", "height"))
-    return VocAnnotation("", _text(root, "filename"), width, height, tuple(map(_object, root.findall("object"))))
+    # Without any box the whole photo is labelled.
+    read = _object if root.find("object/bndbox") is not None else _label
+    return VocAnnotation("", _text(root, "filename"), width, height, tuple(map(read, root.findall("object"))))
+
+
+def _label(element: ElementTree.Element) -> dict[str, object]:
+    """Return the label of an object."""
+    return {"label": _text(element, "name")}
 
 
 def _object(element: ElementTree.Element) -> dict[str, object]:

@@ -22,7 +22,7 @@ from stages.core import atomic, progress
 from stages.images.images import MAX_BYTES, ImageError
 from stages.sources.hash_cache import HashCache, sha256, state_of
 from stages.sources.store import ListedFile, SourceError, listing, require_id, require_usable
-from stages.sources.tar_members import TarMembers, twice_text
+from stages.sources.tar_members import TarMembers, normal, twice_text
 
 # Unpacked and downloaded archives, by hash or ETag; the most recent ones stay.
 CACHE = Path("logs/archives")
@@ -153,7 +153,7 @@ def _zip_members(path: Path, name: str) -> Members:
     for info in file.infolist():
         member = _zip_name(info)
         if info.is_dir():
-            folders.add(member.rstrip("/"))
+            folders.update({member.rstrip("/")} - {""})
         elif member in infos:
             raise SourceError(twice_text(name, member))
         else:
@@ -176,7 +176,7 @@ def _zip_name(info: zipfile.ZipInfo) -> str:
     if not info.flag_bits & 0x800:
         with suppress(UnicodeError):
             name = name.encode("cp437").decode("utf-8")
-    return name.replace("\\", "/") if info.create_system == 0 else name
+    return normal(name.replace("\\", "/") if info.create_system == 0 else name)
 
 
 def _zip_reason(info: zipfile.ZipInfo) -> str:

@@ -66,8 +66,10 @@ class SourceSettings(Settings):
         if layout in NAMED_LAYOUTS:
             return layout
         unknown = set(re.findall(r"\{(.*?)\}", layout)) - set(PLACEHOLDERS)
-        if unknown or "{label}" not in layout:
+        has_lone_brace = re.search("[{}]", re.sub(r"\{\w+\}", "", layout)) is not None
+        if unknown or has_lone_brace or "{label}" not in layout:
             found = f"the placeholder {{{sorted(unknown)[0]}}}" if unknown else repr(layout)
+            found += ", where a brace has no other" if has_lone_brace else ""
             raise ValueError(
                 f"expected one of {', '.join(NAMED_LAYOUTS)}, or a pattern with {{label}} and perhaps {{split}}, "
                 f"{{group}}, {{origin}}, {{time}}, * and **, found {found}"

@@ -56,13 +56,13 @@ class TarMembers:
             raise SourceError(f"{self._name}: expected zeros at the end of a tar archive, found {what}")
 
     def _add(self, member: tarfile.TarInfo) -> None:
-        name = _normal(member.name)
+        name = normal(member.name)
         if member.isdir():
             self.folders.update({name} - {""})
             return
         if name in self.reasons:
             raise SourceError(twice_text(self._name, name))
-        target = _normal(member.linkname)
+        target = normal(member.linkname)
         if member.islnk() and target in self.reasons:
             self.reasons[name] = self.reasons[target]
             self.sizes[name], self._offsets[name] = self.sizes[target], self._offsets[target]
@@ -79,8 +79,8 @@ def twice_text(archive: str, name: str) -> str:
     )
 
 
-def _normal(name: str) -> str:
-    """A name without the `./` that `tar -C folder .` writes."""
+def normal(name: str) -> str:
+    """A name without the `./` that `tar -C folder .` and some programs for ZIP files write."""
     while name.startswith("./"):
         name = name[2:]
     return "" if name == "." else name
