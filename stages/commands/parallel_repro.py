@@ -101,8 +101,11 @@ def _take_chains(schedule: Schedule, limit: int) -> list[list[str]]:
 
 
 def default_jobs(n_cores: int, free_bytes: int) -> int:
-    """As many jobs as there are cores, with 4 GiB of memory each; at least one."""
-    return max(1, min(n_cores, free_bytes // _BYTES_PER_STAGE))
+    """One job more than there are cores, as long as each has 4 GiB of memory; at least one.
+
+    Stages start, read and write for seconds in which they leave a core to another one.
+    """
+    return max(1, min(n_cores + 1, free_bytes // _BYTES_PER_STAGE))
 
 
 class Display:
@@ -147,7 +150,9 @@ def main() -> None:
     """Run what is not up to date; exit with 1 if a stage failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("targets", nargs="*", default=[TARGET], help=f"stages, or files of them; default: {TARGET}")
-    parser.add_argument("--jobs", type=int, help="stages at a time; default: one for each core and 4 GiB of memory")
+    parser.add_argument(
+        "--jobs", type=int, help="stages at a time; default: one more than cores, with 4 GiB of memory each"
+    )
     arguments = parser.parse_args()
     default = default_jobs(cores.available(), psutil.virtual_memory().available)
     jobs = default if arguments.jobs is None else arguments.jobs

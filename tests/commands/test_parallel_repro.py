@@ -148,7 +148,7 @@ def test_the_display_names_what_runs_with_the_share_that_is_done(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("n_cores", "gib", "expected"), [(1, 64, 1), (2, 64, 2), (8, 64, 8), (8, 9, 2), (2, 1, 1), (16, 64, 16)]
+    ("n_cores", "gib", "expected"), [(1, 64, 2), (2, 64, 3), (8, 64, 9), (8, 9, 2), (2, 1, 1), (16, 68, 17)]
 )
 def test_jobs_share_cores_and_memory(n_cores, gib, expected):
     assert parallel_repro.default_jobs(n_cores, gib * 2**30) == expected
