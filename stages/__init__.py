@@ -21,12 +21,15 @@ DEFAULT: Final = METRICS
 
 
 def settings_path(arguments: Sequence[str]) -> Path:
-    """The settings file of a command line: that of `--params`, of the bundle `--model`, else ./params.yaml."""
-    following = dict(pairwise(arguments))
+    """The settings file of a command line: of `--params`, of the bundle of `--model` or `serve`, or ./params.yaml."""
+    words = [part for word in arguments for part in (word.split("=", 1) if word.startswith("--") else [word])]
+    following = dict(pairwise(words))
     if "--params" in following:
         return Path(following["--params"])
-    bundle = Path(following.get("--model", "")) / "params.yaml"
-    return bundle if "--model" in following and bundle.is_file() else Path("params.yaml")
+    # Of `serve`, the bundle is a word of its own.
+    folders = words if "serve" in words[:2] else [following[name] for name in ("--model",) if name in following]
+    bundles = (Path(folder) / "params.yaml" for folder in folders)
+    return next((path for path in bundles if path.is_file()), Path("params.yaml"))
 
 
 def _read_reproducibility(path: Path) -> str:

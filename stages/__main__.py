@@ -79,7 +79,7 @@ def main() -> None:
     """List, or run what the first argument names; exit with 2 if nothing has that name."""
     name, *arguments = sys.argv[1:] or ["--help"]
     if name in ("-h", "--help"):
-        print(listing(), end="")
+        print(listing(), end="", flush=True)
         return
     files = {name: path for group in groups().values() for name, path in group.items()}
     if name not in files:
@@ -92,4 +92,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -4,6 +4,7 @@ The ensemble is that of this project, or of a bundle. With the engine `ray` it r
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from stages.core import command, csv_file, progress, settings
 from stages.core.errors import UserError
 from stages.core.runtime_settings import RuntimeSettings
 from stages.networks import cluster
+from stages.sources.file_names import is_photo_name
 from stages.sources.store import open_store
 from stages.submission import submitting
 from stages.submission.settings import SubmissionSettings
@@ -36,10 +38,14 @@ class ListedPhoto(NamedTuple):
 def list_photos(sources: list[Path]) -> list[ListedPhoto]:
     """The photos of files, of folders with all below them, and of CSV files with a column `path`, in order.
 
-    Raises SourceError or TableError, which name a folder without files or a CSV file without that column.
+    Raises SourceError, SubmissionError or TableError, which name a URL, a folder without files, or a CSV file without
+    that column.
     """
     photos = []
     for source in sources:
+        # pathlib makes one slash of two.
+        if re.match(r"[a-z0-9]+:/", str(source)) and not source.exists():
+            raise submitting.SubmissionError(f"{source}: expected photos on this machine, found a URL; download them")
         if source.is_dir():
             found = open_store(str(source)).list_files()
             if not found:
@@ -53,6 +59,8 @@ def list_photos(sources: list[Path]) -> list[ListedPhoto]:
     return photos
 
 
+# What tables of UTF-8 cannot hold, or readers take for the end of a row: half characters and carriage returns.
+_UNWRITABLE = re.compile("[\r\ud800-\udfff]")
 COLUMNS = ("path", "label", "probability", "second_label", "second_probability", "note")
 
 
@@ -127,13 +135,30 @@ def to_table(predicted: PredictedPhotos) -> csv_file.Columns:
     """One row per photo, with COLUMNS, probabilities of four digits; only path and note of one that cannot be read."""
     photos, notes = predicted
     columns = submitting.ranked(photos)
+    paths = [_UNWRITABLE.sub(lambda match: ascii(match.group())[1:-1], path) for path in photos.paths]
     for name in ("probability", "second_probability"):
         columns[name] = np.round(columns[name], 4).tolist()
     shown = {
         name: ["" if reason else value for value, reason in zip(values, photos.reasons)]
         for name, values in columns.items()
     }
-    return {"path": photos.paths, **shown, "note": notes}
+    return {"path": paths, **shown, "note": notes}
+
+
+def require_outputs(outputs: list[Path]) -> None:
+    """Raise UserError unless each output can be a file of its own: before the prediction, which may take hours."""
+    for number, path in enumerate(outputs):
+        above = next(folder for folder in path.absolute().parents if folder.exists())
+        if path.is_dir() or not above.is_dir():
+            found = "a folder" if path.is_dir() else f"the file {above} in its place"
+            raise UserError(f"{path}: expected the path of a file to write, found {found}; name another")
+        if path.absolute() in [other.absolute() for other in outputs[:number]]:
+            raise UserError(f"{path}: expected another file for each output, found it twice; name another")
+
+
+def require_ids(photos: list[ListedPhoto], rule: SubmissionSettings) -> None:
+    """Raise SubmissionError where two files with the ending of a photo have one id: before the prediction."""
+    submitting.ids([str(photo.path) for photo in photos if is_photo_name(str(photo.path))], rule)
 
 
 def arguments() -> argparse.Namespace:
@@ -174,7 +199,10 @@ def arguments() -> argparse.Namespace:
         help="where to predict: in this process, or on the Ray cluster of RAY_ADDRESS; default: `runtime.engine` of "
         "params.yaml, and local for a bundle",
     )
-    return parser.parse_args()
+    args = parser.parse_args()
+    if len(set(args.columns)) < 2:
+        parser.error(f"--columns: expected two names, found {args.columns[0]} twice")
+    return args
 
 
 def main() -> None:
@@ -185,11 +213,13 @@ def main() -> None:
     # A bundle goes elsewhere: the cluster of the place where it was made says nothing there.
     engine = engine.replace(engine=args.engine or ("local" if args.model else engine.engine))
     rule = SubmissionSettings(id=args.id, id_column=args.columns[0], label_column=args.columns[1])
+    require_outputs([path for path in (args.out, args.submission) if path is not None])
     photos = list_photos(args.sources)
+    if args.submission:
+        require_ids(photos, rule)
     heat_maps = heat_map_folder(args.explain) if args.explain else None
     results = predict_paths([photo.path for photo in photos], files, engine, heat_maps)
     predicted = collect(photos, results, files.read_classes(), files.read_weights().prior)
-    # Ids that repeat are found before anything is written.
     contest_file = submitting.submission(predicted.predictions, rule) if args.submission else None
     if args.out:
         csv_file.write(args.out, to_table(predicted))

@@ -33,7 +33,9 @@ def read_token(file: Path | None, variable: str) -> str:
 
     Raises UserError for one of fewer than 16 characters, or with others than visible ASCII ones.
     """
-    token, place = (file.read_text(encoding="utf-8").strip(), str(file)) if file else (variable, TOKEN_VARIABLE)
+    # Bytes that are no text become characters that are refused below.
+    content = file.read_text(encoding="utf-8", errors="replace").strip() if file else ""
+    token, place = (content, str(file)) if file else (variable, TOKEN_VARIABLE)
     is_usable = token.isascii() and token.isprintable() and " " not in token and len(token) >= _MIN_TOKEN
     if (file or token) and not is_usable:
         raise UserError(
@@ -58,9 +60,10 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family, backlog=128)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        found = error.strerror if isinstance(error, OSError) else "a name that no address has"
         raise UserError(
-            f"--host {host} --port {port}: expected a free address of this machine, found: {error.strerror}"
+            f"--host {host} --port {port}: expected a free address of this machine, found: {found}"
         ) from None
 
 

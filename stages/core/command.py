@@ -41,7 +41,7 @@ def run(main: Callable[[], None]) -> None:
     """
     if not sys.argv[0].startswith(_USAGE):
         sys.argv[0] = program_name(Path(sys.argv[0]))
-    verb = sys.argv[0].removeprefix(_USAGE).rpartition(".")[2]
+    verb = sys.argv[0].removeprefix(_USAGE).rpartition(".")[2] or "stages"
     try:
         main()
     except KeyboardInterrupt:

@@ -61,23 +61,29 @@ def submission(
     Raises SubmissionError if two photos have one id, if an id of the sample has no photo, or if the columns of the
     sample are no classes.
     """
-    ids = [_IDS[settings.id](path) for path in predicted.paths]
-    _require_unique(ids, predicted.paths, settings)
+    names = ids(predicted.paths, settings)
     table: dict[str, Sequence[object]]
     if settings.content == "label":
         table = {settings.label_column: ranked(predicted)["label"]}
     else:
         table = dict(zip(predicted.classes, predicted.probabilities.T.tolist()))
     if sample is not None:
-        return _like(sample, ids, table, settings)
+        return _like(sample, names, table, settings)
     if settings.id_column in table:
         raise SubmissionError(f"submission.id_column: expected no name of a class, found `{settings.id_column}`")
-    return {settings.id_column: ids, **table}
+    return {settings.id_column: names, **table}
 
 
-def _require_unique(ids: list[str], paths: list[str], settings: SubmissionSettings) -> None:
+def ids(paths: Sequence[str], settings: SubmissionSettings) -> list[str]:
+    """The id of each photo. Raises SubmissionError if two photos have one id."""
+    found = [_IDS[settings.id](path) for path in paths]
+    _require_unique(found, paths, settings)
+    return found
+
+
+def _require_unique(found: list[str], paths: Sequence[str], settings: SubmissionSettings) -> None:
     first: dict[str, str] = {}
-    for name, path in zip(ids, paths):
+    for name, path in zip(found, paths):
         if name in first:
             wider = {"stem": "name or path", "name": "path"}.get(settings.id, "another source")
             raise SubmissionError(

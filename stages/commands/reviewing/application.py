@@ -30,6 +30,7 @@ from stages.commands.reviewing.review_data import ReviewData
 from stages.commands.reviewing.skipped_photos import SkippedPhotos
 from stages.commands.serving.access import AccessGuard, AccessRules
 from stages.commands.serving.monitoring import ServerMetrics
+from stages.core import command
 from stages.core.errors import UserError
 from stages.images import boxes
 from stages.images.errors import ImageError
@@ -193,6 +194,10 @@ def _add_errors(app: FastAPI) -> None:
     def conflict(_: Request, error: Exception) -> JSONResponse:
         # The files on disk and the page do not agree; nothing was written.
         return JSONResponse({"detail": str(error)}, 409)
+
+    @app.exception_handler(OSError)
+    def not_written(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"detail": f"expected to write the file, found: {command.one_line(error)}"}, 507)
 
     @app.exception_handler(RequestValidationError)
     def invalid(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -88,12 +88,15 @@ class DecisionStore:
             step = next((step for step in reversed(self._steps) if step.tab == tab), None)
             if step is None:
                 return None
-            self._steps = deque((other for other in self._steps if other is not step), _MAX_STEPS)
+            others = deque((other for other in self._steps if other is not step), _MAX_STEPS)
             if _decisions(self.of_photo(step.image_id)) != _decisions(step.after):
+                self._steps = others
                 raise StaleDecisionError(
                     f"expected the last decision on {step.image_id}, found a later one; not undone"
                 )
             self._write(step.image_id, step.before)
+            # After the file: where it cannot be written, the step can be undone later.
+            self._steps = others
             return step.image_id
 
     def _change(self, image_id: str, kind: str, expected: list[Decision], tab: str, added: pd.DataFrame) -> None:

@@ -4,6 +4,7 @@ import threading
 from pathlib import Path
 
 from stages.core import atomic, json_file
+from stages.core.errors import UserError
 
 
 class SkippedPhotos:
@@ -11,8 +12,7 @@ class SkippedPhotos:
 
     def __init__(self, path: Path) -> None:
         self._path, self._lock = path, threading.Lock()
-        found = json_file.read(path, ["skipped"], "delete it")["skipped"] if path.is_file() else []
-        self._ids = {text for text in found if isinstance(text, str)}
+        self._ids = self._read()
 
     def ids(self) -> set[str]:
         """The ids."""
@@ -20,7 +20,13 @@ class SkippedPhotos:
             return set(self._ids)
 
     def add(self, image_id: str) -> None:
-        """Add a photo, and write the file."""
+        """Add a photo to those in the file, which another process may have written, too."""
         with self._lock:
-            self._ids.add(image_id)
+            self._ids |= self._read() | {image_id}
             atomic.write_json(self._path, {"skipped": sorted(self._ids)})
+
+    def _read(self) -> set[str]:
+        found = json_file.read(self._path, ["skipped"], "delete it")["skipped"] if self._path.is_file() else []
+        if not isinstance(found, list):
+            raise UserError(f"{self._path}: expected a list as `skipped`, found {found!r}; delete it")
+        return {text for text in found if isinstance(text, str)}

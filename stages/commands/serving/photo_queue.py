@@ -1,9 +1,9 @@
 """The photos that wait for the networks, and the one thread that runs these on batches of them."""
 
 import logging
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import cached_property
@@ -65,27 +65,30 @@ class PhotoQueue:
         self._ensemble, self._limits, self._metrics = ensemble, limits, metrics
         self._load_heat_maps = load_heat_maps
         self._batch_size = ensemble.preprocessor.settings.detect.inference.batch_size
-        self._waiting: queue.Queue[WaitingPhoto | None] = queue.Queue()
-        self._submission = threading.Lock()
+        self._waiting: deque[WaitingPhoto] = deque()
+        self._changed, self._is_closing = threading.Condition(), False
         self._seconds_per_photo = 0.1
         self._thread = threading.Thread(target=self._work, name="networks", daemon=True)
-        metrics.waiting.set_function(self._waiting.qsize)
+        metrics.waiting.set_function(self.n_waiting)
         self._thread.start()
 
     def submit(self, contents: list[bytes], wanted: Wanted) -> list[Future[PhotoResponse]]:
         """Queue all photos of a request, or none; return the future responses, in order. Raises QueueFullError."""
-        with self._submission:
-            n_waiting = self._waiting.qsize()
+        with self._changed:
+            n_waiting = self.n_waiting()
             if n_waiting + len(contents) > self._limits.max_queue:
                 raise QueueFullError(max(1, round(n_waiting * self._seconds_per_photo)))
             photos = [WaitingPhoto(content, Future(), wanted) for content in contents]
-            for photo in photos:
-                self._waiting.put(photo)
+            self._waiting.extend(photos)
+            self._changed.notify()
         return [photo.response for photo in photos]
 
     def n_waiting(self) -> int:
-        """The number of photos that wait."""
-        return self._waiting.qsize()
+        """The number of photos that wait; those whose callers no longer do are dropped, with their bytes."""
+        with self._changed:
+            kept = [photo for photo in self._waiting if not photo.response.cancelled()]
+            self._waiting = deque(kept)
+            return len(kept)
 
     def is_alive(self) -> bool:
         """Whether the thread works."""
@@ -93,31 +96,49 @@ class PhotoQueue:
 
     def close(self) -> None:
         """Finish what waits, then end the thread."""
-        self._waiting.put(None)
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify()
         self._thread.join()
 
     def _work(self) -> None:
-        while (photo := self._waiting.get()) is not None:
-            batch = [waiting for waiting in self._fill(photo) if waiting.response.set_running_or_notify_cancel()]
-            if batch:
+        while self._wait(None):
+            if batch := self._take():
                 self._metrics.batch_photos.observe(len(batch))
                 started = time.monotonic()
                 self._run(batch)
                 self._seconds_per_photo = (time.monotonic() - started) / len(batch)
 
-    def _fill(self, first: WaitingPhoto) -> list[WaitingPhoto]:
-        """A batch with `first` and what else waits, or comes soon."""
-        batch, deadline = [first], time.monotonic() + self._limits.wait_seconds
-        while len(batch) < self._batch_size:
-            try:
-                photo = self._waiting.get(timeout=max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                break
-            if photo is None:
-                self._waiting.put(None)  # the end comes after this batch
-                break
-            batch.append(photo)
+    def _wait(self, seconds: float | None) -> bool:
+        """Wait for a photo, at most `seconds`, or for the end; return whether a photo waits."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._is_closing, seconds)
+            return bool(self._waiting)
+
+    def _take(self) -> list[WaitingPhoto]:
+        """The next batch: what waits, or comes soon; together it has no more pixels than one photo may have.
+
+        So a batch takes not much longer than one photo, and what has waited too long by then is not begun.
+        """
+        batch: list[WaitingPhoto] = []
+        n_pixels, deadline = 0, time.monotonic() + self._limits.wait_seconds
+        with self._changed:
+            while len(batch) < self._batch_size and self._wait(max(0.0, deadline - time.monotonic())):
+                n_pixels += self._n_pixels(self._waiting[0])
+                if batch and n_pixels > self._limits.max_pixels:
+                    break
+                photo = self._waiting.popleft()
+                if photo.response.set_running_or_notify_cancel():
+                    batch.append(photo)
         return batch
+
+    def _n_pixels(self, photo: WaitingPhoto) -> int:
+        """The pixels that are decoded for a photo, by its header."""
+        try:
+            width, height = images.header_size_wh(self._read(photo))
+        except ImageError:
+            return 0
+        return width * height
 
     def _run(self, batch: list[WaitingPhoto]) -> None:
         """Predict the photos of a batch; where one makes the code fail, each by itself: its neighbours have theirs."""

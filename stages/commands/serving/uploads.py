@@ -87,6 +87,9 @@ async def read(request: Request, limits: ServingLimits) -> list[Upload]:
         parser.require_complete()
     except MultiPartException as error:
         raise HTTPException(400, f"expected files as multipart/form-data, found: {error.message}") from None
+    # The sender names the encoding of names, which may be one that cannot decode them.
+    except (UnicodeError, LookupError):
+        raise HTTPException(400, "expected names of files in UTF-8, found others") from None
     try:
         return [Upload(_name(file), await file.read()) for file in _files(form.multi_items())]
     finally:
