@@ -112,3 +112,23 @@ def test_variables_of_the_user_are_kept():
 @pytest.mark.skipif("avx2" not in system.this_cpu()["features"], reason="this CPU has no AVX2")
 def test_photos_of_the_sample_have_the_bytes_of_another_cpu():
     assert run_python(RENDER) == HASHES
+
+
+def test_the_settings_are_those_of_the_command_line_or_the_bundle(tmp_path, monkeypatch):
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    (bundle / "params.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    own = bundle / "params.yaml"
+    for words in (
+        ["predict", "x.jpg", "--model", str(bundle)],
+        ["predict", f"--model={bundle}", "x.jpg"],
+        ["serve", str(bundle)],
+        ["serve", "--port", "0", str(bundle)],
+        ["stages/commands/serve.py", "serve", str(bundle)],
+    ):
+        assert stages.settings_path(words) == own, words
+    assert stages.settings_path(["train", f"--params={own}"]) == own == stages.settings_path(["--params", str(own)])
+    # A folder of photos is no bundle, and a bundle without settings has none.
+    for words in (["predict", str(bundle)], ["predict", "--model", str(tmp_path)], ["serve", str(tmp_path)], []):
+        assert stages.settings_path(words) == Path("params.yaml"), words

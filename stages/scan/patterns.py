@@ -170,7 +170,7 @@ def _class_pattern(folders: list[Folders], around: str) -> str:
     # One photo beside folders says little: folders of classes have photos in each, or in none.
     if len(second) < 2 or {parts[0] for parts in folders if len(parts) < 2} == set(tops):
         return around + CLASS_FOLDERS
-    example = "/".join(next(parts for parts in folders if parts[1] == second[0])[:2])
+    example = "/".join(next(parts for parts in folders if parts[1:2] == (second[0],))[:2])
     if "{split}" not in around and all(split_of(name) for name in second):
         other = ("{label}/{split}/**", f"given splits: {', '.join(second)}")
     else:

@@ -1,5 +1,6 @@
 """Prediction around the networks: the list of photos, the table of predictions, the contest file."""
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +11,8 @@ from stages.commands import predict
 from stages.commands.inference_pipeline import ModelInputs
 from stages.commands.predict import ListedPhoto, PredictedPhotos
 from stages.commands.trained_ensemble import Ensemble, LoadedModel, combine_models
-from stages.core.errors import TableError
+from stages.core import csv_file
+from stages.core.errors import TableError, UserError
 from stages.evaluate.settings import TtaSettings
 from stages.submission import submitting
 from stages.submission.settings import SubmissionSettings
@@ -159,3 +161,33 @@ def test_a_contest_file_has_a_label_for_every_photo():
     assert submitting.submission(predictions, rule) == {"image": ["a", "b", "c"], "model": ["van"] * 3}
     for name, ids in (("name", ["a.jpg", "b.png", "c.jpg"]), ("path", paths)):
         assert submitting.submission(predictions, SubmissionSettings(id=name))["id"] == ids
+
+
+def test_outputs_that_cannot_be_written_are_refused_before_the_work(tmp_path):
+    (tmp_path / "file").touch()
+    good = [tmp_path / "new" / "a.csv", tmp_path / "b.csv", tmp_path / "file"]
+    predict.require_outputs(good)
+    for bad, found in ((tmp_path, "a folder"), (tmp_path / "file" / "a.csv", "in its place"), (good[1], "twice")):
+        with pytest.raises(UserError, match=f"expected .*{found}"):
+            predict.require_outputs([*good, bad])
+
+
+def test_ids_that_repeat_are_refused_before_the_work():
+    rule = SubmissionSettings()
+    predict.require_ids(photos("a/1.jpg", "a/1.txt", "b/2.jpg"), rule)
+    with pytest.raises(SubmissionError, match=r"`1` for a/1\.jpg and b/1\.jpg"):
+        predict.require_ids(photos("a/1.jpg", "b/1.jpg"), rule)
+
+
+def test_names_that_no_table_holds_are_escaped(tmp_path):
+    names = [os.fsdecode(b"b\xff.jpg"), "a\rb.jpg", "a\nb, é.jpg"]
+    table = predict.to_table(predicted([[1.0, 0.0, 0.0]] * 3, names))
+    assert table["path"] == ["b\\udcff.jpg", "a\\rb.jpg", "a\nb, é.jpg"]
+    csv_file.write(tmp_path / "out.csv", table)
+    assert csv_file.read_column(tmp_path / "out.csv", "path") == table["path"]
+
+
+@pytest.mark.parametrize("url", ["https://example.com/1.jpg", "s3://bucket/photos"])
+def test_a_url_is_refused_by_name(url):
+    with pytest.raises(SubmissionError, match="found a URL"):
+        predict.list_photos([Path(url)])

@@ -154,6 +154,15 @@ def test_a_weak_token_is_refused(tmp_path, text):
         serve.read_token(tmp_path / "token", TOKEN)
 
 
+def test_a_token_that_is_no_text_and_a_host_that_is_no_name_are_refused(tmp_path):
+    (tmp_path / "token").write_bytes(bytes(range(200, 232)))
+    with pytest.raises(UserError, match="expected 16 or more visible ASCII characters"):
+        serve.read_token(tmp_path / "token", TOKEN)
+    for host in ("a..b", "x" * 64):
+        with pytest.raises(UserError, match="expected a free address of this machine"):
+            serve.listen(host, 0)
+
+
 def test_the_token_of_the_environment():
     assert serve.read_token(None, TOKEN) == TOKEN and serve.read_token(None, "") == ""
     with pytest.raises(UserError, match=serve.TOKEN_VARIABLE):

@@ -123,3 +123,30 @@ def test_every_photo_is_test_in_one_fold_and_groups_are_not_divided():
         assert (assigned.groupby(frame["group"]).nunique() == 1).all()
         # 0.2 of all photos: a quarter of those outside the fold.
         assert pd.crosstab(frame["label"], assigned)["val"].tolist() == [4, 2]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([3, 3, 3], {"test": [3], "val": [3], "train": [3]}),  # shares of 2 and 1 photos
+        ([25, 25, 25, 25], {"test": [25], "val": [25], "train": [25, 25]}),  # of 20 and 15
+        ([20] * 5, {"test": [20], "val": [20], "train": [20] * 3}),  # a share of 20, and one of 15
+        ([50, 50], {"test": [50], "train": [50]}),
+        ([9], {"train": [9]}),
+    ],
+)
+def test_of_groups_larger_than_the_shares_one_is_held_out_as_long_as_one_is_left(sizes, expected):
+    groups = [f"g{number}" for number, size in enumerate(sizes) for _ in range(size)]
+    frame = pd.DataFrame({"label": "a", "group": groups, "split": "", "origin": "", "time": np.nan})
+    assigned = assign(frame, 0.15, 0.2, 1)
+    by_group = assigned.groupby(frame["group"]).agg(["first", "nunique", "size"])
+    assert (by_group["nunique"] == 1).all()
+    assert by_group.groupby("first")["size"].apply(list).to_dict() == expected
+
+
+def test_the_smallest_of_the_groups_larger_than_a_share_is_held_out():
+    groups = ["x"] * 8 + ["y"] * 5 + ["z"] * 7
+    frame = pd.DataFrame({"label": "a", "group": groups, "split": "", "origin": "", "time": np.nan})
+    # The last group in the order of the seed stays in train, whatever its size.
+    held_out = {frozenset(frame["group"][assign(frame, 0.0, 0.1, seed) == "test"]) for seed in range(20)}
+    assert held_out == {frozenset("y"), frozenset("z")}

@@ -102,3 +102,7 @@ def test_without_labels_or_entries_nothing_changes():
     assert class_map.map_labels([], table()) == ({}, [])
     assert class_map.map_labels(["a"], table()) == ({"a": "a"}, [])
     assert class_map.map_labels([], table(("a", "b"))) == ({}, ["`a`"])
+
+
+def test_spaces_around_a_class_are_left_out_and_a_blank_one_drops():
+    assert classes(["bus", "van"], ("bus", " Bus "), ("van", " ")) == {"bus": "Bus", "van": ""}

@@ -232,3 +232,12 @@ def test_ids_may_be_texts_and_a_byte_order_mark_is_no_error():
 def test_an_annotation_file_without_images_lists_no_photo():
     found = read({"x.json": {"images": [], "annotations": [], "categories": []}}, ["a.jpg"])
     assert values(found, "path", "reason") == [["a.jpg", "not_listed"]]
+
+
+@pytest.mark.parametrize("box", [{}, {"bbox": None}, {"bbox": []}])
+def test_a_file_without_any_box_labels_whole_photos(box):
+    annotations = [{"id": n, "image_id": image, "category_id": 7, **box} for n, image in enumerate((1, 2))]
+    found = read({"x.json": changed(annotations=annotations)}, PHOTOS)
+    label = next(item["name"] for item in FILE["categories"] if item["id"] == 7)
+    assert values(found, "path", "label", "reason") == [["a.jpg", label, ""], ["b.jpg", label, ""]]
+    assert np.isnan(found[BOX].to_numpy()).all()

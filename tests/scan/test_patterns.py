@@ -35,6 +35,7 @@ def refusal(paths):
         (["train/bus/1.jpg", "train/car/1.jpg"], "{split}/{label}/**"),
         (["bus/side/1.jpg", "car/side/1.jpg"], "{label}/**"),
         (["bus/side/1.jpg", "car/2.jpg"], "{label}/**"),
+        (["bus/1.jpg", "bus/side/2.jpg", "car/1.jpg", "car/rear/2.jpg"], "{label}/**"),
         (["train/bus/side/1.jpg", "test/car/side/1.jpg"], "{split}/{label}/**"),
         (["cars/bus/1.jpg", "cars/van/1.jpg"], "*/{label}/**"),
         (["data/cars/bus/1.jpg", "data/cars/van/1.jpg"], "*/*/{label}/**"),
@@ -71,6 +72,8 @@ def test_folders_that_have_one_reading(paths, expected):
         (["cars/audi/a3/1.jpg", "cars/bmw/x1/1.jpg"], ["`*/{label}/**`", "`*/*/{label}/**`"]),
         (["cars/bus/train/1.jpg", "cars/van/test/1.jpg"], ["`*/{label}/**`", "`*/{label}/{split}/**`"]),
         (["data/train/1.jpg", "data/test/1.jpg"], ["`*/{label}/**`", "`table`"]),
+        # One photo beside the folders does not decide.
+        (["audi/cover.jpg", "audi/a3/1.jpg", "bmw/x1/1.jpg"], ["`{label}/**`", "`*/{label}/**`"]),
     ],
 )
 def test_folders_that_have_two_readings_are_refused_with_both(paths, readings):

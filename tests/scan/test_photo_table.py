@@ -271,3 +271,16 @@ def test_a_broken_parquet_and_one_with_lists_are_refused(tmp_path):
 def test_two_purposes_of_one_column_are_refused():
     with pytest.raises(ValueError, match="another column for each purpose"):
         ColumnSettings(path="file", label="file")
+
+
+def test_spaces_around_a_group_are_no_part_of_it_and_a_blank_one_is_none():
+    found = read("path,label,group\na,x, \nb,x,g \nc,x,\td\n").rows
+    assert found["group"].tolist() == ["", "g", "d"]
+
+
+def test_a_parquet_whose_index_repeats_a_column_is_refused(tmp_path):
+    frame = pd.DataFrame({"path": ["a"], "label": ["x"]})
+    frame.set_index("path", drop=False).to_parquet(tmp_path / "t.parquet")
+    assert "found `path` as the index, too" in error((tmp_path / "t.parquet").read_bytes(), "photos.parquet")
+    frame.set_index("path").to_parquet(tmp_path / "t.parquet")
+    assert read((tmp_path / "t.parquet").read_bytes(), "photos.parquet").rows["path"].tolist() == ["a"]

@@ -2,6 +2,7 @@ import json
 import os
 import re
 import shutil
+import unicodedata
 import zipfile
 import zlib
 from pathlib import Path
@@ -493,3 +494,21 @@ def test_labelled_photos_without_a_split_beside_given_ones_are_remarked():
     rows = scanning.records_to_rows([{"path": "1", "label": "a", "split": "test"}, {"path": "2", "label": "a"}])
     found = scanning._remarks(rows, SourceSettings(source="photos"))
     assert found == ["1 labelled photos have no given split, others have, such as 2; they are treated as train"]
+
+
+def test_boxes_that_could_be_shares_of_the_photo_are_refused():
+    write(*PLAIN)
+    shares = {"x_min": 0.05, "y_min": 0.1, "x_max": 0.95, "y_max": 1.0}
+    write_table("photos/list.csv", PLAIN, **shares)
+    with pytest.raises(LayoutError, match=r"boxes in pixels, found shares .* in each of 6, such as 0.05, 0.1, 0.95, 1"):
+        scan("photos/list.csv")
+    write_table("photos/list.csv", PLAIN, **{key: [value * 30] + [value] * 5 for key, value in shares.items()})
+    assert scan("photos/list.csv").rows["x_max"].tolist() == [28.5] + [0.95] * 5
+
+
+@pytest.mark.parametrize(("own", "other"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_table_may_write_accents_in_another_form_than_the_files(own, other):
+    name = unicodedata.normalize(own, "Käfer/1.png")
+    write(name)
+    write_table("photos/list.csv", [unicodedata.normalize(other, name)])
+    assert table(scan("photos/list.csv"), "path", "reason") == [[name, ""]]

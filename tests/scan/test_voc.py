@@ -246,3 +246,9 @@ def test_a_list_that_is_no_utf_8_is_refused():
 def test_folders_give_the_splits_of_files_beside_photos():
     found = read({"valid/a.xml": xml("a.jpg", an_object()), "train/a.xml": "<"}, ["valid/a.jpg", "train/a.jpg"])
     assert values(found, "path", "split") == [["train/a.jpg", "train"], ["valid/a.jpg", "val"]]
+
+
+def test_a_file_without_any_box_labels_the_whole_photo():
+    found = read({"a.xml": xml("a.jpg", "<object><name>car</name></object>")}, ["a.jpg"])
+    assert values(found, "path", "label", "reason") == [["a.jpg", "car", ""]]
+    assert np.isnan(found[BOX].to_numpy(float)).all()

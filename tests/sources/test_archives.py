@@ -266,3 +266,9 @@ def test_a_folder_named_like_an_archive_is_a_folder(tmp_path):
     (tmp_path / "cars.zip" / "a" / "1.jpg").write_bytes(b"abc")
     assert open_store(str(tmp_path / "cars.zip")).list_files() == [("a/1.jpg", "")]
     assert open_store(str(tmp_path / "cars.zip" / "a")).list_files() == [("1.jpg", "")]
+
+
+def test_names_that_begin_with_a_dot_and_a_slash(tmp_path):
+    source = write_zip(tmp_path / "a.zip", {"./cars/1.jpg": b"one", "cars/2.jpg": b"two"})
+    store = open_store(source, None)
+    assert store.list_files() == [("cars/1.jpg", ""), ("cars/2.jpg", "")] and store.load("cars/1.jpg") == b"one"

@@ -57,6 +57,9 @@ def test_named_layouts_and_patterns_with_a_label(layout):
     [
         ("", "found ''"),
         ("folder", "found 'folder'"),
+        ("{label}/{group/*", "found '{label}/{group/*', where a brace has no other"),
+        ("{label}/{/*", "where a brace has no other"),
+        ("{label}/group}/*", "where a brace has no other"),
         ("Auto", "found 'Auto'"),
         ("{split}/**", "found '{split}/**'"),
         ("{label", "found '{label'"),

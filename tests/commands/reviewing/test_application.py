@@ -215,3 +215,16 @@ def test_a_table_of_other_classes_or_one_written_meanwhile_is_an_error(project):
     table.write_text(f"image_id,{','.join(CLASSES)}\n{IDS[3]},1,2,x,4,5,6\n")
     with pytest.raises(TableError, match="6 probabilities"):
         service(project).photo(IDS[3])
+
+
+def test_two_sittings_at_once_keep_what_each_skipped(project, page):
+    with running(service(project)) as other:
+        for number, sitting in enumerate((page, other, page)):
+            assert sitting.call(f"/v1/photos/{IDS[number]}/skip", {}).status_code == 200
+    assert json.loads((project / "logs" / "review.json").read_text()) == {"skipped": sorted(IDS[:3])}
+
+
+def test_a_file_that_cannot_be_written_is_said_on_the_page(project, page):
+    (project / "logs" / "review.json").mkdir(parents=True)
+    found = page.call(f"/v1/photos/{IDS[1]}/skip", {})
+    assert found.status_code == 507 and "expected to write the file" in found.json()["detail"]

@@ -1,5 +1,6 @@
 """Decisions on disk: two tabs, files changed meanwhile, undo, kills."""
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -140,3 +141,17 @@ def test_processes_that_are_killed_leave_whole_files_and_no_decision_of_the_othe
         assert own == list(range(first, first + len(own)))
     store(tmp_path).decide(ONE, Decision("drop"), [], "", "a")
     assert (ONE, "drop", "") in decided(tmp_path)
+
+
+def test_an_undo_that_cannot_be_written_can_be_repeated(tmp_path, monkeypatch):
+    decisions = store(tmp_path)
+    decisions.decide(ONE, Decision("label", "sedan"), [], "", "a")
+    with monkeypatch.context() as patched:
+        patched.setattr(corrections, "write", full_disk)
+        with pytest.raises(OSError, match="No space"):
+            decisions.undo("a")
+    assert decided(tmp_path) == [(ONE, "label", "sedan")] and decisions.undo("a") == ONE and decided(tmp_path) == []
+
+
+def full_disk(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -160,6 +160,15 @@ def test_odd_names_come_back_as_text(client, name, charset, expected):
     assert found.status_code == 200 and found.json()["photos"][0]["name"] == expected
 
 
+@pytest.mark.parametrize(("name", "charset"), [(b"a.jpg", "undefined"), (b"xn--a-ecp.ru", "idna")])
+def test_names_in_an_encoding_that_cannot_be_decoded_are_refused_and_not_logged(client, name, charset, caplog):
+    part = b'--x\r\ncontent-disposition: form-data; name="files"; filename="' + name + b'"\r\n\r\nb\r\n--x--\r\n'
+    headers = {"content-type": f"multipart/form-data; boundary=x; charset={charset}"}
+    found = client.post(data=part, headers=headers)
+    assert found.status_code == 400 and "expected names of files in UTF-8" in found.json()["detail"]
+    assert caplog.text == ""
+
+
 def test_no_photo_is_written_to_a_disk(files, ensemble, monkeypatch):
     monkeypatch.setattr(tempfile, "TemporaryFile", None)
     with running(ensemble, files, ServingLimits()) as client:

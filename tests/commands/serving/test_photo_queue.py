@@ -132,3 +132,25 @@ def test_limits_hold_before_a_photo_is_decoded(photos, monkeypatch):
     photos._limits = ServingLimits(max_file_bytes=3)
     with pytest.raises(ImageError, match=r"too_large: \d+ bytes, at most 3"):
         photos._read(small)
+
+
+def test_given_up_photos_take_no_place(photos, ensemble):
+    begin(photos, ensemble)
+    for given_up in photos.submit([b"\x00"] * 4, Wanted()):
+        assert given_up.cancel()
+    assert photos.n_waiting() == 0
+    kept = photos.submit([b"\x33"] * 4, Wanted())
+    ensemble.gate.set()
+    assert shares(kept) == [0.2] * 4
+
+
+def test_a_batch_has_the_pixels_of_one_photo_at_most(ensemble):
+    limits = ServingLimits(max_queue=6, wait_seconds=0, max_pixels=100)
+    made = PhotoQueue(ensemble, no_heat_maps, limits, ServerMetrics())
+    first = begin(made, ensemble)
+    large, small = (hostile.saved(hostile.picture(1, side, side), "png") for side in (10, 5))
+    others = made.submit([large, large, small, small, b"no photo"], Wanted())
+    ensemble.gate.set()
+    assert len(shares([first, *others])) == 6
+    assert ensemble.batches[1:] == [[large], [large], [small, small], [b"no photo"]]
+    made.close()
