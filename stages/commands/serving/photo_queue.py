@@ -122,15 +122,21 @@ class PhotoQueue:
         """
         batch: list[WaitingPhoto] = []
         n_pixels, deadline = 0, time.monotonic() + self._limits.wait_seconds
-        with self._changed:
-            while len(batch) < self._batch_size and self._wait(max(0.0, deadline - time.monotonic())):
-                n_pixels += self._n_pixels(self._waiting[0])
-                if batch and n_pixels > self._limits.max_pixels:
-                    break
-                photo = self._waiting.popleft()
-                if photo.response.set_running_or_notify_cancel():
-                    batch.append(photo)
+        while len(batch) < self._batch_size and (photo := self._next(deadline)) is not None:
+            # Without the lock: a hostile header takes seconds, in which requests must not wait for it.
+            n_pixels += self._n_pixels(photo)
+            if batch and n_pixels > self._limits.max_pixels:
+                with self._changed:
+                    self._waiting.appendleft(photo)
+                break
+            if photo.response.set_running_or_notify_cancel():
+                batch.append(photo)
         return batch
+
+    def _next(self, deadline: float) -> WaitingPhoto | None:
+        """The first photo that waits, or comes before the deadline; else None."""
+        with self._changed:
+            return self._waiting.popleft() if self._wait(max(0.0, deadline - time.monotonic())) else None
 
     def _n_pixels(self, photo: WaitingPhoto) -> int:
         """The pixels that are decoded for a photo, by its header."""

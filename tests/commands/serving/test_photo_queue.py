@@ -154,3 +154,25 @@ def test_a_batch_has_the_pixels_of_one_photo_at_most(ensemble):
     assert len(shares([first, *others])) == 6
     assert ensemble.batches[1:] == [[large], [large], [small, small], [b"no photo"]]
     made.close()
+
+
+def test_a_header_that_takes_long_keeps_no_request_waiting(ensemble, monkeypatch):
+    reading, may_end = threading.Event(), threading.Event()
+
+    def slow(_):
+        reading.set()
+        assert may_end.wait(60)
+        return 1, 1
+
+    monkeypatch.setattr(images, "header_size_wh", slow)
+    made = PhotoQueue(ensemble, no_heat_maps, ServingLimits(max_queue=4, wait_seconds=0), ServerMetrics())
+    ensemble.gate.set()
+    first = made.submit([b"\xff"], Wanted())
+    assert reading.wait(60)
+    submission = threading.Thread(target=made.submit, args=([b"\x00"], Wanted()), daemon=True)
+    submission.start()
+    submission.join(10)
+    is_waiting = submission.is_alive()
+    may_end.set()
+    assert not is_waiting and shares(first) == [1.0]
+    made.close()
