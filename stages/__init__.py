@@ -18,18 +18,26 @@ _CPU = Path("/proc/cpuinfo")
 BITS: Final = "bits"
 METRICS: Final = "metrics"
 DEFAULT: Final = METRICS
+_OPTIONS = ("--params", "--model")
+# Shorter words can mean other options, too.
+_SHORTEST = len("--m")
 
 
 def settings_path(arguments: Sequence[str]) -> Path:
     """The settings file of a command line: of `--params`, of the bundle of `--model` or `serve`, or ./params.yaml."""
     words = [part for word in arguments for part in (word.split("=", 1) if word.startswith("--") else [word])]
-    following = dict(pairwise(words))
-    if "--params" in following:
-        return Path(following["--params"])
+    # Options may be abbreviated.
+    known = {name: value for word, value in pairwise(words) for name in _OPTIONS if _is_option(word, name)}
+    if "--params" in known:
+        return Path(known["--params"])
     # Of `serve`, the bundle is a word of its own.
-    folders = words if "serve" in words[:2] else [following[name] for name in ("--model",) if name in following]
+    folders = words if "serve" in words[:2] else known.values()
     bundles = (Path(folder) / "params.yaml" for folder in folders)
     return next((path for path in bundles if path.is_file()), Path("params.yaml"))
+
+
+def _is_option(word: str, name: str) -> bool:
+    return len(word) > _SHORTEST and name.startswith(word)
 
 
 def _read_reproducibility(path: Path) -> str:

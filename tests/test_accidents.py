@@ -112,5 +112,5 @@ def test_ctrl_c_ends_a_stage_and_its_workers_with_one_line(tmp_path):
     process = start_rendering(tmp_path)
     os.killpg(process.pid, signal.SIGINT)
     code, last, error = result_of(process)
-    assert code == 130 and last == "render: interrupted; run the same command again to continue"
+    assert code == 130 and last == "render: interrupted; run the same command again"
     assert "Traceback" not in error and not (tmp_path / "truth.csv").exists()

@@ -123,6 +123,8 @@ def test_the_settings_are_those_of_the_command_line_or_the_bundle(tmp_path, monk
     for words in (
         ["predict", "x.jpg", "--model", str(bundle)],
         ["predict", f"--model={bundle}", "x.jpg"],
+        ["predict", "x.jpg", "--mod", str(bundle)],
+        [f"--para={own}", "train"],
         ["serve", str(bundle)],
         ["serve", "--port", "0", str(bundle)],
         ["stages/commands/serve.py", "serve", str(bundle)],

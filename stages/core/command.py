@@ -45,7 +45,7 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
     except KeyboardInterrupt:
-        print(f"\n{verb}: interrupted; run the same command again to continue", file=sys.stderr)
+        print(f"\n{verb}: interrupted; run the same command again", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
         if not is_expected_error(error):

@@ -200,10 +200,14 @@ def _check_train(usable: pd.DataFrame, made: Manifest, settings: IngestSettings)
     for name in ("val", "test"):
         without = counts.index[counts[name] == 0].tolist()
         if without and len(without) == len(counts):
-            texts.append(f"no photo is in {name}: {_CONSEQUENCE[name]}")
+            texts.append(f"no photo is in {name}: {_CONSEQUENCE[name]}; {_remedy(name)}")
         elif without:
-            texts.append(f"{len(without)} classes have no photo in {name}: {', '.join(without[:5])}")
+            texts.append(f"{len(without)} classes have no photo in {name}: {', '.join(without[:5])}; {_remedy(name)}")
     return texts
+
+
+def _remedy(split: str) -> str:
+    return f"add photos, give some this split in the source, or raise ingest.{split}_share"
 
 
 _WHY_LOST = {

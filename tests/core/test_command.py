@@ -68,7 +68,7 @@ def test_ctrl_c_ends_with_one_line_and_130(tmp_path):
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     printed = process.communicate(timeout=30)[1]
-    assert printed == "\nwork: interrupted; run the same command again to continue\n" and process.returncode == 130
+    assert printed == "\nwork: interrupted; run the same command again\n" and process.returncode == 130
 
 
 def test_another_exit_code_is_kept(tmp_path):

@@ -92,14 +92,19 @@ def test_a_split_with_a_share_of_none_is_not_drawn_and_a_warning_says_so():
     made = complete(given(a={"train": 5, "test": 2}, b={"train": 5, "test": 2}), val_share=0.0)
     assert made.rows["split"].value_counts().to_dict() == {"train": 10, "test": 4}
     assert manifest_rows.check(made, settings) == [
-        "no photo is in val: training runs all epochs, and weights and temperature are not fitted"
+        "no photo is in val: training runs all epochs, and weights and temperature are not fitted; add photos, give "
+        "some this split in the source, or raise ingest.val_share"
     ]
 
 
 def test_without_test_photos_a_warning_says_so_and_classes_without_some_are_named():
     made = complete(given(a={"train": 5, "val": 2}, b={"train": 5}), test_share=0.0)
     texts = manifest_rows.check(made, SETTINGS)
-    assert texts == ["1 classes have no photo in val: b", "no photo is in test: nothing is evaluated"]
+    remedies = [
+        f"add photos, give some this split in the source, or raise ingest.{name}_share" for name in ("val", "test")
+    ]
+    found = ["1 classes have no photo in val: b", "no photo is in test: nothing is evaluated"]
+    assert texts == [f"{text}; {remedy}" for text, remedy in zip(found, remedies)]
 
 
 def test_a_class_without_photos_in_train_is_an_error_that_names_it():

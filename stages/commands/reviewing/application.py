@@ -209,7 +209,9 @@ def _add_errors(app: FastAPI) -> None:
 def _add_photos(app: FastAPI, service: ReviewService) -> None:
     @app.post("/v1/queue")
     def queue(chosen: FilterQuery) -> QueueResponse:
-        return service.queue(QueueFilter(**chosen.model_dump()))
+        # JSON can hold half of a character, which a column of Arrow cannot be compared with.
+        texts = {name: text.encode("utf-8", "replace").decode() for name, text in chosen.model_dump().items()}
+        return service.queue(QueueFilter(**texts))
 
     @app.get("/v1/photos/{image_id}")
     def photo(image_id: str) -> ReviewPhoto:

@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from fastapi import FastAPI, HTTPException, Query, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from stages import report
@@ -47,6 +48,10 @@ _REFUSALS = {
     429: "no place in the queue; `Retry-After` says when to try again",
     504: "no response in time",
 }
+_HEADERS = {
+    401: {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "Bearer"}},
+    429: {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds", "required": True}},
+}
 
 
 class PredictService:
@@ -86,7 +91,9 @@ async def _before(deadline: float, status: int, work: Awaitable[Value]) -> Value
         async with asyncio.timeout_at(deadline):
             return await work
     except TimeoutError:
-        raise HTTPException(status, f"expected to be done in time, found: {_REFUSALS[status]}") from None
+        # Of an upload that took too long, a rest may still come: it is no next request.
+        headers = {"Connection": "close"} if status == 408 else None
+        raise HTTPException(status, f"expected to be done in time, found: {_REFUSALS[status]}", headers) from None
 
 
 def _named(response: PhotoResponse, file: Upload, n_classes: int) -> PhotoResponse:
@@ -110,15 +117,20 @@ def create(service: PredictService, description: EnsembleResponse, rules: Access
         redoc_url=None,
         lifespan=lifespan,
     )
-    _add_predict(app, service)
-    _add_state(app, service, description)
+    # The guard looks at the token; this only says in OpenAPI where one is needed.
+    token = [Depends(HTTPBearer(auto_error=False))] if rules.token else []
+    _add_predict(app, service, token)
+    _add_state(app, service, description, token)
     for path, (files, kind) in _PAGE_FILES.items():
         _add_page(app, path, b"".join(file.read_bytes() for file in files), kind)
     return AccessGuard(app, rules, service.metrics)
 
 
 def _refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": ErrorResponse, "description": _REFUSALS[status]} for status in statuses}
+    return {
+        status: {"model": ErrorResponse, "description": _REFUSALS[status], "headers": _HEADERS.get(status, {})}
+        for status in statuses
+    }
 
 
 def _files_body(max_files: int) -> dict[str, Any]:
@@ -139,10 +151,10 @@ def _files_body(max_files: int) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
-def _add_predict(app: FastAPI, service: PredictService) -> None:
+def _add_predict(app: FastAPI, service: PredictService, token: list[Any]) -> None:
     body = _files_body(service.limits.max_files)
 
-    @app.post("/v1/predict", openapi_extra=body, responses=_refusals(*_REFUSALS))
+    @app.post("/v1/predict", openapi_extra=body, responses=_refusals(*_REFUSALS), dependencies=token)
     async def predict(
         request: Request,
         top: Annotated[int, Query(ge=1, le=10_000, description="number of classes")] = 5,
@@ -153,7 +165,7 @@ def _add_predict(app: FastAPI, service: PredictService) -> None:
         return await service.predict(request, top, Wanted(inputs, explain))
 
 
-def _add_state(app: FastAPI, service: PredictService, description: EnsembleResponse) -> None:
+def _add_state(app: FastAPI, service: PredictService, description: EnsembleResponse, token: list[Any]) -> None:
     down: dict[int | str, dict[str, Any]] = {503: {"model": HealthResponse, "description": "the networks have stopped"}}
 
     @app.get("/v1/health", responses=down | _refusals(403, 421))
@@ -163,7 +175,7 @@ def _add_state(app: FastAPI, service: PredictService, description: EnsembleRespo
         response.status_code = 200 if is_alive else 503
         return HealthResponse(status="ok" if is_alive else "stopped", waiting=service.queue.n_waiting())
 
-    @app.get("/v1/model", responses=_refusals(401, 403, 421))
+    @app.get("/v1/model", responses=_refusals(401, 403, 421), dependencies=token)
     async def model() -> EnsembleResponse:
         """The ensemble: classes, models with their weights, what they see, and the limits of the server."""
         return description
@@ -171,7 +183,7 @@ def _add_state(app: FastAPI, service: PredictService, description: EnsembleRespo
     content = {"content": {"text/plain": {}}, "description": "metrics in the text format of Prometheus"}
     text: dict[int | str, dict[str, Any]] = {200: content}
 
-    @app.get("/metrics", response_class=Response, responses=text | _refusals(401, 403, 421))
+    @app.get("/metrics", response_class=Response, responses=text | _refusals(401, 403, 421), dependencies=token)
     async def metrics() -> Response:
         """Counts and times, for Prometheus."""
         return Response(service.metrics.text(), media_type=CONTENT_TYPE_PLAIN_0_0_4)

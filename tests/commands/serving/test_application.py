@@ -138,7 +138,9 @@ def test_a_request_of_too_many_bytes_is_refused_with_and_without_a_declared_leng
 
 def test_a_slow_upload_is_given_up(files, ensemble):
     with running(ensemble, files, ServingLimits(seconds=0.2)) as client:
-        assert status_of(client.raw(HEAD % b"content-length: 1000", START)) == 408
+        with client.raw(HEAD % b"content-length: 1000", START) as connection, connection.makefile("rb") as stream:
+            response = stream.read()  # up to the end of the connection, which the server closes
+        assert response.startswith(b"HTTP/1.1 408 ") and b"connection: close" in response.lower()
         assert "cars_upload_bytes 0.0" in client.get("/metrics").text
 
 
@@ -233,6 +235,9 @@ def test_a_token_is_needed_before_the_body_is_read(files, ensemble):
     with running(ensemble, files, LIMITS, token) as client:
         assert client.predict(PHOTOS[0]).status_code == 401
         assert client.predict(PHOTOS[0], headers={"authorization": f"Bearer {token}"}).status_code == 200
+        paths = client.get("/openapi.json").json()["paths"]
+        secured = [path for path, item in paths.items() for way in item.values() if way.get("security")]
+        assert secured == ["/v1/predict", "/v1/model", "/metrics"]
         assert client.get("/").status_code == 200 and client.get("/metrics").status_code == 401
 
 
