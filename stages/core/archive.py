@@ -96,7 +96,8 @@ class Archive:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._files = shard_files(path) if path.is_dir() else [path]
-        directories = [read_directory(file) for file in self._files]
+        # Names as Python values would take more than all the rest.
+        directories = [read_directory(file)._replace(names=[]) for file in self._files]
         for number, directory in enumerate(directories):
             directory.members["file"] = number
         members = np.concatenate([np.empty(0, _MEMBER), *(directory.members for directory in directories)])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.core import atomic, batches
+from stages.core import atomic, batches, memory
 from stages.core.errors import TableError
 
 # No text is read as a missing value: a class may be called "None", "NA" or "nan".
@@ -37,7 +37,8 @@ def write_parts(path: Path, parts: Iterable[pd.DataFrame]) -> None:
             for name in part.columns[[pd.api.types.is_string_dtype(kind) for kind in part.dtypes]]:
                 is_whole = ~part[name].astype(str).str.contains("\r", regex=False)
                 require(path, is_whole, part[name], "no carriage return", before)
-            part.to_csv(temporary, mode="a", header=number == 0, index=False, lineterminator="\n")
+            size = batches.ROWS_AT_ONCE
+            part.to_csv(temporary, mode="a", header=number == 0, index=False, lineterminator="\n", chunksize=size)
             before += len(part)
 
 
@@ -54,7 +55,10 @@ def read(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
         text = _read_pandas(path)
         _require_columns(path, text.columns, columns)
         parts = [_typed(path, text, columns)]
-    return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+    frame = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+    del parts
+    memory.release()
+    return frame
 
 
 def read_text(path: Path) -> pd.DataFrame:
@@ -127,6 +131,17 @@ def records(frame: pd.DataFrame, numbers: Iterable[int]) -> Iterator[dict[Hashab
     """Yield rows, given by their numbers, as dictionaries by column: not all at once, for each takes a kilobyte."""
     for some in batches.batched(numbers, batches.ROWS_AT_ONCE):
         yield from frame.iloc[some].to_dict("records")
+
+
+def has_repeated(values: "pd.Series[str]") -> bool:
+    """Whether a text occurs twice. By Arrow: as Python values the texts take several times the memory."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    texts = pa.array(values, pa.large_string())
+    if len(texts) < 2 or compute.all(compute.less(texts[:-1], texts[1:])).as_py():  # sorted, as tables by image id are
+        return False
+    return bool(compute.count_distinct(texts).as_py() < len(texts))
 
 
 def require(path: Path, good: "pd.Series[bool]", values: "pd.Series", rule: str, before: int = 0) -> None:

@@ -26,40 +26,50 @@ from stages.sources.settings import SourceSettings
 _COLUMNS = [name for name in manifest.COLUMNS if name not in ("note", "phash")]
 
 
-def main() -> None:
-    """Write data/boxes.csv, data/splits.csv, data/crops, the counts, and how they move with the thresholds."""
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("params", "manifest", "shards", "detections", "failures", "corrections", "boxes", "splits", "crops"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     for name in ("memory", "metrics", "details", "thresholds"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    arguments = parser.parse_args()
-    rule = settings.read(arguments.params, "crop", CropSettings)
-    photos, found = manifest.read(arguments.manifest, _COLUMNS), detections.read(arguments.detections)
-    source = settings.read(arguments.params, "ingest", SourceSettings, subset=True)
-    sources = Photos(source)
-    drawn = reviewed_boxes.read(arguments.corrections, photos)
+    return parser.parse_args()
+
+
+def choose_boxes(args: argparse.Namespace, photos: pd.DataFrame, rule: CropSettings) -> pd.DataFrame:
+    """data/boxes.csv before a photo is read, and how the counts move with the thresholds, which is written."""
+    found = detections.read(args.detections)
+    for name, moved in threshold_tables(photos, found, rule).items():
+        tables.write(args.thresholds / f"{name}.csv", moved)
+    drawn = reviewed_boxes.read(args.corrections, photos)
     table = reviewed_boxes.apply(select_boxes(photos, found, rule), drawn, rule)
     # Such a photo is not tried: it would end this process, too.
-    known = detection_failures.read(arguments.failures)
-    table = with_failures(table, pd.Series([known.get(name, "") for name in table["image_id"]], table.index, dtype=str))
-    wanted = table[table["status"] == "ok"].join(photos["split"])
-    assignment = shards.read(arguments.shards)
-    archive = ShardFolder(arguments.crops, arguments.memory)
-    failures = write_crops(archive, sources, rule, wanted, assignment)
+    known = detection_failures.read(args.failures)
+    return with_failures(table, pd.Series([known.get(name, "") for name in table["image_id"]], table.index, dtype=str))
+
+
+def main() -> None:
+    """Write data/boxes.csv, data/splits.csv, data/crops, the counts, and how they move with the thresholds."""
+    args = arguments()
+    rule = settings.read(args.params, "crop", CropSettings)
+    photos = manifest.read(args.manifest, _COLUMNS)
+    source = settings.read(args.params, "ingest", SourceSettings, subset=True)
+    table = choose_boxes(args, photos, rule)
+    photos = photos[["image_id", "path", "label", "status", "group", "split"]]  # the rest would stay in memory
+    archive = ShardFolder(args.crops, args.memory)
+    failures = write_crops(archive, Photos(source), rule, table.assign(split=photos["split"]), shards.read(args.shards))
     table = with_failures(table, failures)
-    tables.write(arguments.boxes, table)
+    tables.write(args.boxes, table)
     splits = make_split_table(photos, table)
-    tables.write(arguments.splits, splits)
+    tables.write(args.splits, splits)
     n_cropped = int(table["is_cropped"].sum())
-    atomic.write_json(arguments.metrics, {"photos": n_cropped})
-    atomic.write_json(arguments.details, count(table, photos))
-    for name, moved in threshold_tables(photos, found, rule).items():
-        tables.write(arguments.thresholds / f"{name}.csv", moved)
-    tables.require_usable(arguments.boxes, table)
-    require_reachable(source, wanted["split"], failures)
-    require_every_class(arguments.splits, splits, photos)
-    progress.summary("crop", photos=len(wanted), cropped=n_cropped, failed=int((failures != "").sum()) + len(known))
+    atomic.write_json(args.metrics, {"photos": n_cropped})
+    atomic.write_json(args.details, count(table, photos))
+    tables.require_usable(args.boxes, table)
+    require_reachable(source, photos["split"][failures.index], failures)
+    require_every_class(args.splits, splits, photos)
+    n_failed = int((table["status"] == "failed").sum() - (photos["status"] == "failed").sum())
+    progress.summary("crop", photos=len(failures), cropped=n_cropped, failed=n_failed)
 
 
 if __name__ == "__main__":

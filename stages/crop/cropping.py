@@ -28,6 +28,8 @@ Row = dict[Hashable, object]
 # More photos would not change what a table of thresholds shows.
 _N_SWEPT = 2000
 _SURPRISING = 0.05
+# Columns of data/manifest.csv that the rule needs.
+_OF_SET = ("image_id", "width", "height")
 # Columns of data/boxes.csv that a crop depends on.
 _DECIDES_CROP = ("image_id", "is_cropped", *boxes.COLUMNS)
 
@@ -43,7 +45,7 @@ def select_boxes(photos: pd.DataFrame, found: pd.DataFrame, rule: CropSettings) 
     corners = photos[boxes.COLUMNS].to_numpy(np.float64)
     table[boxes.COLUMNS] = np.where(is_annotated[:, None], corners, np.nan)
     rows = np.flatnonzero(is_tried & ~is_annotated)
-    _fill(table, rows, photo_set(photos.iloc[rows], found), rule)
+    _fill(table, rows, photo_set(photos[list(_OF_SET)].iloc[rows], found), rule)
     return table[list(crops.COLUMNS)]
 
 
@@ -71,35 +73,38 @@ def make_crop(photos: Photos, rule: CropSettings, row: Row) -> tuple[bytes, str]
 
 
 def write_crops(
-    archive: ShardFolder, photos: Photos, rule: CropSettings, wanted: pd.DataFrame, assignment: Assignment
+    archive: ShardFolder, photos: Photos, rule: CropSettings, table: pd.DataFrame, assignment: Assignment
 ) -> pd.Series:
-    """Write the crops of rows of data/boxes.csv, joined with `split`.
+    """Write the crops of the usable rows of data/boxes.csv, the `table`, joined with `split`.
 
-    Returns the reason of each row that failed, else nothing.
+    Returns the reason of each usable row that failed, else nothing.
     """
 
     def make(numbers: list[int]) -> Iterator[Made]:
-        rows = tables.records(wanted, numbers)
+        rows = tables.records(table, numbers)
         made = batches.ordered_thread_map(partial(make_crop, photos, rule), rows, 32, photos.threads)
         for row, (content, reason) in progress.track(made, len(numbers), "photo", "crop"):
             yield Made(crops.file_name(str(row["image_id"])), content, reason)
 
     common = [code_digest("stages.crop.cropping"), system.image_libraries(), rule.model_dump()]
-    by_shard = assignment.split(zip(wanted["image_id"], range(len(wanted))))
-    # The image id stands for the photo's bytes: where the photo lies does not matter.
-    decides = wanted[list(_DECIDES_CROP)]
-    tasks = {
-        name: Shard(numbers, shard_writer.digest([*common, decides.iloc[numbers].to_numpy(object).tolist()]))
-        for name, numbers in by_shard.items()
-    }
+    wanted = np.flatnonzero(table["status"] == "ok")
+    by_shard = assignment.split(zip(table["image_id"].iloc[wanted], wanted.tolist()))
+
+    def key(numbers: list[int]) -> str:
+        # The image id stands for the photo's bytes: where the photo lies does not matter.
+        return shard_writer.digest([*common, table.iloc[numbers][list(_DECIDES_CROP)].to_numpy(object).tolist()])
+
+    tasks = {name: Shard(numbers, key(numbers)) for name, numbers in by_shard.items()}
     order = list(chain.from_iterable(by_shard.values()))
-    reasons = pd.Series(list(archive.update(tasks, make)), wanted.index[order], dtype=str)
-    return reasons.reindex(wanted.index)
+    reasons = pd.Series(list(archive.update(tasks, make)), table.index[order], dtype=str)
+    return reasons.reindex(table.index[wanted])
 
 
 def with_failures(table: pd.DataFrame, reasons: pd.Series) -> pd.DataFrame:
     """data/boxes.csv once the crops were tried: a row for which there is a reason failed and has no crop."""
     failed = reasons.index[reasons != ""]
+    if failed.empty:
+        return table
     tried = table.copy()
     tried.loc[failed, "status"] = "failed"
     tried.loc[failed, "is_cropped"] = False
@@ -116,7 +121,7 @@ def make_split_table(photos: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
 def require_every_class(path: Path, splits: pd.DataFrame, photos: pd.DataFrame) -> None:
     """Raise TableError naming a class of the manifest `photos` none of whose train photos is used in `splits`."""
     in_train = (photos["status"] == "ok") & (photos["split"] == "train")
-    rows = splits[in_train.to_numpy()]
+    rows = splits.loc[in_train.to_numpy(), ["label", "status", "reason"]]
     used = set(rows.loc[rows["status"] == "ok", "label"])
     lost = rows[~rows["label"].isin(used)]
     if len(lost):
@@ -135,7 +140,7 @@ def threshold_tables(photos: pd.DataFrame, found: pd.DataFrame, rule: CropSettin
     The manifest is sorted by image id, a hash, so these are as good as drawn by lot.
     """
     is_detected = (photos["status"] == "ok") & photos["x_min"].isna()
-    usable = photos[is_detected].iloc[:_N_SWEPT]
+    usable = photos[list(_OF_SET)].iloc[np.flatnonzero(is_detected)[:_N_SWEPT]]
     return sweep.sweep_thresholds(photo_set(usable, found), rule)
 
 
@@ -145,14 +150,16 @@ def count(table: pd.DataFrame, photos: pd.DataFrame) -> dict[str, object]:
     `overrejected_classes` names the classes that the rule rejects more often than the others beyond chance, with the
     probability of so many rejections by chance (Fisher's exact test, one-sided, times the number of classes).
     """
-    tried = table[photos["status"].to_numpy() == "ok"].join(photos[["label", "split"]])
-    labelled = tried[tried["split"] != UNLABELLED]
-    by_class = {str(name): _reasons(rows) for name, rows in labelled.groupby("label")}
+    # As categories: to group by texts makes a Python value of each.
+    groups = photos[["label", "split"]].astype("category")
+    tried = table[["reason", "is_cropped"]].join(groups)[photos["status"].to_numpy() == "ok"]
+    labelled = tried.loc[tried["split"] != UNLABELLED, ["reason", "label"]]
+    by_class = {str(name): _reasons(rows) for name, rows in labelled.groupby("label", observed=True)}
     return {
         **_reasons(tried),
         "cropped": int(tried["is_cropped"].sum()),
         "by_class": by_class,
-        "by_split": {str(name): _reasons(rows) for name, rows in tried.groupby("split")},
+        "by_split": {str(name): _reasons(rows) for name, rows in tried.groupby("split", observed=True)},
         "overrejected_classes": overrejected_classes(
             {name: (counts["rejected"], counts["photos"]) for name, counts in by_class.items()}
         ),

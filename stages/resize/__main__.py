@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+import pandas as pd
+
 from stages.core import atomic, command, progress, tables
 from stages.core.archive import Archive
 from stages.core.settings import read as read_settings
@@ -26,14 +28,19 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def read_photos(args: argparse.Namespace, item: InputSettings) -> pd.DataFrame:
+    """The photos whose model inputs are made; the tables of all take several times their memory."""
+    splits = split_table.read(args.splits, ("image_id", "path", "split", "status"))
+    masked = masks.read(args.mask_table, ("image_id", "path", "is_masked"))
+    tables.require_same_rows(args.mask_table, masked, args.splits, splits)
+    return used_photos(splits, masked, item.uses_masks)
+
+
 def main() -> None:
     """Write the model inputs, none where no model sees them, and the counts."""
     args = arguments()
     item = read_settings(args.params, f"inputs.{args.input}", InputSettings)
-    splits = split_table.read(args.splits, ("image_id", "path", "split", "status"))
-    masked = masks.read(args.mask_table, ("image_id", "path", "is_masked"))
-    tables.require_same_rows(args.mask_table, masked, args.splits, splits)
-    photos = used_photos(splits, masked, item.uses_masks)
+    photos = read_photos(args, item)
     if args.input not in read_used(args.params):
         print(f"resize {args.input}: no model names this input: nothing is made", file=sys.stderr)
         photos = photos.iloc[:0]

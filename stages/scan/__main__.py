@@ -29,7 +29,8 @@ def main() -> None:
     key = last_run.key_of(settings)
     result = last_run.recall(memory, key)
     if result is None:
-        result = _scan(settings, arguments.cache, arguments.files)
+        counted = _scan(settings, arguments.cache, arguments.files)
+        result = ScanResult(arguments.files.read_bytes(), *counted)
         # A file that could not be read may be readable at the next run.
         last_run.remember(memory, "" if "unreadable" in result.details["reason"] else key, result)
     else:
@@ -40,8 +41,8 @@ def main() -> None:
     progress.summary("scan", files=result.n_files, not_used=result.n_not_used)
 
 
-def _scan(settings: SourceSettings, hash_cache: Path, table: Path) -> ScanResult:
-    """List the source and write the table."""
+def _scan(settings: SourceSettings, hash_cache: Path, table: Path) -> tuple[dict[str, Any], list[str], int, int]:
+    """List the source and write the table; the other fields of its `ScanResult`."""
     # Imported here: pandas and the readers of layouts take as long as listing 100,000 files, and most runs need none.
     from stages.core import tables
     from stages.scan import scanning
@@ -52,7 +53,7 @@ def _scan(settings: SourceSettings, hash_cache: Path, table: Path) -> ScanResult
         remarks.append(f"{names} are separate classes; if they are one class, use ingest.class_map")
     tables.write(table, scanned.rows)
     details: dict[str, Any] = {"layout": scanned.layout, **scanning.count(scanned.rows)}
-    return ScanResult(table.read_bytes(), details, remarks, len(scanned.rows), sum(details["reason"].values()))
+    return details, remarks, len(scanned.rows), sum(details["reason"].values())
 
 
 if __name__ == "__main__":

@@ -6,8 +6,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from stages.scan import coco, imagefolder, patterns, photo_table, voc
-from stages.scan.rows import LayoutError, load
-from stages.scan.rows import rows as records_to_rows
+from stages.scan.rows import LayoutError, from_columns, load
 from stages.sources.file_names import annotation_name, is_table_name
 from stages.sources.settings import SourceSettings
 
@@ -46,9 +45,9 @@ def read_unlabelled(paths: list[str], read_bytes: ReadBytes, settings: SourceSet
     """The rows of the photos to predict: all files of a folder, or those that a table names; labels are not read."""
     name = annotation_name(settings.unlabelled or "")
     if not name:
-        return LabelledFiles(records_to_rows({"path": path} for path in paths), UNLABELLED_FILES, [])
+        return LabelledFiles(from_columns({"path": paths}, len(paths)), UNLABELLED_FILES, [])
     table = photo_table.read_table(name, load(read_bytes, name), settings.columns, labelled=False)
-    rows = records_to_rows({"path": path} for path in table.rows["path"])
+    rows = from_columns({"path": table.rows["path"].tolist()}, len(table.rows))
     return LabelledFiles(rows, "table", [])
 
 

@@ -51,8 +51,10 @@ def rows(records: Iterable[Mapping[str, object]]) -> pd.DataFrame:
 
 def from_columns(columns: Mapping[str, Sequence[Any] | np.ndarray], n: int) -> pd.DataFrame:
     """Return a table of `n` rows with all COLUMNS, of which any may be absent from `columns`."""
-    values = {name: columns.get(name, [default] * n) for name, default in _DEFAULTS.items()}
-    return pd.DataFrame({name: pd.Series(values[name], dtype=_DTYPES[kind]) for name, kind in COLUMNS.items()})
+    values = {name: columns.get(name, default) for name, default in _DEFAULTS.items()}
+    index = pd.RangeIndex(n)
+    made = {name: pd.Series(values[name], index, _DTYPES[kind]) for name, kind in COLUMNS.items()}
+    return pd.DataFrame(made, index, copy=False)
 
 
 def load(read_bytes: ReadBytes, path: str) -> bytes:

@@ -3,15 +3,15 @@
 import posixpath
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from stages.core import batches, progress
+from stages.core import batches, memory, progress
 from stages.images.images import ImageError
 from stages.scan import class_map, layout, patterns
 from stages.scan.cells import read_cells
@@ -24,7 +24,7 @@ from stages.schemas.manifest import UNLABELLED
 from stages.sources.file_names import annotation_name, is_photo_name, is_table_name
 from stages.sources.photos import READERS
 from stages.sources.settings import NAMED_LAYOUTS, SourceSettings
-from stages.sources.store import ListedFile, Store, is_url, open_store, resolve
+from stages.sources.store import Store, is_url, open_store, resolve
 
 _FILES_PER_TASK = 64
 
@@ -49,25 +49,26 @@ def scan(settings: SourceSettings, hash_cache: Path) -> Scan:
         read = partial(layout.read_unlabelled, settings=settings)
         others = _scan_source(settings.unlabelled, settings.root, read, hash_cache)
         parts.append(others.rows.assign(split=UNLABELLED))
-    return Scan(pd.concat(parts, ignore_index=True)[list(files.COLUMNS)], labelled.layout, remarks)
+    # A concatenation copies even a single table.
+    rows = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
+    return Scan(rows[list(files.COLUMNS)], labelled.layout, remarks)
 
 
 def _remarks(rows: pd.DataFrame, settings: SourceSettings) -> list[str]:
     """What is probably not meant: photos without a label or a given split beside others, a root that nothing reads."""
     remarks = []
-    usable = rows[rows["reason"] == ""]
-    unlabelled = usable[usable["label"] == ""]
-    unlabelled = unlabelled[unlabelled["path"].map(is_photo_name).astype(bool)]
-    if len(unlabelled):
+    is_usable, is_labelled, has_split = rows["reason"] == "", rows["label"] != "", rows["split"] != ""
+    unlabelled = [path for path in rows.loc[is_usable & ~is_labelled, "path"] if is_photo_name(path)]
+    if unlabelled:
         remarks.append(
-            f"{len(unlabelled)} photos have no label and are not used, such as {unlabelled['path'].iloc[0]}; photos to "
-            "predict belong to ingest.unlabelled"
+            f"{len(unlabelled)} photos have no label and are not used, such as {unlabelled[0]}; photos to predict "
+            "belong to ingest.unlabelled"
         )
-    without = usable[(usable["split"] == "") & (usable["label"] != "")]
-    if len(without) > 0 and (usable["split"] != "").any():
+    without = rows.loc[is_usable & is_labelled & ~has_split, "path"]
+    if len(without) > 0 and (is_usable & has_split).any():
         remarks.append(
-            f"{len(without)} labelled photos have no given split, others have, such as {without['path'].iloc[0]}; they "
-            "are treated as train"
+            f"{len(without)} labelled photos have no given split, others have, such as {without.iloc[0]}; they are "
+            "treated as train"
         )
     if settings.root is not None and not any(map(annotation_name, (settings.source, settings.unlabelled or ""))):
         remarks.append("ingest.root is not used: no source is a table or an annotation file")
@@ -83,20 +84,31 @@ def _scan_source(source: str, root: str | None, read: ReadRows, hash_cache: Path
     name = annotation_name(source)
     photos = open_store(resolve(root), hash_cache) if name and root is not None else own
     # A table names its photos: the folder that it lies in may hold any number of other files.
-    listed = [] if is_table_name(name) else photos.list_files()
-    readable = [file.path for file in listed if not file.reason]
+    readable, reasons = ([], {}) if is_table_name(name) else _listed(photos)
     if not readable and not is_table_name(name):
-        raise LayoutError(f"{source}: expected photos, found no file that can be read{_first_reason(listed)}")
+        raise LayoutError(f"{source}: expected photos, found no file that can be read{_first_reason(reasons)}")
     try:
         labelled = read(readable, own.load)
+        memory.release()
         _require_pixels(labelled.rows)
-        rows = _with_unreadable(labelled, listed)
+        rows = _with_unreadable(labelled, reasons)
     except LayoutError as error:
         raise LayoutError(f"{source}: {error}") from None
     if is_table_name(name):
         rows = rows.assign(path=_below(rows["path"], photos.root))
-    rows = _with_versions(_screen(rows), photos)
-    return labelled._replace(rows=rows.sort_values("path", kind="stable", ignore_index=True))
+    return labelled._replace(rows=_sorted(_with_versions(_screen(rows), photos)))
+
+
+def _listed(store: Store) -> tuple[list[str], dict[str, str]]:
+    """The paths of the files that can be read, and the reasons, by path, of the others."""
+    listed = store.list_files()
+    return [path for path, reason in listed if not reason], {path: reason for path, reason in listed if reason}
+
+
+def _sorted(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows by path; those of a folder are in this order, and are not copied."""
+    paths = rows["path"].tolist()
+    return rows if paths == sorted(paths) else rows.sort_values("path", kind="stable", ignore_index=True)
 
 
 def _require_pixels(rows: pd.DataFrame) -> None:
@@ -110,16 +122,15 @@ def _require_pixels(rows: pd.DataFrame) -> None:
         )
 
 
-def _first_reason(listed: list[ListedFile]) -> str:
-    return f", {listed[0].path!a} is {listed[0].reason}" if listed else ""
+def _first_reason(reasons: dict[str, str]) -> str:
+    return next((f", {path!a} is {reason}" for path, reason in reasons.items()), "")
 
 
-def _with_unreadable(labelled: LabelledFiles, listed: list[ListedFile]) -> pd.DataFrame:
-    """Add a row, or the reason to the rows, of each listed entry that cannot be read.
+def _with_unreadable(labelled: LabelledFiles, reasons: dict[str, str]) -> pd.DataFrame:
+    """Add a row, or the reason to the rows, of each listed entry that cannot be read, given with its reason.
 
     Where labels are parts of paths, the row has its label: else a class could be lost without notice.
     """
-    reasons = {file.path: file.reason for file in listed if file.reason}
     rows = labelled.rows
     if not reasons:
         return rows
@@ -197,34 +208,56 @@ def _version(store: Store, path: str) -> _Version:
     return _Version(path, "", reason)
 
 
-def _versions(store: Store, paths: tuple[str, ...]) -> list[tuple[str, _Version]]:
-    return [(path, _version(store, path)) for path in paths]
-
-
 def _with_versions(rows: pd.DataFrame, store: Store) -> pd.DataFrame:
     """The rows with their `version`, or the `reason` why there is none."""
-    paths = rows.loc[rows["reason"] == "", "path"].unique().tolist()
-    # In one thread: threads that look up what is known take Python's lock from each other. They read what is new.
-    versions = {path: _Version(path, version, "") for path, version in store.known_versions(paths).items()}
-    versions |= _read_versions([path for path in paths if path not in versions], store)
-    own, reasons = rows["path"].tolist(), rows["reason"].tolist()
-    wanted = [versions.get(path) if reason == "" else None for path, reason in zip(own, reasons)]
-    return rows.assign(
-        version=[item.version if item else "" for item in wanted],
-        reason=[item.reason if item else reason for item, reason in zip(wanted, reasons)],
-        path=[item.path if item else path for item, path in zip(wanted, own)],
-    )
+    is_wanted = rows["reason"] == ""
+    numbers, paths = pd.factorize(rows.loc[is_wanted, "path"])
+    found = _versions(paths.tolist(), store)
+    # Several objects may be of one photo.
+    found = found if len(found) == len(numbers) else found.take(numbers)
+    found = found.set_index(rows.index[is_wanted]).reindex(rows.index)
+    own = rows.assign(version="")
+    return own.assign(**{name: found[name].where(is_wanted, own[name]) for name in _Version._fields})
 
 
-def _read_versions(paths: list[str], store: Store) -> dict[str, _Version]:
-    if not paths:
-        return {}
+def _versions(paths: list[str], store: Store) -> pd.DataFrame:
+    """A row with the fields of `_Version` for each path, in order."""
+    threads = READERS if is_url(store.root) else None
+    made = batches.ordered_thread_map(partial(_task_versions, store), _version_tasks(paths, store), READERS, threads)
+    tracked = progress.track(chain.from_iterable(group for _, group in made), len(paths), "file", "scan")
+    # Each part becomes a table at once: as Python values they take several times the memory.
+    parts = [_version_table(some) for some in batches.batched(tracked, batches.ROWS_AT_ONCE)]
+    return pd.concat([_version_table([]), *parts], ignore_index=True)
+
+
+def _version_table(rows: list[_Version]) -> pd.DataFrame:
+    kinds: dict[str, Any] = {"path": TEXT, "version": str, "reason": TEXT}
+    columns = zip(*rows) if rows else [()] * len(kinds)
+    made = {name: pd.Series(values, dtype=kind) for (name, kind), values in zip(kinds.items(), columns)}
+    return pd.DataFrame(made, copy=False)
+
+
+class _VersionTask(NamedTuple):
+    """Paths for one thread, and the versions of those that are known."""
+
+    paths: list[str]
+    known: dict[str, str]
+
+
+def _version_tasks(paths: list[str], store: Store) -> Iterator[_VersionTask]:
     # Handing a small file to a thread takes as long as its hash. A bucket takes 20 ms for each.
     size = 1 if is_url(store.root) else _FILES_PER_TASK
-    groups = map(tuple, batches.batched(paths, size))
-    threads = READERS if is_url(store.root) else None
-    made = batches.ordered_thread_map(partial(_versions, store), groups, READERS, threads)
-    return dict(progress.track(chain.from_iterable(group for _, group in made), len(paths), "file", "scan"))
+    for some in batches.batched(paths, batches.ROWS_AT_ONCE):
+        # In one thread: threads that look up what is known take Python's lock from each other. They read what is new.
+        known = store.known_versions(some)
+        for group in batches.batched(some, size):
+            yield _VersionTask(group, {path: known[path] for path in group if path in known})
+
+
+def _task_versions(store: Store, task: _VersionTask) -> list[_Version]:
+    return [
+        _Version(path, task.known[path], "") if path in task.known else _version(store, path) for path in task.paths
+    ]
 
 
 def _apply_class_map(labelled: LabelledFiles, path: str | None) -> LabelledFiles:

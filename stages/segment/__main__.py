@@ -28,11 +28,10 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = read_settings(arguments.params, "segment", SegmentSettings)
     view = read_settings(arguments.params, f"segmenters.{arguments.segmenter}", SegmenterSettings)
-    chosen = crops.read(arguments.boxes, ("image_id", "status")).query("status == 'ok'")["image_id"].tolist()
+    chosen = crops.read(arguments.boxes, ("image_id", "status")).query("status == 'ok'")["image_id"]
     if not any_uses_masks(arguments.params):
         print("segment: the background of every model's input is keep: no segmenter runs", file=sys.stderr)
-        chosen = []
-    by_shard = shards.read(arguments.shards).split(zip(chosen, chosen))
+        chosen = chosen.iloc[:0]
     crop_archive = Archive(arguments.crops)
     archive = ShardFolder(arguments.maps, arguments.memory)
     engine = read_settings(arguments.params, "runtime", RuntimeSettings)
@@ -43,7 +42,7 @@ def main() -> None:
             run = partial(clustered.run_inference, workers) if workers else run_inference
             options = {"crop_archive": crop_archive, "networks": arguments.networks, "view": view, "settings": settings}
             maps = CachedMaps(crop_archive, cache, partial(run, **options))
-            n_maps = write_maps(archive, by_shard, crop_archive, key, maps)
+            n_maps = write_maps(archive, chosen, shards.read(arguments.shards), crop_archive, key, maps)
     counts = {"crops": len(chosen), "maps": n_maps}
     atomic.write_json(arguments.details, counts)
     verb = f"segment {arguments.segmenter}"

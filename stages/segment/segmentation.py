@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from stages.core import batches, progress, shard_writer
 from stages.core.archive import Archive, ReadsArchive
@@ -18,11 +19,12 @@ from stages.images import archived, images
 from stages.networks import runtime
 from stages.networks.runtime import InferenceFn
 from stages.schemas import crops, masks
+from stages.schemas.shards import Assignment
 from stages.segment import segmenter
 from stages.segment.settings import SegmenterSettings, SegmentSettings
 
 # From image ids of crops to ids and encoded maps, in order; an empty map for a crop that has none.
-MapsFn = Callable[[list[str]], Iterable[tuple[str, bytes]]]
+MapsFn = Callable[["pd.Series[str]"], Iterable[tuple[str, bytes]]]
 
 
 class Crop(NamedTuple):
@@ -72,7 +74,7 @@ def cache_key(
     }
 
 
-def digests(image_ids: list[str], crop_archive: Archive) -> np.ndarray:
+def digests(image_ids: "pd.Series[str]", crop_archive: Archive) -> np.ndarray:
     """The digests of the crops of photos, `(N,)` bytes of 64 hex digits, empty for a photo without a crop."""
 
     def digest(image_id: str) -> str:
@@ -98,21 +100,25 @@ def run_inference(
 
 def write_maps(
     archive: ShardFolder,
-    by_shard: Mapping[str, list[str]],
+    image_ids: "pd.Series[str]",
+    assignment: Assignment,
     crop_archive: Archive,
     key: Mapping[str, object],
     maps_of: MapsFn,
 ) -> int:
-    """Write the maps of crops, given as image ids by shard; return how many there are.
+    """Write the maps of crops; return how many there are.
 
     `key` is that of `cache_key`, and `maps_of` gives the maps of crops of the shards that are not up to date.
     """
 
-    def make(image_ids: list[str]) -> Iterator[Made]:
-        for image_id, content in maps_of(image_ids):
+    def make(numbers: list[int]) -> Iterator[Made]:
+        for image_id, content in maps_of(image_ids.iloc[numbers]):
             yield Made(masks.file_name(image_id), content, bool(content))
 
-    tasks = shard_writer.of_archives(by_shard, {"crops": crop_archive}, lambda ids: [dict(key), ids])
+    by_shard = assignment.split(zip(image_ids, range(len(image_ids))))
+    tasks = shard_writer.of_archives(
+        by_shard, {"crops": crop_archive}, lambda numbers: [dict(key), image_ids.iloc[numbers].tolist()]
+    )
     return sum(archive.update(tasks, make))
 
 
@@ -128,7 +134,7 @@ class CachedMaps:
         self._crops, self._cache, self._run = crop_archive, cache, run
         self.n_new = 0
 
-    def __call__(self, image_ids: list[str]) -> Iterator[tuple[str, bytes]]:
+    def __call__(self, image_ids: "pd.Series[str]") -> Iterator[tuple[str, bytes]]:
         """Yield the image id and the encoded map of each crop in order; nothing for one that cannot be read."""
         keys = digests(image_ids, self._crops)
 

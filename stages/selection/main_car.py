@@ -1,6 +1,6 @@
 """Selection of a photo's main car among the detected boxes, or the reason for rejecting the photo."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +13,8 @@ from stages.selection.settings import SelectionSettings
 _SAME_VEHICLE_IOU = 0.6
 # A box that ends within this share of the photo's side from its edge touches it: detected boxes are not exact.
 _EDGE_TOLERANCE = 0.01
+
+_PHOTOS_AT_ONCE = 10_000
 
 
 class Candidates(NamedTuple):
@@ -79,6 +81,24 @@ def select(photos: PhotoSet, rule: SelectionSettings) -> Selections:
     photo's edge and is too narrow or too flat for a whole car; `several_cars`, another vehicle has
     `max_runner_up_ratio` of the best one's rank or more.
     """
+    parts = []
+    # In parts, for it takes several times the memory of the boxes; one part where there is no photo.
+    for start in range(0, max(len(photos.size_wh), 1), _PHOTOS_AT_ONCE):
+        first, last = np.searchsorted(photos.photo, [start, start + _PHOTOS_AT_ONCE])
+        some = photos._replace(
+            corners=photos.corners[first:last],
+            scores=photos.scores[first:last],
+            classes=photos.classes[first:last],
+            photo=photos.photo[first:last] - start,
+            size_wh=photos.size_wh[start : start + _PHOTOS_AT_ONCE],
+        )
+        found = _select(some, rule)
+        parts.append(replace(found, index=np.where(found.index < 0, -1, found.index + first)))
+    return Selections(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Selections)))
+
+
+def _select(photos: PhotoSet, rule: SelectionSettings) -> Selections:
+    """As `select`, of all photos at once."""
     n_photos = len(photos.size_wh)
     is_of_class = np.isin(photos.class_names, rule.classes)[photos.classes]
     is_sure = photos.scores >= rule.min_score

@@ -75,7 +75,7 @@ class ArchiveStore:
     def list_files(self) -> list[ListedFile]:
         """As `Store.list_files`."""
         start = len(self._prefix)
-        reasons = {path[start:]: why for path, why in self._members.reasons.items() if path.startswith(self._prefix)}
+        reasons = ((path[start:], why) for path, why in self._members.reasons.items() if path.startswith(self._prefix))
         folders = {path[start:] for path in self._members.folders if path.startswith(self._prefix)}
         return listing(reasons, folders - {""})
 

@@ -69,7 +69,7 @@ class BucketStore:
                 # fsspec would take the rest of such a key for a version.
                 if path.endswith("/") or "?versionId=" in path:
                     reasons[path] = "bad_name"
-        return listing(reasons, folders)
+        return listing(reasons.items(), folders)
 
     def version(self, path: str) -> str:
         """As `Store.version`."""

@@ -20,6 +20,8 @@ def require_reachable(settings: SourceSettings, splits: Iterable[str], reasons: 
 
     `splits` and `reasons` are those of rows of the manifest; the labelled and the unlabelled source count apart.
     """
+    if not any(map(is_url, (settings.source, settings.unlabelled or ""))):
+        return
     rows = list(zip(splits, reasons))
     _require_reachable(settings.source, [reason for split, reason in rows if split != UNLABELLED])
     _require_reachable(settings.unlabelled or "", [reason for split, reason in rows if split == UNLABELLED])

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Protocol
 
@@ -89,17 +90,19 @@ def is_hidden(path: str) -> bool:
     return any(part == "__MACOSX" or (part.startswith(".") and part not in (".", "..")) for part in path.split("/"))
 
 
-def listing(reasons: dict[str, str], folders: Iterable[str]) -> list[ListedFile]:
-    """The visible ones of some files, given with their reasons, sorted by path.
+def listing(reasons: Iterable[tuple[str, str]], folders: Iterable[str]) -> list[ListedFile]:
+    """The visible ones of some files, given by path and reason, sorted by path.
 
-    `folders`, without a slash at the end, are listed as empty where they hold nothing visible.
+    `folders`, without a slash at the end, are listed as empty where they hold nothing visible. They are looked at when
+    all files were.
     """
-    visible = {path: reason or screen(path) for path, reason in reasons.items() if not is_hidden(path)}
+    files = [ListedFile(path, reason or screen(path)) for path, reason in reasons if not is_hidden(path)]
     shown_folders = {folder for folder in folders if not is_hidden(folder)}
-    inner = {path.rpartition("/")[0] for path in (*visible, *shown_folders)}
+    inner = {path.rpartition("/")[0] for path in chain((path for path, _ in files), shown_folders)}
     holders = inner | {folder[:end] for folder in inner for end in _slashes(folder)}
-    empty = {f"{folder}/": screen(folder) or "empty_folder" for folder in shown_folders - holders}
-    return sorted(ListedFile(*item) for item in (visible | empty).items())
+    files += (ListedFile(f"{folder}/", screen(folder) or "empty_folder") for folder in shown_folders - holders)
+    files.sort()
+    return files
 
 
 def _slashes(path: str) -> list[int]:

@@ -215,3 +215,14 @@ def test_records_are_the_rows_of_the_given_numbers_in_their_order(monkeypatch):
         {"a": "y", "n": 2},
     ]
     assert list(tables.records(frame, [])) == []
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        ([], False), (["a"], False), (["a", "b", "ä"], False), (["b", "a"], False), (["", ""], True),
+        (["a", "a"], True), (["b", "a", "b"], True), (["a", "b", "b", "c"], True),
+    ],
+)  # fmt: skip
+def test_a_repeated_text_is_found_in_any_order(texts, expected):
+    assert tables.has_repeated(pd.Series(texts, dtype=str)) is expected

@@ -128,5 +128,6 @@ def test_one_zip_file_in_place_of_the_crops_is_refused(tmp_path):
     archives.put(tmp_path / "crops.zip", {"aa.jpg": b"any"})
     archive = ShardFolder(tmp_path / "maps", tmp_path / "memory")
     with pytest.raises(ArchiveError, match=r"crops\.zip: expected a folder of shards"):
-        segmentation.write_maps(archive, {}, Archive(tmp_path / "crops.zip"), {}, iter)
+        none = pd.Series(dtype=str)
+        segmentation.write_maps(archive, none, shards.ONE_SHARD, Archive(tmp_path / "crops.zip"), {}, iter)
     assert not (tmp_path / "maps").exists()

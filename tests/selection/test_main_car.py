@@ -121,13 +121,15 @@ def test_a_rule_without_area_takes_the_smallest_box():
 
 
 @pytest.mark.parametrize("changes", [{}, {"max_runner_up_ratio": 0.7}, {"min_score": 0.4, "min_area": 0.1}])
-def test_photos_together_have_the_outcomes_of_each_alone(changes):
+@pytest.mark.parametrize("at_once", [7, 10_000])
+def test_photos_together_have_the_outcomes_of_each_alone(monkeypatch, at_once, changes):
     """Also with ties of rank, boxes that touch edges, and photos without any box."""
     rng, rule = np.random.default_rng(0), RULE.replace(**changes)
     numbers = [int(n) for n in rng.integers(0, 9, 60)]
     corners = np.sort(rng.integers(0, 11, (sum(numbers), 2, 2)) * 10.0, axis=1).reshape(-1, 4)
     scores, classes = rng.choice([0.1, 0.4, 0.9], len(corners)), rng.integers(0, 3, len(corners))
     names, photo = np.array(["car", "truck", "bus"], dtype=object), np.repeat(np.arange(60), numbers)
+    monkeypatch.setattr(main_car, "_PHOTOS_AT_ONCE", at_once)
     found = main_car.select(PhotoSet(corners, scores, classes, names, photo, np.full((60, 2), 100.0)), rule)
     for number in range(60):
         rows = np.flatnonzero(photo == number)
