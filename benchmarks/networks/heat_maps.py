@@ -21,7 +21,7 @@ from scipy.stats import spearmanr
 from benchmarks import timing
 from stages.core import command, progress
 from stages.core.archive import Archive
-from stages.images import archived, heat_overlay, letterbox
+from stages.images import archived, frame, heat_overlay, letterbox
 from stages.images.settings import InputSettings, input_names, read_used
 from stages.networks import heat_maps
 from stages.networks.heat_maps import HeatMapFn
@@ -95,9 +95,10 @@ def inside(maps: list[np.ndarray], photos: list[TestPhoto], item: InputSettings)
 
 
 def as_coarse(photo: TestPhoto, item: InputSettings, grid_hw: tuple[int, int]) -> np.ndarray:
-    """The mask on the grid of the feature map, as a map; of an input that pads."""
-    padded = letterbox.letterbox((255 * photo.mask).round().astype(np.uint8), item.frame_wh, 0)
-    return cv2.resize(padded.astype(np.float64), grid_hw[::-1], interpolation=cv2.INTER_AREA)
+    """The mask on the grid of the feature map, as a map."""
+    mask = cv2.cvtColor((255 * photo.mask).round().astype(np.uint8), cv2.COLOR_GRAY2RGB)
+    fitted = frame.fit(mask, item.frame_wh, item.fit, (0, 0, 0))[..., 0]
+    return cv2.resize(fitted.astype(np.float64), grid_hw[::-1], interpolation=cv2.INTER_AREA)
 
 
 def interval(values: np.ndarray, groups: list[str]) -> str:
