@@ -96,7 +96,7 @@ def main() -> None:
         predicted = [(labels, predict(features, labels, n_classes, rule)) for labels in repeats]
         doubt = np.concatenate([probability_wrong(*pair) for pair in predicted])
         is_issue, is_swap = doubt >= least, np.concatenate([labels != truth for labels, _ in predicted])
-        recall, precision = is_issue[is_swap].mean(), is_swap[is_issue].mean()
+        recall, precision = is_issue[is_swap].mean(), is_swap[is_issue].mean() if is_issue.any() else np.nan
         print(
             f"{is_swap.sum()} swaps {kind}: recall {recall:.2f}, precision {precision:.2f}, {doubt.sum():.1f} expected"
         )
