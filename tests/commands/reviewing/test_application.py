@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -162,6 +163,16 @@ def test_a_box_is_in_pixels_of_the_upright_photo(project, page):
 def test_other_ids_are_refused(page, image_id):
     for path, body in (("", None), ("/photo", None), ("/skip", {}), ("/decision", {"kind": "drop", "expected": []})):
         assert page.call(f"/v1/photos/{image_id}{path}", body).status_code in (404, 405)
+
+
+def test_half_a_character_is_no_filter_for_a_column_of_arrow(project):
+    made = service(project)
+    reasons = made.data.queue.reasons
+    columns = {name: reasons[name].astype("str") for name in ("image_id", "code")}
+    found = replace(made.data.queue, reasons=reasons.assign(**columns))
+    made.data = replace(made.data, queue=found)
+    with running(made) as page:
+        assert page.queue(reason="\ud800")["image_ids"] == [] and page.queue()["image_ids"]
 
 
 def test_filters_of_other_values_show_nothing(page):
