@@ -134,6 +134,10 @@ def odd() -> Iterator[tuple[str, bytes, set[str]]]:
     yield "twelve_bits.tif", saved(dark, "tif"), {"unsupported_depth"}
     whole = saved(picture(45), "jpg")
     yield "without_end.jpg", whole[:-2], USABLE
+    yield "half_with_end.jpg", whole[: len(whole) * 2 // 3] + whole[-2:], {"truncated"}
+    height = whole.index(b"\xff\xc0") + 5
+    twice = 2 * int.from_bytes(whole[height : height + 2], "big")
+    yield "twice_the_height.jpg", whole[:height] + twice.to_bytes(2, "big") + whole[height + 2 :], {"truncated"}
     yield "half_zeros.jpg", whole[: len(whole) * 2 // 3] + bytes(len(whole)), {"truncated"}
     yield "bits.png", saved(picture(40).convert("1"), "png"), USABLE
     yield "palette.png", saved(picture(41).quantize(7), "png", transparency=0), USABLE

@@ -114,7 +114,7 @@ def decode_photo(content: bytes, min_scale: MinScale) -> DecodedPhoto:
     try:
         if isinstance(file, JpegImageFile) and jpeg.is_zero_filled(content):
             raise OSError("the file ends in zeros")
-        return _decode(file, min_scale)
+        return _decode(file, min_scale, content)
     except ImageError:
         raise
     except BROKEN as error:
@@ -126,17 +126,27 @@ def decode_photo(content: bytes, min_scale: MinScale) -> DecodedPhoto:
     return photo._replace(note=";".join(filter(None, ("incomplete_jpeg", photo.note))))
 
 
-def _decode(file: Image.Image, min_scale: MinScale) -> DecodedPhoto:
+def _decode(file: Image.Image, min_scale: MinScale, content: bytes = b"") -> DecodedPhoto:
+    """Decode an open file; raises OSError where `content`, its bytes, end with an end marker, but too early."""
     size_wh = _reduce(file, min_scale) if isinstance(file, JpegImageFile) else None
     samples = depth.samples(file)
     with _slot(file):
         file.load()
+        if content and isinstance(file, JpegImageFile) and _ends_early(file, content):
+            raise OSError("the end marker comes before the last pixels")
         turn_upright = _UPRIGHT.get(_orientation(file), np.asarray)
         to_rgb, note = colour.converter(file)
         image = _to_rgb(file, to_rgb, depth.value_range(file, samples))
         file.close()
         image = turn_upright(image)
     return DecodedPhoto(image, size_wh or (image.shape[1], image.shape[0]), note)
+
+
+def _ends_early(file: JpegImageFile, content: bytes) -> bool:
+    """Whether a loaded JPEG file lacks pixels before its end marker: libjpeg draws those grey, and says nothing."""
+    last = file.getpixel((file.width - 1, file.height - 1))
+    is_grey = set(last if isinstance(last, tuple) else (last,)) <= {127, 128}
+    return jpeg.lacks_scans(content) or (is_grey and jpeg.lacks_data(content))
 
 
 def _slot(file: Image.Image) -> AbstractContextManager[object]:

@@ -16,7 +16,10 @@ _ZEROS = bytes(16)
 _MARKER = re.compile(rb"\xff([^\0\xff\xd0-\xd7])")
 # Baseline, progressive and the rest, less the codes of tables in between.
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 _SCAN = 0xDA
+# Data for pixels that lack theirs, also behind each of the eight restart markers: one of them may be waited for.
+_MORE = b"".join(bytes([*range(1, 255), 0xFF, marker]) for marker in range(0xD0, 0xD8)) + bytes(range(1, 255))
 _COEFFICIENTS = 64
 
 
@@ -54,8 +57,46 @@ def is_zero_filled(content: bytes) -> bool:
     return _MARKER.search(content, end) is None
 
 
+def lacks_scans(content: bytes) -> bool:
+    """Whether a JPEG file of several scans has an end marker before the last of them.
+
+    libjpeg would draw it without its colours or its detail.
+    """
+    scans, frame = _scans(content, first_alone=True)
+    if not scans or not frame or (frame.code not in _PROGRESSIVE and scans[0].body[0] == frame.body[5]):
+        return False
+    return not _has_every_bit(frame.body, _scans(content)[0])
+
+
+def lacks_data(content: bytes) -> bool:
+    """Whether a JPEG file has its end marker before the data of its last pixels: libjpeg would draw them grey.
+
+    A decoder that has all pixels ignores further data; one that lacks some draws them. Two decodings at an eighth of
+    the size. Raises what Pillow raises on damaged files.
+    """
+    scans, _ = _scans(content)
+    end = _MARKER.search(content, scans[-1].end) if scans else None
+    if end is None:
+        return False
+    data = content[: end.start()].rstrip(b"\xff")
+    return ImageChops.difference(_load(data + _END, 8), _load(data + _MORE + _END, 8)).getbbox() is not None
+
+
+def _scans(content: bytes, first_alone: bool = False) -> tuple[list[Segment], Segment | None]:
+    """The headers of the scans of a JPEG file, or of the first, and that of the frame, if there is one."""
+    scans, frame = [], None
+    for segment in segments(content):
+        if segment.code == _SCAN:
+            scans.append(segment)
+            if first_alone:
+                break
+        elif segment.code in _FRAMES:
+            frame = frame or segment
+    return scans, frame
+
+
 def complete(content: bytes) -> bytes:
-    """The bytes of a JPEG file that ends too early with an end marker; no bytes where too much is lost.
+    """The bytes of a JPEG file that ends too early, up to its end and an end marker; no bytes where too much is lost.
 
     Enough is there when every coefficient of every component has its last bit in some scan, and the last scan reaches
     MIN_DECODED of the pixels. For a baseline file that is the share that was decoded; of a progressive file, all
@@ -63,12 +104,12 @@ def complete(content: bytes) -> bytes:
     Raises what Pillow raises on damaged files.
     """
     data = content.rstrip(b"\0\xff")
-    found = list(segments(data))
-    scans = [segment for segment in found if segment.code == _SCAN]
-    frame = next(segment.body for segment in found if segment.code in _FRAMES) if scans else b""
-    if not scans or not _has_every_bit(frame, scans):
+    scans, frame = _scans(data)
+    if not scans or not frame or not _has_every_bit(frame.body, scans):
         return b""
-    share = _share_reached(_load(data + _END), _load(data[: scans[-1].end] + _END), _band(frame, scans[-1].body))
+    end = _MARKER.search(data, scans[-1].end)
+    data = data if end is None else data[: end.start()]
+    share = _share_reached(_load(data + _END), _load(data[: scans[-1].end] + _END), _band(frame.body, scans[-1].body))
     return data + _END if share >= MIN_DECODED else b""
 
 
@@ -95,8 +136,10 @@ def _band(frame: bytes, scan: bytes) -> int:
     return 8 * max(factors.values()) // (factors[scan[1]] if scan[0] == 1 else 1)
 
 
-def _load(content: bytes) -> Image.Image:
+def _load(content: bytes, divisor: int = 1) -> Image.Image:
     file = Image.open(io.BytesIO(content), formats=("JPEG",))
+    if divisor > 1:
+        file.draft(None, (max(file.width // divisor, 1), max(file.height // divisor, 1)))
     file.load()
     return file
 

@@ -143,6 +143,51 @@ def test_a_grey_bottom_counts_as_lost():
     assert jpeg.complete(content[:-2]) == b""
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("kind", ["baseline", "full_colour", "restarts"])
+@pytest.mark.parametrize("scale", [1.0, 0.125])
+def test_an_end_marker_in_the_middle_of_the_pixels_is_no_end(kind, mode, scale):
+    """A decoder draws what lacks in grey, and says nothing."""
+    content = saved(picture().convert(mode), **KINDS[kind])
+    for share in (0.1, 0.5, 0.98):
+        for rest in (b"", b"\0" * 50, b"text"):
+            with pytest.raises(ImageError, match="truncated"):
+                images.decode_photo(cut(content, share) + b"\xff\xd9" + rest, lambda _: scale)
+    photo = images.decode_photo(cut(content, 0.02) + b"\xff\xff\xd9", lambda _: scale)
+    assert photo.note == "incomplete_jpeg"
+    np.testing.assert_array_equal(photo.image, images.decode_photo(cut(content, 0.02), lambda _: scale).image)
+
+
+def test_a_header_of_twice_the_height_is_no_height():
+    content = saved(picture())
+    frame = content.index(b"\xff\xc0")
+    assert content[frame + 5 : frame + 7] == (400).to_bytes(2, "big")
+    with pytest.raises(ImageError, match="truncated"):
+        images.decode(content[: frame + 5] + (800).to_bytes(2, "big") + content[frame + 7 :])
+
+
+def test_an_end_marker_before_the_last_scans_is_no_end():
+    content = saved(picture(), progressive=True)
+    scans = [segment for segment in jpeg.segments(content) if segment.code == 0xDA]
+    for number in (1, 4, 9):  # of ten: the header of the next scan has 8 to 14 bytes, after its tables
+        before = content[: content.rindex(b"\xff\xda", 0, scans[number].end)]
+        assert jpeg.lacks_scans(before + b"\xff\xd9")
+        with pytest.raises(ImageError, match=r"truncated: the end marker comes before"):
+            images.decode(before + b"\xff\xd9")
+    assert not jpeg.lacks_scans(content)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("corner", [16, 320])
+def test_a_photo_that_is_grey_at_its_end_is_whole(kind, mode, corner):
+    image = picture().convert(mode)
+    image.paste(Image.new(mode, (corner, corner), (128,) * len(image.getbands())), (320 - corner, 400 - corner))
+    content = saved(image, **KINDS[kind])
+    photo = images.decode_photo(content, lambda _: 1.0)
+    assert photo.note == "" and photo.image[-1, -1].tolist() == [128] * 3 and not jpeg.lacks_data(content)
+
+
 def test_a_file_cut_in_its_header_stays_broken():
     content = saved(picture(), progressive=True)
     first = next(segment.end for segment in jpeg.segments(content) if segment.code == 0xDA)
