@@ -144,6 +144,16 @@ def has_repeated(values: "pd.Series[str]") -> bool:
     return bool(compute.count_distinct(texts).as_py() < len(texts))
 
 
+def require_unique(path: Path, values: "pd.Series[str]", rule: str, among: "pd.Series[bool] | None" = None) -> None:
+    """Raise TableError with the first of `values` that stands before; `rule` is what was expected.
+
+    Where given, `among` says which rows count.
+    """
+    if has_repeated(values if among is None else values[among]):
+        is_repeated = values.duplicated() if among is None else values.where(among).duplicated() & among
+        require(path, ~is_repeated, values, rule)
+
+
 def require(path: Path, good: "pd.Series[bool]", values: "pd.Series", rule: str, before: int = 0) -> None:
     """Raise TableError with the first of `values` for which `good` is false; `rule` is what was expected.
 

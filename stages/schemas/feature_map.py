@@ -13,7 +13,7 @@ COLUMNS = {"image_id": "str", "x": "float", "y": "float"}
 def read(path: Path) -> pd.DataFrame:
     """Read the table and check it. Raises TableError naming the column and the first bad value."""
     frame = tables.read(path, COLUMNS)
-    tables.require(path, ~frame["image_id"].duplicated(), frame["image_id"], "each id once")
+    tables.require_unique(path, frame["image_id"], "each id once")
     for name in ("x", "y"):
         tables.require(path, frame[name].between(0, 1), frame[name], "a number of 0..1")
     return frame

@@ -50,7 +50,5 @@ def read(path: Path, columns: Iterable[str] = COLUMNS) -> pd.DataFrame:
     tables.require(path, frame["status"].isin(["ok", "failed", "rejected"]), frame["status"], "ok, failed or rejected")
     known = frame["split"].isin([*SPLITS, UNLABELLED])
     tables.require(path, known | ~usable, frame["split"], "train, val, test or unlabelled")
-    if tables.has_repeated(frame.loc[usable, "image_id"]):
-        is_repeated = frame["image_id"].where(usable).duplicated() & usable
-        tables.require(path, ~is_repeated, frame["image_id"], "each usable photo once")
+    tables.require_unique(path, frame["image_id"], "each usable photo once", among=usable)
     return frame

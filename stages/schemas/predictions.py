@@ -44,7 +44,7 @@ def read(path: Path, classes: list[str] | None = None) -> Predictions:
         expected = ["image_id", *(classes or ["<one column per class>"])]
         raise TableError(f"{path}: expected columns {', '.join(expected)}, found {', '.join(header)}")
     frame = tables.read(path, {"image_id": "str", **dict.fromkeys(found, "float")})
-    tables.require(path, ~frame["image_id"].duplicated(), frame["image_id"], "each id once")
+    tables.require_unique(path, frame["image_id"], "each id once")
     values = frame[found].to_numpy(dtype=np.float64)
     sums = pd.Series(values.sum(axis=1), name="the sum of the classes")
     good = pd.Series(np.isfinite(values).all(axis=1) & (values >= 0).all(axis=1) & (abs(sums) - 1 < _SUM_TOLERANCE))

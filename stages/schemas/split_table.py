@@ -31,6 +31,5 @@ def read(path: Path, columns: Iterable[str] = COLUMNS) -> pd.DataFrame:
     usable = frame["status"] == "ok"
     known = frame["split"].isin([*manifest.SPLITS, manifest.UNLABELLED])
     tables.require(path, known | ~usable, frame["split"], "train, val, test or unlabelled")
-    is_repeated = frame["image_id"].where(usable).duplicated() & usable
-    tables.require(path, ~is_repeated, frame["image_id"], "each usable photo once")
+    tables.require_unique(path, frame["image_id"], "each usable photo once", among=usable)
     return frame

@@ -14,6 +14,7 @@ _SAME_VEHICLE_IOU = 0.6
 # A box that ends within this share of the photo's side from its edge touches it: detected boxes are not exact.
 _EDGE_TOLERANCE = 0.01
 
+# The rule takes several times the memory of the boxes: all at once, a stage would grow with the number of photos.
 _PHOTOS_AT_ONCE = 10_000
 
 
@@ -82,7 +83,7 @@ def select(photos: PhotoSet, rule: SelectionSettings) -> Selections:
     `max_runner_up_ratio` of the best one's rank or more.
     """
     parts = []
-    # In parts, for it takes several times the memory of the boxes; one part where there is no photo.
+    # One part where there is no photo.
     for start in range(0, max(len(photos.size_wh), 1), _PHOTOS_AT_ONCE):
         first, last = np.searchsorted(photos.photo, [start, start + _PHOTOS_AT_ONCE])
         some = photos._replace(

@@ -32,7 +32,7 @@ def read_sample(path: str | None) -> Columns | None:
         return None
     file = Path(resolve(path))
     sample = tables.read_text(file)
-    tables.require(file, ~sample.iloc[:, 0].duplicated(), sample.iloc[:, 0], "each id once")
+    tables.require_unique(file, sample.iloc[:, 0], "each id once")
     return {str(name): sample[name].tolist() for name in sample}
 
 
