@@ -22,6 +22,7 @@ from benchmarks import timing
 from stages.core import command, progress
 from stages.core.archive import Archive
 from stages.images import archived, frame, heat_overlay, letterbox
+from stages.images.mask_window import part_shown
 from stages.images.settings import InputSettings, input_names, read_used
 from stages.networks import heat_maps
 from stages.networks.heat_maps import HeatMapFn
@@ -89,16 +90,24 @@ def inside(maps: list[np.ndarray], photos: list[TestPhoto], item: InputSettings)
     """The share `(N,)` of the mass of each map inside the mask, of what lies on the crop."""
     found = []
     for shown, photo in zip(maps, photos):
-        on_crop = heat_overlay.to_image(shown, item.frame_wh, item.fit, photo.mask.shape[::-1])
+        size_wh = photo.mask.shape[::-1]
+        window = part_shown(_uint8(photo.mask), item.mask_margin).of((0, 0, *size_wh))
+        on_crop = heat_overlay.on_window(shown, item.frame_wh, item.fit, window, size_wh)
         found.append((on_crop * photo.mask).sum())
     return np.array(found)
 
 
 def as_coarse(photo: TestPhoto, item: InputSettings, grid_hw: tuple[int, int]) -> np.ndarray:
     """The mask on the grid of the feature map, as a map."""
-    mask = cv2.cvtColor((255 * photo.mask).round().astype(np.uint8), cv2.COLOR_GRAY2RGB)
-    fitted = frame.fit(mask, item.frame_wh, item.fit, (0, 0, 0))[..., 0]
+    mask = _uint8(photo.mask)
+    x_min, y_min, x_max, y_max = part_shown(mask, item.mask_margin).of((0, 0, *mask.shape[::-1]))
+    shown = cv2.cvtColor(mask[y_min:y_max, x_min:x_max], cv2.COLOR_GRAY2RGB)
+    fitted = frame.fit(shown, item.frame_wh, item.fit, (0, 0, 0))[..., 0]
     return cv2.resize(fitted.astype(np.float64), grid_hw[::-1], interpolation=cv2.INTER_AREA)
+
+
+def _uint8(mask: np.ndarray) -> np.ndarray:
+    return (255 * mask).round().astype(np.uint8)
 
 
 def interval(values: np.ndarray, groups: list[str]) -> str:

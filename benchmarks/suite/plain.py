@@ -187,7 +187,16 @@ def resize(report: Report) -> None:
         if not item.uses_masks:
             return shown
         with Image.open(masks / f"{image_id}.png") as mask_file:
-            pixels, alpha = np.asarray(shown), np.asarray(mask_file.convert("L"))[..., None] / 255
+            mask = mask_file.convert("L")
+        box = mask.point(lambda value: 255 * (value > 127)).getbbox()
+        if item.mask_margin is not None and box:
+            border = item.mask_margin * max(box[2] - box[0], box[3] - box[1])
+            left, top = max(0, box[0] - border), max(0, box[1] - border)
+            window = left, top, min(mask.width, box[2] + border), min(mask.height, box[3] + border)
+            shown, mask = shown.crop(window), mask.crop(window)
+        if item.background == "keep":
+            return shown
+        pixels, alpha = np.asarray(shown), np.asarray(mask)[..., None] / 255
         return Image.fromarray((pixels * alpha + np.array(fill) * (1 - alpha)).astype(np.uint8))
 
     def work(image_id: str) -> None:

@@ -24,18 +24,25 @@ from stages.scoring.probabilities import negative_log_likelihood
 # Widths and heights to try, as multiples of the base's; a network's cost goes with their square.
 _SCALES = (0.625, 1.0, 1.25, 1.5)
 _MULTIPLE = 8
+# Around the mask that a crop is cut to: what the mask misses of the car.
+_MASK_MARGIN = 0.05
 
 
 def input_name(item: InputSettings) -> str:
-    """A short name of an input, such as `remove 256x160`, `keep squash 256x160` or `full_image 256x160`."""
+    """A short name of an input, such as `remove 256x160`, `keep cut squash 256x160` or `full_image 256x160`.
+
+    A crop that is cut to its mask with another margin than that of `variants` has the margin in its name.
+    """
     what = item.region if item.region == "full_image" else item.background
-    return " ".join([what, *([] if item.fit == "pad" else [item.fit]), f"{item.width}x{item.height}"])
+    cut = {None: [], _MASK_MARGIN: ["cut"]}.get(item.mask_margin, [f"cut {item.mask_margin}"])
+    return " ".join([what, *cut, *([] if item.fit == "pad" else [item.fit]), f"{item.width}x{item.height}"])
 
 
 def variants(base: InputSettings, own: Iterable[InputSettings]) -> dict[str, InputSettings]:
     """The inputs to compare, by name: the base first, then others with one or two things changed, and the user's own.
 
-    The background removed and kept, each at four sizes; blurred; each other fit; and the whole photo.
+    The background removed and kept, each at four sizes; blurred; each other fit; the crop cut to its mask, and that
+    stretched; and the whole photo.
     """
     crop = base.replace(region="box", background="remove") if base.region == "full_image" else base
     items = [base]
@@ -45,7 +52,9 @@ def variants(base: InputSettings, own: Iterable[InputSettings]) -> dict[str, Inp
         items += [sized.replace(background=background) for background in ("remove", "keep")]
     items.append(crop.replace(background="blur"))
     items += [crop.replace(fit=fit) for fit in ("pad", "reflect", "squash")]
-    items.append(crop.replace(region="full_image", background="keep"))
+    cut = crop.replace(mask_margin=_MASK_MARGIN)
+    items += [crop.replace(mask_margin=None), cut, cut.replace(fit="squash")]
+    items.append(crop.replace(region="full_image", background="keep", mask_margin=None))
     return {input_name(item): item for item in (*items, *own)}
 
 

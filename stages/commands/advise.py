@@ -63,8 +63,8 @@ def without_masks(items: dict[str, InputSettings]) -> dict[str, InputSettings]:
     """Leave out the inputs that need masks, and say so: without masks their background would stay, without notice."""
     kept = {name: item for name, item in items.items() if not item.uses_masks}
     print(
-        f"advise: no mask is used, so {len(items) - len(kept)} inputs with the background removed or blurred are left "
-        "out; to compare them, let a model name such an input, and run `make advise`",
+        f"advise: no mask is used, so {len(items) - len(kept)} inputs that need masks are left out; to "
+        "compare them, let a model name such an input, and run `make advise`",
         file=sys.stderr,
     )
     return kept
@@ -129,8 +129,8 @@ def table(found: Advice) -> pd.DataFrame:
 
 
 def interval(row: dict[str, Any], name: str) -> str:
-    """A difference with the ends of its interval."""
-    return f"{row[name]:+.3f} ({row[f'{name}_low']:+.3f} {row[f'{name}_high']:+.3f})"
+    """A difference and the ends of its interval."""
+    return " ".join(f"{row[key]:+.3f}" for key in (name, f"{name}_low", f"{name}_high"))
 
 
 def main() -> None:
@@ -154,7 +154,7 @@ def main() -> None:
     )
     advice_file.write(args.out, found)
     print(table(found).to_string(index=False))
-    print(f"base: {found.base}; differences in log loss, paired, 95 % intervals: below zero is better")
+    print(f"base: {found.base}; differences in log loss and their 95 % intervals: below zero is better")
     print("both: the mean of the predictions for the base and for this input; time: of the network, base = 1")
     progress.summary("advise", inputs=len(items), backbones=len(backbones), photos=found.n_photos)
 

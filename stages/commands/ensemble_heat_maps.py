@@ -8,6 +8,7 @@ import numpy as np
 from stages.commands.inference_pipeline import ModelInputs
 from stages.commands.trained_ensemble import EnsembleFiles
 from stages.images import heat_overlay, images, letterbox
+from stages.images.mask_window import WHOLE
 from stages.images.settings import InputSettings, input_names
 from stages.networks import heat_maps
 from stages.networks.heat_maps import HeatMapFn
@@ -73,10 +74,8 @@ class EnsembleHeatMaps:
         total = np.zeros(size_wh[::-1])
         for model, shares in zip(self._models.values(), rows):
             place = (0, 0, *size_wh) if model.item.region == "full_image" else inner
-            own = heat_overlay.to_image(
-                shares, model.item.frame_wh, model.item.fit, (place[2] - place[0], place[3] - place[1])
-            )
-            total += model.weight * heat_overlay.paste(own, place, size_wh)
+            seen = (made.parts or {}).get(model.input, WHOLE).of(place)
+            total += model.weight * heat_overlay.on_window(shares, model.item.frame_wh, model.item.fit, seen, size_wh)
         return heat_overlay.draw(image, total)
 
 

@@ -16,6 +16,7 @@ from stages.detect import detector
 from stages.detect.detector import DetectorInput
 from stages.detect.settings import DetectSettings
 from stages.images import images
+from stages.images.mask_window import Part, part_shown
 from stages.images.settings import InputSettings, read_used
 from stages.mask import combine
 from stages.mask.settings import MaskSettings
@@ -91,13 +92,15 @@ class ModelInputs(NamedTuple):
     """What models see of a photo, `(height, width, 3)` uint8 RGB by the name of the input, or None.
 
     `note` says why there is no crop or mask, or nothing at all. `size_wh` is that of the upright photo in pixels, zeros
-    where it cannot be decoded; `box` is None where no main car is cropped.
+    where it cannot be decoded; `box` is None where no main car is cropped. `parts` names the inputs that show a part of
+    the crop alone.
     """
 
     images: dict[str, np.ndarray] | None
     note: str
     size_wh: tuple[int, int] = (0, 0)
     box: MainCarBox | None = None
+    parts: dict[str, Part] | None = None
 
 
 class Preprocessor:
@@ -203,4 +206,9 @@ class Preprocessor:
             }
         except images.ImageError as error:  # of another scale than the crop's
             return ModelInputs(None, str(error))
-        return ModelInputs(made, ", ".join(part for part in (note, reason) if part))
+        parts = {
+            name: part_shown(alpha, item.mask_margin)
+            for name, item in self.settings.inputs.items()
+            if item.mask_margin is not None
+        }
+        return ModelInputs(made, ", ".join(text for text in (note, reason) if text), parts=parts)

@@ -26,6 +26,17 @@ def to_image(shares: np.ndarray, frame_wh: tuple[int, int], how: Fit, size_wh: t
     return normalised(resized)
 
 
+def on_window(
+    shares: np.ndarray, frame_wh: tuple[int, int], how: Fit, window: tuple[int, int, int, int], size_wh: tuple[int, int]
+) -> np.ndarray:
+    """The share of each pixel of an image of `size_wh` pixels, whose `window` was fitted into the frame: `to_image`.
+
+    The window (x_min, y_min, x_max, y_max) has one pixel or more each way; outside it the shares are zero.
+    """
+    x_min, y_min, x_max, y_max = window
+    return paste(to_image(shares, frame_wh, how, (x_max - x_min, y_max - y_min)), window, size_wh)
+
+
 def normalised(shares: np.ndarray) -> np.ndarray:
     """`shares` divided by their sum; zeros stay zeros."""
     total = shares.sum()

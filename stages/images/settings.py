@@ -21,6 +21,11 @@ class InputSettings(Settings):
         "box", description="`box`: the crop of the main car; `full_image`: the whole photo"
     )
     background: Literal["remove", "blur", "keep"] = Field(description="what becomes of the pixels outside the mask")
+    mask_margin: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None,
+        description="cut the crop to the box of its mask and this share of the box's longer side around it; null: the "
+        "whole crop",
+    )
     fit: Fit = Field(
         "pad",
         description="`pad` keeps the aspect ratio and fills the rest with `resize.fill`, `reflect` with the mirrored "
@@ -31,10 +36,13 @@ class InputSettings(Settings):
 
     @model_validator(mode="after")
     def _masks_lie_in_crops(self) -> "InputSettings":
-        if self.region == "full_image" and self.background != "keep":
+        if self.region == "full_image" and self.uses_masks:
+            key, only, found = "mask_margin", "null", str(self.mask_margin)
+            if self.background != "keep":
+                key, only, found = "background", "keep", self.background
             raise ValueError(
-                f"background: expected keep with region full_image, for masks are made of crops, found "
-                f"{self.background}; to mask whole photos, set crop.mode to full_image and region to box"
+                f"{key}: expected {only} with region full_image, for masks are made of crops, found {found}; to mask "
+                "whole photos, set crop.mode to full_image and region to box"
             )
         return self
 
@@ -46,7 +54,7 @@ class InputSettings(Settings):
     @property
     def uses_masks(self) -> bool:
         """Whether masks are needed."""
-        return self.background != "keep"
+        return self.background != "keep" or self.mask_margin is not None
 
 
 class _NamesInput(Settings):

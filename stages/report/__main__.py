@@ -87,7 +87,7 @@ def main() -> None:
     inputs = {name: Archive(args.input_images / name) for name in read_used(args.params)}
     thumbnails = ArchiveThumbnails(photos, Archive(args.crops), Archive(args.mask_images), inputs, settings.thumbnail)
     models = shown_models(args.params, args.models, data.ensemble["weights"], inputs)
-    maps = HeatMapThumbnails(models, data.predicted.classes, thumbnails)
+    maps = HeatMapThumbnails(models, data.predicted.classes, thumbnails, thumbnails.masks)
     card = model_card.render(model_card_data.of_report(data, load_settings(args.params), args.metrics))
     html = page.render(data, GalleryBuilder(data.detections, thumbnails, settings, maps), card)
     atomic.write_text(args.out, html)

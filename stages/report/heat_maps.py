@@ -9,13 +9,14 @@ import pandas as pd
 
 from stages.core.archive import Archive
 from stages.images import archived, heat_overlay, images
+from stages.images.mask_window import WHOLE, Part, part_shown
 from stages.images.settings import InputSettings, input_names, read_used
 from stages.networks import heat_maps
 from stages.networks.heat_maps import HeatMapFn
 from stages.networks.settings import InferenceSettings
 from stages.report.pictures import Thumbnail
 from stages.report.thumbnails import ArchiveThumbnails
-from stages.schemas import model_inputs
+from stages.schemas import masks, model_inputs
 
 # One engine and precision, whatever the machine has: the page has the same bytes then.
 _RULE = InferenceSettings(batch_size=1, engine="openvino", precision="f32")
@@ -31,23 +32,28 @@ class ShownModel(NamedTuple):
 
 
 class HeatMapThumbnails:
-    """Thumbnails of heat maps of `models` for one of `classes`, drawn over those of crops and photos."""
+    """Thumbnails of heat maps of `models` for one of `classes`, drawn over those of crops and photos.
 
-    def __init__(self, models: list[ShownModel], classes: list[str], thumbnails: ArchiveThumbnails) -> None:
-        self._models, self._thumbnails = models, thumbnails
+    The archive `masks` tells which part of a crop a model sees.
+    """
+
+    def __init__(
+        self, models: list[ShownModel], classes: list[str], thumbnails: ArchiveThumbnails, masks: Archive
+    ) -> None:
+        self._models, self._thumbnails, self._masks = models, thumbnails, masks
         self._numbers = {name: number for number, name in enumerate(classes)}
         self._load = cache(_load)
 
     def of(self, row: pd.Series, label: str) -> list[Thumbnail]:
         """The heat map over a photo's crop, of the models that see it, then over the photo, of those that see that.
 
-        `row` has its `image_id`, `path` and `split`.
+        `row` has its `image_id`, `path`, `split` and `is_masked`.
         """
         found = []
         for region in ("box", "full_image"):
             models = [model for model in self._models if model.item.region == region and model.weight > 0]
             if models:
-                found.append(self._draw(self._base(row, region), models, row["image_id"], self._numbers[label]))
+                found.append(self._draw(self._base(row, region), models, row, self._numbers[label]))
         return found
 
     def _base(self, row: pd.Series, region: str) -> Thumbnail:
@@ -55,7 +61,7 @@ class HeatMapThumbnails:
             return self._thumbnails.crop(row["image_id"])
         return self._thumbnails.photo(row["path"], row["image_id"], row["split"])
 
-    def _draw(self, base: Thumbnail, models: list[ShownModel], image_id: str, number: int) -> Thumbnail:
+    def _draw(self, base: Thumbnail, models: list[ShownModel], row: pd.Series, number: int) -> Thumbnail:
         """The thumbnail `base` below the weighted mean of the maps of models."""
         if base.image is None:
             return base
@@ -63,13 +69,22 @@ class HeatMapThumbnails:
         total = np.zeros(size_wh[::-1])
         try:
             for model in models:
-                (file,) = model_inputs.file_names(model.images, [image_id])
+                (file,) = model_inputs.file_names(model.images, [row["image_id"]])
                 image = archived.read_image(model.images, file)
                 shares = self._load(model.file)(image[None], np.array([number]))[0]
-                total += model.weight * heat_overlay.to_image(shares, model.item.frame_wh, model.item.fit, size_wh)
+                window = self._part(row, model.item).of((0, 0, *size_wh))
+                total += model.weight * heat_overlay.on_window(
+                    shares, model.item.frame_wh, model.item.fit, window, size_wh
+                )
         except images.ImageError as error:
             return Thumbnail(None, error.reason)
         return Thumbnail(heat_overlay.draw(base.image, total), "")
+
+    def _part(self, row: pd.Series, item: InputSettings) -> Part:
+        """The part of the photo's crop that a model sees."""
+        if item.mask_margin is None or not row["is_masked"]:
+            return WHOLE
+        return part_shown(archived.read_mask(self._masks, masks.file_name(row["image_id"])), item.mask_margin)
 
 
 def _load(file: Path) -> HeatMapFn:

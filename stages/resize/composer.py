@@ -1,10 +1,11 @@
-"""The model input of one photo: its background removed, blurred or kept, fitted into the frame."""
+"""The model input of one photo: cut to its mask, its background removed, blurred or kept, fitted into the frame."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 from stages.images import background, frame, images
+from stages.images.mask_window import mask_window
 from stages.images.settings import InputSettings
 from stages.resize.settings import ResizeSettings
 
@@ -18,11 +19,16 @@ class Composer(NamedTuple):
     def of_crop(self, crop: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
         """The model input `(height, width, 3)` uint8 RGB of a crop `(H, W, 3)` and its mask `(H, W)`, both uint8.
 
-        Without a mask the background is kept.
+        Without a mask the whole crop is used and the background is kept.
         """
-        if mask is not None and self.item.background == "remove":
+        if mask is None:
+            return self._fit(crop)
+        if self.item.mask_margin is not None:
+            x_min, y_min, x_max, y_max = mask_window(mask, self.item.mask_margin)
+            crop, mask = crop[y_min:y_max, x_min:x_max], mask[y_min:y_max, x_min:x_max]
+        if self.item.background == "remove":
             crop = background.remove(crop, mask, self.rule.fill)
-        elif mask is not None and self.item.background == "blur":
+        elif self.item.background == "blur":
             crop = background.blur(crop, mask, self.rule.blur)
         return self._fit(crop)
 

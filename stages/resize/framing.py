@@ -1,4 +1,4 @@
-"""Remove, blur or keep the background of every crop, or take whole photos, and fit the images into one frame."""
+"""Make the model inputs of all photos from their crops and masks, or from whole photos."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -112,10 +112,11 @@ def _shards(
 
 
 def count(photos: pd.DataFrame, item: InputSettings) -> dict[str, object]:
-    """Counts for metrics: model inputs by what became of the background, and by split."""
+    """Counts for metrics: model inputs by what became of the background, those cut to their mask, and by split."""
     treated, splits = pd.Series(np.where(photos["is_masked"], item.background, "keep"), dtype=str), photos["split"]
     return {
         "photos": len(photos),
         "background": treated.value_counts().to_dict(),
+        "cut_to_mask": 0 if item.mask_margin is None else int(photos["is_masked"].sum()),
         "split": splits.value_counts().to_dict(),
     }

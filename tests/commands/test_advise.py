@@ -30,16 +30,24 @@ def colours(*_):
 def test_the_base_comes_first_and_each_input_once():
     own = BASE.replace(background="keep", width=96)
     names = list(advice.variants(BASE, [BASE, own]))
-    assert names[0] == "remove 64x40" and names[-1] == "keep 96x40" and len(names) == 13
+    assert names[0] == "remove 64x40" and names[-1] == "keep 96x40" and len(names) == 15
     sizes = {name.split()[-1] for name in names if name.startswith("keep ")}
     assert sizes == {"40x32", "64x40", "80x48", "96x64", "96x40"}  # multiples of 8, of 0.625, 1, 1.25 and 1.5
     assert {"blur 64x40", "remove squash 64x40", "remove reflect 64x40"} < set(names)
+    assert {"remove cut 64x40", "remove cut squash 64x40"} < set(names)
     assert "full_image 64x40" in names
+
+
+def test_around_a_crop_cut_to_its_mask_the_whole_crop_is_tried_too():
+    names = list(advice.variants(BASE.replace(mask_margin=0.05, fit="squash"), []))
+    assert names[0] == "remove cut squash 64x40" and {"remove squash 64x40", "full_image squash 64x40"} < set(names)
+    assert advice.input_name(BASE.replace(mask_margin=0.0)) == "remove cut 0.0 64x40"
+    assert len(names) == len(set(names)) and "keep cut squash 80x48" in names
 
 
 def test_around_a_whole_photo_crops_are_tried_too():
     names = list(advice.variants(BASE.replace(region="full_image", background="keep"), []))
-    assert names[0] == "full_image 64x40" and "remove 64x40" in names and len(names) == 12
+    assert names[0] == "full_image 64x40" and "remove 64x40" in names and len(names) == 14
 
 
 def test_features_come_in_the_order_of_the_images_whatever_the_batch_size():
@@ -126,7 +134,7 @@ def test_the_command_ranks_inputs_of_train_photos_and_writes_them_for_the_report
     monkeypatch.setattr(advise.Photos, "load", lambda _, path, *__: (project / "data/photos" / path).read_bytes())
     run(advise)
     out = capsys.readouterr().out
-    assert "advise: 12 inputs, 1 backbones, 10 photos" in out and "base: remove 64x40" in out
+    assert "advise: 14 inputs, 1 backbones, 10 photos" in out and "base: remove 64x40" in out
     assert max(len(line) for line in out.splitlines()) <= 100
     found = advice_file.read(Path("metrics/advice.json"), Path("data/splits.csv"))
     assert found is not None and found.n_photos == 10 and found.base == "remove 64x40"
@@ -147,10 +155,7 @@ def test_without_masks_nothing_is_said_of_backgrounds(project, run, capsys, monk
     assert found is not None and found.base == "keep 64x40"
     names = [row["input"] for row in found.rows]
     assert "full_image 64x40" in names and not [name for name in names if name.startswith(("remove", "blur"))]
-    assert (
-        "advise: no mask is used, so 5 inputs with the background removed or blurred are left"
-        in capsys.readouterr().err
-    )
+    assert "advise: no mask is used, so 7 inputs that need masks are left out" in capsys.readouterr().err
 
 
 def test_fewer_than_two_photos_are_refused(run, capsys):

@@ -11,6 +11,7 @@ from stages.commands.ensemble_heat_maps import EnsembleHeatMaps, ExplainedModel,
 from stages.commands.inference_pipeline import MainCarBox, ModelInputs
 from stages.core.errors import UserError
 from stages.images import images
+from stages.images.mask_window import Part
 from stages.images.settings import InputSettings
 from tests import hostile
 from tests.commands import tiny_bundle
@@ -91,11 +92,11 @@ def at(row, column, shape=(20, 40)):
     return lambda *_: shares
 
 
-def drawn(models, box, side=1000):
+def drawn(models, box, side=1000, parts=None):
     """The picture of a grey photo of 400 x 300 with a box, by models that look where they are told."""
     content = images.encode(np.full((300, 400, 3), 90, np.uint8), ".png")
     shown = {name: np.zeros((20, 40, 3), np.uint8) for name in ("crop", "whole")}
-    made = ModelInputs(shown, "", (400, 300), MainCarBox(np.array(box, np.float64), 0.9))
+    made = ModelInputs(shown, "", (400, 300), MainCarBox(np.array(box, np.float64), 0.9), parts)
     maps = EnsembleHeatMaps(models, margin=0.0)
     (picture,) = maps.draw([PredictedPhoto(made, 0)], [lambda: content], side)
     return picture
@@ -108,6 +109,15 @@ def test_maps_of_crops_lie_on_the_crop():
     assert picture.shape == (100, 100, 3)
     rows, columns = np.nonzero(heat(picture) > 0.6 * heat(picture).max())
     assert rows.min() >= 8 and rows.max() <= 16 and columns.min() >= 13 and columns.max() <= 21
+
+
+def test_maps_of_crops_cut_to_their_mask_lie_there():
+    """The model sees the lower right quarter of the crop, stretched to 40 x 20: a place is 1.25 x 2.5 pixels of it."""
+    models = {"a": ExplainedModel(at(4, 36), "crop", item("box", fit="squash"), 1.0)}
+    picture = drawn(models, (200, 50, 300, 150), parts={"crop": Part(0.5, 0.5, 1, 1)})
+    assert picture.shape == (100, 100, 3)
+    rows, columns = np.nonzero(heat(picture) > 0.6 * heat(picture).max())
+    assert rows.min() >= 58 and rows.max() <= 64 and columns.min() >= 93 and columns.max() <= 97
 
 
 def test_a_model_that_sees_the_photo_brings_the_crop_back_to_the_photo():

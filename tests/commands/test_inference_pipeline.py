@@ -7,6 +7,7 @@ import io
 import json
 import unicodedata
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -168,6 +169,35 @@ def test_where_no_mask_is_used_prediction_needs_no_segmenter(tmp_path):
         ).network_files()
     assert files["remove"] == files["blur"] == ["centernet_mobilenetv3.onnx", "u2netp_int8.onnx"]
     assert files["keep"] == ["centernet_mobilenetv3.onnx"]
+    content["inputs"]["a"]["mask_margin"] = 0.05
+    (tmp_path / "params.yaml").write_text(json.dumps(content))
+    cut = inference_pipeline.PreprocessingSettings.read(tmp_path / "params.yaml", ["m"])
+    assert cut.network_files() == files["remove"]
+
+
+@pytest.mark.parametrize("background", ["remove", "keep"])
+def test_a_crop_cut_to_its_mask_is_the_same_in_prediction_and_says_which_part_it_shows(
+    tmp_path, preprocess, corners, background
+):
+    """The mask leaves out the left quarter of the crop of 80 x 60; the rest is stretched to the frame."""
+    for label in ("a", "b"):
+        folder = tmp_path / "my photos" / label
+        folder.mkdir(parents=True)
+        image = corners(160, 120)
+        (folder / "photo.png").write_bytes(images.encode(image if label == "a" else image[::-1], ".png"))
+    item = {"width": 96, "height": 96, "fit": "squash", "mask_margin": 0.0}
+    out = preprocess(background, item, crop={"margin": 0.0}, mask={"max_coverage": 1.0})
+    rows = split_table.read(out / "splits.csv").set_index("path")
+    settings = inference_pipeline.PreprocessingSettings.read(tmp_path / "params.yaml", ["m"])
+    paths = [tmp_path / "my photos" / name for name in ("a/photo.png", "b/photo.png")]
+    for path, made in inference_pipeline.Preprocessor(settings, out).run(paths):
+        name = rows.loc[f"{path.parent.name}/photo.png", "image_id"]
+        written = archives.picture(out / "model_inputs", f"{name}.png")
+        np.testing.assert_array_equal(made.images["one"], written)
+        crop = archives.picture(out / "crops", f"{name}.jpg")
+        assert made.parts["one"] == pytest.approx((0.25, 0, 1, 1), abs=0.02)
+        expected = crop[[2, 2, -3, -3], [24, -3, 24, -3]].astype(int)
+        np.testing.assert_allclose(written[[3, 3, -4, -4], [8, -4, 8, -4]].astype(int), expected, atol=12)
 
 
 @pytest.mark.parametrize("orientation", [1, 6, 8])
@@ -213,6 +243,7 @@ def test_a_whole_photo_that_cannot_be_decoded_is_one_note_and_the_others_are_com
     rule = ResizeSettings(fill=(0, 0, 0), blur=0.02, format="png")
     preprocessor = object.__new__(inference_pipeline.Preprocessor)
     preprocessor.composers = {"whole": Composer(item, rule)}
+    preprocessor.settings = SimpleNamespace(inputs={"whole": item})
     good, crop = images.encode(corners(40, 40), ".png"), corners(20, 20)
     found = [preprocessor._compose((content, crop, None, "")) for content in (b"no photo", good)]
     assert found[0].images is None and found[0].note.startswith("not_an_image: ")

@@ -71,3 +71,12 @@ def test_the_drawing_is_grey_without_heat_and_brightest_where_it_is_highest(corn
     assert (hot != grey).any(axis=2).nonzero() == (np.array([6]), np.array([1]))
     assert hot[6, 1, 0] > hot[6, 1, 2]  # red and green, little blue
     np.testing.assert_array_equal(image, before)
+
+
+def test_the_map_of_a_window_lies_in_the_window():
+    """A window of 8 x 4 stretched to 16 x 4; its last column but one is column 5 + 6 of the image."""
+    found = heat_overlay.on_window(
+        spot((16, 4), 1, 12) + spot((16, 4), 1, 13), (16, 4), "squash", (5, 2, 13, 6), (20, 9)
+    )
+    assert found.shape == (9, 20) and found.sum() == pytest.approx(1)
+    assert found[3, 11] == pytest.approx(1)

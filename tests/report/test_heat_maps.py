@@ -31,9 +31,9 @@ def model(tmp_path):
     return ShownModel(tmp_path / "model.onnx", Archive(tmp_path / "inputs"), item("box"), 0.5)
 
 
-def maps(*models, crop=GREY):
+def maps(*models, crop=GREY, masks=None):
     store = SimpleNamespace(crop=lambda _: crop, photo=lambda *_: GREY)
-    return HeatMapThumbnails(list(models), ["red", "green", "blue"], store)
+    return HeatMapThumbnails(list(models), ["red", "green", "blue"], store, masks)
 
 
 def heat(thumbnail):
@@ -47,6 +47,19 @@ def test_each_class_has_its_own_map_on_the_crop(model):
         assert found.image.shape == (20, 40, 3) and heat(found)[hot].min() > 60 and heat(found)[cold].max() == 0
     (nothing,) = maps(model).of(ROW, "blue")
     np.testing.assert_array_equal(nothing.image, GREY.image)
+
+
+def test_a_model_that_sees_the_crop_cut_to_its_mask_has_its_map_there(tmp_path, model):
+    """The mask is the lower right quarter of 80 x 40; the model sees it stretched, red in its upper left."""
+    mask = np.zeros((40, 80), np.uint8)
+    mask[20:, 40:] = 255
+    archives.put(tmp_path / "masks", {f"{ROW['image_id']}.png": mask})
+    cut = model._replace(item=item("box").replace(mask_margin=0.0, fit="squash"))
+    drawn = maps(cut, masks=Archive(tmp_path / "masks"))
+    (found,) = drawn.of(pd.concat([ROW, pd.Series({"is_masked": True})]), "red")
+    assert heat(found)[12:14, 21:28].min() > 60 and heat(found)[:10].max() == heat(found)[:, :20].max() == 0
+    (whole,) = drawn.of(pd.concat([ROW, pd.Series({"is_masked": False})]), "red")
+    assert heat(whole)[4:9, 1:18].min() > 60
 
 
 def test_models_of_the_photo_have_a_map_of_their_own_and_those_without_weight_none(model):

@@ -51,6 +51,23 @@ def test_without_a_mask_the_background_stays(corners):
     np.testing.assert_array_equal(composer().of_crop(corners(16, 16), None), corners(16, 16))
 
 
+@pytest.mark.parametrize("background", ["remove", "keep"])
+def test_a_crop_is_cut_to_its_mask_and_a_margin(corners, background):
+    """The mask of 4 x 8 pixels has a margin of 2 on every side: 8 x 12 of the crop, stretched to twice the size."""
+    crop, mask = corners(40, 24), np.zeros((24, 40), np.uint8)
+    mask[8:16, 20:24] = 255
+    changes = {"mask_margin": 0.25, "fit": "squash", "width": 16, "height": 24}
+    found = composer(background=background, **changes).of_crop(crop, mask).astype(int)
+    assert found.shape == (24, 16, 3)
+    np.testing.assert_allclose(found[[5, 18, 18], [9, 9, 6]], crop[[8, 15, 15], [22, 22, 21]], atol=8)
+    around = FILL if background == "remove" else crop[6, 18]
+    np.testing.assert_allclose(found[0, 0], around, atol=8)
+    whole = composer(background=background, **changes).of_crop(crop, None)
+    np.testing.assert_array_equal(
+        whole, composer(background="keep", **changes | {"mask_margin": None}).of_crop(crop, mask)
+    )
+
+
 @pytest.mark.parametrize(("fit", "left"), [("pad", 4), ("squash", 0)])
 def test_a_whole_photo_is_the_image_as_people_hold_it_in_the_frame(corners, tmp_path, fit, left):
     """A photo of 80 x 160 is stored on its side; in a frame of 16 x 16 it is 8 pixels wide, or squashed to 16."""
@@ -72,6 +89,8 @@ def test_masks_are_made_of_crops_so_whole_photos_keep_their_background():
         ValueError, match=r"background: expected keep with region full_image.*set crop\.mode to full_image"
     ):
         InputSettings(region="full_image", background="remove", width=16, height=16)
+    with pytest.raises(ValueError, match=r"mask_margin: expected null with region full_image.*found 0\.0; to mask"):
+        InputSettings(region="full_image", background="keep", mask_margin=0.0, width=16, height=16)
 
 
 @pytest.fixture
@@ -117,7 +136,7 @@ def test_each_used_photo_has_its_image(tmp_path, stage, corners, suffix):
     assert list(made) == [f"a.{suffix}", f"b.{suffix}"]
     first = archives.picture(tmp_path / "out", f"a.{suffix}")
     assert first.shape == (16, 16, 3) and np.abs(first.astype(int) - FILL).max() <= 3
-    assert metrics == {"photos": 2, "background": {"remove": 1, "keep": 1}, "split": {"val": 2}}
+    assert metrics == {"photos": 2, "background": {"remove": 1, "keep": 1}, "cut_to_mask": 0, "split": {"val": 2}}
 
 
 def test_an_input_that_keeps_backgrounds_needs_no_masks_and_is_not_made_again_for_new_ones(tmp_path, stage, corners):
@@ -128,6 +147,19 @@ def test_an_input_that_keeps_backgrounds_needs_no_masks_and_is_not_made_again_fo
     archives.put(tmp_path / "masks", {"a.png": np.zeros((16, 32), np.uint8)})
     assert stage(*rows(("a", "ok", False)), background="keep")[0] == made
     assert next((tmp_path / "out").glob("*.zip")).stat().st_mtime_ns == before
+
+
+def test_an_input_that_is_cut_to_masks_is_made_again_for_new_ones(tmp_path, stage, corners):
+    crop, mask = corners(32, 16), np.zeros((16, 32), np.uint8)
+    mask[8:, 16:] = 255
+    archives.put(tmp_path / "crops", {"a.jpg": crop})
+    archives.put(tmp_path / "masks", {"a.png": mask})
+    changes = {"background": "keep", "mask_margin": 0.0, "fit": "squash"}
+    made, metrics = stage(*rows(("a", "ok", True)), **changes)
+    assert metrics["background"] == {"keep": 1} and metrics["cut_to_mask"] == 1
+    np.testing.assert_allclose(archives.picture(tmp_path / "out", "a.png")[8, 8], crop[12, 24], atol=8)
+    other, metrics = stage(*rows(("a", "ok", False)), **changes)
+    assert other != made and metrics["cut_to_mask"] == 0
 
 
 def test_whole_photos_are_read_from_the_source_and_named_where_they_are_gone(tmp_path, stage, corners):
@@ -169,7 +201,7 @@ def test_tables_of_different_photos_are_refused(stage):
 
 def test_no_rows_are_no_images(stage):
     made, metrics = stage([], [])
-    assert made == {} and metrics == {"photos": 0, "background": {}, "split": {}}
+    assert made == {} and metrics == {"photos": 0, "background": {}, "cut_to_mask": 0, "split": {}}
 
 
 def test_a_mask_of_another_size_than_its_crop_is_an_error_that_names_both(tmp_path, stage, corners):

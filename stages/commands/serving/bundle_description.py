@@ -37,6 +37,4 @@ def describe(files: EnsembleFiles, limits: ServingLimits) -> EnsembleResponse:
 
 
 def _input(name: str, item: InputSettings) -> InputDescription:
-    return InputDescription(
-        name=name, width=item.width, height=item.height, region=item.region, background=item.background
-    )
+    return InputDescription(name=name, **item.model_dump())

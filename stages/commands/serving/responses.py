@@ -82,13 +82,15 @@ class ModelWeight(BaseModel):
 
 
 class InputDescription(BaseModel):
-    """An input of the models: its size in pixels, what of the photo it shows, and what becomes of the background."""
+    """An input of the models: its size in pixels, the part of the photo, how it fits, the background."""
 
     name: str
     width: int
     height: int
     region: str
     background: str
+    fit: str
+    mask_margin: float | None = Field(description="around the mask that the crop is cut to; null: the whole crop")
 
 
 class EnsembleResponse(BaseModel):
