@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from stages.schemas import corrections
 from tests import archives, small_project
@@ -171,6 +172,17 @@ def test_predictions_and_those_of_a_bundle_in_another_folder_are_the_same_withou
     used = {re.sub(r"[._-]+", "-", name.lower()) for name in (project / "packages.txt").read_text().split()}
     # Some are imported only where they happen to be installed.
     assert "numpy" in used and "onnx" in used and used - {"onnxruntime", "absl-py", "setuptools"} <= locked
+    params = project / "params.yaml"
+    text = params.read_text(encoding="utf-8")
+    changed = yaml.safe_load(text)
+    changed["mask"]["max_coverage"] = 0.5
+    params.write_text(yaml.safe_dump(changed), encoding="utf-8")
+    with pytest.raises(
+        AssertionError, match=r"bundle: params\.yaml: .* found others \(mask\.max_coverage: [\d.]+, now 0\.5\)"
+    ):
+        run(project, "python", "-m", "stages", "bundle", "bundle")
+    params.write_text(text, encoding="utf-8")
+    assert not (project / "bundle").exists()
     for path in (bundle / "models").iterdir():
         path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(AssertionError, match=r"predict: .*onnx: expected the SHA-256"):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from stages.commands import bundle_card, bundle_manifest
+from stages.commands import bundle_card, bundle_manifest, run_settings
 from stages.commands.bundle_card import RunFiles
 from stages.commands.inference_pipeline import SECTIONS, PreprocessingSettings
 from stages.core import atomic, command, progress
@@ -63,6 +63,24 @@ def trained(args: argparse.Namespace) -> tuple[str, Path, Path]:
     return "students", args.models / "students", args.models / "students" / f"{args.model}.json"
 
 
+def require_settings_of_run(params: Path, models: list[str], section: str) -> None:
+    """Raise UserError where `params` is no longer what trained and weighted `models`, entries of a `section`.
+
+    The bundle would prepare photos in another way than the models have learnt.
+    """
+    entries = load_settings(params).get(section) or {}
+    for name in models:
+        if name not in entries:
+            raise UserError(f"{params}: expected {name} under `{section}`, found {', '.join(entries)}; run `dvc repro`")
+    stages = run_settings.stages_of({name: entries[name]["input"] for name in models}, section)
+    changed = run_settings.changes(params, params.with_name("dvc.lock"), stages)
+    if changed:
+        raise UserError(
+            f"{params}: expected the settings of the run that trained the models, found others "
+            f"({run_settings.listed(changed)}); run `dvc repro`, or take the changes back"
+        )
+
+
 def copy_detector(source: Path, out: Path) -> None:
     """Copy the novelty detector, if there is one and it marks photos."""
     if source.is_file() and detector.read(source) is not None:
@@ -94,8 +112,9 @@ def main() -> None:
     classes = class_list.read_classes(args.classes)
     section, models, ensemble = trained(args)
     saved = weighting.read(ensemble, classes)
-    card = bundle_card.render(RunFiles(args.params, args.metrics, args.data), classes, saved, section)
     used = [name for name, weight in saved.weights.items() if weight > 0]
+    require_settings_of_run(args.params, used, section)
+    card = bundle_card.render(RunFiles(args.params, args.metrics, args.data), classes, saved, section)
     # Until it is complete, the folder has another name: an interrupted command leaves no partial bundle.
     unfinished = args.out.with_name(f".{args.out.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from stages.commands import clustered_prediction, trained_ensemble
+from stages.commands import clustered_prediction, run_settings, trained_ensemble
 from stages.commands.trained_ensemble import EnsembleFiles, PhotoResult
 from stages.core import command, csv_file, progress, settings
 from stages.core.errors import UserError
 from stages.core.runtime_settings import RuntimeSettings
+from stages.images.settings import input_names
 from stages.networks import cluster
 from stages.sources.file_names import is_photo_name
 from stages.sources.store import open_store
@@ -205,10 +206,25 @@ def arguments() -> argparse.Namespace:
     return args
 
 
+def say_changes(files: EnsembleFiles) -> None:
+    """Print a line where params.yaml is no longer what trained and weighted the models of the project."""
+    names = input_names(files.settings)
+    stages = run_settings.stages_of({name: names[name] for name in files.models() if name in names}, "models")
+    changed = run_settings.changes(files.settings, files.folder / "dvc.lock", stages)
+    if changed:
+        print(
+            f"predict: {files.settings} has other settings than the run that trained the models "
+            f"({run_settings.listed(changed)}); run `dvc repro`",
+            file=sys.stderr,
+        )
+
+
 def main() -> None:
     """Load the ensemble, classify the photos, write or print the predictions."""
     args = arguments()
     files = trained_ensemble.of_bundle(args.model) if args.model else trained_ensemble.of_project()
+    if not args.model:
+        say_changes(files)
     engine = settings.read(files.settings, "runtime", RuntimeSettings)
     # A bundle goes elsewhere: the cluster of the place where it was made says nothing there.
     engine = engine.replace(engine=args.engine or ("local" if args.model else engine.engine))
