@@ -83,6 +83,8 @@ def _typed_parts(path: Path, columns: Mapping[str, str]) -> Iterator[pd.DataFram
     for text in _read_arrow(path, names, list(columns)):
         yield _typed(path, text, columns, before)
         before += len(text)
+        del text
+        memory.release()
 
 
 def _names(path: Path) -> list[str]:
