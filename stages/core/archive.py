@@ -22,10 +22,13 @@ from stages.core.errors import UserError
 # What `zipfile` raises on a damaged archive.
 _BROKEN = (OSError, EOFError, RuntimeError, ValueError, OverflowError, struct.error, zlib.error, zipfile.BadZipFile)
 _UNIX, _READABLE_FILE = 3, 0o100644 << 16
-# The header before a member's bytes: signature, 22 bytes that the directory has as well, lengths of name and extra.
-_HEADER = struct.Struct("<4s22x2H")
-# Of one member: its name's hash, the number of its ZIP file, the place of its header, its size in bytes, its checksum.
-_MEMBER = np.dtype([("name", "u8"), ("file", "u4"), ("offset", "u8"), ("size", "u8"), ("crc", "u4")])
+# The header before a member's bytes: signature, flags, checksum, size (compressed, which is the same), lengths of name
+# and extra field.
+_HEADER = struct.Struct("<4s2xH6xI4xI2H")
+# The flag of a member whose checksum and size follow its bytes.
+_STREAMED = 0x8
+# A member's place: the number of its ZIP file, then as many bits of the offset of its header.
+_OFFSET_BITS = 40
 
 
 # TensorFlow reports a ValueError inside a dataset as InvalidArgumentError, and any other exception as an unknown error.
@@ -64,10 +67,13 @@ class ReadsArchive(Protocol):
 
 
 class Directory(NamedTuple):
-    """The `names` of the members of one ZIP file in order, where they lie, and a SHA-256 of names, sizes, checksums."""
+    """Of one ZIP file: the `names` of its members in order, the `offsets` of their headers, and a fingerprint.
+
+    The fingerprint is a SHA-256 of names, sizes and checksums.
+    """
 
     names: list[str]
-    members: np.ndarray
+    offsets: np.ndarray
     fingerprint: str
 
 
@@ -80,8 +86,10 @@ def read_directory(path: Path) -> Directory:
             fingerprint = hashlib.sha256(content.read()).hexdigest()
         if any(info.compress_type != zipfile.ZIP_STORED for info in found):
             raise ValueError("compressed members")
-        rows = [(_hash(info.filename), 0, info.header_offset, info.file_size, info.CRC) for info in found]
-        return Directory([info.filename for info in found], np.array(rows, dtype=_MEMBER), fingerprint)
+        offsets = np.array([info.header_offset for info in found], np.uint64)
+        if (offsets >> np.uint64(_OFFSET_BITS)).any():
+            raise ValueError("a member beyond its end")
+        return Directory([info.filename for info in found], offsets, fingerprint)
     except _BROKEN as error:
         raise ArchiveError("missing", f"{path}: expected a ZIP archive, found: {error}; run `dvc repro`") from None
 
@@ -89,22 +97,23 @@ def read_directory(path: Path) -> Directory:
 class Archive:
     """A ZIP file, or a folder of them (its shards, see `shard_writer`), to read from by any number of threads at once.
 
-    Keeps 32 bytes for each member and no open file. Raises ArchiveError when there is nothing at `path`, or another
+    Keeps 16 bytes for each member and no open file. Raises ArchiveError when there is nothing at `path`, or another
     file than a ZIP file with members that are not compressed.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._files = shard_files(path) if path.is_dir() else [path]
-        # Names as Python values would take more than all the rest.
-        directories = [read_directory(file)._replace(names=[]) for file in self._files]
-        for number, directory in enumerate(directories):
-            directory.members["file"] = number
-        members = np.concatenate([np.empty(0, _MEMBER), *(directory.members for directory in directories)])
-        self._members = members[np.argsort(members["name"], kind="stable")]
-        # A contiguous copy: `searchsorted` would make one at each call.
-        self._hashes = self._members["name"].copy()
-        self.fingerprints = {file.stem: found.fingerprint for file, found in zip(self._files, directories)}
+        self.fingerprints: dict[str, str] = {}
+        hashes, places = [np.empty(0, np.uint64)], [np.empty(0, np.uint64)]
+        for number, file in enumerate(self._files):
+            names, offsets, self.fingerprints[file.stem] = read_directory(file)
+            # Of one file after another: names as Python values take more than all the rest.
+            hashes.append(np.fromiter(map(_hash, names), np.uint64, len(names)))
+            places.append(np.uint64(number << _OFFSET_BITS) | offsets)
+        self._hashes, self._places = np.concatenate(hashes), np.concatenate(places)
+        order = np.argsort(self._hashes, kind="stable")
+        self._hashes, self._places = self._hashes[order], self._places[order]
 
     @property
     def names(self) -> list[str]:
@@ -120,12 +129,12 @@ class Archive:
         Raises ArchiveError with the reason `missing`, or `truncated` where the bytes are not those that were written,
         and OSError naming the archive when the disk fails.
         """
-        member = self._find(name)
-        if member is None:
+        place = self._find(name)
+        if place is None:
             text = f"{self.path}: expected a file {name} in the archive, found none; run `dvc repro`"
             raise ArchiveError("missing", text)
         try:
-            return _read(self._files[member["file"]], name, member)
+            return _read(self._files[place >> _OFFSET_BITS], name, place & ((1 << _OFFSET_BITS) - 1))
         except _BROKEN as error:
             # EINVAL comes from a damaged archive (an offset before the file's start), other OSErrors from the disk.
             if isinstance(error, OSError) and error.errno not in (errno.EINVAL, errno.ENOENT):
@@ -133,12 +142,10 @@ class Archive:
             text = f"{self.path}: {name} is damaged: {error}; delete the archive and run `dvc repro`"
             raise ArchiveError("truncated", text) from None
 
-    def _find(self, name: str) -> np.void | None:
+    def _find(self, name: str) -> int | None:
         value = np.uint64(_hash(name))
-        place = int(np.searchsorted(self._hashes, value))
-        if place == len(self._hashes) or self._hashes[place] != value:
-            return None
-        return self._members[place]
+        row = int(np.searchsorted(self._hashes, value))
+        return int(self._places[row]) if row < len(self._hashes) and self._hashes[row] == value else None
 
 
 def shard_files(folder: Path) -> list[Path]:
@@ -151,16 +158,18 @@ def _hash(name: str) -> int:
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
 
 
-def _read(path: Path, name: str, member: np.void) -> bytes:
+def _read(path: Path, name: str, offset: int) -> bytes:
     """The bytes of a member that is not compressed. Raises ValueError when they are not those that were written."""
     with path.open("rb") as file:
-        file.seek(int(member["offset"]))
-        signature, name_length, extra_length = _HEADER.unpack(file.read(_HEADER.size))
+        file.seek(offset)
+        signature, flags, crc, size, name_length, extra_length = _HEADER.unpack(file.read(_HEADER.size))
         found = file.read(name_length)
         if signature != b"PK\x03\x04" or found != name.encode():
             raise ValueError(f"expected its header, found {found[:40]!r}")
+        if flags & _STREAMED:
+            raise ValueError("its size and checksum are not in its header")
         file.seek(extra_length, 1)
-        content = file.read(int(member["size"]))
-    if len(content) != member["size"] or zlib.crc32(content) != member["crc"]:
+        content = file.read(size)
+    if len(content) != size or zlib.crc32(content) != crc:
         raise ValueError("wrong checksum")
     return content

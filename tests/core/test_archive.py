@@ -1,4 +1,5 @@
 import errno
+import io
 import os
 import struct
 import time
@@ -47,6 +48,22 @@ def test_other_programs_read_it_and_nothing_is_compressed(tmp_path):
         assert all(member.compress_size == member.file_size for member in file.infolist())
         file.extractall(tmp_path / "out")
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == FILES
+
+
+def test_a_member_without_its_size_in_its_header_is_no_empty_member(tmp_path):
+    """As programs write it that cannot go back in the file."""
+
+    class Pipe(io.BytesIO):
+        def seek(self, *_):
+            raise OSError("a pipe")
+
+    stream = Pipe()
+    with zipfile.ZipFile(stream, "w") as file:
+        file.writestr("a.png", b"seven77")
+    (tmp_path / "p.zip").write_bytes(stream.getvalue())
+    opened = Archive(tmp_path / "p.zip")
+    with pytest.raises(ArchiveError, match=r"a\.png is damaged: its size and checksum are not in its header; delete"):
+        opened.read("a.png")
 
 
 def test_an_unfinished_archive_never_replaces_the_old_one(tmp_path):
