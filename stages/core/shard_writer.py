@@ -7,15 +7,14 @@ by the changed shards alone. A stage that was killed goes on after its last comp
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from stages.core import archive, atomic
 from stages.core.archive import Archive, ArchiveError
-
-Item = TypeVar("Item")
 
 
 class Made(NamedTuple):
@@ -26,19 +25,18 @@ class Made(NamedTuple):
     row: Any
 
 
-@dataclass(frozen=True)
-class Shard(Generic[Item]):
-    """The items that one shard is made of, and the `digest` of all that its members and rows depend on."""
+class Shard(NamedTuple):
+    """The `items` (N,) that one shard is made of, such as row numbers, and the `digest` of all that it depends on."""
 
-    items: list[Item]
+    items: np.ndarray
     key: str
 
 
 def of_archives(
-    by_shard: Mapping[str, list[Item]],
+    by_shard: Mapping[str, np.ndarray],
     sources: Mapping[str, Archive],
-    describe: Callable[[list[Item]], Any],
-) -> dict[str, Shard[Item]]:
+    describe: Callable[[np.ndarray], Any],
+) -> dict[str, Shard]:
     """Shards whose items are made from those of the same name in `sources`; `describe` gives the other inputs.
 
     Raises ArchiveError where a source is one ZIP file: it has no such shards, and a change of it would go unnoticed.
@@ -64,14 +62,14 @@ class ShardFolder(NamedTuple):
     path: Path
     memory: Path
 
-    def update(self, shards: Mapping[str, Shard[Item]], make: Callable[[list[Item]], Iterable[Made]]) -> Iterator[Any]:
+    def update(self, shards: Mapping[str, Shard], make: Callable[[np.ndarray], Iterable[Made]]) -> Iterator[Any]:
         """Write `shards`, by name, and remove other files; yield the rows of all items, in order. Take all of them.
 
         `make` gets the items of all shards that are not there with these inputs, and yields what is made of each, in
         order. A shard in which a member could not be made is not remembered: the next run tries it again.
         """
         to_write = {name for name in shards if _recall(*self._files(name), shards[name].key) is None}
-        made = iter(make([item for name, shard in shards.items() if name in to_write for item in shard.items]))
+        made = iter(make(concatenated(shards[name].items for name in shards if name in to_write)))
         for name, shard in shards.items():
             known = None if name in to_write else _recall(*self._files(name), shard.key)
             yield from _write(*self._files(name), shard, made) if known is None else known
@@ -94,7 +92,12 @@ def _recall(path: Path, memory: Path, key: str) -> list[Any] | None:
         return None
 
 
-def _write(path: Path, memory: Path, shard: Shard[Item], made: Iterable[Made]) -> list[Any]:
+def concatenated(parts: Iterable[np.ndarray]) -> np.ndarray:
+    """The items of shards, one after another; an empty array of no shard."""
+    return np.concatenate([np.empty(0, np.intp), *parts])
+
+
+def _write(path: Path, memory: Path, shard: Shard, made: Iterable[Made]) -> list[Any]:
     memory.unlink(missing_ok=True)
     rows, is_complete = [], True
     with archive.writing(path) as add:

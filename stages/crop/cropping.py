@@ -2,7 +2,6 @@
 
 from collections.abc import Hashable, Iterator
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +79,7 @@ def write_crops(
     Returns the reason of each usable row that failed, else nothing.
     """
 
-    def make(numbers: list[int]) -> Iterator[Made]:
+    def make(numbers: np.ndarray) -> Iterator[Made]:
         rows = tables.records(table, numbers)
         made = batches.ordered_thread_map(partial(make_crop, photos, rule), rows, 32, photos.threads)
         for row, (content, reason) in progress.track(made, len(numbers), "photo", "crop"):
@@ -88,14 +87,14 @@ def write_crops(
 
     common = [code_digest("stages.crop.cropping"), system.image_libraries(), rule.model_dump()]
     wanted = np.flatnonzero(table["status"] == "ok")
-    by_shard = assignment.split(zip(table["image_id"].iloc[wanted], wanted.tolist()))
+    places = assignment.split(table["image_id"].iloc[wanted])
 
-    def key(numbers: list[int]) -> str:
+    def key(numbers: np.ndarray) -> str:
         # The image id stands for the photo's bytes: where the photo lies does not matter.
         return shard_writer.digest([*common, table.iloc[numbers][list(_DECIDES_CROP)].to_numpy(object).tolist()])
 
-    tasks = {name: Shard(numbers, key(numbers)) for name, numbers in by_shard.items()}
-    order = list(chain.from_iterable(by_shard.values()))
+    tasks = {name: Shard(wanted[some], key(wanted[some])) for name, some in places.items()}
+    order = shard_writer.concatenated(task.items for task in tasks.values())
     reasons = pd.Series(list(archive.update(tasks, make)), table.index[order], dtype=str)
     return reasons.reindex(table.index[wanted])
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from functools import partial
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -56,20 +55,20 @@ def write_masks(
     Returns their columns of data/masks.csv with the index of `image_ids`, not in its order.
     """
 
-    def make(numbers: list[int]) -> Iterator[Made]:
+    def make(numbers: np.ndarray) -> Iterator[Made]:
         wanted = (image_ids.iloc[number] for number in numbers)
         made = batches.ordered_thread_map(partial(make_mask, crop_archive, maps, rule), wanted, ahead=32)
         for image_id, (content, row) in progress.track(made, len(numbers), "crop", "mask"):
             yield Made(masks.file_name(image_id), content, list(row))
 
-    by_shard = assignment.split(zip(image_ids, range(len(image_ids))))
+    by_shard = assignment.split(image_ids)
     common = [code_digest("stages.mask.masking"), system.image_libraries(), rule.model_dump()]
     tasks = shard_writer.of_archives(
         by_shard, {"": crop_archive, **maps}, lambda numbers: [*common, image_ids.iloc[numbers].tolist()]
     )
     rows = batches.batched(archive.update(tasks, make), batches.ROWS_AT_ONCE)
     parts = [_NO_ROWS, *(pd.DataFrame(some, columns=list(Row._fields)).astype(_NO_ROWS.dtypes) for some in rows)]
-    order = list(chain.from_iterable(by_shard.values()))
+    order = shard_writer.concatenated(by_shard.values())
     return pd.concat(parts, ignore_index=True).set_axis(image_ids.index[order])
 
 

@@ -1,5 +1,6 @@
 """Make the model inputs of all photos from their crops and masks, or from whole photos."""
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 from typing import NamedTuple
@@ -79,7 +80,7 @@ def write_model_inputs(
 ) -> int:
     """Write the model inputs of photos, rows of `used_photos`, by the entry `name` of `inputs`; return their number."""
 
-    def make(numbers: list[int]) -> Iterator[Made]:
+    def make(numbers: np.ndarray) -> Iterator[Made]:
         def encoded(photo: UsedPhoto) -> bytes:
             return images.encode(compose(sources, composer, photo), f".{composer.rule.format}")
 
@@ -93,14 +94,12 @@ def write_model_inputs(
     return sum(1 for _ in archive.update(tasks, make))
 
 
-def _shards(
-    photos: pd.DataFrame, assignment: Assignment, sources: Sources, composer: Composer
-) -> dict[str, Shard[int]]:
+def _shards(photos: pd.DataFrame, assignment: Assignment, sources: Sources, composer: Composer) -> dict[str, Shard]:
     """The shards, of the numbers of rows, with what their members depend on.
 
     The image id stands for the photo's bytes, wherever it lies.
     """
-    by_shard, decides = assignment.split(zip(photos["image_id"], range(len(photos)))), photos[["image_id", "is_masked"]]
+    by_shard, decides = assignment.split(photos["image_id"]), photos[["image_id", "is_masked"]]
     common = [code_digest("stages.resize.framing"), system.image_libraries()]
     common += [composer.item.model_dump(), composer.rule.model_dump()]
     is_whole = composer.item.region == "full_image"
@@ -113,10 +112,11 @@ def _shards(
 
 def count(photos: pd.DataFrame, item: InputSettings) -> dict[str, object]:
     """Counts for metrics: model inputs by what became of the background, those cut to their mask, and by split."""
-    treated, splits = pd.Series(np.where(photos["is_masked"], item.background, "keep"), dtype=str), photos["split"]
+    n_masked = int(photos["is_masked"].sum())
+    treated = Counter({item.background: n_masked}) + Counter({"keep": len(photos) - n_masked})
     return {
         "photos": len(photos),
-        "background": treated.value_counts().to_dict(),
-        "cut_to_mask": 0 if item.mask_margin is None else int(photos["is_masked"].sum()),
-        "split": splits.value_counts().to_dict(),
+        "background": dict(treated),
+        "cut_to_mask": 0 if item.mask_margin is None else n_masked,
+        "split": photos["split"].value_counts().to_dict(),
     }

@@ -8,12 +8,12 @@ import json
 from bisect import bisect_right
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
+
+import numpy as np
 
 from stages.core import atomic
 from stages.core.errors import UserError
-
-Row = TypeVar("Row")
 
 
 class ShardsError(UserError):
@@ -34,12 +34,12 @@ class Assignment(NamedTuple):
         """The number of the shard of a photo that is not listed."""
         return max(bisect_right(self.starts, image_id) - 1, 0)
 
-    def split(self, rows: Iterable[tuple[str, Row]]) -> dict[str, list[Row]]:
-        """Rows, given with their image ids, by the name of their shard; names are sorted, rows stay in order."""
-        groups: dict[int, list[Row]] = {}
-        for image_id, row in rows:
-            groups.setdefault(self.number(image_id), []).append(row)
-        return {f"{number:05}": groups[number] for number in sorted(groups)}
+    def split(self, image_ids: Iterable[str]) -> dict[str, np.ndarray]:
+        """The places (N,) of photos among `image_ids`, by the name of their shard; names are sorted, and the places."""
+        shards = np.fromiter(map(self.number, image_ids), np.int64)
+        order = np.argsort(shards, kind="stable")
+        numbers, starts = np.unique(shards[order], return_index=True)
+        return {f"{number:05}": places for number, places in zip(numbers.tolist(), np.split(order, starts[1:]))}
 
 
 ONE_SHARD = Assignment([""], {})

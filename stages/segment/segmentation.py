@@ -111,11 +111,11 @@ def write_maps(
     `key` is that of `cache_key`, and `maps_of` gives the maps of crops of the shards that are not up to date.
     """
 
-    def make(numbers: list[int]) -> Iterator[Made]:
+    def make(numbers: np.ndarray) -> Iterator[Made]:
         for image_id, content in maps_of(image_ids.iloc[numbers]):
             yield Made(masks.file_name(image_id), content, bool(content))
 
-    by_shard = assignment.split(zip(image_ids, range(len(image_ids))))
+    by_shard = assignment.split(image_ids)
     tasks = shard_writer.of_archives(
         by_shard, {"crops": crop_archive}, lambda numbers: [dict(key), image_ids.iloc[numbers].tolist()]
     )

@@ -1,11 +1,16 @@
 import json
 
+import numpy as np
 import pytest
 
 from stages.core import shard_writer
 from stages.core.archive import Archive, ArchiveError
 from stages.core.shard_writer import Made, Shard, ShardFolder
 from tests import archives
+
+
+def shards_of(items_by_name, inputs=""):
+    return {name: Shard(np.array(items), shard_writer.digest([inputs, items])) for name, items in items_by_name.items()}
 
 
 @pytest.fixture
@@ -16,11 +21,11 @@ def update(tmp_path):
         tried = []
 
         def make(items):
-            for item in items:
+            for item in items.tolist():
                 tried.append(item)
                 yield Made(f"{item}.png", b"" if item in failing else f"{inputs} {item}".encode(), [item, float("nan")])
 
-        tasks = {name: Shard(items, shard_writer.digest([inputs, items])) for name, items in shards.items()}
+        tasks = shards_of(shards, inputs)
         rows = ShardFolder(tmp_path / "out", tmp_path / "memory").update(tasks, make)
         return [row[0] for row in rows], tried
 
@@ -81,9 +86,8 @@ def test_a_run_that_ends_early_keeps_its_complete_shards(tmp_path, update):
             yield Made(f"{item}.png", f" {item}".encode(), [item])
 
     shards = {"00000": ["a", "b"], "00001": ["c", "d"]}
-    tasks = {name: Shard(items, shard_writer.digest(["", items])) for name, items in shards.items()}
     with pytest.raises(RuntimeError, match="on the way"):
-        list(ShardFolder(tmp_path / "out", tmp_path / "memory").update(tasks, make))
+        list(ShardFolder(tmp_path / "out", tmp_path / "memory").update(shards_of(shards), make))
     assert list(archives.take(tmp_path / "out")) == ["a.png", "b.png"]
     assert update(shards) == (["a", "b", "c", "d"], ["c", "d"])
 
@@ -94,11 +98,11 @@ def test_no_shard_is_an_empty_folder(tmp_path, update):
 
 def test_inputs_hold_the_items_and_the_shards_of_the_same_name(tmp_path):
     archives.put(tmp_path / "crops", {"a.png": b"1"})
-    by_shard = {"00000": ["a"], "00001": ["b"]}
+    by_shard = {"00000": np.array(["a"]), "00001": np.array(["b"])}
 
     def keys():
         sources = {"crops": Archive(tmp_path / "crops")}
-        tasks = shard_writer.of_archives(by_shard, sources, lambda items: ["settings", items])
+        tasks = shard_writer.of_archives(by_shard, sources, lambda items: ["settings", items.tolist()])
         assert {name: task.items for name, task in tasks.items()} == by_shard
         return [task.key for task in tasks.values()]
 

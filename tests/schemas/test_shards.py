@@ -12,10 +12,13 @@ def test_a_photo_lies_between_two_starts_or_where_it_is_listed():
     assert {name: assignment.number(name) for name in expected} == expected
 
 
-def test_rows_are_split_by_shard_in_order():
-    rows = [("90", "a"), ("00", "b"), ("41", "c"), ("91", "d")]
-    assert Assignment(["", "40"], {"41": 12}).split(rows) == {"00000": ["b"], "00001": ["a", "d"], "00012": ["c"]}
-    assert shards.ONE_SHARD.split(rows) == {"00000": ["a", "b", "c", "d"]} and shards.ONE_SHARD.split([]) == {}
+def test_photos_are_split_by_shard_in_order():
+    def places(assignment, image_ids):
+        return {name: found.tolist() for name, found in assignment.split(image_ids).items()}
+
+    names = ["90", "00", "41", "91"]
+    assert places(Assignment(["", "40"], {"41": 12}), names) == {"00000": [1], "00001": [0, 3], "00012": [2]}
+    assert places(shards.ONE_SHARD, names) == {"00000": [0, 1, 2, 3]} and places(shards.ONE_SHARD, []) == {}
 
 
 def test_it_is_read_as_it_was_written_one_line_for_each_added_photo(tmp_path):
