@@ -30,7 +30,7 @@ def resolve(rows: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
 
 def apply(rows: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
     """The rows of the manifest with the decided labels; photos that people took out are rejected, with the reason."""
-    corrected = rows.copy()
+    corrected = rows.copy(deep=False)
     is_usable = _is_usable(rows)
     labels = decided(decisions, corrections.LABEL)
     is_labelled = is_usable & rows["image_id"].isin(labels)

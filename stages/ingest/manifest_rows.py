@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from stages.core import tables
+from stages.core import memory, tables
 from stages.ingest import annotated_boxes, corrected, duplicates, split_facts, splits
 from stages.ingest.errors import IngestError
 from stages.ingest.settings import IngestSettings
@@ -102,6 +102,7 @@ def complete(inspected: pd.DataFrame, settings: IngestSettings, decisions: pd.Da
     # As much memory as the rows take: nothing else may hold on to it.
     del inspected
     rows = rows.sort_values(["image_id", "path"], ignore_index=True)
+    memory.release()
     # Copies count as leaks, too, though only one of them is used.
     known = rows.drop(columns=_FACTS)[(rows["status"] == "ok") | (rows["reason"] == "duplicate")]
     # Photos to predict have groups of their own: they must not change the splits of the others.
@@ -239,7 +240,7 @@ def _check_leaks(leaks: pd.DataFrame, settings: IngestSettings) -> list[str]:
 def count(made: Manifest) -> dict[str, object]:
     """Counts for metrics: files by status, reason, note and split, groups of near-duplicates, leaks."""
     rows = made.rows
-    usable = rows[(rows["status"] == "ok") & (rows["split"] != UNLABELLED)]
+    usable = rows.loc[(rows["status"] == "ok") & (rows["split"] != UNLABELLED), ["group", "label"]]
     sizes = usable.groupby("group")["label"].agg(["size", "nunique"])
     leaks = {"leaks": splits.count_leaks(made.leaks)} if len(made.leaks) else {}
     return leaks | {

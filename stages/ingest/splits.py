@@ -138,28 +138,37 @@ def by_share(frame: pd.DataFrame, shares: dict[str, float], seed: int) -> pd.Ser
     """
     # Numbers in place of names: as Python values these take several times the memory of the table.
     group, groups = pd.factorize(frame["group"])
-    numbers = pd.DataFrame({"group": group, "label": pd.factorize(frame["label"], sort=True)[0]})
-    counts = numbers.groupby(["group", "label"]).size().reset_index(name="count")
-    most_frequent = counts.sort_values(["count", "label"], ascending=[False, True]).drop_duplicates("group")
-    by_group = most_frequent.set_index("group")[["label"]].sort_index()
-    by_group["size"] = np.bincount(group)
-    hashes = (hashlib.sha256(f"{seed}/{name}".encode()).hexdigest().encode() for name in groups)
-    order = np.argsort(np.fromiter(hashes, dtype="S64", count=len(groups)))
-    parts = [_fill(members["size"], shares) for _, members in by_group.iloc[order].groupby("label")]
-    split_of = pd.concat([pd.Series(dtype=str), *parts]).sort_index()
-    return split_of.iloc[group].set_axis(frame.index).rename("split")
+    label, sizes = _most_frequent(group, pd.factorize(frame["label"], sort=True)[0]), np.bincount(group)
+    digests = (hashlib.sha256(f"{seed}/{name}".encode()).digest() for name in groups)
+    by_hash = np.argsort(np.fromiter(digests, dtype="S32", count=len(groups)))
+    order = by_hash[np.argsort(label[by_hash], kind="stable")]
+    of_class = np.split(order, np.flatnonzero(np.diff(label[order])) + 1)
+    names = ["train", *shares]
+    split = np.zeros(len(groups), np.int8)
+    for members in of_class:
+        split[members] = [names.index(name) for name in _fill(sizes[members].tolist(), shares)]
+    return pd.Series(pd.Categorical.from_codes(split[group], pd.Index(names)), frame.index, name="split").astype(str)
 
 
-def _fill(sizes: pd.Series, shares: dict[str, float]) -> "pd.Series[str]":
-    """The split of each group (index of `sizes`, in order); the groups that remain are in train.
+def _most_frequent(group: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """The label (G,) that most photos of each group have, of equally many the first; both are numbers (N,) from 0."""
+    n_labels = int(label.max(initial=0)) + 1
+    pairs, counts = np.unique(group * n_labels + label, return_counts=True)
+    order = np.lexsort((pairs, -counts, pairs // n_labels))
+    pairs = pairs[order]
+    return pairs[np.unique(pairs // n_labels, return_index=True)[1]] % n_labels
+
+
+def _fill(sizes: list[int], shares: dict[str, float]) -> list[str]:
+    """The split of each group, given in order by their sizes; the groups that remain are in train.
 
     A split whose share no group fits into has the smallest group, as long as one remains for train.
     """
-    total = int(sizes.sum())
+    total = sum(sizes)
     # A share of few photos would round to none, and the split would lack the class.
     quotas = {name: max(1, round(share * total)) if share else 0 for name, share in shares.items()}
     splits = ["train"] * len(sizes)
-    for number, size in enumerate(sizes.tolist()[:-1]):
+    for number, size in enumerate(sizes[:-1]):
         for split, quota in quotas.items():
             if size <= quota:
                 quotas[split] -= size
@@ -168,8 +177,8 @@ def _fill(sizes: pd.Series, shares: dict[str, float]) -> "pd.Series[str]":
     for split in (name for name in quotas if shares[name] and name not in splits):
         free = [number for number in range(len(splits) - 1) if splits[number] == "train"]
         if free:
-            splits[min(free, key=sizes.iloc.__getitem__)] = split
-    return pd.Series(splits, sizes.index, dtype=str)
+            splits[min(free, key=sizes.__getitem__)] = split
+    return splits
 
 
 def _in_fold(frame: pd.DataFrame, settings: IngestSettings) -> pd.Series:
