@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.core import atomic, command, progress, settings, tables
+from stages.core import atomic, command, memory, progress, settings, tables
 from stages.core.shard_writer import ShardFolder
 from stages.crop import reviewed_boxes
 from stages.crop.cropping import (
@@ -56,6 +56,7 @@ def main() -> None:
     source = settings.read(args.params, "ingest", SourceSettings, subset=True)
     table = choose_boxes(args, photos, rule)
     photos = photos[["image_id", "path", "label", "status", "group", "split"]]  # the rest would stay in memory
+    memory.release()
     archive = ShardFolder(args.crops, args.memory)
     failures = write_crops(archive, Photos(source), rule, table.assign(split=photos["split"]), shards.read(args.shards))
     table = with_failures(table, failures)
