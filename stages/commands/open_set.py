@@ -8,6 +8,7 @@ are fitted, in a minute.
 
 import argparse
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,15 @@ from dvc.utils.hydra import apply_overrides
 from threadpoolctl import threadpool_limits
 
 from stages.classifiers import runtime
-from stages.commands import open_set_scores, unknown_photos
+from stages.commands import open_set_scores, run_settings, unknown_photos
 from stages.commands.left_out_classes import LabelledPhotos, Networks
 from stages.core import atomic, command, progress, settings, tables
 from stages.core.errors import UserError
 from stages.core.runtime_settings import RuntimeSettings
+from stages.images.settings import input_names
 from stages.novelty.settings import NoveltySettings
 
-_WORK = Path("logs/open_set")
+_PARAMS, _WORK = Path("params.yaml"), Path("logs/open_set")
 # What else bears on the inputs of the models, which are not made again.
 _SECTIONS = ("train", "models", "novelty", "runtime")
 
@@ -86,6 +88,22 @@ def class_groups(left_out: list[str], classes: list[str], together: int) -> list
     return [numbers[start : start + together] for start in range(0, len(numbers), together)]
 
 
+def say_changes(params: Path, lock: Path, is_trained: bool) -> None:
+    """Print a line where `params` has other settings than the last run, whose inputs of models are used.
+
+    `is_trained`: its models are used, too. Those that are trained here take their settings from `params`.
+    """
+    inputs = input_names(params)
+    made = run_settings.stages_of(inputs, "models") if is_trained else run_settings.stages_before(inputs.values())
+    changed = run_settings.changes(params, lock, {"ingest", *made})
+    if changed:
+        print(
+            f"open_set: {params} has other settings than the last `dvc repro`, whose results are used "
+            f"({run_settings.listed(changed)}); run `dvc repro`",
+            file=sys.stderr,
+        )
+
+
 def score_left_out(args: argparse.Namespace, data: LabelledPhotos, params: Path) -> list[dict[str, Any]]:
     """The rows of all classes that are left out; networks that are missing are made."""
     rule = settings.read(params, "novelty", NoveltySettings)
@@ -115,7 +133,8 @@ def main() -> None:
     """Score, print and write the tables."""
     args = arguments()
     params, data = _WORK / "params.yaml", LabelledPhotos.read()
-    write_params(Path("params.yaml"), args.set, params)
+    say_changes(_PARAMS, _PARAMS.with_name("dvc.lock"), args.unknown is not None)
+    write_params(_PARAMS, args.set, params)
     rows = score_unknown(args.unknown, data, params) if args.unknown else score_left_out(args, data, params)
     table = open_set_scores.table(rows)
     summary = open_set_scores.summary(table)

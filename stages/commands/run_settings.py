@@ -1,7 +1,7 @@
 """Whether params.yaml still has the settings of the run that trained the models, as DVC wrote them into dvc.lock."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -13,10 +13,14 @@ _IGNORED = {"models", "students", "inputs", "segmenters", "runtime"}
 _MAX_SHOWN, _MAX_CHARACTERS = 4, 60
 
 
+def stages_before(inputs: Iterable[str]) -> set[str]:
+    """The stages whose parameters decide how a photo becomes one of the named `inputs`."""
+    return {"detect", "crop", "segment", "mask", *(f"resize@{name}" for name in inputs)}
+
+
 def stages_of(models: Mapping[str, str], section: str) -> set[str]:
     """The stages whose parameters decide what `models`, inputs by name, of a `section` of params.yaml predict."""
-    names = {"detect", "crop", "segment", "mask"}
-    names |= {f"resize@{name}" for name in models.values()}
+    names = stages_before(models.values())
     of_each = ("train", "evaluate") if section == "models" else ("train_students", "evaluate_students")
     names |= {f"{stage}@{name}" for stage in of_each for name in models}
     return names | ({"ensemble", "novelty"} if section == "models" else set())

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from stages.commands import bundle, run_settings
+from stages.commands import bundle, open_set, run_settings
 from stages.core.errors import UserError
 
 PARAMS = {
@@ -65,6 +65,19 @@ def test_each_changed_value_is_named_with_both(project):
         'tta.mode: "none", now "fixed"',
     ]
     assert run_settings.listed(list("abcdef")) == "a; b; c; d; and 2 more" and run_settings.listed(["a"]) == "a"
+
+
+def test_classes_are_left_out_of_photos_as_the_last_run_made_them(project, tmp_path, capsys):
+    """Settings of trainings count where the trained models are used; those of the photos always do."""
+    project(tta={"mode": "fixed"})
+    arguments = tmp_path / "params.yaml", tmp_path / "dvc.lock"
+    open_set.say_changes(*arguments, is_trained=False)
+    assert capsys.readouterr().err.endswith("(inputs.other.width: 999, now 32); run `dvc repro`\n")
+    open_set.say_changes(*arguments, is_trained=True)
+    assert '(inputs.other.width: 999, now 32; models.b.input: "gone", now "other"; tta' in capsys.readouterr().err
+    (tmp_path / "dvc.lock").unlink()
+    open_set.say_changes(*arguments, is_trained=True)
+    assert capsys.readouterr().err == ""
 
 
 def test_without_a_lock_nothing_is_compared(project, tmp_path):
