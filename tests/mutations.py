@@ -41,7 +41,7 @@ MUTATIONS = [
     Mutation("detect/centernet.py", "-heatmap[rows, columns, classes]", "heatmap[rows, columns, classes]",
              "detect/test_centernet.py"),
     Mutation("segment/segmenter.py", "_mirrored(output[0], view.flip)", "output[0]", "segment/test_segmenter.py"),
-    Mutation("ingest/splits.py", "sizes.tolist()[:-1]", "sizes.tolist()", "ingest/test_splits.py"),
+    Mutation("ingest/splits.py", "enumerate(sizes[:-1])", "enumerate(sizes)", "ingest/test_splits.py"),
     Mutation("core/tables.py", "before + row + 2", "row + 2", "core/test_tables.py"),
     Mutation("core/result_cache.py", "if own not in known", "if own in known", "core/test_result_cache.py"),
     Mutation("selection/main_car.py", "found.index + first", "found.index", "selection/test_main_car.py"),
