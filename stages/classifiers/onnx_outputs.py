@@ -10,7 +10,7 @@ import onnx
 from stages.classifiers.onnx_classifier import INFERENCE
 from stages.core.errors import UserError
 from stages.networks import classifier_head, runtime
-from stages.scoring.novelty import NetworkOutputs
+from stages.scoring.network_outputs import NetworkOutputs
 from stages.scoring.probabilities import normalised
 
 

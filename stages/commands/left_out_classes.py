@@ -20,7 +20,7 @@ from stages.probe.probing import extract_features
 from stages.schemas import class_list, split_data, split_table
 from stages.schemas.manifest import SPLITS
 from stages.schemas.split_data import SplitData
-from stages.scoring.novelty import NetworkOutputs
+from stages.scoring.network_outputs import NetworkOutputs
 from stages.train.settings import TrainSettings
 
 _SPLITS, _CLASSES, _PRETRAINED = Path("data/splits.csv"), Path("data/classes.txt"), Path("models/pretrained")

@@ -9,8 +9,8 @@ import pandas as pd
 from stages.commands.left_out_classes import LabelledPhotos
 from stages.novelty import detector
 from stages.novelty.detector import MemberOutputs
+from stages.novelty.scores import SCORES
 from stages.novelty.settings import NoveltySettings
-from stages.scoring.novelty import SCORES
 from stages.scoring.open_set import separation
 
 # Where the settings mark nothing.

@@ -16,7 +16,7 @@ from stages.novelty.detector import MemberOutputs
 from stages.novelty.extraction import extract
 from stages.schemas import split_data
 from stages.schemas.split_data import SplitData
-from stages.scoring.novelty import NetworkOutputs
+from stages.scoring.network_outputs import NetworkOutputs
 
 
 def with_unknown(folder: Path, data: LabelledPhotos) -> tuple[MemberOutputs, LabelledPhotos]:

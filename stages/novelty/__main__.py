@@ -17,7 +17,7 @@ from stages.novelty.settings import NoveltySettings
 from stages.schemas import class_list, split_data
 from stages.schemas.manifest import SPLITS
 from stages.schemas.split_data import SplitData
-from stages.scoring.novelty import NetworkOutputs
+from stages.scoring.network_outputs import NetworkOutputs
 
 
 def arguments() -> argparse.Namespace:

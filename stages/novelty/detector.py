@@ -14,8 +14,9 @@ import numpy as np
 
 from stages.core import arrays
 from stages.core.errors import UserError
+from stages.novelty.scores import SCORES, Reference
 from stages.novelty.settings import NoveltySettings
-from stages.scoring.novelty import SCORES, NetworkOutputs, Reference
+from stages.scoring.network_outputs import NetworkOutputs
 
 # By the model's name.
 MemberOutputs = Mapping[str, NetworkOutputs]
@@ -49,11 +50,13 @@ class NoveltyDetector(NamedTuple):
 
 def fit(train: MemberOutputs, labels: np.ndarray, val: MemberOutputs, rule: NoveltySettings) -> NoveltyDetector:
     """Fit on outputs for train, with labels (N,), and for at least one photo of val; the threshold is infinity."""
-    rows = spread_evenly(len(labels), rule.max_photos) if rule.score == "neighbours" else np.arange(len(labels))
+    score, rows = SCORES[rule.score], np.arange(len(labels))
+    if score.compares_photos:
+        rows = spread_evenly(len(labels), rule.max_photos)
     members = {}
     for name, outputs in train.items():
-        reference = SCORES[rule.score].fit(outputs.select(rows), labels[rows], rule.neighbours)
-        scores = SCORES[rule.score].score(val[name], reference)
+        reference = score.fit(outputs.select(rows), labels[rows], rule.neighbours)
+        scores = score.score(val[name], reference)
         members[name] = MemberNovelty(reference, float(scores.mean()), max(float(scores.std()), _LEAST_SPREAD))
     return NoveltyDetector(rule.score, members)
 

@@ -6,7 +6,7 @@ from stages.core import progress
 from stages.core.archive import Archive
 from stages.core.batches import ordered_thread_map
 from stages.schemas.split_data import SplitData
-from stages.scoring.novelty import NetworkOutputs
+from stages.scoring.network_outputs import NetworkOutputs
 
 # Images that are decoded ahead of the network.
 _AHEAD = 32

@@ -6,7 +6,15 @@ from pydantic import Field
 
 from stages.core.settings import Count, Settings
 
-ScoreName = Literal["max_softmax", "energy", "neighbours", "mahalanobis", "relative_mahalanobis"]
+ScoreName = Literal[
+    "outlier_softmax",
+    "local_outlier_factor",
+    "neighbours",
+    "max_softmax",
+    "energy",
+    "mahalanobis",
+    "relative_mahalanobis",
+]
 
 
 class NoveltySettings(Settings):
@@ -18,7 +26,7 @@ class NoveltySettings(Settings):
         description="such as 0.05: largest share of photos of known classes to be marked as unknown, on average, by "
         "the conformal quantile of val; null: none is marked",
     )
-    neighbours: Count = Field(1, description="the nearest photo of train that counts, of the score `neighbours`")
+    neighbours: Count = Field(1, description="k of scores that compare with the k-th nearest photo of train")
     max_photos: Count = Field(
-        5000, description="photos of train that the score `neighbours` compares with; of more, so many spread evenly"
+        5000, description="photos of train that a score compares with; of more, so many spread evenly"
     )

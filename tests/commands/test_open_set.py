@@ -10,9 +10,10 @@ from stages.commands import left_out_classes, open_set, open_set_scores
 from stages.commands.left_out_classes import LabelledPhotos, Networks
 from stages.core import settings
 from stages.core.errors import UserError
+from stages.novelty.scores import SCORES
 from stages.novelty.settings import NoveltySettings
 from stages.schemas.split_data import SplitData
-from stages.scoring.novelty import SCORES, NetworkOutputs
+from stages.scoring.network_outputs import NetworkOutputs
 from tests.commands import tiny_bundle
 from tests.novelty.test_stage import RED, make_project, photo
 

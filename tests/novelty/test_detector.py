@@ -8,9 +8,10 @@ from stages.core.errors import UserError
 from stages.novelty import detector
 from stages.novelty.detector import MemberNovelty, NoveltyDetector
 from stages.novelty.fitting import fit_threshold
+from stages.novelty.scores import SCORES
 from stages.novelty.settings import NoveltySettings
 from stages.schemas.split_data import SplitData
-from stages.scoring.novelty import SCORES, NetworkOutputs
+from stages.scoring.network_outputs import NetworkOutputs
 
 RULE = NoveltySettings(score="energy", max_false_alarms=0.25)
 
