@@ -142,7 +142,7 @@ def _bring_home(ray: Any, done: Any, run: Run, place: Place, logs: Path) -> Clus
     commit = output("git", "rev-parse", "FETCH_HEAD").strip()
     if not place.cache:
         try:
-            with closing(Repo()) as repo:
+            with closing(Repo(_wait_for_lock=True)) as repo:
                 repo.fetch(revs=[commit], workspace=False)
         except DvcException as error:
             return ClusterRunError(f"{run.name}: expected its outputs in the DVC remote, found: {error}")

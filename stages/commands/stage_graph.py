@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import networkx
 from dvc.exceptions import DvcException
-from dvc.repo import Repo
+from dvc.repo import Repo, lock_repo
 
 from stages.core import command
 from stages.core.errors import UserError
@@ -37,8 +37,8 @@ def read(targets: Iterable[str]) -> StageGraph:
     A file that does not exist is left out. Raises UserError.
     """
     try:
-        # Another DVC process may be looking, too.
-        with Repo(_wait_for_lock=True) as repo:
+        # Another DVC process may be looking, too, or writing the lock files, which are empty for a moment then.
+        with Repo(_wait_for_lock=True) as repo, lock_repo(repo):
             names = [target for target in targets if not target.endswith(".yaml") or Path(target).is_file()]
             entries: dict[str, list[Any]] = repo.status(targets=names, with_deps=True)
             graph = repo.index.graph

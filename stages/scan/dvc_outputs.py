@@ -23,17 +23,17 @@ def stages_that_write(path: Path) -> list[str]:
     if not whole.is_relative_to(Path.cwd()) or not stage_files.could_write(whole):
         return []
     from dvc.exceptions import NotDvcRepoError
-    from dvc.repo import Repo
+    from dvc.repo import Repo, lock_repo
     from dvc.repo.index import Index
 
     try:
-        with Repo() as repo:
+        # Another DVC process may be writing the lock files, which are empty for a moment then.
+        with Repo(_wait_for_lock=True) as repo, lock_repo(repo):
             # Not `find_outs_by_path`, which builds the graph of all stages first, nor `repo.index`, which compares each
             # photo in the repository with the patterns of .dvcignore.
             outs = (out for file in _stage_files(repo, whole) for out in Index.from_file(repo, file).outs)
             made = [out.stage for out in outs if Path(out.fs_path) in (whole, *whole.parents)]
-            with repo.lock:
-                return [stage.addressing for stage in made if stage.cmd and stage.changed()]
+            return [stage.addressing for stage in made if stage.cmd and stage.changed()]
     except NotDvcRepoError:
         return []
 

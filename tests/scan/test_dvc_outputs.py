@@ -1,7 +1,10 @@
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from dvc.repo import Repo
 
 from stages.core import command
 from stages.core.programs import ProgramError
@@ -55,6 +58,20 @@ def project(tmp_path, monkeypatch):
 def test_the_stages_that_write_a_path_are_those_of_it_or_a_folder_above(project, path, expected):
     assert dvc_outputs.stages_that_write(Path(path)) == expected
     assert dvc_outputs.stages_that_write(project / path) == expected
+
+
+@pytest.mark.usefixtures("project")
+def test_a_lock_file_that_another_process_is_writing_is_waited_for():
+    dvc("repro", "--quiet", "render")
+    lock = Path("dvc.lock")
+    content = lock.read_bytes()
+    with Repo() as other, ThreadPoolExecutor() as pool:
+        with other.lock:
+            lock.write_bytes(b"")
+            found = pool.submit(dvc_outputs.stages_that_write, Path("made/photos"))
+            time.sleep(0.5)
+            lock.write_bytes(content)
+        assert found.result() == []
 
 
 def test_outside_a_repository_no_stage_writes_it(tmp_path, monkeypatch):
