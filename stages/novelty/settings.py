@@ -20,7 +20,7 @@ ScoreName = Literal[
 class NoveltySettings(Settings):
     """When a photo shows none of the classes: its novelty is above a threshold."""
 
-    score: ScoreName = Field("neighbours", description="of a network's features or logits (docs/evaluation.md)")
+    score: ScoreName = Field("outlier_softmax", description="of a network's features or logits (docs/evaluation.md)")
     max_false_alarms: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None,
         description="such as 0.05: largest share of photos of known classes to be marked as unknown, on average, by "
