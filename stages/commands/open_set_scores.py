@@ -13,6 +13,8 @@ from stages.novelty.scores import SCORES
 from stages.novelty.settings import NoveltySettings
 from stages.scoring.open_set import separation
 
+# The mean of the scores of the settings.
+_CONFIGURED = "novelty.scores"
 # Where the settings mark nothing.
 _FALSE_ALARMS = 0.05
 _FIGURES = ("auroc", "fpr95", "recall", "false_alarms")
@@ -21,7 +23,9 @@ _FIGURES = ("auroc", "fpr95", "recall", "false_alarms")
 def score(
     outputs: MemberOutputs, data: LabelledPhotos, left_out: Sequence[int], rule: NoveltySettings
 ) -> list[dict[str, Any]]:
-    """A row for each score, left-out class and split of known photos, `val` or `test`.
+    """A row for each score, and the mean that `rule` names, for each left-out class and split of known photos.
+
+    The splits are `val` and `test`.
 
     `recall` and `false_alarms` are the shares of unknown and of known photos beyond the threshold that val gives for
     `novelty.max_false_alarms`, 0.05 where that is null.
@@ -31,8 +35,9 @@ def score(
     labels = np.searchsorted(known, data.photos.labels[train])
     groups = np.array(data.photos.groups, dtype=object)[val].tolist()
     rows = []
-    for name in SCORES:
-        fitted = detector.fit(_select(outputs, train), labels, _select(outputs, val), rule.replace(score=name))
+    rules = {_CONFIGURED: rule} | {name: rule.replace(scores=(name,)) for name in SCORES}
+    for name, used in rules.items():
+        fitted = detector.fit(_select(outputs, train), labels, _select(outputs, val), used)
         novelty = fitted(outputs)
         threshold = detector.conformal_threshold(novelty[val], groups, rule.max_false_alarms or _FALSE_ALARMS)
         for number in left_out:

@@ -1,4 +1,4 @@
-"""A novelty detector of an ensemble: one score of every member, standardised on val and averaged, and a threshold.
+"""A novelty detector of an ensemble: scores of every model, standardised on val and averaged, and a threshold.
 
 The mean of standardised scores keeps how far a photo is beyond those of val; that of ranks would call all photos beyond
 the last one of val alike.
@@ -14,7 +14,7 @@ import numpy as np
 
 from stages.core import arrays
 from stages.core.errors import UserError
-from stages.novelty.scores import SCORES, Reference
+from stages.novelty.scores import SCORES, NoveltyScore, Reference
 from stages.novelty.settings import NoveltySettings
 from stages.scoring.network_outputs import NetworkOutputs
 
@@ -23,8 +23,8 @@ MemberOutputs = Mapping[str, NetworkOutputs]
 _LEAST_SPREAD = 1e-12
 
 
-class MemberNovelty(NamedTuple):
-    """What a model's score compares with, and the mean and the standard deviation of its scores of val."""
+class ModelScore(NamedTuple):
+    """What a score of a model compares with, and the mean and the standard deviation of its values for val."""
 
     reference: Reference
     mean: float
@@ -32,33 +32,43 @@ class MemberNovelty(NamedTuple):
 
 
 class NoveltyDetector(NamedTuple):
-    """A score of `SCORES`, its members by name, and the novelty above which a photo is unknown; infinity for none."""
+    """The scores of each of its `members`, models by name, by their name in `SCORES`, and a threshold.
 
-    score: str
-    members: dict[str, MemberNovelty]
+    A photo whose novelty is above the threshold is unknown; infinity for none.
+    """
+
+    members: dict[str, dict[str, ModelScore]]
     threshold: float = math.inf
 
     def __call__(self, outputs: MemberOutputs) -> np.ndarray:
-        """The novelty (N,) float64 of photos, in standard deviations of val: the mean of all members."""
-        score = SCORES[self.score].score
+        """The novelty (N,) float64 of photos, in standard deviations of val: the mean of all scores of all members."""
         standardised = [
-            (score(outputs[name], member.reference) - member.mean) / member.spread
-            for name, member in self.members.items()
+            (SCORES[name].score(outputs[model], own.reference) - own.mean) / own.spread
+            for model, scores in self.members.items()
+            for name, own in scores.items()
         ]
         return np.asarray(np.mean(standardised, axis=0))
 
 
 def fit(train: MemberOutputs, labels: np.ndarray, val: MemberOutputs, rule: NoveltySettings) -> NoveltyDetector:
     """Fit on outputs for train, with labels (N,), and for at least one photo of val; the threshold is infinity."""
-    score, rows = SCORES[rule.score], np.arange(len(labels))
+    return NoveltyDetector(
+        {
+            model: {name: _fit_score(SCORES[name], outputs, labels, val[model], rule) for name in rule.scores}
+            for model, outputs in train.items()
+        }
+    )
+
+
+def _fit_score(
+    score: NoveltyScore, train: NetworkOutputs, labels: np.ndarray, val: NetworkOutputs, rule: NoveltySettings
+) -> ModelScore:
     if score.compares_photos:
         rows = spread_evenly(len(labels), rule.max_photos)
-    members = {}
-    for name, outputs in train.items():
-        reference = score.fit(outputs.select(rows), labels[rows], rule.neighbours)
-        scores = score.score(val[name], reference)
-        members[name] = MemberNovelty(reference, float(scores.mean()), max(float(scores.std()), _LEAST_SPREAD))
-    return NoveltyDetector(rule.score, members)
+        train, labels = train.select(rows), labels[rows]
+    reference = score.fit(train, labels, rule.neighbours)
+    values = score.score(val, reference)
+    return ModelScore(reference, float(values.mean()), max(float(values.std()), _LEAST_SPREAD))
 
 
 def spread_evenly(n_photos: int, n_wanted: int) -> np.ndarray:
@@ -87,11 +97,11 @@ def write(path: Path, detector: NoveltyDetector | None) -> None:
 
 
 def _to_arrays(detector: NoveltyDetector) -> Iterator[tuple[str, np.ndarray]]:
-    yield "score", np.array(detector.score)
     yield "threshold", np.array(detector.threshold)
-    for name, member in detector.members.items():
-        yield f"{name}/scale", np.array([member.mean, member.spread])
-        yield from ((f"{name}/{key}", value) for key, value in member.reference.items())
+    for model, scores in detector.members.items():
+        for name, own in scores.items():
+            yield f"{model}/{name}/scale", np.array([own.mean, own.spread])
+            yield from ((f"{model}/{name}/{key}", value) for key, value in own.reference.items())
 
 
 def read(path: Path) -> NoveltyDetector | None:
@@ -110,14 +120,15 @@ def read(path: Path) -> NoveltyDetector | None:
 
 
 def _of_arrays(content: Mapping[str, np.ndarray]) -> NoveltyDetector:
-    score = str(content["score"])
-    if score not in SCORES:
-        raise ValueError(f"the score {score!r}")
-    names = [key.removesuffix("/scale") for key in content if key.endswith("/scale")]
-    members = {}
-    for name in names:
-        prefix = f"{name}/"
+    threshold, members = float(content["threshold"]), dict[str, dict[str, ModelScore]]()
+    for key in content:
+        model, _, name = key.removesuffix("/scale").rpartition("/")
+        if not key.endswith("/scale"):
+            continue
+        if name not in SCORES:
+            raise ValueError(f"the score {name!r}")
+        prefix = f"{model}/{name}/"
         reference = {key.removeprefix(prefix): value for key, value in content.items() if key.startswith(prefix)}
         mean, spread = reference.pop("scale").tolist()
-        members[name] = MemberNovelty(reference, mean, spread)
-    return NoveltyDetector(score, members, float(content["threshold"]))
+        members.setdefault(model, {})[name] = ModelScore(reference, mean, spread)
+    return NoveltyDetector(members, threshold)

@@ -35,7 +35,7 @@ def fit_threshold(
     threshold = detector.conformal_threshold(fitted(outputs["val"]), val.groups, max_false_alarms)
     fitted = fitted._replace(threshold=threshold)
     counts = {name: _count(fitted, outputs[name]) for name in ("val", "test") if name in splits}
-    rules = {"score": rule.score, "max_false_alarms": max_false_alarms}
+    rules = {"scores": rule.scores, "max_false_alarms": max_false_alarms}
     return FittedNovelty(fitted, {**rules, "threshold": threshold if threshold < float("inf") else None, **counts})
 
 

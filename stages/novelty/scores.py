@@ -1,7 +1,7 @@
 """Novelty: how little a photo resembles the classes that a network was trained on.
 
-Scores from the logits or the pooled features of one network; a higher one is more novel. None of them needs photos of
-unknown classes. Scoring needs NumPy alone, as a server has no SciPy.
+Published scores from the logits or the pooled features of one network; a higher one is more novel. None of them needs
+photos of unknown classes. Scoring needs NumPy alone, as a server has no SciPy.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,7 +33,8 @@ class NoveltyScore(NamedTuple):
 
 def max_softmax(outputs: NetworkOutputs, _: Reference) -> np.ndarray:
     """Minus the probability of the likeliest class, -1..-1/C (Hendrycks & Gimpel 2017, arXiv:1610.02136, section 2)."""
-    return -np.exp(_log_confidence(outputs))
+    logits = outputs.logits.astype(np.float64)
+    return np.asarray(-np.exp(logits.max(axis=1) - np.logaddexp.reduce(logits, axis=1)))
 
 
 def energy(outputs: NetworkOutputs, _: Reference) -> np.ndarray:
@@ -76,14 +77,6 @@ def local_outlier_factor(outputs: NetworkOutputs, reference: Reference) -> np.nd
     return np.asarray(np.log((distance / reference["own_distances"][nearest.rows]).mean(axis=1)))
 
 
-def outlier_softmax(outputs: NetworkOutputs, reference: Reference) -> np.ndarray:
-    """The logarithm of the local outlier factor over the probability of the likeliest class.
-
-    Not published: the first tells unknown classes that are like one known class, the second those between several.
-    """
-    return local_outlier_factor(outputs, reference) - _log_confidence(outputs)
-
-
 def fit_gaussians(outputs: NetworkOutputs, labels: np.ndarray, _: int) -> Reference:
     """The means (C, D) of the classes that occur, and the inverse (D, D) of the covariance that they share.
 
@@ -114,12 +107,6 @@ def relative_mahalanobis(outputs: NetworkOutputs, reference: Reference) -> np.nd
     """The squared distance to the nearest class less that to all photos (Ren et al. 2021, arXiv:2106.09022, 3)."""
     overall = _nearest(outputs.features, reference["overall_mean"], reference["overall_precision"])
     return mahalanobis(outputs, reference) - overall
-
-
-def _log_confidence(outputs: NetworkOutputs) -> np.ndarray:
-    """The logarithm (N,) of the probability of the likeliest class."""
-    logits = outputs.logits.astype(np.float64)
-    return np.asarray(logits.max(axis=1) - np.logaddexp.reduce(logits, axis=1))
 
 
 class _NearestPhotos(NamedTuple):
@@ -176,7 +163,6 @@ SCORES: Mapping[str, NoveltyScore] = {
     "energy": NoveltyScore(_fit_nothing, energy),
     "neighbours": NoveltyScore(fit_neighbours, neighbours, compares_photos=True),
     "local_outlier_factor": NoveltyScore(fit_outlier_factor, local_outlier_factor, compares_photos=True),
-    "outlier_softmax": NoveltyScore(fit_outlier_factor, outlier_softmax, compares_photos=True),
     "mahalanobis": NoveltyScore(fit_gaussians, mahalanobis),
     "relative_mahalanobis": NoveltyScore(fit_relative, relative_mahalanobis),
 }

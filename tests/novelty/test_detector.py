@@ -6,14 +6,14 @@ import pytest
 from stages.core import arrays
 from stages.core.errors import UserError
 from stages.novelty import detector
-from stages.novelty.detector import MemberNovelty, NoveltyDetector
+from stages.novelty.detector import ModelScore, NoveltyDetector
 from stages.novelty.fitting import fit_threshold
 from stages.novelty.scores import SCORES
 from stages.novelty.settings import NoveltySettings
 from stages.schemas.split_data import SplitData
 from stages.scoring.network_outputs import NetworkOutputs
 
-RULE = NoveltySettings(score="energy", max_false_alarms=0.25)
+RULE = NoveltySettings(scores=("energy",), max_false_alarms=0.25)
 
 
 def outputs(*energies):
@@ -61,6 +61,14 @@ def test_members_count_alike_whatever_their_units():
     np.testing.assert_allclose(found, [0, 1], atol=1e-6)
 
 
+def test_scores_count_alike_by_hand():
+    """Energies 1 and 3 of val have the mean 2 and deviation 1; the largest of one probability is always 1."""
+    val = {"a": outputs(1, 3)}
+    fitted = detector.fit(val, np.zeros(2, int), val, RULE.replace(scores=("energy", "max_softmax")))
+    assert list(fitted.members["a"]) == ["energy", "max_softmax"]
+    np.testing.assert_allclose(fitted({"a": outputs(2, 5)}), [0, 1.5], atol=1e-6)
+
+
 def test_equal_scores_on_val_have_a_finite_novelty():
     fitted = detector.fit({"a": outputs(1)}, np.zeros(1, int), {"a": outputs(1)}, RULE)
     assert np.isfinite(fitted({"a": outputs(1, 2)})).all()
@@ -69,16 +77,16 @@ def test_equal_scores_on_val_have_a_finite_novelty():
 def test_of_many_photos_so_many_are_compared_with():
     assert detector.spread_evenly(10, 4).tolist() == [0, 2, 5, 7]
     assert detector.spread_evenly(3, 4).tolist() == [0, 1, 2] and detector.spread_evenly(0, 4).tolist() == []
-    rule = RULE.replace(score="neighbours", max_photos=7)
+    rule = RULE.replace(scores=("neighbours",), max_photos=7)
     fitted = detector.fit({"a": random_outputs(1)}, np.zeros(30, int), {"a": random_outputs(2)}, rule)
-    assert fitted.members["a"].reference["directions"].shape == (7, 6)
+    assert fitted.members["a"]["neighbours"].reference["directions"].shape == (7, 6)
 
 
-@pytest.mark.parametrize("score", SCORES)
-def test_a_written_detector_reads_back_and_has_the_same_bytes(tmp_path, score):
+@pytest.mark.parametrize("names", [*((name,) for name in SCORES), ("max_softmax", "mahalanobis")])
+def test_a_written_detector_reads_back_and_has_the_same_bytes(tmp_path, names):
     train, val = ({name: random_outputs(seed) for name in ("a", "b-2")} for seed in (1, 2))
     labels = np.arange(30) % 3
-    fitted = detector.fit(train, labels, val, RULE.replace(score=score))._replace(threshold=1.5)
+    fitted = detector.fit(train, labels, val, RULE.replace(scores=names))._replace(threshold=1.5)
     for name in ("one", "two"):
         detector.write(tmp_path / name, fitted)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
@@ -98,19 +106,19 @@ def test_damaged_files_and_those_of_another_kind_are_named(tmp_path):
         UserError, match=r"novelty\.npz: expected a novelty detector, found none; run `dvc repro novelty`"
     ):
         detector.read(path)
-    detector.write(path, NoveltyDetector("energy", {"a": MemberNovelty({}, 0.0, 1.0)}, 1.0))
+    detector.write(path, NoveltyDetector({"a": {"energy": ModelScore({}, 0.0, 1.0)}}, 1.0))
     whole = path.read_bytes()
     for content in (b"", b"no archive", whole[:-40], whole[:60] + b"\xff\xff" + whole[62:]):
         path.write_bytes(content)
         with pytest.raises(UserError, match="expected a novelty detector, found: "):
             detector.read(path)
     arrays.write(path, {"other": np.zeros(1)})
-    with pytest.raises(UserError, match="expected a novelty detector, found: 'score'"):
+    with pytest.raises(UserError, match="expected a novelty detector, found: 'threshold'"):
         detector.read(path)
-    arrays.write(path, {"score": np.array("luck"), "threshold": np.array(1.0)})
+    arrays.write(path, {"threshold": np.array(1.0), "a/luck/scale": np.array([0.0, 1.0])})
     with pytest.raises(UserError, match="found: the score 'luck'"):
         detector.read(path)
-    np.savez(path, score=np.array([print], dtype=object), threshold=np.array(1.0))
+    np.savez(path, threshold=np.array([print], dtype=object))
     with pytest.raises(UserError, match="Object arrays cannot be loaded"):
         detector.read(path)
 

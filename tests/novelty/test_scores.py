@@ -80,13 +80,6 @@ def test_the_local_outlier_factor_by_hand():
     np.testing.assert_allclose(scores.local_outlier_factor(photos, second), [near, far], atol=3e-3)
 
 
-def test_an_unsure_outlier_is_more_novel_by_hand():
-    reference = scores.fit_outlier_factor(at_angles(0, 10, 90), np.array([0, 0, 1]), 1)
-    sure, unsure = np.log([[1e9, 1], [3, 1]]).astype(np.float32)
-    photos = NetworkOutputs(at_angles(20, 20).features, np.array([sure, unsure]))
-    np.testing.assert_allclose(scores.outlier_softmax(photos, reference), [0, np.log(4 / 3)], atol=3e-3)
-
-
 def test_copies_in_train_have_a_factor():
     """They have no distance to each other."""
     reference = scores.fit_outlier_factor(at_angles(0, 0, 0), np.array([0, 0, 0]), 1)
@@ -134,7 +127,7 @@ def test_scores_take_no_photo_and_leave_their_input_as_it_is(name):
     np.testing.assert_array_equal(train.features, before)
 
 
-@pytest.mark.parametrize("name", ["neighbours", "local_outlier_factor", "outlier_softmax", "mahalanobis"])
+@pytest.mark.parametrize("name", ["neighbours", "local_outlier_factor", "mahalanobis"])
 def test_a_photo_apart_from_all_classes_is_more_novel(name):
     train, labels = two_clusters()
     known, unknown = features((0, 0, 0, 0), (10, 0, 0, 0)), features((5, 40, 0, 0))

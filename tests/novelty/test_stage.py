@@ -15,7 +15,7 @@ from stages.core.settings import SettingsError
 from stages.images import images
 from stages.novelty import __main__ as stage
 from stages.novelty import detector
-from stages.novelty.detector import MemberNovelty, NoveltyDetector
+from stages.novelty.detector import ModelScore, NoveltyDetector
 from stages.schemas import split_table
 from tests.commands import tiny_bundle
 
@@ -76,7 +76,11 @@ def photo(path, colour):
 def test_a_photo_of_another_colour_is_unknown_in_project_and_bundle(tmp_path, capsys):
     project = make_project(tmp_path / "project", 0.1)
     details = run_stage(project)
-    assert details["score"] == "outlier_softmax" and details["val"]["n"] == 30 and details["test"]["n"] == 10
+    assert (
+        details["scores"] == ["local_outlier_factor", "max_softmax", "mahalanobis"]
+        and details["val"]["n"] == 30
+        and details["test"]["n"] == 10
+    )
     assert details["val"]["unknown"] == 2 and "2 models" in capsys.readouterr().out
     known, unknown = photo(tmp_path / "known.png", GREEN), photo(tmp_path / "unknown.png", RED)
     for files in (trained_ensemble.of_project(project), trained_ensemble.of_bundle(make_bundle(project))):
@@ -110,7 +114,7 @@ def test_the_same_photos_give_the_same_bytes(tmp_path):
 def test_a_detector_of_other_models_is_refused(tmp_path):
     project = make_project(tmp_path / "project", 0.1)
     detector.write(
-        project / "models" / "novelty.npz", NoveltyDetector("energy", {"a": MemberNovelty({}, 0.0, 1.0)}, 1.0)
+        project / "models" / "novelty.npz", NoveltyDetector({"a": {"energy": ModelScore({}, 0.0, 1.0)}}, 1.0)
     )
     with pytest.raises(UserError, match=r"novelty\.npz: expected the models a, b, found a; run `dvc repro novelty`"):
         trained_ensemble.of_project(project).load()

@@ -9,7 +9,7 @@ import pytest
 from stages.commands import bundle_manifest, trained_ensemble
 from stages.commands.serving.limits import ServingLimits
 from stages.novelty import detector
-from stages.novelty.detector import MemberNovelty, NoveltyDetector
+from stages.novelty.detector import ModelScore, NoveltyDetector
 from tests import hostile
 from tests.commands import tiny_bundle
 from tests.commands.serving import browser
@@ -81,8 +81,8 @@ def test_an_unknown_and_unsure_photo_says_so(files, photos, tmp_path):
 
     marking = tmp_path / "marking"
     shutil.copytree(files.folder, marking)
-    members = {name: MemberNovelty({}, 0.0, 1.0) for name in files.models()}
-    detector.write(marking / "novelty.npz", NoveltyDetector("energy", members, -1e9))
+    members = {name: {"energy": ModelScore({}, 0.0, 1.0)} for name in files.models()}
+    detector.write(marking / "novelty.npz", NoveltyDetector(members, -1e9))
     record = json.loads((marking / "ensemble.json").read_text(encoding="utf-8"))
     # No threshold promises what is asked for, so that all are unsure.
     record["abstain"] = {"threshold": None}
