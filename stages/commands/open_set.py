@@ -1,6 +1,6 @@
 """Leave each class out of training, and score how its photos are told apart.
 
-For every score, and for the mean of `novelty.scores`: AUROC, and FPR95, the share of photos of left-out classes that are
+For every score, and the mean of `novelty.scores`: AUROC, and FPR95, the share of photos of left-out classes that are
 accepted where 95 % of those of known classes are. Detection, crops, masks and splits are those of the last `dvc repro`.
 Outputs are kept in logs/open_set, so an interrupted run continues. With `--quick` networks stay as pretrained and only
 their heads are fitted, in a minute.

@@ -69,6 +69,11 @@ def test_scores_count_alike_by_hand():
     np.testing.assert_allclose(fitted({"a": outputs(2, 5)}), [0, 1.5], atol=1e-6)
 
 
+def test_a_score_that_is_named_twice_is_refused():
+    with pytest.raises(ValueError, match="expected each score once, found energy again"):
+        NoveltySettings(scores=("energy", "max_softmax", "energy"))
+
+
 def test_equal_scores_on_val_have_a_finite_novelty():
     fitted = detector.fit({"a": outputs(1)}, np.zeros(1, int), {"a": outputs(1)}, RULE)
     assert np.isfinite(fitted({"a": outputs(1, 2)})).all()

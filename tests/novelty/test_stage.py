@@ -76,11 +76,8 @@ def photo(path, colour):
 def test_a_photo_of_another_colour_is_unknown_in_project_and_bundle(tmp_path, capsys):
     project = make_project(tmp_path / "project", 0.1)
     details = run_stage(project)
-    assert (
-        details["scores"] == ["local_outlier_factor", "max_softmax", "mahalanobis"]
-        and details["val"]["n"] == 30
-        and details["test"]["n"] == 10
-    )
+    assert details["scores"] == ["local_outlier_factor", "max_softmax", "mahalanobis"]
+    assert details["val"]["n"] == 30 and details["test"]["n"] == 10
     assert details["val"]["unknown"] == 2 and "2 models" in capsys.readouterr().out
     known, unknown = photo(tmp_path / "known.png", GREEN), photo(tmp_path / "unknown.png", RED)
     for files in (trained_ensemble.of_project(project), trained_ensemble.of_bundle(make_bundle(project))):
