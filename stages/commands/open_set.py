@@ -8,7 +8,6 @@ their heads are fitted, in a minute.
 
 import argparse
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -88,20 +87,14 @@ def class_groups(left_out: list[str], classes: list[str], together: int) -> list
     return [numbers[start : start + together] for start in range(0, len(numbers), together)]
 
 
-def say_changes(params: Path, lock: Path, is_trained: bool) -> None:
+def print_changed_settings(params: Path, lock: Path, is_trained: bool) -> None:
     """Print a line where `params` has other settings than the last run, whose inputs of models are used.
 
     `is_trained`: its models are used, too. Those that are trained here take their settings from `params`.
     """
     inputs = input_names(params)
     made = run_settings.stages_of(inputs, "models") if is_trained else run_settings.stages_before(inputs.values())
-    changed = run_settings.changes(params, lock, {"ingest", *made})
-    if changed:
-        print(
-            f"open_set: {params} has other settings than the last `dvc repro`, whose results are used "
-            f"({run_settings.listed(changed)}); run `dvc repro`",
-            file=sys.stderr,
-        )
+    run_settings.print_changes("open_set", params, lock, {"ingest", *made}, "the run whose results are used")
 
 
 def score_left_out(args: argparse.Namespace, data: LabelledPhotos, params: Path) -> list[dict[str, Any]]:
@@ -133,7 +126,7 @@ def main() -> None:
     """Score, print and write the tables."""
     args = arguments()
     params, data = _WORK / "params.yaml", LabelledPhotos.read()
-    say_changes(_PARAMS, _PARAMS.with_name("dvc.lock"), args.unknown is not None)
+    print_changed_settings(_PARAMS, _PARAMS.with_name("dvc.lock"), args.unknown is not None)
     write_params(_PARAMS, args.set, params)
     rows = score_unknown(args.unknown, data, params) if args.unknown else score_left_out(args, data, params)
     table = open_set_scores.table(rows)

@@ -206,17 +206,12 @@ def arguments() -> argparse.Namespace:
     return args
 
 
-def say_changes(files: EnsembleFiles) -> None:
+def print_changed_settings(files: EnsembleFiles) -> None:
     """Print a line where params.yaml is no longer what trained and weighted the models of the project."""
     names = input_names(files.settings)
     stages = run_settings.stages_of({name: names[name] for name in files.models() if name in names}, "models")
-    changed = run_settings.changes(files.settings, files.folder / "dvc.lock", stages)
-    if changed:
-        print(
-            f"predict: {files.settings} has other settings than the run that trained the models "
-            f"({run_settings.listed(changed)}); run `dvc repro`",
-            file=sys.stderr,
-        )
+    lock, run = files.folder / "dvc.lock", "the run that trained the models"
+    run_settings.print_changes("predict", files.settings, lock, stages, run)
 
 
 def main() -> None:
@@ -224,7 +219,7 @@ def main() -> None:
     args = arguments()
     files = trained_ensemble.of_bundle(args.model) if args.model else trained_ensemble.of_project()
     if not args.model:
-        say_changes(files)
+        print_changed_settings(files)
     engine = settings.read(files.settings, "runtime", RuntimeSettings)
     # A bundle goes elsewhere: the cluster of the place where it was made says nothing there.
     engine = engine.replace(engine=args.engine or ("local" if args.model else engine.engine))

@@ -1,16 +1,20 @@
 """Whether params.yaml still has the settings of the run that trained the models, as DVC wrote them into dvc.lock."""
 
 import json
+import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
 from stages.core import yaml_file
+from stages.core.yaml_file import SettingsError
 
 # Of these sections the entries count that a stage records by name; `runtime` changes no result but last digits.
 _IGNORED = {"models", "students", "inputs", "segmenters", "runtime"}
 _MAX_SHOWN, _MAX_CHARACTERS = 4, 60
+_TRIES, _WAIT_S = 20, 0.1
 
 
 def stages_before(inputs: Iterable[str]) -> set[str]:
@@ -35,7 +39,7 @@ def changes(params: Path, lock: Path, stages: set[str]) -> list[str]:
     if not lock.is_file():
         return []
     now, found = yaml_file.load(params), set()
-    for name, stage in yaml_file.load(lock).get("stages", {}).items():
+    for name, stage in _read_lock(lock).get("stages", {}).items():
         if not stages & {name, name.partition("@")[0] if name.startswith("segment@") else name}:
             continue
         for key, then in stage.get("params", {}).get(params.name, {}).items():
@@ -48,6 +52,23 @@ def listed(found: list[str]) -> str:
     """The first of `changes`, and how many more there are."""
     more = len(found) - _MAX_SHOWN
     return "; ".join(found[:_MAX_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+
+
+def print_changes(program: str, params: Path, lock: Path, stages: set[str], run: str) -> None:
+    """Print a line to standard error, as `program`, where there are `changes`; `run` says whose settings others are."""
+    if found := changes(params, lock, stages):
+        text = f"{params} has other settings than {run} ({listed(found)}); run `dvc repro`"
+        print(f"{program}: {text}", file=sys.stderr)
+
+
+def _read_lock(path: Path) -> dict[str, Any]:
+    """The content of a lock file, which DVC overwrites in place: for a moment it is empty, or its end lacks."""
+    for _ in range(_TRIES):
+        try:
+            return yaml_file.load(path)
+        except SettingsError:
+            time.sleep(_WAIT_S)
+    return yaml_file.load(path)
 
 
 def _at(content: Any, key: str) -> Any:

@@ -1,5 +1,7 @@
 """Settings that changed since the run, by what DVC recorded of each stage."""
 
+import threading
+
 import pytest
 import yaml
 
@@ -71,12 +73,12 @@ def test_classes_are_left_out_of_photos_as_the_last_run_made_them(project, tmp_p
     """Settings of trainings count where the trained models are used; those of the photos always do."""
     project(tta={"mode": "fixed"})
     arguments = tmp_path / "params.yaml", tmp_path / "dvc.lock"
-    open_set.say_changes(*arguments, is_trained=False)
+    open_set.print_changed_settings(*arguments, is_trained=False)
     assert capsys.readouterr().err.endswith("(inputs.other.width: 999, now 32); run `dvc repro`\n")
-    open_set.say_changes(*arguments, is_trained=True)
+    open_set.print_changed_settings(*arguments, is_trained=True)
     assert '(inputs.other.width: 999, now 32; models.b.input: "gone", now "other"; tta' in capsys.readouterr().err
     (tmp_path / "dvc.lock").unlink()
-    open_set.say_changes(*arguments, is_trained=True)
+    open_set.print_changed_settings(*arguments, is_trained=True)
     assert capsys.readouterr().err == ""
 
 
@@ -84,6 +86,17 @@ def test_without_a_lock_nothing_is_compared(project, tmp_path):
     project(tta={"mode": "fixed"})
     (tmp_path / "dvc.lock").unlink()
     assert run_settings.changes(tmp_path / "params.yaml", tmp_path / "dvc.lock", {"evaluate@a"}) == []
+
+
+def test_a_lock_file_that_another_process_is_writing_is_read_once_it_is_whole(project, tmp_path):
+    project(tta={"mode": "fixed"})
+    lock = tmp_path / "dvc.lock"
+    content = lock.read_bytes()
+    lock.write_bytes(b"")
+    writer = threading.Timer(0.3, lock.write_bytes, [content])
+    writer.start()
+    assert run_settings.changes(tmp_path / "params.yaml", lock, {"evaluate@a"}) == ['tta.mode: "none", now "fixed"']
+    writer.join()
 
 
 def test_a_bundle_of_changed_settings_or_without_a_model_is_refused(project, tmp_path):
