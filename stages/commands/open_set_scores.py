@@ -75,5 +75,8 @@ def summary(table: pd.DataFrame) -> dict[str, dict[str, float]]:
 
 
 def text(summary: dict[str, dict[str, float]]) -> str:
-    """The summary for people."""
-    return pd.DataFrame.from_dict(summary, orient="index").round(3).to_string()
+    """The summary for people, less than 100 characters wide."""
+    shown = pd.DataFrame.from_dict(summary, orient="index").round(3)
+    pairs = [tuple(name.split("_", 1)) for name in shown.columns]
+    shown.columns = pd.MultiIndex.from_tuples(pairs, names=["split", "figure"])
+    return shown.to_string()

@@ -63,6 +63,14 @@ def test_a_split_without_photos_has_no_row_and_val_decides_the_order():
     assert open_set_scores.summary(open_set_scores.table([])) == {}
 
 
+def test_the_summary_fits_into_a_terminal():
+    photos = data()
+    rows = open_set_scores.score(separated(photos), photos, [2], NoveltySettings())
+    shown = open_set_scores.text(open_set_scores.summary(open_set_scores.table(rows)))
+    assert max(map(len, shown.split("\n"))) < 100 and "false_alarms" in shown and "novelty.scores" in shown
+    assert "Empty" in open_set_scores.text({})
+
+
 def test_groups_by_hand_and_two_classes_stay():
     assert open_set.class_groups(["a", "c"], CLASSES, 1) == [[0], [2]]
     assert open_set.class_groups(list("abcde"), list("abcde"), 2) == [[0, 1], [2, 3], [4]]
