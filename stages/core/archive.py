@@ -22,8 +22,8 @@ from stages.core.errors import UserError
 # What `zipfile` raises on a damaged archive.
 _BROKEN = (OSError, EOFError, RuntimeError, ValueError, OverflowError, struct.error, zlib.error, zipfile.BadZipFile)
 _UNIX, _READABLE_FILE = 3, 0o100644 << 16
-# The header before a member's bytes: signature, flags, checksum, size (compressed, which is the same), lengths of name
-# and extra field.
+# The header before a member's bytes: signature, flags, checksum, size, lengths of name and extra field. Left out are
+# version, method, time and the compressed size, which is the same.
 _HEADER = struct.Struct("<4s2xH6xI4xI2H")
 # The flag of a member whose checksum and size follow its bytes.
 _STREAMED = 0x8

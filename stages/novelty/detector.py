@@ -121,10 +121,8 @@ def read(path: Path) -> NoveltyDetector | None:
 
 def _of_arrays(content: Mapping[str, np.ndarray]) -> NoveltyDetector:
     threshold, members = float(content["threshold"]), dict[str, dict[str, ModelScore]]()
-    for key in content:
+    for key in (key for key in content if key.endswith("/scale")):
         model, _, name = key.removesuffix("/scale").rpartition("/")
-        if not key.endswith("/scale"):
-            continue
         if name not in SCORES:
             raise ValueError(f"the score {name!r}")
         prefix = f"{model}/{name}/"
